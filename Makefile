@@ -1,0 +1,64 @@
+# pgmq_c: a message queue inside PostgreSQL, built by PGXS.
+#
+#   make && make install        build and install for the server of PG_CONFIG
+#   make installcheck           test the installed extension on a running server
+#   make check                  test everything on throw-away servers
+#   make demo                   see it work; `make demo-stop` ends it
+#   make check-versions         make check on PostgreSQL 15, 17 and 18
+#   make install-pgmq           install the whole product under PGMQ's name
+#   make lint, make indent      the rules of the house; the layout of the C code
+
+EXTENSION  = pgmq_c
+MODULE_big = pgmq_c
+DATA       = $(wildcard pgmq_c--*.sql)
+PGFILEDESC = "pgmq_c - message queue"
+OBJS = \
+	src/ack.o \
+	src/exec.o \
+	src/group.o \
+	src/manage.o \
+	src/metrics.o \
+	src/notify.o \
+	src/partition.o \
+	src/pgmq_c.o \
+	src/queue.o \
+	src/read.o \
+	src/send.o \
+	src/stmt.o \
+	src/topic.o
+
+# Every test file stands alone, so their order means nothing; only the listing
+# of what was installed goes first, because without it the rest is noise.
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/install.sql))) \
+	$(sort $(filter-out install,$(patsubst sql/%.sql,%,$(wildcard sql/*.sql))))
+REGRESS_OPTS = --load-extension=pgmq_c
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=pgmq_c
+TAP_TESTS = 1
+PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
+
+# These targets find, and where they can install, a server by themselves, so
+# they must work before there is a pg_config.  PGXS also has a `check` of its
+# own, which only says that it is not supported.
+HOUSE = check check-versions demo demo-stop indent lint
+.PHONY: $(HOUSE) install-pgmq uninstall-pgmq
+
+ifeq ($(filter $(HOUSE),$(MAKECMDGOALS)),)
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+$(if $(wildcard $(PGXS)),,$(error $(PG_CONFIG) shows no server to build for: \
+	install the server's development package or set PG_CONFIG))
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): src/pgmq.h src/compat.h
+
+install-pgmq: all installdirs install-lib
+	tools/install-pgmq.sh install '$(DESTDIR)$(datadir)/extension'
+
+uninstall-pgmq:
+	tools/install-pgmq.sh uninstall '$(DESTDIR)$(datadir)/extension'
+	rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
+else
+check check-versions demo demo-stop indent lint:
+	@tools/$@.sh
+endif
