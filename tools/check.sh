@@ -1,0 +1,213 @@
+#!/bin/sh
+# make check: every test on throw-away servers, with nothing needed running.
+#
+# Works on a copy of the source tree and of the server, as a user of its own
+# when started by root, and ends with one line "N passed, N failed".
+#
+#   PG_CONFIG   the server to test with (default: found or installed)
+#   TESTS       which suites (default: all but lint)
+#   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
+#   COPT        more compiler flags
+set -eu
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+
+TESTS=${TESTS:-regress isolation tap clients}
+source_tree=$(pwd)
+passed=0
+failed=0
+skipped=0
+WORK=
+RUN_AS=
+
+cleanup() {
+    trap - EXIT INT TERM
+    if [ -n "$WORK" ]; then
+        [ ! -f "$WORK/data/postmaster.pid" ] || stop_server || true
+        cd /
+        rm -rf "$WORK"
+    fi
+    [ -z "$RUN_AS" ] || drop_user
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+wants() {
+    case " $TESTS " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+# Keep what a failed suite left behind where its reader will look for it.
+keep() {
+    mkdir -p "$source_tree/tmp_check"
+    for file in "$@"; do
+        [ ! -e "$file" ] || cp -R "$file" "$source_tree/tmp_check/"
+    done
+    chown -R --reference="$source_tree" "$source_tree/tmp_check" 2>/dev/null || true
+    echo "kept in $source_tree/tmp_check"
+}
+
+# --------------------------------------------------------------------------
+# What the tests need beyond what building needs
+# --------------------------------------------------------------------------
+
+missing_packages() {
+    if wants tap; then
+        perl -MTest::More -e 1 2>/dev/null && command -v prove >/dev/null || echo perl
+        perl -MIPC::Run -e 1 2>/dev/null || echo libipc-run-perl
+    fi
+    [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/pg_partman.control" ] ||
+        echo "postgresql-$PG_MAJOR-partman"
+    if wants clients && [ -e test/clients/run.sh ]; then
+        python3 -c 'import psycopg' 2>/dev/null || /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
+        [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || echo pgbouncer
+        command -v node >/dev/null || echo nodejs
+        command -v npm >/dev/null || echo npm
+    fi
+    if wants lint; then
+        command -v pg_bsd_indent >/dev/null || echo pg-bsd-indent
+        command -v git >/dev/null || echo git
+        command -v nm >/dev/null || echo binutils
+    fi
+}
+
+need_server
+packages=$(missing_packages)
+# shellcheck disable=SC2086 # a list of words
+[ -z "$packages" ] || install_packages $packages
+
+# --------------------------------------------------------------------------
+# Build
+# --------------------------------------------------------------------------
+
+make_workdir pgmq_check
+make_user "pgmq_check_$$"
+copy_server "$WORK/server"
+copy_source "$WORK/src"
+[ "$(id -u)" != 0 ] || chown -R "$RUN_AS" "$WORK"
+cd "$WORK/src"
+rm -rf "$source_tree/tmp_check"
+
+PG_BINDIR=$("$PRIVATE" --bindir)
+export PG_BINDIR
+echo "PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //'), run as $RUN_AS"
+
+if ! build_and_install "$WORK/src"; then
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+
+# --------------------------------------------------------------------------
+# The suites
+# --------------------------------------------------------------------------
+
+run_make() {
+    as_user env PGHOST="$WORK/sock" PGPORT=5432 PGUSER=postgres \
+        make -s PG_CONFIG="$PRIVATE" with_llvm=no installcheck "$@" 2>&1
+}
+
+# pg_regress and its sibling for isolation: both print a line for each file,
+# in a format that depends on the version.  A file without a line saying that
+# it went well has failed.
+pg_regress_suite() {
+    suite=$1
+    shift
+    count=0
+    run_make "$@" | tee "$WORK/$suite.log" || true
+    for test in $names; do
+        if grep -Eq "^(test)? +$test +\.\.\. ok|^ok [0-9]+ +[-+] $test( |\$)" "$WORK/$suite.log"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+            count=$((count + 1))
+        fi
+    done
+}
+
+# Programs that speak TAP themselves.
+count_tap() {
+    ok=$(grep -c '^ok ' "$1" || true)
+    skip=$(grep -ci '^ok .*# skip' "$1" || true)
+    todo=$(grep -c '^not ok .*# TODO' "$1" || true)
+    notok=$(grep -c '^not ok ' "$1" || true)
+    notok=$((notok - todo))
+    # it died before it could say what is wrong
+    [ "$2" = 0 ] || [ "$notok" -gt 0 ] || notok=1
+    # it said nothing at all: skipped as a whole, or not run
+    if [ "$ok" = 0 ] && [ "$notok" = 0 ]; then
+        if grep -q '^1\.\.0 # SKIP' "$1"; then skip=1 ok=1; else notok=1; fi
+    fi
+    passed=$((passed + ok - skip))
+    skipped=$((skipped + skip))
+    failed=$((failed + notok))
+}
+
+# Run a command, show what it says, and keep its exit status in $status.
+logged() {
+    log=$1
+    shift
+    { "$@" 2>&1 && echo 0 >"$WORK/status" || echo $? >"$WORK/status"; } | tee "$log"
+    status=$(cat "$WORK/status")
+}
+
+list() {
+    ls "$@" 2>/dev/null | sed 's,.*/,,; s,\.[a-z]*$,,'
+}
+
+if wants regress || wants isolation; then
+    start_server "max_prepared_transactions = 10" || { echo "0 passed, 1 failed"; exit 1; }
+fi
+
+if wants regress; then
+    names=${REGRESS:-$(list sql/*.sql)}
+    pg_regress_suite regress ISOLATION= TAP_TESTS= ${REGRESS:+"REGRESS=$REGRESS"}
+    if [ "$count" -gt 0 ]; then
+        cat regression.diffs 2>/dev/null || true
+        keep regression.diffs results "$WORK/server.log"
+    fi
+fi
+
+names=${ISOLATION:-$(list test/specs/*.spec)}
+if wants isolation && [ -n "$names" ]; then
+    pg_regress_suite isolation REGRESS= TAP_TESTS= ${ISOLATION:+"ISOLATION=$ISOLATION"}
+    if [ "$count" -gt 0 ]; then
+        cat output_iso/regression.diffs 2>/dev/null || true
+        keep output_iso "$WORK/server.log"
+    fi
+fi
+
+if wants regress || wants isolation; then
+    stop_server
+fi
+
+if wants tap; then
+    for test in ${PROVE_TESTS:-$(ls test/t/*.pl 2>/dev/null)}; do
+        before=$failed
+        logged "$WORK/tap.log" run_make REGRESS= ISOLATION= "PROVE_TESTS=$test" PROVE_FLAGS=-v
+        count_tap "$WORK/tap.log" "$status"
+        if [ "$failed" -gt "$before" ]; then
+            as_user mv tmp_check "tap_$(basename "$test" .pl)"
+            keep "tap_$(basename "$test" .pl)"
+        fi
+    done
+fi
+
+if wants clients && [ -x test/clients/run.sh ]; then
+    logged "$WORK/clients.log" test/clients/run.sh
+    count_tap "$WORK/clients.log" "$status"
+fi
+
+if wants lint; then
+    cd "$source_tree"
+    logged "$WORK/lint.log" env LIBRARY="$WORK/src/pgmq_c.so" tools/lint.sh
+    count_tap "$WORK/lint.log" "$status"
+fi
+
+# --------------------------------------------------------------------------
+
+if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+else
+    echo "$passed passed, $failed failed"
+fi
+[ "$failed" = 0 ]
