@@ -14,6 +14,7 @@ DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
 OBJS = \
 	src/ack.o \
+	src/arg.o \
 	src/exec.o \
 	src/group.o \
 	src/manage.o \
@@ -25,7 +26,8 @@ OBJS = \
 	src/read.o \
 	src/send.o \
 	src/stmt.o \
-	src/topic.o
+	src/topic.o \
+	src/waiter.o
 
 # Every test file stands alone, so their order means nothing; only the listing
 # of what was installed goes first, because without it the rest is noise.
