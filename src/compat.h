@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  The newest server's names, on older servers.
+ *
+ * This is the only file that looks at PG_VERSION_NUM.  Include it after the
+ * server's headers and before pgmq.h.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_COMPAT_H
+#define PGMQ_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "pgmq_c needs PostgreSQL 15 or newer"
+#endif
+
+/* Since 16 postgres.h leaves the varlena macros to whoever needs them. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* Since 18 a module names itself and its version. */
+#if PG_VERSION_NUM < 180000
+#define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
+#endif
+
+#endif							/* PGMQ_COMPAT_H */

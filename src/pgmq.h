@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgmq.h
+ *	  Types of pgmq_c, and the prototypes of each room under its file's name.
+ *
+ * The floors, from the top: verbs (send, read, group, ack, topic, notify,
+ * manage, partition, metrics, adopt) - engine (waiter) - SQL (exec, stmt) -
+ * ground (queue, arg).
+ * Calls go down only; src/README.md draws the house.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/pgmq.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_H
+#define PGMQ_H
+
+#include "access/xact.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
+#include "optimizer/planner.h"
+#include "storage/lockdefs.h"
+
+/* The schema that holds everything. */
+#define PGMQ_SCHEMA			"pgmq"
+
+/*
+ * Longest queue name, in bytes.  The longest relation name derived from it,
+ * archived_at_idx_<name>, then still fits into NAMEDATALEN.
+ */
+#define PGMQ_MAX_NAME		47
+
+/* A queue that is open: its table is locked until the transaction ends. */
+typedef struct PgmqQueue
+{
+	Oid			relid;			/* the queue table, pgmq.q_<name> */
+	char		relname[NAMEDATALEN];	/* its name: q_<name in lower case> */
+} PgmqQueue;
+
+/* The part of a queue's relation names that is the queue's own. */
+#define PGMQ_QUEUE_BASE(queue)	((queue)->relname + 2)
+
+/* The statements of stmt.c, one kept plan each per queue and backend. */
+typedef enum PgmqStmtId
+{
+	PGMQ_STMT_SEND,
+	PGMQ_STMT_SEND_BATCH,
+	PGMQ_STMT_READ,
+	PGMQ_STMT_READ_CONDITIONAL,
+	PGMQ_STMT_POP,
+	PGMQ_STMT_DELETE,
+	PGMQ_STMT_DELETE_BATCH,
+	PGMQ_STMT_DELETE_FENCED,
+	PGMQ_STMT_ARCHIVE,
+	PGMQ_STMT_ARCHIVE_BATCH,
+	PGMQ_STMT_ARCHIVE_FENCED,
+	PGMQ_STMT_SET_VT,
+	PGMQ_STMT_SET_VT_BATCH,
+	PGMQ_STMT_SET_VT_FENCED,
+	PGMQ_STMT_GROUP_WALK,
+	PGMQ_STMT_GROUP_HEADS,
+	PGMQ_STMT_GROUP_NEXT,
+	PGMQ_STMT_GROUP_LOCK,
+	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_NUM_STMTS
+} PgmqStmtId;
+
+#define PGMQ_STMT_MAX_ARGS	4
+
+typedef struct PgmqStmt
+{
+	const char *sql;			/* {q} is the queue table, {a} the archive */
+	int			nargs;
+	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
+} PgmqStmt;
+
+/* One argument of a statement. */
+typedef struct PgmqArg
+{
+	Datum		value;
+	bool		isnull;
+} PgmqArg;
+
+#define PGMQ_ARG(v)			((PgmqArg) {(v), false})
+#define PGMQ_ARG_NULL		((PgmqArg) {(Datum) 0, true})
+/* The SQL function's own argument n, handed through as it came. */
+#define PGMQ_ARG_FROM(n) \
+	((PgmqArg) {PG_GETARG_DATUM(n), PG_ARGISNULL(n)})
+
+/* What a set-returning function collects; see pgmq_rows_begin. */
+typedef struct PgmqRows PgmqRows;
+
+/* Sees one row of a result; the slot is valid during the call only. */
+typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
+
+/* A result that is fetched in pieces; see pgmq_cursor_open. */
+typedef struct PgmqCursor PgmqCursor;
+
+/* One attempt of a read that may wait; the number of messages it took. */
+typedef uint64 (*PgmqTakeFn) (void *state);
+
+/* ---- arg.c: what common arguments mean ---- */
+
+extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
+
+/* ---- queue.c: which queue is meant ---- */
+
+extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
+extern void pgmq_name_validate(text *queue_name);
+extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
+extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
+							LOCKMODE lockmode, const char *command);
+extern void pgmq_queue_missing(text *queue_name, const char *relname)
+			pg_attribute_noreturn();
+extern void pgmq_queue_check_shape(const PgmqQueue *queue);
+
+/* ---- exec.c: the only room that talks to SPI ---- */
+
+extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
+						const PgmqArg *args);
+extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
+						   const PgmqArg *args, int64 *value);
+extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
+						   const PgmqArg *args, PgmqRowFn fn, void *state);
+extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
+extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
+							 const PgmqArg *args, PgmqRows *rows);
+extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids);
+extern void pgmq_rows_put_int8(PgmqRows *rows, int64 value);
+
+extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
+									const PgmqArg *args);
+extern uint64 pgmq_cursor_fetch(PgmqCursor *cursor, int count,
+								PgmqRowFn fn, void *state);
+extern void pgmq_cursor_close(PgmqCursor *cursor);
+
+extern uint64 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
+							 const PgmqArg *args, bool read_only,
+							 PgmqRowFn fn, void *state);
+extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
+
+extern planner_hook_type pgmq_prev_planner;
+extern PlannedStmt *pgmq_exec_planner(Query *parse, const char *query_string,
+									  int cursor_options,
+									  ParamListInfo bound_params);
+extern void pgmq_exec_inval(Datum arg, Oid relid);
+extern void pgmq_exec_xact(XactEvent event, void *arg);
+
+/* ---- waiter.c: blocked readers ---- */
+
+extern void pgmq_poll(PgmqTakeFn take, void *state,
+					  PgmqArg max_seconds, PgmqArg interval_ms);
+
+/* ---- stmt.c: every hot SQL text ---- */
+
+extern const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS];
+
+/* The FIFO group of a message, as SQL; what create_fifo_index indexes. */
+#define PGMQ_GROUP_SQL \
+	"(COALESCE(headers OPERATOR(pg_catalog.->>) 'x-pgmq-group'::pg_catalog.text," \
+	" '_default_fifo_group'::pg_catalog.text) COLLATE pg_catalog.\"C\")"
+
+#endif							/* PGMQ_H */

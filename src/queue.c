@@ -1,0 +1,259 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.c
+ *	  Which queue is meant: name rules, and name -> OID -> lock.
+ *
+ * A queue's name becomes relation names by one rule, kept here.  A name is
+ * resolved afresh on every call: the table's OID under its lock is the only
+ * truth, so a queue that another session drops, renames or creates anew
+ * needs no cache to be told.
+ *
+ * Errors about queues are raised here and nowhere else, so that their texts
+ * and codes cannot drift apart.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/queue.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_format_table_name);
+PG_FUNCTION_INFO_V1(pgmq_validate_queue_name);
+
+/* The columns that the statements of stmt.c rely on. */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			queue_columns[] =
+{
+	{"msg_id", INT8OID},
+	{"read_ct", INT4OID},
+	{"enqueued_at", TIMESTAMPTZOID},
+	{"last_read_at", TIMESTAMPTZOID},
+	{"vt", TIMESTAMPTZOID},
+	{"message", JSONBOID},
+	{"headers", JSONBOID},
+};
+
+/*
+ * Refuse the characters that PGMQ refuses, with its words.  (Quoting makes
+ * all of them safe; clients match the error.)
+ */
+static void
+name_check_characters(const char *name, int len)
+{
+	for (int i = 0; i < len; i++)
+	{
+		if (name[i] == '$' || name[i] == ';' || name[i] == '\'' ||
+			(name[i] == '-' && i + 1 < len && name[i + 1] == '-'))
+			ereport(ERROR,
+					(errcode(ERRCODE_RAISE_EXCEPTION),
+					 errmsg("queue name contains invalid characters: $, ;, --, or \\'")));
+	}
+}
+
+/*
+ * The lower-case relation name <prefix>_<queue_name>, palloc'd.  Same rule
+ * as SQL's lower() under the database's collation, which is how PGMQ named
+ * the tables that are already there.
+ */
+static char *
+name_fold(const char *name, int len, const char *prefix)
+{
+	StringInfoData full;
+	bool		plain = true;
+
+	initStringInfo(&full);
+	appendStringInfo(&full, "%s_", prefix);
+	appendBinaryStringInfo(&full, name, len);
+
+	for (int i = 0; i < full.len && plain; i++)
+		plain = !IS_HIGHBIT_SET(full.data[i]) &&
+			!(full.data[i] >= 'A' && full.data[i] <= 'Z');
+	if (plain)
+		return full.data;
+	return str_tolower(full.data, full.len, DEFAULT_COLLATION_OID);
+}
+
+/*
+ * Write the name of a queue's relation into relname (NAMEDATALEN bytes):
+ * prefix 'q' for the queue table, 'a' for the archive.
+ *
+ * Errors: P0001 for characters that PGMQ refuses.  A name too long to be a
+ * relation cannot be a queue's: 42P01, never a truncated name that would
+ * reach somebody else's table.
+ */
+void
+pgmq_name_format(text *queue_name, char prefix, char *relname)
+{
+	char		prefix_str[2] = {prefix, '\0'};
+	char	   *folded;
+
+	name_check_characters(VARDATA_ANY(queue_name),
+						  VARSIZE_ANY_EXHDR(queue_name));
+	folded = name_fold(VARDATA_ANY(queue_name),
+					   VARSIZE_ANY_EXHDR(queue_name), prefix_str);
+	if (strlen(folded) >= NAMEDATALEN)
+		pgmq_queue_missing(queue_name, folded);
+	strlcpy(relname, folded, NAMEDATALEN);
+	pfree(folded);
+}
+
+/*
+ * Refuse a name for a new queue that is longer than PGMQ_MAX_NAME bytes:
+ * P0001.  (PGMQ's text says characters, and clients match it.)
+ */
+void
+pgmq_name_validate(text *queue_name)
+{
+	if (VARSIZE_ANY_EXHDR(queue_name) > PGMQ_MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("queue name is too long, maximum length is %d characters",
+						PGMQ_MAX_NAME)));
+}
+
+/*
+ * Argument argno of an SQL function, which is a queue's name.
+ * Error: 22004 when it is NULL.
+ */
+text *
+pgmq_name_arg(FunctionCallInfo fcinfo, int argno)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("queue name must not be null")));
+	return PG_GETARG_TEXT_PP(argno);
+}
+
+/*
+ * Say that a queue, or one of its relations, does not exist.  The message
+ * is the server's own for that relation, since clients parse it.
+ */
+void
+pgmq_queue_missing(text *queue_name, const char *relname)
+{
+	char	   *name = text_to_cstring(queue_name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("relation \"%s.%s\" does not exist", PGMQ_SCHEMA, relname),
+			 errdetail("Queue \"%s\" does not exist.", name),
+			 errhint("Create the queue with pgmq.create(), or list the queues with pgmq.list_queues().")));
+}
+
+/*
+ * Open a queue: resolve its name and lock its table until the transaction
+ * ends.  The lock is the one that the statement to come takes anyway; after
+ * it no DDL can change the table, and all invalidations up to now have been
+ * read, so that a kept plan's validity can be trusted.
+ *
+ * command names what is to be done, for the error in a read-only transaction
+ * (25006); NULL when it only reads.  Other errors: 42P01 no such queue,
+ * 42501 no USAGE on the schema, P0001 a bad name.
+ */
+void
+pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
+				const char *command)
+{
+	/* Before the lock: a standby would refuse the lock with a vaguer error. */
+	if (command != NULL)
+		PreventCommandIfReadOnly(command);
+
+	pgmq_name_format(queue_name, 'q', queue->relname);
+	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
+														 queue->relname, -1),
+											lockmode, RVR_MISSING_OK,
+											NULL, NULL);
+	if (!OidIsValid(queue->relid))
+		pgmq_queue_missing(queue_name, queue->relname);
+}
+
+/*
+ * Check that an open queue's relation is a table with a queue's columns.
+ * Error: 42809.  Called when a plan is built, which any DDL on the table
+ * makes happen again, so that the calls in between need not look.
+ */
+void
+pgmq_queue_check_shape(const PgmqQueue *queue)
+{
+	char		relkind = get_rel_relkind(queue->relid);
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not a message queue",
+						PGMQ_SCHEMA, queue->relname),
+				 errdetail("It is not a table.")));
+
+	for (int i = 0; i < lengthof(queue_columns); i++)
+	{
+		HeapTuple	tuple = SearchSysCacheAttName(queue->relid,
+												  queue_columns[i].name);
+		bool		fits = HeapTupleIsValid(tuple) &&
+			((Form_pg_attribute) GETSTRUCT(tuple))->atttypid == queue_columns[i].type;
+
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (!fits)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s.%s\" is not a message queue",
+							PGMQ_SCHEMA, queue->relname),
+					 errdetail("It has no column \"%s\" of type %s.",
+							   queue_columns[i].name,
+							   format_type_be(queue_columns[i].type))));
+	}
+}
+
+/*
+ * format_table_name(queue_name text, prefix text) returns text
+ *
+ * NULL for a NULL argument.
+ */
+Datum
+pgmq_format_table_name(PG_FUNCTION_ARGS)
+{
+	text	   *name;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	name = PG_GETARG_TEXT_PP(0);
+	name_check_characters(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	PG_RETURN_TEXT_P(cstring_to_text(name_fold(VARDATA_ANY(name),
+											   VARSIZE_ANY_EXHDR(name),
+											   text_to_cstring(PG_GETARG_TEXT_PP(1)))));
+}
+
+/*
+ * validate_queue_name(queue_name text) returns void
+ */
+Datum
+pgmq_validate_queue_name(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0))
+		pgmq_name_validate(PG_GETARG_TEXT_PP(0));
+	PG_RETURN_VOID();
+}
