@@ -1,0 +1,699 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec.c
+ *	  The only room that talks to SPI: kept plans, and running one statement.
+ *
+ * Plans are kept per backend, queue table and statement, and never trusted
+ * without the table's lock (pgmq_queue_open takes it first):
+ *
+ *	- A plan is built when it is first asked for, and again when the relcache
+ *	  marked its queue or the plan cache its query; then from the text on,
+ *	  since a rename leaves the old text naming nothing.  (Same rule as
+ *	  ri_FetchPreparedPlan.)
+ *	- A plan that is no longer wanted is *retired*, not freed: a trigger on
+ *	  the queue may have called us while that very plan is running.  Only the
+ *	  sweep at the end of a transaction frees, when none can be running.
+ *	- The relcache callback marks and does nothing else; it may fire at any
+ *	  lock or catalog access, also inside our own build.  So a mark is cleared
+ *	  before the build and the plan is stored last.
+ *	- Entries beyond PLAN_MAX_QUEUES leave, least recently used first.
+ *
+ * The planner guard.  A generic plan made while a queue is empty would be a
+ * sequential scan, and stay one when a hundred thousand messages arrive.
+ * Our statements are therefore always planned with index scans only.  They
+ * carry a private bit in their cursor options, which reaches the planner on
+ * every planning, the plan cache's own replanning included; the planner hook
+ * sees the bit and holds the settings for the time of planning.  Nothing is
+ * set while a statement runs, so triggers' own queries are planned as ever.
+ *
+ * Statements run with read_only = false: in READ COMMITTED each has a new
+ * snapshot, so that a polling read sees what was committed meanwhile.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/exec.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "funcapi.h"
+#include "jit/jit.h"
+#include "lib/ilist.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/planner.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+/* Marks our statements for the planner guard; core uses the low bits. */
+#define CURSOR_OPT_GUARDED	(1 << 30)
+
+/* About 40 kB a queue when all its verbs are used. */
+#define PLAN_MAX_QUEUES		500
+
+typedef struct PlanEntry
+{
+	Oid			relid;			/* hash key: the queue table */
+	bool		stale;			/* the relcache marked it */
+	dlist_node	lru;
+	SPIPlanPtr	plans[PGMQ_NUM_STMTS];
+} PlanEntry;
+
+/* Hands every row to a function, after checking the row's type. */
+typedef struct FnReceiver
+{
+	DestReceiver pub;
+	TupleDesc	expected;		/* NULL: anything goes */
+	PgmqRowFn	fn;
+	void	   *state;
+} FnReceiver;
+
+struct PgmqRows
+{
+	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
+	bool		sorted;			/* so far in msg_id order */
+	int64		last_id;
+};
+
+struct PgmqCursor
+{
+	Portal		portal;
+};
+
+planner_hook_type pgmq_prev_planner = NULL;
+
+static MemoryContext plan_context = NULL;
+static HTAB *plan_hash = NULL;
+static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
+static List *plan_retired = NIL;	/* of SPIPlanPtr */
+static bool plan_have_stale = false;
+
+/* ----------------------------------------------------------------
+ *		Kept plans
+ * ----------------------------------------------------------------
+ */
+
+/* Take a plan out of use; the sweep frees it. */
+static void
+plan_retire(SPIPlanPtr *plan)
+{
+	if (*plan != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(plan_context);
+
+		plan_retired = lappend(plan_retired, *plan);
+		*plan = NULL;
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static void
+plan_retire_all(PlanEntry *entry)
+{
+	for (int i = 0; i < PGMQ_NUM_STMTS; i++)
+		plan_retire(&entry->plans[i]);
+}
+
+/* The entry of a queue, made if need be. */
+static PlanEntry *
+plan_entry(const PgmqQueue *queue)
+{
+	PlanEntry  *entry;
+	bool		found;
+
+	if (plan_hash == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(PlanEntry)};
+
+		if (plan_context == NULL)
+			plan_context = AllocSetContextCreate(CacheMemoryContext,
+												 "pgmq_c plans",
+												 ALLOCSET_DEFAULT_SIZES);
+		ctl.hcxt = plan_context;
+		plan_hash = hash_create("pgmq_c plans", 64, &ctl,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	entry = hash_search(plan_hash, &queue->relid, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		dlist_delete(&entry->lru);
+		dlist_push_tail(&plan_lru, &entry->lru);
+		return entry;
+	}
+
+	if (hash_get_num_entries(plan_hash) >= PLAN_MAX_QUEUES)
+	{
+		entry = dlist_head_element(PlanEntry, lru, &plan_lru);
+		plan_retire_all(entry);
+		dlist_delete(&entry->lru);
+		hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
+	}
+	entry = hash_search(plan_hash, &queue->relid, HASH_ENTER, &found);
+	entry->stale = false;
+	memset(entry->plans, 0, sizeof(entry->plans));
+	dlist_push_tail(&plan_lru, &entry->lru);
+	return entry;
+}
+
+/* A statement's text, with the names of this queue's tables. */
+static char *
+plan_text(const PgmqQueue *queue, const char *sql)
+{
+	char	   *qname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
+														   queue->relname));
+	char	   *aname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
+														   psprintf("a_%s", PGMQ_QUEUE_BASE(queue))));
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (const char *p = sql; *p != '\0'; p++)
+	{
+		if (strncmp(p, "{q}", 3) == 0 || strncmp(p, "{a}", 3) == 0)
+		{
+			appendStringInfoString(&text, p[1] == 'q' ? qname : aname);
+			p += 2;
+		}
+		else
+			appendStringInfoChar(&text, *p);
+	}
+	return text.data;
+}
+
+/*
+ * The kept plan of a statement on a queue.  SPI is connected, the queue's
+ * table is locked.
+ */
+static SPIPlanPtr
+plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
+{
+	const PgmqStmt *stmt = &pgmq_stmts[id];
+	PlanEntry  *entry = plan_entry(queue);
+	SPIPlanPtr	plan;
+
+	if (entry->stale)
+	{
+		entry->stale = false;
+		plan_retire_all(entry);
+	}
+	plan = entry->plans[id];
+	if (plan != NULL && SPI_plan_is_valid(plan))
+		return plan;
+	plan_retire(&entry->plans[id]);
+
+	pgmq_queue_check_shape(queue);
+	plan = SPI_prepare_cursor(plan_text(queue, stmt->sql), stmt->nargs,
+							  (Oid *) stmt->argtypes,
+							  CURSOR_OPT_GENERIC_PLAN | CURSOR_OPT_GUARDED);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
+			 SPI_result_code_string(SPI_result), stmt->sql);
+
+	SPI_keepplan(plan);
+	entry->plans[id] = plan;
+	return plan;
+}
+
+/* Relcache callback: mark only.  relid 0 means every relation. */
+void
+pgmq_exec_inval(Datum arg, Oid relid)
+{
+	PlanEntry  *entry;
+
+	if (plan_hash == NULL)
+		return;
+	if (OidIsValid(relid))
+	{
+		entry = hash_search(plan_hash, &relid, HASH_FIND, NULL);
+		if (entry != NULL)
+			entry->stale = plan_have_stale = true;
+	}
+	else
+	{
+		HASH_SEQ_STATUS scan;
+
+		hash_seq_init(&scan, plan_hash);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+			entry->stale = plan_have_stale = true;
+	}
+}
+
+/* Transaction callback: the sweep.  Must not raise. */
+void
+pgmq_exec_xact(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+
+	foreach(lc, plan_retired)
+		SPI_freeplan((SPIPlanPtr) lfirst(lc));
+	list_free(plan_retired);
+	plan_retired = NIL;
+
+	if (plan_have_stale)
+	{
+		HASH_SEQ_STATUS scan;
+		PlanEntry  *entry;
+
+		plan_have_stale = false;
+		hash_seq_init(&scan, plan_hash);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+		{
+			if (!entry->stale)
+				continue;
+			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
+				if (entry->plans[i] != NULL)
+					SPI_freeplan(entry->plans[i]);
+			dlist_delete(&entry->lru);
+			hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
+		}
+	}
+}
+
+/*
+ * Planner hook: hold our own statements to index scans, and to no JIT, whose
+ * threshold the penalty for a scan without an index would exceed.
+ */
+PlannedStmt *
+pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
+				  ParamListInfo bound_params)
+{
+	planner_hook_type planner = pgmq_prev_planner ? pgmq_prev_planner : standard_planner;
+	bool	   *const settings[] = {
+		&enable_seqscan, &enable_bitmapscan, &enable_sort, &jit_enabled
+	};
+	bool		saved[lengthof(settings)];
+	PlannedStmt *volatile result = NULL;
+
+	if ((cursor_options & CURSOR_OPT_GUARDED) == 0)
+		return planner(parse, query_string, cursor_options, bound_params);
+
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		saved[i] = *settings[i];
+		*settings[i] = false;
+	}
+	PG_TRY();
+	{
+		result = planner(parse, query_string, cursor_options, bound_params);
+	}
+	PG_FINALLY();
+	{
+		for (int i = 0; i < lengthof(settings); i++)
+			*settings[i] = saved[i];
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/* ----------------------------------------------------------------
+ *		Receiving rows
+ * ----------------------------------------------------------------
+ */
+
+static bool
+receiver_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	FnReceiver *receiver = (FnReceiver *) self;
+
+	receiver->fn(slot, receiver->state);
+	return true;
+}
+
+/*
+ * The row type that our caller will read the rows by is a type that its
+ * owner can alter; rows of another shape must never get there.
+ */
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	TupleDesc	expected = ((FnReceiver *) self)->expected;
+	bool		same;
+
+	if (expected == NULL)
+		return;
+	same = desc->natts == expected->natts;
+	for (int i = 0; same && i < desc->natts; i++)
+		same = TupleDescAttr(desc, i)->atttypid == TupleDescAttr(expected, i)->atttypid &&
+			!TupleDescAttr(expected, i)->attisdropped;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("result row type of the function is not what the queue returns")));
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+static void
+receiver_init(FnReceiver *receiver, TupleDesc expected, PgmqRowFn fn, void *state)
+{
+	receiver->pub.receiveSlot = receiver_row;
+	receiver->pub.rStartup = receiver_startup;
+	receiver->pub.rShutdown = receiver_nothing;
+	receiver->pub.rDestroy = receiver_nothing;
+	receiver->pub.mydest = DestNone;
+	receiver->expected = expected;
+	receiver->fn = fn;
+	receiver->state = state;
+}
+
+/* ----------------------------------------------------------------
+ *		Running one statement
+ * ----------------------------------------------------------------
+ */
+
+static ParamListInfo
+make_params(int nargs, const Oid *argtypes, const PgmqArg *args)
+{
+	ParamListInfo params = makeParamList(nargs);
+
+	for (int i = 0; i < nargs; i++)
+	{
+		params->params[i].value = args[i].value;
+		params->params[i].isnull = args[i].isnull;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = argtypes[i];
+	}
+	return params;
+}
+
+/* Run a plan; the number of rows it processed. */
+static uint64
+plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *dest)
+{
+	SPIExecuteOptions options = {
+		.params = params,
+		.read_only = read_only,
+		.dest = dest,
+	};
+	int			rc = SPI_execute_plan_extended(plan, &options);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan_extended returned %s",
+			 SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+static uint64
+stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+		 DestReceiver *dest)
+{
+	const PgmqStmt *stmt = &pgmq_stmts[id];
+	uint64		processed;
+
+	SPI_connect();
+	processed = plan_run(plan_fetch(queue, id),
+						 make_params(stmt->nargs, stmt->argtypes, args),
+						 false, dest);
+	SPI_finish();
+	return processed;
+}
+
+/*
+ * Run a statement on an open queue and drop the rows it returns; the number
+ * of rows it processed.
+ */
+uint64
+pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
+{
+	return stmt_run(queue, id, args, None_Receiver);
+}
+
+/* Row function: keep the first column, a bigint. */
+static void
+row_int8(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+
+	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/*
+ * Run a statement that returns at most one bigint.  False when it returned
+ * none (a BEFORE trigger may swallow a row).
+ */
+bool
+pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+			   int64 *value)
+{
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, NULL, row_int8, value);
+	return stmt_run(queue, id, args, &receiver.pub) > 0;
+}
+
+/*
+ * Run a statement and hand each row to fn, which must copy what it keeps
+ * into a memory context of its own choice.
+ */
+void
+pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+			   PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, NULL, fn, state);
+	stmt_run(queue, id, args, &receiver.pub);
+}
+
+/* ----------------------------------------------------------------
+ *		Collecting a set-returning function's result
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Begin the result of a set-returning function, which is empty at first.
+ * Errors as InitMaterializedSRF (0A000 where no set is accepted).
+ */
+PgmqRows *
+pgmq_rows_begin(FunctionCallInfo fcinfo)
+{
+	PgmqRows   *rows = palloc(sizeof(PgmqRows));
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
+	return rows;
+}
+
+/* Row function: store the row, and see whether msg_id, its first, rises. */
+static void
+row_store(TupleTableSlot *slot, void *state)
+{
+	PgmqRows   *rows = state;
+	bool		isnull;
+	int64		id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+
+	if (id < rows->last_id)
+		rows->sorted = false;
+	rows->last_id = id;
+	tuplestore_puttupleslot(rows->rsinfo->setResult, slot);
+}
+
+/* A stored row, on its way to another place. */
+typedef struct SortRow
+{
+	int64		key;
+	MinimalTuple tuple;
+} SortRow;
+
+static int
+sort_row_cmp(const void *a, const void *b)
+{
+	int64		ka = ((const SortRow *) a)->key;
+	int64		kb = ((const SortRow *) b)->key;
+
+	return (ka > kb) - (ka < kb);
+}
+
+/*
+ * Put the collected rows into the order of ids, an array of msg_ids; into
+ * msg_id order when nids is 0.
+ */
+void
+pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids)
+{
+	ReturnSetInfo *rsinfo = rows->rsinfo;
+	int64		count = tuplestore_tuple_count(rsinfo->setResult);
+	SortRow    *sort = palloc_extended(count * sizeof(SortRow), MCXT_ALLOC_HUGE);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rsinfo->setDesc,
+													&TTSOpsMinimalTuple);
+	int64		n = 0;
+
+	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
+	{
+		bool		isnull;
+
+		sort[n].key = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		for (int i = 0; i < nids; i++)
+		{
+			if (ids[i] == sort[n].key)
+			{
+				sort[n].key = i;
+				break;
+			}
+		}
+		sort[n++].tuple = ExecCopySlotMinimalTuple(slot);
+	}
+	qsort(sort, n, sizeof(SortRow), sort_row_cmp);
+
+	tuplestore_clear(rsinfo->setResult);
+	for (int64 i = 0; i < n; i++)
+	{
+		ExecStoreMinimalTuple(sort[i].tuple, slot, true);
+		tuplestore_puttupleslot(rsinfo->setResult, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	pfree(sort);
+	rows->sorted = true;
+}
+
+/*
+ * Run a statement whose rows begin with msg_id and add them to the result,
+ * in msg_id order.  The number of rows.
+ * Error: 42804 when the function's row type is not the statement's.
+ */
+uint64
+pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+			   PgmqRows *rows)
+{
+	FnReceiver	receiver;
+	uint64		processed;
+
+	receiver_init(&receiver, rows->rsinfo->setDesc, row_store, rows);
+	processed = stmt_run(queue, id, args, &receiver.pub);
+	if (!rows->sorted)
+		pgmq_rows_order(rows, NULL, 0);
+	return processed;
+}
+
+/* Add a row of one bigint to the result. */
+void
+pgmq_rows_put_int8(PgmqRows *rows, int64 value)
+{
+	Datum		datum = Int64GetDatum(value);
+	bool		isnull = false;
+
+	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
+						 &datum, &isnull);
+}
+
+/* ----------------------------------------------------------------
+ *		Fetching in pieces
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Open a cursor over a SELECT.  It sees one snapshot however long it lives;
+ * an error closes it with the transaction.
+ */
+PgmqCursor *
+pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
+{
+	const PgmqStmt *stmt = &pgmq_stmts[id];
+	PgmqCursor *cursor = palloc(sizeof(PgmqCursor));
+
+	SPI_connect();
+	cursor->portal = SPI_cursor_open_with_paramlist(NULL, plan_fetch(queue, id),
+													make_params(stmt->nargs, stmt->argtypes, args),
+													false);
+	SPI_finish();
+	return cursor;
+}
+
+/* Hand the next rows, at most count, to fn; how many there were. */
+uint64
+pgmq_cursor_fetch(PgmqCursor *cursor, int count, PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, NULL, fn, state);
+	return PortalRunFetch(cursor->portal, FETCH_FORWARD, count, &receiver.pub);
+}
+
+void
+pgmq_cursor_close(PgmqCursor *cursor)
+{
+	SPI_cursor_close(cursor->portal);
+	pfree(cursor);
+}
+
+/* ----------------------------------------------------------------
+ *		Statements that are not kept
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Run a statement once, planned as any other, and hand its rows to fn, which
+ * may be NULL.  The number of rows it processed.
+ */
+uint64
+pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
+			   const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+	SPIPlanPtr	plan;
+	uint64		processed;
+
+	receiver_init(&receiver, NULL, fn, state);
+	SPI_connect();
+	plan = SPI_prepare(sql, nargs, (Oid *) argtypes);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare returned %s for %s",
+			 SPI_result_code_string(SPI_result), sql);
+	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
+						 fn ? &receiver.pub : None_Receiver);
+	SPI_finish();
+	return processed;
+}
+
+/* Run a utility statement; names in it are quoted by the caller. */
+void
+pgmq_exec_ddl(const char *fmt,...)
+{
+	StringInfoData sql;
+	int			rc;
+
+	initStringInfo(&sql);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&sql, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sql, needed);
+	}
+
+	SPI_connect();
+	rc = SPI_execute(sql.data, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute returned %s for %s",
+			 SPI_result_code_string(rc), sql.data);
+	SPI_finish();
+	pfree(sql.data);
+}

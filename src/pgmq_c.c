@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgmq_c.c
+ *	  The door: module magic, and what is registered with the server.
+ *
+ * The words used everywhere, in one sense each: a *queue* holds *messages*.
+ * A producer *sends* a message; a consumer *reads* it, which leases it for
+ * the *visibility timeout* (vt): until then no other read returns it, it is
+ * *in flight*.  A message whose vt lies in the future without having been
+ * read is *delayed*.  Who has done the work *deletes* the message, or
+ * *archives* it: moves it to the queue's archive table.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/pgmq_c.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "optimizer/planner.h"
+#include "utils/inval.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.0.0");
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	pgmq_prev_planner = planner_hook;
+	planner_hook = pgmq_exec_planner;
+	CacheRegisterRelcacheCallback(pgmq_exec_inval, (Datum) 0);
+	RegisterXactCallback(pgmq_exec_xact, NULL);
+}

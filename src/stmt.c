@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * stmt.c
+ *	  Every hot SQL text, as one table.
+ *
+ * {q} stands for the quoted, schema-qualified queue table and {a} for the
+ * archive; values are parameters only.  Every function and operator is
+ * qualified (a hostile search_path changes nothing), types are given by OID.
+ *
+ * Statements are planned once per backend and queue, generically, and kept
+ * to index scans by exec.c's planner guard.  That fixes their shapes:
+ *
+ *	- The rows to take are chosen by ARRAY(SELECT .. FOR UPDATE SKIP LOCKED).
+ *	  As a join (FROM cte, IN) a generic plan would hash the whole queue.
+ *	- The outer command repeats the visibility test: a partitioned queue can
+ *	  hold one msg_id twice, of which one copy may be leased.
+ *	- Rows come back in whatever order the plan has; the callers sort.
+ *	- read_ct stops one short of its type's end rather than failing there,
+ *	  which would block the queue for ever.
+ *
+ * $1 is the message, the id or ids; times are readings of one clock, taken
+ * once per call by the caller.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stmt.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+/*
+ * The columns of pgmq.message_record, in its order; also what archive carries
+ * over, where archived_at is left to its default.
+ */
+#define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
+
+#define EQ " OPERATOR(pg_catalog.=) "
+#define LE " OPERATOR(pg_catalog.<=) "
+#define GT " OPERATOR(pg_catalog.>) "
+
+/* Up to $2 messages readable at $1, oldest first, locked. */
+#define TAKE(filter) \
+	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" filter \
+	" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)"
+
+/* A read: lease the messages taken until $3. */
+#define READ(filter) \
+	"UPDATE {q} SET vt = $3, last_read_at = $1," \
+	" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1" \
+	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+	" RETURNING " RECORD
+
+#define ARCHIVE(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone" \
+	" RETURNING msg_id"
+
+#define SET_VT(which) \
+	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
+
+#define ONE			"msg_id" EQ "$1"
+#define SEVERAL		"msg_id" EQ "ANY ($1)"
+
+const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
+	[PGMQ_STMT_SEND] = {
+		"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"
+		" RETURNING msg_id",
+		3, {TIMESTAMPTZOID, JSONBOID, JSONBOID}
+	},
+	/* ROWS FROM pads the shorter of the arrays with nulls */
+	[PGMQ_STMT_SEND_BATCH] = {
+		"INSERT INTO {q} (vt, message, headers)"
+		" SELECT $1, f.message, f.headers FROM ROWS FROM"
+		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS f (message, headers) RETURNING msg_id",
+		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
+	},
+
+	[PGMQ_STMT_READ] = {
+		READ(""),
+		3, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_READ_CONDITIONAL] = {
+		READ(" AND message OPERATOR(pg_catalog.@>) $4"),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, JSONBOID}
+	},
+	[PGMQ_STMT_POP] = {
+		"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE("") ") AND vt" LE "$1"
+		" RETURNING " RECORD,
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+
+	[PGMQ_STMT_DELETE] = {
+		"DELETE FROM {q} WHERE " ONE,
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_DELETE_BATCH] = {
+		"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_DELETE_FENCED] = {
+		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_ARCHIVE] = {
+		ARCHIVE(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH] = {
+		ARCHIVE(SEVERAL),
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED] = {
+		ARCHIVE(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_SET_VT] = {
+		SET_VT(ONE),
+		2, {INT8OID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_SET_VT_BATCH] = {
+		SET_VT(SEVERAL),
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_SET_VT_FENCED] = {
+		SET_VT(ONE " AND read_ct" EQ "$3"),
+		3, {INT8OID, TIMESTAMPTZOID, INT4OID}
+	},
+
+	/* the whole queue, oldest first: id, readable at $1, group */
+	[PGMQ_STMT_GROUP_WALK] = {
+		"SELECT msg_id, vt" LE "$1, " PGMQ_GROUP_SQL " FROM {q}"
+		" ORDER BY msg_id",
+		1, {TIMESTAMPTZOID}
+	},
+	/* the oldest message of every group, by stepping over the group index */
+	[PGMQ_STMT_GROUP_HEADS] = {
+		"WITH RECURSIVE head (msg_id, vt, grp) AS ("
+		"(SELECT msg_id, vt, " PGMQ_GROUP_SQL " FROM {q}"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT 1)"
+		" UNION ALL"
+		" SELECT next.msg_id, next.vt, next.grp FROM head, LATERAL ("
+		"SELECT msg_id, vt, " PGMQ_GROUP_SQL " AS grp FROM {q}"
+		" WHERE " PGMQ_GROUP_SQL GT "head.grp"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT 1) AS next)"
+		" SELECT msg_id, vt" LE "$1, grp FROM head",
+		1, {TIMESTAMPTZOID}
+	},
+	/* at most $4 messages of group $2 after message $3, oldest first */
+	[PGMQ_STMT_GROUP_NEXT] = {
+		"SELECT msg_id, vt" LE "$1 FROM {q}"
+		" WHERE " PGMQ_GROUP_SQL EQ "$2 AND msg_id" GT "$3"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT $4",
+		4, {TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID}
+	},
+	/* lock message $1 if it is still readable at $2 and nobody has it */
+	[PGMQ_STMT_GROUP_LOCK] = {
+		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
+		" FOR UPDATE SKIP LOCKED",
+		2, {INT8OID, TIMESTAMPTZOID}
+	},
+	/* lease the messages locked */
+	[PGMQ_STMT_GROUP_LEASE] = {
+		"UPDATE {q} SET vt = $3, last_read_at = $2,"
+		" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1"
+		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
+		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+};
