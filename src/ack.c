@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * ack.c
+ *	  What a consumer says about a message it holds: delete, archive, set_vt.
+ *
+ * Each verb takes one id or an array of them, and each has a fenced form: it
+ * also takes the read_ct that the consumer's read returned, and does nothing
+ * to a message that has been read since.  Late acknowledgements of a lease
+ * that expired and went to somebody else then cannot hit that lease.
+ *
+ * Batches lock in msg_id order (the index's, and the fenced loop's), so two
+ * of them over the same ids do not deadlock.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/ack.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_delete);
+PG_FUNCTION_INFO_V1(pgmq_delete_batch);
+PG_FUNCTION_INFO_V1(pgmq_delete_fenced);
+PG_FUNCTION_INFO_V1(pgmq_delete_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_archive);
+PG_FUNCTION_INFO_V1(pgmq_archive_batch);
+PG_FUNCTION_INFO_V1(pgmq_archive_fenced);
+PG_FUNCTION_INFO_V1(pgmq_archive_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_fenced_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced_at);
+
+/* A message and the read_ct its consumer saw. */
+typedef struct FencedId
+{
+	int64		msg_id;
+	int32		read_ct;
+} FencedId;
+
+static void
+queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, const char *command)
+{
+	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, command);
+}
+
+/* A fence without a value would let everything pass, or nothing. */
+static void
+fence_check(bool isnull, const char *argname)
+{
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", argname)));
+}
+
+/* Argument argno, the read_ct of a fenced call on one message. */
+static PgmqArg
+fence_arg(FunctionCallInfo fcinfo, int argno)
+{
+	fence_check(PG_ARGISNULL(argno), "read_ct");
+	return PGMQ_ARG_FROM(argno);
+}
+
+static int
+fenced_id_cmp(const void *a, const void *b)
+{
+	int64		ia = ((const FencedId *) a)->msg_id;
+	int64		ib = ((const FencedId *) b)->msg_id;
+
+	return (ia > ib) - (ia < ib);
+}
+
+/*
+ * The arguments msg_ids (1) and read_cts (cts_argno) as pairs in msg_id
+ * order; an id that is NULL names no message and is left out.
+ * Errors: 22004 for a NULL fence, 2202E when the arrays differ in length.
+ */
+static FencedId *
+fenced_ids(FunctionCallInfo fcinfo, int cts_argno, int *nids)
+{
+	FencedId   *pairs;
+	Datum	   *ids;
+	Datum	   *cts;
+	bool	   *id_nulls;
+	bool	   *ct_nulls;
+	int			n;
+	int			ncts;
+
+	*nids = 0;
+	fence_check(PG_ARGISNULL(cts_argno), "read_cts");
+	if (PG_ARGISNULL(1))
+		return NULL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, &id_nulls, &n);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(cts_argno), INT4OID, sizeof(int32),
+					  true, TYPALIGN_INT, &cts, &ct_nulls, &ncts);
+	if (n != ncts)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("read_cts has %d elements, msg_ids has %d", ncts, n)));
+
+	pairs = palloc(n * sizeof(FencedId));
+	for (int i = 0; i < n; i++)
+	{
+		fence_check(ct_nulls[i], "element of read_cts");
+		if (id_nulls[i])
+			continue;
+		pairs[*nids].msg_id = DatumGetInt64(ids[i]);
+		pairs[(*nids)++].read_ct = DatumGetInt32(cts[i]);
+	}
+	qsort(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
+	return pairs;
+}
+
+/* Delete or archive one message: whether there was one. */
+static Datum
+ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
+{
+	PgmqArg		args[2] = {PGMQ_ARG_FROM(1)};
+	PgmqQueue	queue;
+
+	if (fenced)
+		args[1] = fence_arg(fcinfo, 2);
+	queue_open_arg(&queue, fcinfo, "DELETE");
+	PG_RETURN_BOOL(pgmq_exec(&queue, id, args) > 0);
+}
+
+/* Delete or archive several messages: the ids of those there were. */
+static Datum
+ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[] = {PGMQ_ARG_FROM(1)};
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, "DELETE");
+	pgmq_exec_rows(&queue, id, args, rows);
+	return (Datum) 0;
+}
+
+/* The same, fenced. */
+static Datum
+ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	int			nids;
+	FencedId   *ids = fenced_ids(fcinfo, 2, &nids);
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, "DELETE");
+	for (int i = 0; i < nids; i++)
+	{
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
+			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
+		};
+
+		if (pgmq_exec(&queue, id, args) > 0)
+			pgmq_rows_put_int8(rows, ids[i].msg_id);
+	}
+	return (Datum) 0;
+}
+
+/* delete(queue_name text, msg_id bigint) returns boolean */
+Datum
+pgmq_delete(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_DELETE, false);
+}
+
+/* delete(queue_name text, msg_ids bigint[]) returns setof bigint */
+Datum
+pgmq_delete_batch(PG_FUNCTION_ARGS)
+{
+	return ack_batch(fcinfo, PGMQ_STMT_DELETE_BATCH);
+}
+
+/* delete(queue_name text, msg_id bigint, read_ct integer) returns boolean */
+Datum
+pgmq_delete_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_DELETE_FENCED, true);
+}
+
+/*
+ * delete(queue_name text, msg_ids bigint[], read_cts integer[])
+ * returns setof bigint
+ */
+Datum
+pgmq_delete_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_batch_fenced(fcinfo, PGMQ_STMT_DELETE_FENCED);
+}
+
+/* archive(queue_name text, msg_id bigint) returns boolean */
+Datum
+pgmq_archive(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_ARCHIVE, false);
+}
+
+/* archive(queue_name text, msg_ids bigint[]) returns setof bigint */
+Datum
+pgmq_archive_batch(PG_FUNCTION_ARGS)
+{
+	return ack_batch(fcinfo, PGMQ_STMT_ARCHIVE_BATCH);
+}
+
+/* archive(queue_name text, msg_id bigint, read_ct integer) returns boolean */
+Datum
+pgmq_archive_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_ARCHIVE_FENCED, true);
+}
+
+/*
+ * archive(queue_name text, msg_ids bigint[], read_cts integer[])
+ * returns setof bigint
+ */
+Datum
+pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_batch_fenced(fcinfo, PGMQ_STMT_ARCHIVE_FENCED);
+}
+
+/* When a message is to be readable: argument 2, seconds from now. */
+static PgmqArg
+vt_from_seconds(FunctionCallInfo fcinfo)
+{
+	return pgmq_after(GetCurrentTimestamp(), PGMQ_ARG_FROM(2));
+}
+
+/* Change the visibility time of one message, or of several in an array. */
+static Datum
+set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[3] = {PGMQ_ARG_FROM(1), vt};
+	PgmqQueue	queue;
+
+	if (fenced)
+		args[2] = fence_arg(fcinfo, 3);
+	queue_open_arg(&queue, fcinfo, "UPDATE");
+	pgmq_exec_rows(&queue, id, args, rows);
+	return (Datum) 0;
+}
+
+/* Change the visibility time of several messages, fenced. */
+static Datum
+set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	int			nids;
+	FencedId   *ids = fenced_ids(fcinfo, 3, &nids);
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, "UPDATE");
+	for (int i = 0; i < nids; i++)
+	{
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
+			vt,
+			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
+		};
+
+		pgmq_exec_rows(&queue, PGMQ_STMT_SET_VT_FENCED, args, rows);
+	}
+	return (Datum) 0;
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt integer) */
+Datum
+pgmq_set_vt(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT, vt_from_seconds(fcinfo), false);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt timestamptz) */
+Datum
+pgmq_set_vt_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT, PGMQ_ARG_FROM(2), false);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt integer) */
+Datum
+pgmq_set_vt_batch(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, vt_from_seconds(fcinfo), false);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt timestamptz) */
+Datum
+pgmq_set_vt_batch_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, PGMQ_ARG_FROM(2), false);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt integer, read_ct integer) */
+Datum
+pgmq_set_vt_fenced(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, vt_from_seconds(fcinfo), true);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt timestamptz, read_ct integer) */
+Datum
+pgmq_set_vt_fenced_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, PGMQ_ARG_FROM(2), true);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt integer, read_cts integer[]) */
+Datum
+pgmq_set_vt_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return set_vt_batch_fenced(fcinfo, vt_from_seconds(fcinfo));
+}
+
+/*
+ * set_vt(queue_name text, msg_ids bigint[], vt timestamptz,
+ *		  read_cts integer[])
+ */
+Datum
+pgmq_set_vt_batch_fenced_at(PG_FUNCTION_ARGS)
+{
+	return set_vt_batch_fenced(fcinfo, PGMQ_ARG_FROM(2));
+}

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.c
+ *	  Taking messages: read under a lease, pop for good, wait for some.
+ *
+ * One clock reading serves a whole attempt: what is due by it is taken, and
+ * leased until it plus the visibility timeout.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/read.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_read);
+PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
+PG_FUNCTION_INFO_V1(pgmq_pop);
+
+/* What one attempt needs to know. */
+typedef struct ReadState
+{
+	PgmqQueue	queue;
+	PgmqRows   *rows;
+	PgmqArg		vt;				/* seconds */
+	PgmqArg		qty;			/* bigint */
+	PgmqArg		conditional;	/* jsonb; NULL: no filter */
+} ReadState;
+
+/*
+ * The filter of a read, argument argno: an empty object filters nothing, so
+ * it becomes the NULL that says so.
+ */
+static PgmqArg
+conditional_arg(FunctionCallInfo fcinfo, int argno)
+{
+	Jsonb	   *filter;
+
+	if (PG_ARGISNULL(argno))
+		return PGMQ_ARG_NULL;
+	filter = PG_GETARG_JSONB_P(argno);
+	if (JB_ROOT_IS_OBJECT(filter) && JB_ROOT_COUNT(filter) == 0)
+		return PGMQ_ARG_NULL;
+	return PGMQ_ARG(JsonbPGetDatum(filter));
+}
+
+/* Read once; the number of messages taken. */
+static uint64
+read_once(void *state)
+{
+	ReadState  *read = state;
+	TimestampTz now = GetCurrentTimestamp();
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		read->qty,
+		pgmq_after(now, read->vt),
+		read->conditional
+	};
+
+	return pgmq_exec_rows(&read->queue,
+						  read->conditional.isnull ? PGMQ_STMT_READ : PGMQ_STMT_READ_CONDITIONAL,
+						  args, read->rows);
+}
+
+/* Begin a read whose arguments are (queue_name, vt, qty, ...). */
+static void
+read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
+{
+	read->rows = pgmq_rows_begin(fcinfo);
+	read->vt = PGMQ_ARG_FROM(1);
+	read->qty = pgmq_qty_arg(fcinfo, 2);
+	read->conditional = conditional_arg(fcinfo, conditional_argno);
+	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "UPDATE");
+}
+
+/*
+ * read(queue_name text, vt integer, qty integer, conditional jsonb)
+ * returns setof message_record
+ */
+Datum
+pgmq_read(PG_FUNCTION_ARGS)
+{
+	ReadState	read;
+
+	read_begin(&read, fcinfo, 3);
+	read_once(&read);
+	return (Datum) 0;
+}
+
+/*
+ * read_with_poll(queue_name text, vt integer, qty integer,
+ *				  max_poll_seconds integer, poll_interval_ms integer,
+ *				  conditional jsonb)
+ * returns setof message_record
+ */
+Datum
+pgmq_read_with_poll(PG_FUNCTION_ARGS)
+{
+	ReadState	read;
+
+	read_begin(&read, fcinfo, 5);
+	pgmq_poll(read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	return (Datum) 0;
+}
+
+/* pop(queue_name text, qty integer) returns setof message_record */
+Datum
+pgmq_pop(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+		pgmq_qty_arg(fcinfo, 1)
+	};
+	PgmqQueue	queue;
+
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_exec_rows(&queue, PGMQ_STMT_POP, args, rows);
+	return (Datum) 0;
+}
