@@ -1,0 +1,735 @@
+/* pgmq_c--1.0.0.sql: the SQL interface of pgmq_c */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pgmq_c" to load this file. \quit /* extension name */
+
+--
+-- Types.  The order of the columns is part of the contract.
+--
+
+DO $$
+BEGIN
+	IF pg_catalog.to_regtype('pgmq.message_record') IS NULL THEN
+		CREATE TYPE pgmq.message_record AS (
+			msg_id bigint,
+			read_ct integer,
+			enqueued_at timestamp with time zone,
+			last_read_at timestamp with time zone,
+			vt timestamp with time zone,
+			message pg_catalog.jsonb,
+			headers pg_catalog.jsonb
+		);
+	END IF;
+	IF pg_catalog.to_regtype('pgmq.queue_record') IS NULL THEN
+		CREATE TYPE pgmq.queue_record AS (
+			queue_name character varying,
+			is_partitioned boolean,
+			is_unlogged boolean,
+			created_at timestamp with time zone
+		);
+	END IF;
+	IF pg_catalog.to_regtype('pgmq.metrics_result') IS NULL THEN
+		CREATE TYPE pgmq.metrics_result AS (
+			queue_name pg_catalog.text,
+			queue_length bigint,
+			newest_msg_age_sec integer,
+			oldest_msg_age_sec integer,
+			total_messages bigint,
+			scrape_time timestamp with time zone,
+			queue_visible_length bigint,
+			default_partition_length bigint
+		);
+	END IF;
+END
+$$;
+
+COMMENT ON TYPE pgmq.message_record IS 'a message as the reading functions return it';
+COMMENT ON TYPE pgmq.queue_record IS 'a queue as list_queues returns it';
+COMMENT ON TYPE pgmq.metrics_result IS 'the state of a queue at scrape_time';
+
+--
+-- Tables.  Queues themselves are no members of the extension: pg_dump dumps
+-- them as the ordinary tables they are, and the rows here beside them.
+--
+
+CREATE TABLE IF NOT EXISTS pgmq.meta (
+	queue_name character varying NOT NULL,
+	is_partitioned boolean NOT NULL,
+	is_unlogged boolean NOT NULL,
+	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	CONSTRAINT meta_queue_name_key PRIMARY KEY (queue_name)
+);
+
+CREATE TABLE IF NOT EXISTS pgmq.notify_insert_throttle (
+	queue_name character varying NOT NULL,
+	throttle_interval_ms integer DEFAULT 0 NOT NULL,
+	last_notified_at timestamp with time zone DEFAULT pg_catalog.to_timestamp(0) NOT NULL,
+	CONSTRAINT notify_insert_throttle_queue_name_key PRIMARY KEY (queue_name),
+	CONSTRAINT notify_insert_throttle_meta_queue_name_fk FOREIGN KEY (queue_name)
+		REFERENCES pgmq.meta (queue_name) ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS idx_notify_throttle_active
+	ON pgmq.notify_insert_throttle (queue_name, last_notified_at)
+	WHERE throttle_interval_ms OPERATOR(pg_catalog.>) 0;
+
+CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
+	pattern pg_catalog.text NOT NULL,
+	queue_name pg_catalog.text NOT NULL
+		REFERENCES pgmq.meta (queue_name) ON DELETE CASCADE,
+	bound_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	compiled_regex pg_catalog.text GENERATED ALWAYS AS (
+		'^' OPERATOR(pg_catalog.||)
+		pg_catalog.replace(pg_catalog.replace(
+			pg_catalog.regexp_replace(pattern, '([.+?^$(){}|\[\]\\])', '\\\1', 'g'),
+			'*', '[^.]+'), '#', '.*')
+		OPERATOR(pg_catalog.||) '$') STORED,
+	CONSTRAINT topic_bindings_unique_pattern_queue PRIMARY KEY (pattern, queue_name)
+);
+CREATE INDEX IF NOT EXISTS idx_topic_bindings_covering
+	ON pgmq.topic_bindings (pattern) INCLUDE (queue_name, compiled_regex);
+
+COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
+COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
+COMMENT ON TABLE pgmq.notify_insert_throttle IS 'queues that notify on insert, and how often at most';
+COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'least time between two notifications in milliseconds; 0 for no limit';
+COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
+COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
+
+SELECT pg_catalog.pg_extension_config_dump('pgmq.meta', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
+
+--
+-- Sending (send.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb) IS
+'Send a message. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb) IS
+'Send a message with headers. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, delay integer)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, integer) IS
+'Send a message that can be read after delay seconds. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, delay timestamp with time zone)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, timestamp with time zone) IS
+'Send a message that can be read from a point in time on. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay integer)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, integer) IS
+'Send a message with headers that can be read after delay seconds. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay timestamp with time zone)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_headers_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, timestamp with time zone) IS
+'Send a message with headers that can be read from a point in time on. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers_or_delay text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_any'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, text) IS
+'Send a message; what an untyped third literal means is seen by its form: a JSON object is headers, an integer a delay in seconds, a timestamp a point in time. Returns the msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[]) IS
+'Send several messages. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[]) IS
+'Send several messages, each with the headers at its place. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay integer)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], integer) IS
+'Send several messages that can be read after delay seconds. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamp with time zone)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], timestamp with time zone) IS
+'Send several messages that can be read from a point in time on. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], integer) IS
+'Send several messages, each with the headers at its place, that can be read after delay seconds. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Send several messages, each with the headers at its place, that can be read from a point in time on. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq._send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_unchecked'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Internal: send_batch without its checks.';
+
+CREATE OR REPLACE FUNCTION pgmq._validate_batch_params(msgs jsonb[], headers jsonb[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_validate_batch_params'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._validate_batch_params(jsonb[], jsonb[]) IS
+'Internal: the checks of send_batch.';
+
+--
+-- Reading (read.c, group.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.read(queue_name text, vt integer, qty integer, conditional jsonb DEFAULT '{}')
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read(text, integer, integer, jsonb) IS
+'Read up to qty messages, oldest first, and hide them from other reads for vt seconds. Only messages that contain conditional, when it is not empty.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, conditional jsonb DEFAULT '{}')
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) IS
+'As read, but wait up to max_poll_seconds for a message when there is none.';
+
+CREATE OR REPLACE FUNCTION pgmq.pop(queue_name text, qty integer DEFAULT 1)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_pop'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.pop(text, integer) IS
+'Read up to qty messages, oldest first, and delete them at once: at most once delivery.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped(text, integer, integer) IS
+'Read up to qty messages in FIFO order within their group (header x-pgmq-group), filling up from the group with the oldest message. A group with a message in flight waits.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_with_poll(text, integer, integer, integer, integer) IS
+'As read_grouped, but wait up to max_poll_seconds for a message when there is none.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_rr(text, integer, integer) IS
+'Read up to qty messages in FIFO order within their group (header x-pgmq-group), taking from the groups in turn. A group with a message in flight waits.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_rr_with_poll(text, integer, integer, integer, integer) IS
+'As read_grouped_rr, but wait up to max_poll_seconds for a message when there is none.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_head(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_head(text, integer, integer) IS
+'Read the oldest message of each of up to qty groups (header x-pgmq-group). A group with a message in flight waits.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_head_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
+'As read_grouped_head, but wait up to max_poll_seconds for a message when there is none.';
+
+--
+-- Acknowledging (ack.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_delete'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, bigint) IS
+'Delete one message. False when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_delete_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, bigint[]) IS
+'Delete several messages. Returns the ids of those there were.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id bigint, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_delete_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, bigint, integer) IS
+'Delete one message unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[], read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_delete_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, bigint[], integer[]) IS
+'Delete several messages, but none that was read again since the read that returned its read_ct. Returns the ids done.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, bigint) IS
+'Move one message to the archive. False when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_archive_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, bigint[]) IS
+'Move several messages to the archive. Returns the ids of those there were.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id bigint, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_archive_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, bigint, integer) IS
+'Move one message to the archive unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[], read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_archive_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, bigint[], integer[]) IS
+'Move several messages to the archive, but none that was read again since the read that returned its read_ct. Returns the ids done.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer) IS
+'Make a message readable from vt seconds from now on. Returns the message.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer) IS
+'Make several messages readable from vt seconds from now on. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer, read_ct integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer, integer) IS
+'Make a message readable from vt seconds from now on, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer, integer[]) IS
+'Make several messages readable from vt seconds from now on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone) IS
+'Make a message readable from a point in time on. Returns the message.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone) IS
+'Make several messages readable from a point in time on. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone, read_ct integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone, integer) IS
+'Make a message readable from a point in time on, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone, integer[]) IS
+'Make several messages readable from a point in time on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+
+--
+-- Managing queues (manage.c, partition.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create(text) IS
+'Create a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_non_partitioned(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
+'Create a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_unlogged(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_unlogged'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
+'Create an unlogged queue, unless it exists: faster, and empty after a crash or failover. Its archive is logged.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_partitioned(queue_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', premake integer DEFAULT 4)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
+'Create a queue partitioned by pg_partman, unless it exists: by msg_id when partition_interval is an integer, else by time. Partitions older than retention_interval are dropped with the messages in them.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text) IS
+'Drop a queue and its archive. False when there is no such queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue_deprecated'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
+'Deprecated: drop_queue(queue_name).';
+
+CREATE OR REPLACE FUNCTION pgmq.purge_queue(queue_name text)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_purge_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.purge_queue(text) IS
+'Remove all messages of a queue. Returns how many there were.';
+
+CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_detach_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.detach_archive(text) IS
+'Deprecated: does nothing.';
+
+CREATE OR REPLACE FUNCTION pgmq.convert_archive_partitioned(table_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', leading_partition integer DEFAULT 10)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_archive_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
+'Replace the archive of queue table_name by one partitioned by pg_partman. The old archive, with its messages, is kept as a_<name>_old.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_queues()
+RETURNS SETOF pgmq.queue_record
+AS 'MODULE_PATHNAME', 'pgmq_list_queues'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_queues() IS
+'List all queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_index(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
+'Create the index that serves the grouped reads of a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_indexes_all()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that serves grouped reads for every queue.';
+
+--
+-- Metrics (metrics.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.metrics(queue_name text)
+RETURNS pgmq.metrics_result
+AS 'MODULE_PATHNAME', 'pgmq_metrics'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.metrics(text) IS
+'The state of a queue: its length, how much of it can be read now, the ages of its oldest and newest message in seconds, and how many messages were ever sent.';
+
+CREATE OR REPLACE FUNCTION pgmq.metrics_all()
+RETURNS SETOF pgmq.metrics_result
+AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.metrics_all() IS
+'The state of every queue; one that cannot be examined is left out with a warning.';
+
+--
+-- Notifications (notify.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_enable_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
+'Notify channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.disable_notify_insert(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_disable_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
+'Notify no longer when messages are sent.';
+
+CREATE OR REPLACE FUNCTION pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_update_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
+'Change how often a queue notifies at most.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
+RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
+AS 'MODULE_PATHNAME', 'pgmq_list_notify_insert_throttles'
+LANGUAGE C STABLE;
+COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
+'List the queues that notify on insert.';
+
+CREATE OR REPLACE FUNCTION pgmq.notify_queue_listeners()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_notify_queue_listeners'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
+'Trigger function of enable_notify_insert.';
+
+--
+-- Topics (topic.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.bind_topic(pattern text, queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_bind_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
+'Send messages whose routing key matches pattern to a queue: * stands for one segment between dots, # for any characters.';
+
+CREATE OR REPLACE FUNCTION pgmq.unbind_topic(pattern text, queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_unbind_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
+'Undo bind_topic. False when there was no such binding.';
+
+CREATE OR REPLACE FUNCTION pgmq.test_routing(routing_key text)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing'
+LANGUAGE C STABLE;
+COMMENT ON FUNCTION pgmq.test_routing(text) IS
+'The bindings that a routing key matches.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, jsonb, integer) IS
+'Send a message with headers, readable after delay seconds, to every queue bound to its routing key. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb) IS
+'Send a message to every queue bound to its routing key. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, delay integer)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, integer) IS
+'Send a message, readable after delay seconds, to every queue bound to its routing key. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[])
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[]) IS
+'Send several messages to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[])
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[]) IS
+'Send several messages, each with the headers at its place, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay integer)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], integer) IS
+'Send several messages, readable after delay seconds, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay timestamp with time zone)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], timestamp with time zone) IS
+'Send several messages, readable from a point in time on, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay integer)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], integer) IS
+'Send several messages, each with the headers at its place, readable after delay seconds, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Send several messages, each with the headers at its place, readable from a point in time on, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings()
+RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_list_topic_bindings'
+LANGUAGE C STABLE;
+COMMENT ON FUNCTION pgmq.list_topic_bindings() IS
+'List all topic bindings.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings(queue_name text)
+RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_list_topic_bindings_queue'
+LANGUAGE C STABLE;
+COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
+'List the topic bindings of a queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_validate_routing_key'
+LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION pgmq.validate_routing_key(text) IS
+'True, or an error that says what is wrong with a routing key.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_topic_pattern(pattern text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_validate_topic_pattern'
+LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION pgmq.validate_topic_pattern(text) IS
+'True, or an error that says what is wrong with a topic pattern.';
+
+--
+-- Helpers
+--
+
+CREATE OR REPLACE FUNCTION pgmq.format_table_name(queue_name text, prefix text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
+'The name of a queues table: prefix q for its messages, a for its archive.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_validate_queue_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
+'An error when a queue cannot have this name.';
+
+CREATE OR REPLACE FUNCTION pgmq.acquire_queue_lock(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_acquire_queue_lock'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
+'Hold off other sessions that create or drop this queue until the transaction ends.';
+
+CREATE OR REPLACE FUNCTION pgmq._belongs_to_pgmq(table_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_belongs_to_pgmq'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._belongs_to_pgmq(text) IS
+'Internal: whether a table is a member of the extension.';
+
+CREATE OR REPLACE FUNCTION pgmq._get_partition_col(partition_interval text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgmq_get_partition_col'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._get_partition_col(text) IS
+'Internal: the column that a queue is partitioned by.';
+
+CREATE OR REPLACE FUNCTION pgmq._extension_exists(extension_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_extension_exists'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._extension_exists(text) IS
+'Internal: whether an extension is installed.';
+
+CREATE OR REPLACE FUNCTION pgmq._ensure_pg_partman_installed()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_ensure_pg_partman_installed'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._ensure_pg_partman_installed() IS
+'Internal: an error when pg_partman is not installed.';
+
+CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_schema()
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgmq_get_pg_partman_schema'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._get_pg_partman_schema() IS
+'Internal: the schema of pg_partman.';
+
+CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_major_version()
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_get_pg_partman_major_version'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
+'Internal: the major version of pg_partman.';
+
+CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
+'Internal: create_fifo_index.';
+
+--
+-- Grants: monitoring sees which queues there are and how they stand, not what
+-- is in them.  What it may see of a queue's own tables is granted at create.
+--
+
+GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
+GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings TO pg_monitor;
