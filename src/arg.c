@@ -20,8 +20,8 @@
 
 /*
  * Argument argno, how many messages are wanted, as a bigint.
- * Error: 22004 when NULL, which PGMQ takes for "all there are".  A negative
- * number is the server's to refuse (2201W).
+ * Errors: 22004 when NULL, which PGMQ takes for "all there are"; 2201W with
+ * the server's text when negative, as the LIMIT that it is.
  */
 PgmqArg
 pgmq_qty_arg(FunctionCallInfo fcinfo, int argno)
@@ -30,6 +30,10 @@ pgmq_qty_arg(FunctionCallInfo fcinfo, int argno)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("qty must not be null")));
+	if (PG_GETARG_INT32(argno) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE),
+				 errmsg("LIMIT must not be negative")));
 	return PGMQ_ARG(Int64GetDatum((int64) PG_GETARG_INT32(argno)));
 }
 

@@ -35,6 +35,9 @@
  */
 #define PGMQ_MAX_NAME		47
 
+/* The group index of queue table q_x is q_x_fifo_idx. */
+#define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
+
 /* A queue that is open: its table is locked until the transaction ends. */
 typedef struct PgmqQueue
 {
@@ -119,6 +122,7 @@ extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 extern void pgmq_queue_missing(text *queue_name, const char *relname)
 			pg_attribute_noreturn();
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
+extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 /* ---- exec.c: the only room that talks to SPI ---- */
 

@@ -22,6 +22,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -226,6 +227,28 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 							   queue_columns[i].name,
 							   format_type_be(queue_columns[i].type))));
 	}
+}
+
+/*
+ * Whether an open queue has the index of create_fifo_index.  PGMQ's index of
+ * the same name is a GIN index, which serves nothing here.
+ */
+bool
+pgmq_queue_has_group_index(const PgmqQueue *queue)
+{
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+	HeapTuple	tuple;
+	bool		result;
+
+	snprintf(relname, sizeof(relname), "%s" PGMQ_GROUP_INDEX_SUFFIX, queue->relname);
+	relid = get_relname_relid(relname, get_rel_namespace(queue->relid));
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /*
