@@ -17,10 +17,12 @@ OBJS = \
 	src/arg.o \
 	src/exec.o \
 	src/group.o \
+	src/layout.o \
 	src/manage.o \
 	src/metrics.o \
 	src/notify.o \
 	src/partition.o \
+	src/partman.o \
 	src/pgmq_c.o \
 	src/queue.o \
 	src/read.o \

@@ -460,8 +460,12 @@ COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) 
 
 CREATE OR REPLACE FUNCTION pgmq.list_queues()
 RETURNS SETOF pgmq.queue_record
-AS 'MODULE_PATHNAME', 'pgmq_list_queues'
-LANGUAGE C;
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT queue_name, is_partitioned, is_unlogged, created_at
+	FROM pgmq.meta
+	ORDER BY queue_name;
+END;
 COMMENT ON FUNCTION pgmq.list_queues() IS
 'List all queues.';
 
@@ -679,8 +683,17 @@ COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
 
 CREATE OR REPLACE FUNCTION pgmq._belongs_to_pgmq(table_name text)
 RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_belongs_to_pgmq'
-LANGUAGE C;
+LANGUAGE sql
+RETURN EXISTS (
+	SELECT FROM pg_catalog.pg_depend AS d
+	JOIN pg_catalog.pg_extension AS e ON d.refobjid = e.oid
+	JOIN pg_catalog.pg_class AS c ON d.objid = c.oid
+	WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+		AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+		AND d.deptype = 'e'
+		AND e.extname IN ('pgmq', 'pgmq_c')
+		AND c.relname = table_name
+);
 COMMENT ON FUNCTION pgmq._belongs_to_pgmq(text) IS
 'Internal: whether a table is a member of the extension.';
 
@@ -693,8 +706,10 @@ COMMENT ON FUNCTION pgmq._get_partition_col(text) IS
 
 CREATE OR REPLACE FUNCTION pgmq._extension_exists(extension_name text)
 RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_extension_exists'
-LANGUAGE C;
+LANGUAGE sql
+RETURN EXISTS (
+	SELECT FROM pg_catalog.pg_extension WHERE extname = extension_name
+);
 COMMENT ON FUNCTION pgmq._extension_exists(text) IS
 'Internal: whether an extension is installed.';
 
@@ -707,15 +722,24 @@ COMMENT ON FUNCTION pgmq._ensure_pg_partman_installed() IS
 
 CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_schema()
 RETURNS text
-AS 'MODULE_PATHNAME', 'pgmq_get_pg_partman_schema'
-LANGUAGE C;
+LANGUAGE sql
+RETURN (
+	SELECT n.nspname::pg_catalog.text
+	FROM pg_catalog.pg_extension AS e
+	JOIN pg_catalog.pg_namespace AS n ON e.extnamespace = n.oid
+	WHERE e.extname = 'pg_partman'
+);
 COMMENT ON FUNCTION pgmq._get_pg_partman_schema() IS
 'Internal: the schema of pg_partman.';
 
 CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_major_version()
 RETURNS integer
-AS 'MODULE_PATHNAME', 'pgmq_get_pg_partman_major_version'
-LANGUAGE C;
+LANGUAGE sql
+RETURN (
+	SELECT pg_catalog.split_part(extversion, '.', 1)::integer
+	FROM pg_catalog.pg_extension
+	WHERE extname = 'pg_partman'
+);
 COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
 'Internal: the major version of pg_partman.';
 

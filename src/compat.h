@@ -25,6 +25,17 @@
 #include "varatt.h"
 #endif
 
+/* Since 16 one function tells who owns what. */
+#if PG_VERSION_NUM >= 160000
+#define pgmq_is_owner(classid, objid) \
+	object_ownercheck(classid, objid, GetUserId())
+#else
+#define pgmq_is_owner(classid, objid) \
+	((classid) == RelationRelationId ? \
+	 pg_class_ownercheck(objid, GetUserId()) : \
+	 pg_namespace_ownercheck(objid, GetUserId()))
+#endif
+
 /* Since 18 a module names itself and its version. */
 #if PG_VERSION_NUM < 180000
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC

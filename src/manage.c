@@ -1,7 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * manage.c
- *	  Queues come and go: create, drop, purge, list.
+ *	  Queues come and go: create, drop, purge.
+ *
+ * create and drop of one queue are held apart by an advisory lock on its
+ * name in lower case; the tables' own locks do the rest.  Who may not drop or
+ * empty a queue is turned away before the table is locked, so that trying
+ * holds up nobody (the rule of RangeVarCallbackForDropRelation).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -12,6 +17,21 @@
  */
 #include "postgres.h"
 
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
 #include "compat.h"
 #include "pgmq.h"
 
@@ -21,81 +41,241 @@ PG_FUNCTION_INFO_V1(pgmq_drop_queue);
 PG_FUNCTION_INFO_V1(pgmq_drop_queue_deprecated);
 PG_FUNCTION_INFO_V1(pgmq_purge_queue);
 PG_FUNCTION_INFO_V1(pgmq_detach_archive);
-PG_FUNCTION_INFO_V1(pgmq_list_queues);
 PG_FUNCTION_INFO_V1(pgmq_create_fifo_index);
 PG_FUNCTION_INFO_V1(pgmq_create_fifo_indexes_all);
 PG_FUNCTION_INFO_V1(pgmq_acquire_queue_lock);
-PG_FUNCTION_INFO_V1(pgmq_belongs_to_pgmq);
-PG_FUNCTION_INFO_V1(pgmq_extension_exists);
 
+static void
+queue_create(FunctionCallInfo fcinfo, PgmqKind kind)
+{
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	PgmqQueue	queue;
+
+	PreventCommandIfReadOnly("CREATE TABLE");
+	if (!pgmq_layout_begin(&queue, queue_name, kind))
+		return;
+	pgmq_layout_create_queue(PGMQ_QUEUE_BASE(&queue), kind);
+	pgmq_layout_create_archive(PGMQ_QUEUE_BASE(&queue), NULL);
+	pgmq_layout_finish(&queue, queue_name, kind);
+}
+
+/* create(queue_name text) and create_non_partitioned(queue_name text) */
 Datum
 pgmq_create(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	queue_create(fcinfo, PGMQ_KIND_LOGGED);
+	PG_RETURN_VOID();
 }
 
+/* create_unlogged(queue_name text) */
 Datum
 pgmq_create_unlogged(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	queue_create(fcinfo, PGMQ_KIND_UNLOGGED);
+	PG_RETURN_VOID();
 }
 
+/*
+ * Is the relation that is about to be locked a table of its own?  Dropping
+ * "x_default" must not hit a partition of queue "x".
+ */
+static void
+check_is_table(const RangeVar *table, Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if ((relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE) ||
+		get_rel_relispartition(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not a message queue",
+						table->schemaname, table->relname),
+				 errdetail(relkind == RELKIND_RELATION ?
+						   "It is a partition of another table." :
+						   "It is not a table.")));
+}
+
+/* Lock callback: may the caller drop the table? */
+static void
+callback_drop(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+		return;
+	check_is_table(table, relid);
+	if (!pgmq_is_owner(RelationRelationId, relid) &&
+		!pgmq_is_owner(NamespaceRelationId, get_rel_namespace(relid)))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, table->relname);
+}
+
+/* Lock callback: may the caller count and truncate the table? */
+static void
+callback_purge(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	AclMode		needed[] = {ACL_SELECT, ACL_TRUNCATE};
+
+	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+		return;
+	check_is_table(table, relid);
+	for (int i = 0; i < lengthof(needed); i++)
+	{
+		AclResult	result = pg_class_aclcheck(relid, GetUserId(), needed[i]);
+
+		if (result != ACLCHECK_OK)
+			aclcheck_error(result, OBJECT_TABLE, table->relname);
+	}
+}
+
+/*
+ * Lock a table of the schema once callback has nothing against it; its OID,
+ * or InvalidOid when it does not exist.
+ */
+static Oid
+table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
+{
+	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									lockmode, RVR_MISSING_OK, callback, NULL);
+}
+
+static bool
+queue_drop(text *queue_name)
+{
+	Oid			argtypes[] = {TEXTOID};
+	PgmqArg		args[1];
+	PgmqQueue	queue;
+	char	   *archive;
+
+	PreventCommandIfReadOnly("DROP TABLE");
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
+	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
+	if (!OidIsValid(queue.relid))
+	{
+		ereport(NOTICE,
+				(errmsg("pgmq queue `%s` does not exist",
+						text_to_cstring(queue_name))));
+		return false;
+	}
+
+	/* After the queue, as every statement on both of them locks. */
+	archive = psprintf("a_%s", PGMQ_QUEUE_BASE(&queue));
+	pgmq_exec_ddl("DROP TABLE %s", pgmq_layout_name("", queue.relname, ""));
+	if (OidIsValid(table_lock(archive, AccessExclusiveLock, callback_drop)))
+		pgmq_exec_ddl("DROP TABLE %s", pgmq_layout_name("", archive, ""));
+
+	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
+	pgmq_exec_once("DELETE FROM pgmq.meta WHERE " PGMQ_META_IS_SQL,
+				   1, argtypes, args, false, NULL, NULL);
+	pgmq_partman_forget(pgmq_layout_name("", queue.relname, ""));
+	pgmq_partman_forget(pgmq_layout_name("", archive, ""));
+	return true;
+}
+
+/*
+ * drop_queue(queue_name text) returns boolean
+ *
+ * False, with a notice, when there is no such queue.
+ */
 Datum
 pgmq_drop_queue(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	PG_RETURN_BOOL(queue_drop(pgmq_name_arg(fcinfo, 0)));
 }
 
+/* drop_queue(queue_name text, partitioned boolean) returns boolean */
 Datum
 pgmq_drop_queue_deprecated(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	ereport(WARNING,
+			(errmsg("drop_queue(queue_name, partitioned) is deprecated and will be removed in PGMQ v2.0. Use drop_queue(queue_name) instead")));
+	queue_drop(pgmq_name_arg(fcinfo, 0));
+	PG_RETURN_BOOL(true);
 }
 
+/* Row function: keep the first column, a bigint. */
+static void
+row_count(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+
+	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/*
+ * purge_queue(queue_name text) returns bigint
+ *
+ * The count is taken under the lock, and of what is there now whatever the
+ * isolation level, because that is what TRUNCATE removes.
+ */
 Datum
 pgmq_purge_queue(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	char	   *table;
+	int64		count = 0;
+	PgmqQueue	queue;
+
+	PreventCommandIfReadOnly("TRUNCATE TABLE");
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_purge);
+	if (!OidIsValid(queue.relid))
+		pgmq_queue_missing(queue_name, queue.relname);
+
+	table = pgmq_layout_name("", queue.relname, "");
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*) FROM %s", table),
+				   0, NULL, NULL, true, row_count, &count);
+	PopActiveSnapshot();
+	pgmq_exec_ddl("TRUNCATE TABLE %s", table);
+	PG_RETURN_INT64(count);
 }
 
+/* detach_archive(queue_name text) returns void */
 Datum
 pgmq_detach_archive(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	ereport(WARNING,
+			(errmsg("detach_archive(queue_name) is deprecated and is a no-op. It will be removed in PGMQ v2.0. Archive tables are no longer member objects.")));
+	PG_RETURN_VOID();
 }
 
-Datum
-pgmq_list_queues(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not there yet");
-}
-
+/* create_fifo_index(queue_name text) returns void */
 Datum
 pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	PgmqQueue	queue;
+
+	PreventCommandIfReadOnly("CREATE INDEX");
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	queue.relid = table_lock(queue.relname, ShareLock,
+							 RangeVarCallbackOwnsRelation);
+	if (!OidIsValid(queue.relid))
+		pgmq_queue_missing(queue_name, queue.relname);
+	pgmq_layout_create_fifo_index(&queue);
+	PG_RETURN_VOID();
 }
 
+/* create_fifo_indexes_all() returns void */
 Datum
 pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	ListCell   *lc;
+
+	foreach(lc, pgmq_layout_queue_names())
+		DirectFunctionCall1(pgmq_create_fifo_index, PointerGetDatum(lfirst(lc)));
+	PG_RETURN_VOID();
 }
 
+/* acquire_queue_lock(queue_name text) returns void */
 Datum
 pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
-}
+	if (!PG_ARGISNULL(0))
+	{
+		char		relname[NAMEDATALEN];
 
-Datum
-pgmq_belongs_to_pgmq(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not there yet");
-}
-
-Datum
-pgmq_extension_exists(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not there yet");
+		pgmq_name_format(PG_GETARG_TEXT_PP(0), 'q', relname);
+		pgmq_layout_lock(relname + 2);
+	}
+	PG_RETURN_VOID();
 }

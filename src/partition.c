@@ -19,8 +19,6 @@ PG_FUNCTION_INFO_V1(pgmq_create_partitioned);
 PG_FUNCTION_INFO_V1(pgmq_convert_archive_partitioned);
 PG_FUNCTION_INFO_V1(pgmq_get_partition_col);
 PG_FUNCTION_INFO_V1(pgmq_ensure_pg_partman_installed);
-PG_FUNCTION_INFO_V1(pgmq_get_pg_partman_schema);
-PG_FUNCTION_INFO_V1(pgmq_get_pg_partman_major_version);
 
 Datum
 pgmq_create_partitioned(PG_FUNCTION_ARGS)
@@ -42,18 +40,6 @@ pgmq_get_partition_col(PG_FUNCTION_ARGS)
 
 Datum
 pgmq_ensure_pg_partman_installed(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not there yet");
-}
-
-Datum
-pgmq_get_pg_partman_schema(PG_FUNCTION_ARGS)
-{
-	elog(ERROR, "not there yet");
-}
-
-Datum
-pgmq_get_pg_partman_major_version(PG_FUNCTION_ARGS)
 {
 	elog(ERROR, "not there yet");
 }

@@ -4,8 +4,8 @@
  *	  Types of pgmq_c, and the prototypes of each room under its file's name.
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
- * manage, partition, metrics, adopt) - engine (waiter) - SQL (exec, stmt) -
- * ground (queue, arg).
+ * manage, partition, metrics, adopt) - what verbs share (waiter, layout,
+ * partman) - SQL (exec, stmt) - ground (queue, arg).
  * Calls go down only; src/README.md draws the house.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -44,6 +44,14 @@ typedef struct PgmqQueue
 	Oid			relid;			/* the queue table, pgmq.q_<name> */
 	char		relname[NAMEDATALEN];	/* its name: q_<name in lower case> */
 } PgmqQueue;
+
+/* The kinds of queue. */
+typedef enum PgmqKind
+{
+	PGMQ_KIND_LOGGED,
+	PGMQ_KIND_UNLOGGED,
+	PGMQ_KIND_PARTITIONED
+} PgmqKind;
 
 /* The part of a queue's relation names that is the queue's own. */
 #define PGMQ_QUEUE_BASE(queue)	((queue)->relname + 2)
@@ -121,6 +129,7 @@ extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, const char *command);
 extern void pgmq_queue_missing(text *queue_name, const char *relname)
 			pg_attribute_noreturn();
+extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
@@ -160,6 +169,36 @@ extern void pgmq_exec_xact(XactEvent event, void *arg);
 
 extern void pgmq_poll(PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
+
+/* ---- layout.c: what a queue is made of ---- */
+
+extern char *pgmq_layout_name(const char *prefix, const char *base,
+							  const char *suffix);
+extern void pgmq_layout_lock(const char *base);
+extern bool pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind);
+extern void pgmq_layout_finish(const PgmqQueue *queue, text *queue_name,
+							   PgmqKind kind);
+extern void pgmq_layout_create_queue(const char *base, PgmqKind kind);
+extern void pgmq_layout_create_queue_partitioned(const char *base,
+												 const char *column);
+extern void pgmq_layout_create_archive(const char *base, const char *column);
+extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern List *pgmq_layout_queue_names(void);
+extern void pgmq_layout_set_storage(const char *table);
+extern void pgmq_layout_grant_queue(const char *base);
+extern void pgmq_layout_grant_archive(const char *base);
+
+/*
+ * Picks a queue's row of pgmq.meta, whatever case its name was given in; $1
+ * is the name of its queue table.
+ */
+#define PGMQ_META_IS_SQL \
+	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
+	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+
+/* ---- partman.c: the only room that knows pg_partman ---- */
+
+extern void pgmq_partman_forget(const char *table);
 
 /* ---- stmt.c: every hot SQL text ---- */
 

@@ -46,15 +46,17 @@ static const struct
 {
 	const char *name;
 	Oid			type;
+	bool		archive;		/* has only the archive */
 }			queue_columns[] =
 {
-	{"msg_id", INT8OID},
-	{"read_ct", INT4OID},
-	{"enqueued_at", TIMESTAMPTZOID},
-	{"last_read_at", TIMESTAMPTZOID},
-	{"vt", TIMESTAMPTZOID},
-	{"message", JSONBOID},
-	{"headers", JSONBOID},
+	{"msg_id", INT8OID, false},
+	{"read_ct", INT4OID, false},
+	{"enqueued_at", TIMESTAMPTZOID, false},
+	{"last_read_at", TIMESTAMPTZOID, false},
+	{"vt", TIMESTAMPTZOID, false},
+	{"message", JSONBOID, false},
+	{"headers", JSONBOID, false},
+	{"archived_at", TIMESTAMPTZOID, true},
 };
 
 /*
@@ -122,13 +124,17 @@ pgmq_name_format(text *queue_name, char prefix, char *relname)
 }
 
 /*
- * Refuse a name for a new queue that is longer than PGMQ_MAX_NAME bytes:
- * P0001.  (PGMQ's text says characters, and clients match it.)
+ * Refuse a name for a new queue that is longer than PGMQ_MAX_NAME bytes, as
+ * given or in lower case: P0001.  (PGMQ's text says characters, and clients
+ * match it.)
  */
 void
 pgmq_name_validate(text *queue_name)
 {
-	if (VARSIZE_ANY_EXHDR(queue_name) > PGMQ_MAX_NAME)
+	int			len = VARSIZE_ANY_EXHDR(queue_name);
+
+	if (len > PGMQ_MAX_NAME ||
+		strlen(name_fold(VARDATA_ANY(queue_name), len, "q")) > PGMQ_MAX_NAME + 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_RAISE_EXCEPTION),
 				 errmsg("queue name is too long, maximum length is %d characters",
@@ -193,6 +199,40 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 }
 
 /*
+ * Why a relation cannot be a queue table, or an archive, as a sentence for
+ * an error's detail; NULL when it can.
+ */
+const char *
+pgmq_queue_misfit(Oid relid, bool archive)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		return "It is not a table.";
+	if (get_rel_relispartition(relid))
+		return "It is a partition of another table.";
+
+	for (int i = 0; i < lengthof(queue_columns); i++)
+	{
+		HeapTuple	tuple;
+		bool		fits;
+
+		if (queue_columns[i].archive && !archive)
+			continue;
+		tuple = SearchSysCacheAttName(relid, queue_columns[i].name);
+		fits = HeapTupleIsValid(tuple) &&
+			((Form_pg_attribute) GETSTRUCT(tuple))->atttypid == queue_columns[i].type;
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (!fits)
+			return psprintf("It has no column \"%s\" of type %s.",
+							queue_columns[i].name,
+							format_type_be(queue_columns[i].type));
+	}
+	return NULL;
+}
+
+/*
  * Check that an open queue's relation is a table with a queue's columns.
  * Error: 42809.  Called when a plan is built, which any DDL on the table
  * makes happen again, so that the calls in between need not look.
@@ -200,33 +240,14 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 void
 pgmq_queue_check_shape(const PgmqQueue *queue)
 {
-	char		relkind = get_rel_relkind(queue->relid);
+	const char *misfit = pgmq_queue_misfit(queue->relid, false);
 
-	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+	if (misfit != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s.%s\" is not a message queue",
 						PGMQ_SCHEMA, queue->relname),
-				 errdetail("It is not a table.")));
-
-	for (int i = 0; i < lengthof(queue_columns); i++)
-	{
-		HeapTuple	tuple = SearchSysCacheAttName(queue->relid,
-												  queue_columns[i].name);
-		bool		fits = HeapTupleIsValid(tuple) &&
-			((Form_pg_attribute) GETSTRUCT(tuple))->atttypid == queue_columns[i].type;
-
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		if (!fits)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"%s.%s\" is not a message queue",
-							PGMQ_SCHEMA, queue->relname),
-					 errdetail("It has no column \"%s\" of type %s.",
-							   queue_columns[i].name,
-							   format_type_be(queue_columns[i].type))));
-	}
+				 errdetail("%s", misfit)));
 }
 
 /*

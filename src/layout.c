@@ -1,0 +1,491 @@
+/*-------------------------------------------------------------------------
+ *
+ * layout.c
+ *	  What a queue is made of: its tables, how they are stored, its row in
+ *	  meta.
+ *
+ * The rooms that make queues (manage, partition, adopt) share this one, so
+ * that every queue comes out alike.
+ *
+ * Storage of a queue table, which is small at most times and churns:
+ *
+ *	- No index but the primary key.  A read changes vt, read_ct and
+ *	  last_read_at; none of them is indexed, so the new version needs no index
+ *	  entry and is pruned within its page (HOT), if the page has room.
+ *	- fillfactor 50: the versions that a batch makes cannot be pruned before
+ *	  it commits, so a page needs room for a second version of each of its
+ *	  rows.  With 70 a third to a half of the updates of batches of 100 leave
+ *	  their page.
+ *	- toast_tuple_target 128: a row that is too long for one page in four is
+ *	  shortened down to this, that is, its whole payload leaves the row.  A
+ *	  read then copies a pointer instead of up to 2 kB.
+ *	- Vacuum after 1000 dead rows and 2 %: the scan for messages passes over
+ *	  what was deleted at the front of the index until vacuum has been there.
+ *	  The default of 20 % lets a backlog of millions rot.  It pauses less than
+ *	  usual since it mostly meets pages that are in memory.
+ *	- Analyze hardly ever: our statements' plans do not depend on statistics,
+ *	  and each ANALYZE makes every session plan them anew.
+ *
+ * The archive only grows, for which the defaults are right.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/layout.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/genam.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/tuptable.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+#define STORAGE \
+	"fillfactor = 50, toast_tuple_target = 128," \
+	" autovacuum_vacuum_threshold = 1000," \
+	" autovacuum_vacuum_scale_factor = 0.02," \
+	" autovacuum_vacuum_cost_delay = 1," \
+	" autovacuum_analyze_threshold = 100000," \
+	" autovacuum_analyze_scale_factor = 1"
+
+#define STORAGE_TOAST \
+	"toast.autovacuum_vacuum_threshold = 1000," \
+	" toast.autovacuum_vacuum_scale_factor = 0.02," \
+	" toast.autovacuum_vacuum_cost_delay = 1"
+
+/* What monitoring may see: all but what the messages say. */
+#define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"
+
+/* The columns between msg_id and the end of the two tables. */
+#define READ_COLUMNS \
+	" read_ct integer DEFAULT 0 NOT NULL," \
+	" enqueued_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL," \
+	" last_read_at timestamp with time zone,"
+#define BODY_COLUMNS \
+	" vt timestamp with time zone DEFAULT pg_catalog.now() NOT NULL," \
+	" message pg_catalog.jsonb," \
+	" headers pg_catalog.jsonb"
+
+static const char *const kind_names[] = {
+	[PGMQ_KIND_LOGGED] = "an ordinary",
+	[PGMQ_KIND_UNLOGGED] = "an unlogged",
+	[PGMQ_KIND_PARTITIONED] = "a partitioned",
+};
+
+/* ----------------------------------------------------------------
+ *		Names
+ * ----------------------------------------------------------------
+ */
+
+/* pgmq.<prefix><base><suffix>, quoted, palloc'd. */
+char *
+pgmq_layout_name(const char *prefix, const char *base, const char *suffix)
+{
+	return quote_qualified_identifier(PGMQ_SCHEMA,
+									  psprintf("%s%s%s", prefix, base, suffix));
+}
+
+/* <prefix><base><suffix>, quoted, palloc'd. */
+static char *
+local_name(const char *prefix, const char *base, const char *suffix)
+{
+	return pstrdup(quote_identifier(psprintf("%s%s%s", prefix, base, suffix)));
+}
+
+/*
+ * Hold off other sessions that create or drop this queue until the
+ * transaction ends.  base is the queue's name in lower case.
+ */
+void
+pgmq_layout_lock(const char *base)
+{
+	Datum		key = PointerGetDatum(cstring_to_text(psprintf("pgmq.queue_%s", base)));
+	int32		hash = DatumGetInt32(DirectFunctionCall1Coll(hashtext,
+															 DEFAULT_COLLATION_OID, key));
+
+	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum((int64) hash));
+}
+
+/* ----------------------------------------------------------------
+ *		The queue's row in meta
+ * ----------------------------------------------------------------
+ */
+
+typedef struct MetaRow
+{
+	bool		found;
+	PgmqKind	kind;
+} MetaRow;
+
+/* A list and where it lives. */
+typedef struct NameList
+{
+	MemoryContext context;
+	List	   *list;
+} NameList;
+
+static PgmqKind
+kind_of(bool is_partitioned, bool is_unlogged)
+{
+	return is_partitioned ? PGMQ_KIND_PARTITIONED :
+		is_unlogged ? PGMQ_KIND_UNLOGGED : PGMQ_KIND_LOGGED;
+}
+
+static void
+row_meta(TupleTableSlot *slot, void *state)
+{
+	MetaRow    *meta = state;
+	bool		isnull;
+
+	meta->found = true;
+	meta->kind = kind_of(DatumGetBool(slot_getattr(slot, 1, &isnull)),
+						 DatumGetBool(slot_getattr(slot, 2, &isnull)));
+}
+
+/*
+ * Look for the queue's row as it is now: in REPEATABLE READ the transaction's
+ * own snapshot may be older than the lock that we waited for.
+ */
+static MetaRow
+meta_find(const PgmqQueue *queue)
+{
+	Oid			argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	MetaRow		meta = {false};
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once("SELECT is_partitioned, is_unlogged FROM pgmq.meta"
+				   " WHERE " PGMQ_META_IS_SQL,
+				   1, argtypes, args, true, row_meta, &meta);
+	PopActiveSnapshot();
+	return meta;
+}
+
+/* Note in meta that the queue is of this kind. */
+static void
+meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
+{
+	MetaRow		meta = meta_find(queue);
+	Oid			argtypes[] = {TEXTOID, BOOLOID, BOOLOID};
+	PgmqArg		args[] = {
+		PGMQ_ARG(PointerGetDatum(queue_name)),
+		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_PARTITIONED)),
+		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_UNLOGGED)),
+	};
+
+	if (!meta.found)
+		pgmq_exec_once("INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged)"
+					   " VALUES ($1, $2, $3)",
+					   3, argtypes, args, false, NULL, NULL);
+	else if (meta.kind != kind)
+	{
+		/* left behind by a table that was dropped by hand */
+		args[0] = PGMQ_ARG(CStringGetTextDatum(queue->relname));
+		pgmq_exec_once("UPDATE pgmq.meta SET is_partitioned = $2, is_unlogged = $3"
+					   " WHERE " PGMQ_META_IS_SQL,
+					   3, argtypes, args, false, NULL, NULL);
+	}
+}
+
+/* Row function: add a queue's name to a list, in a context that lasts. */
+static void
+row_name(TupleTableSlot *slot, void *state)
+{
+	NameList   *names = state;
+	MemoryContext old = MemoryContextSwitchTo(names->context);
+	bool		isnull;
+	Datum		name = slot_getattr(slot, 1, &isnull);
+
+	names->list = lappend(names->list, DatumGetTextPCopy(name));
+	MemoryContextSwitchTo(old);
+}
+
+/* The names of all queues, as text, in order. */
+List *
+pgmq_layout_queue_names(void)
+{
+	NameList	names = {CurrentMemoryContext, NIL};
+
+	pgmq_exec_once("SELECT queue_name FROM pgmq.meta ORDER BY queue_name",
+				   0, NULL, NULL, false, row_name, &names);
+	return names.list;
+}
+
+/* ----------------------------------------------------------------
+ *		Tables
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The columns of a queue table as SQL.  They end before the primary key,
+ * which a partitioned queue may need to be another one.
+ */
+static char *
+queue_columns(const char *base, const char *generated)
+{
+	return psprintf("msg_id bigint GENERATED %s AS IDENTITY (SEQUENCE NAME %s) NOT NULL,"
+					READ_COLUMNS BODY_COLUMNS,
+					generated, pgmq_layout_name("q_", base, "_msg_id_seq"));
+}
+
+/* Create the queue table of a queue that is not partitioned. */
+void
+pgmq_layout_create_queue(const char *base, PgmqKind kind)
+{
+	bool		unlogged = kind == PGMQ_KIND_UNLOGGED;
+
+	Assert(kind != PGMQ_KIND_PARTITIONED);
+	pgmq_exec_ddl("CREATE %s TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id))"
+				  " WITH (" STORAGE ", " STORAGE_TOAST ")",
+				  unlogged ? "UNLOGGED" : "", pgmq_layout_name("q_", base, ""),
+				  queue_columns(base, "ALWAYS"), local_name("q_", base, "_pkey"));
+
+	/* After a crash the messages are gone, but no id is given out again. */
+	if (unlogged)
+		pgmq_exec_ddl("ALTER SEQUENCE %s SET LOGGED",
+					  pgmq_layout_name("q_", base, "_msg_id_seq"));
+}
+
+/*
+ * Create a partitioned queue table, without partitions.  The ids are only
+ * BY DEFAULT so that pg_partman can move messages out of the default
+ * partition.
+ */
+void
+pgmq_layout_create_queue_partitioned(const char *base, const char *column)
+{
+	bool		by_id = strcmp(column, "msg_id") == 0;
+
+	pgmq_exec_ddl("CREATE TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id%s))"
+				  " PARTITION BY RANGE (%s)",
+				  pgmq_layout_name("q_", base, ""),
+				  queue_columns(base, "BY DEFAULT"),
+				  local_name("q_", base, "_pkey"),
+				  by_id ? "" : ", enqueued_at", column);
+	pgmq_exec_ddl("CREATE INDEX %s ON %s (%s)",
+				  local_name("q_", base, "_part_idx"),
+				  pgmq_layout_name("q_", base, ""), column);
+}
+
+/*
+ * Create an archive table; partitioned, without partitions, by column when
+ * that is not NULL.
+ */
+void
+pgmq_layout_create_archive(const char *base, const char *column)
+{
+	bool		by_id = column == NULL || strcmp(column, "msg_id") == 0;
+
+	pgmq_exec_ddl("CREATE TABLE %s (msg_id bigint NOT NULL," READ_COLUMNS
+				  " archived_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,"
+				  BODY_COLUMNS ", CONSTRAINT %s PRIMARY KEY (msg_id%s))%s",
+				  pgmq_layout_name("a_", base, ""),
+				  local_name("a_", base, "_pkey"),
+				  by_id ? "" : ", archived_at",
+				  column == NULL ? "" : psprintf(" PARTITION BY RANGE (%s)", column));
+	pgmq_exec_ddl("CREATE INDEX %s ON %s (archived_at)",
+				  local_name("archived_at_idx_", base, ""),
+				  pgmq_layout_name("a_", base, ""));
+}
+
+/*
+ * Give a queue table the storage parameters of a queue: the table itself or
+ * a partition, by its quoted and qualified name.
+ */
+void
+pgmq_layout_set_storage(const char *table)
+{
+	pgmq_exec_ddl("ALTER TABLE %s SET (" STORAGE ", " STORAGE_TOAST ")", table);
+}
+
+/* Let monitoring see how a queue stands, but not what is in it. */
+void
+pgmq_layout_grant_queue(const char *base)
+{
+	pgmq_exec_ddl("GRANT SELECT (" PUBLIC_COLUMNS ") ON %s TO pg_monitor",
+				  pgmq_layout_name("q_", base, ""));
+	pgmq_exec_ddl("GRANT SELECT ON SEQUENCE %s TO pg_monitor",
+				  pgmq_layout_name("q_", base, "_msg_id_seq"));
+}
+
+/* The same for an archive. */
+void
+pgmq_layout_grant_archive(const char *base)
+{
+	pgmq_exec_ddl("GRANT SELECT (" PUBLIC_COLUMNS ", archived_at) ON %s TO pg_monitor",
+				  pgmq_layout_name("a_", base, ""));
+}
+
+/* The access method of an index that is locked. */
+static Oid
+index_am(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			am;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+	ReleaseSysCache(tuple);
+	return am;
+}
+
+/*
+ * Create the index that serves reads by group, unless it is there.  An index
+ * of its name that cannot serve them, as PGMQ makes it, is replaced.
+ * The queue is open, under ShareLock.
+ * Error: 42P07 when the name is another relation's.
+ */
+void
+pgmq_layout_create_fifo_index(const PgmqQueue *queue)
+{
+	const char *base = PGMQ_QUEUE_BASE(queue);
+	char	   *relname = psprintf("q_%s_fifo_idx", base);
+	Oid			relid = get_relname_relid(relname,
+										  get_namespace_oid(PGMQ_SCHEMA, false));
+
+	/* The queue's lock keeps its indexes as they are. */
+	if (OidIsValid(relid) && IndexGetRelation(relid, true) == queue->relid)
+	{
+		if (index_am(relid) == BTREE_AM_OID)
+		{
+			ereport(NOTICE,
+					(errcode(ERRCODE_DUPLICATE_TABLE),
+					 errmsg("relation \"%s\" already exists, skipping", relname)));
+			return;
+		}
+		ereport(NOTICE,
+				(errmsg("index \"%s\" cannot serve reads by group and is replaced",
+						relname)));
+		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("q_", base, "_fifo_idx"));
+	}
+	pgmq_exec_ddl("CREATE INDEX %s ON %s (" PGMQ_GROUP_SQL ", msg_id)",
+				  quote_identifier(relname), pgmq_layout_name("q_", base, ""));
+}
+
+/* ----------------------------------------------------------------
+ *		Creating a queue
+ * ----------------------------------------------------------------
+ */
+
+/* The kind of queue that a table is. */
+static PgmqKind
+table_kind(Oid relid)
+{
+	return kind_of(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE,
+				   get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED);
+}
+
+static void
+refuse_taken(text *queue_name, const char *relname, const char *misfit)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
+			 errdetail("Queue \"%s\" needs this name, and the relation is not one of its tables: %s",
+					   text_to_cstring(queue_name), misfit)));
+}
+
+static Oid
+table_find(const char *relname)
+{
+	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, pstrdup(relname), -1),
+									AccessShareLock, RVR_MISSING_OK, NULL, NULL);
+}
+
+/*
+ * Begin to create a queue: fills in its names, holds off whoever creates or
+ * drops the same one, and looks at what there is.
+ *
+ * True when the caller is to create its tables and then call
+ * pgmq_layout_finish.  False when the queue is there already; a notice has
+ * been given then.  Tables that look like a queue's but are in no row of meta
+ * become one; an archive that is missing is made anew.
+ *
+ * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
+ * taken by something else, 25006 in a read-only transaction.
+ */
+bool
+pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
+{
+	const char *base = PGMQ_QUEUE_BASE(queue);
+	const char *misfit;
+	char		archive[NAMEDATALEN];
+	Oid			archive_id;
+	MetaRow		meta;
+	PgmqKind	present;
+
+	pgmq_name_validate(queue_name);
+	pgmq_name_format(queue_name, 'q', queue->relname);
+	pgmq_name_format(queue_name, 'a', archive);
+	pgmq_layout_lock(base);
+
+	queue->relid = table_find(queue->relname);
+	archive_id = table_find(archive);
+	if (!OidIsValid(queue->relid) && !OidIsValid(archive_id))
+		return true;
+
+	if (!OidIsValid(queue->relid))
+		refuse_taken(queue_name, archive, "There is no queue table beside it.");
+	if ((misfit = pgmq_queue_misfit(queue->relid, false)) != NULL)
+		refuse_taken(queue_name, queue->relname, misfit);
+	meta = meta_find(queue);
+	present = table_kind(queue->relid);
+
+	if (OidIsValid(archive_id))
+	{
+		if ((misfit = pgmq_queue_misfit(archive_id, true)) != NULL)
+			refuse_taken(queue_name, archive, misfit);
+	}
+	else
+	{
+		if (!meta.found)
+			refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
+		pgmq_layout_create_archive(base, NULL);
+		pgmq_layout_grant_archive(base);
+	}
+
+	if (!meta.found)
+	{
+		meta_put(queue, queue_name, present);
+		ereport(NOTICE,
+				(errmsg("tables \"%s\" and \"%s\" exist and become queue \"%s\"",
+						queue->relname, archive, text_to_cstring(queue_name))));
+	}
+	else if (present == kind)
+		ereport(NOTICE,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists, skipping", queue->relname)));
+	if (present != kind)
+		ereport(NOTICE,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("queue \"%s\" already exists and remains %s queue",
+						text_to_cstring(queue_name), kind_names[present])));
+	return false;
+}
+
+/* Finish what pgmq_layout_begin began, once the tables are there. */
+void
+pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
+{
+	pgmq_layout_grant_queue(PGMQ_QUEUE_BASE(queue));
+	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
+	meta_put(queue, queue_name, kind);
+}
