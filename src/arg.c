@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * arg.c
- *	  What the arguments mean that many verbs take: how many, and when.
+ *	  What the arguments mean that many verbs take: how many, when, and which
+ *	  arrays make a batch.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -12,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -51,4 +53,38 @@ pgmq_after(TimestampTz now, PgmqArg seconds)
 	/* An int32 of seconds, 68 years, cannot leave the type's range. */
 	return PGMQ_ARG(TimestampTzGetDatum(now +
 										(int64) DatumGetInt32(seconds.value) * USECS_PER_SEC));
+}
+
+/* array_length(array, 1), which is what PGMQ compares; -1 for none. */
+static int
+array_length_1(ArrayType *array)
+{
+	return ARR_NDIM(array) > 0 ? ARR_DIMS(array)[0] : -1;
+}
+
+/*
+ * The checks of a batch: msgs and headers are arrays.
+ * Errors: P0001 for no messages, or not as many headers as messages.
+ */
+void
+pgmq_batch_validate(PgmqArg msgs, PgmqArg headers)
+{
+	int			nmsgs = -1;
+
+	if (!msgs.isnull)
+		nmsgs = array_length_1(DatumGetArrayTypeP(msgs.value));
+	if (nmsgs < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("msgs cannot be NULL or empty")));
+	if (!headers.isnull)
+	{
+		int			nheaders = array_length_1(DatumGetArrayTypeP(headers.value));
+
+		if (nheaders != nmsgs)
+			ereport(ERROR,
+					(errcode(ERRCODE_RAISE_EXCEPTION),
+					 errmsg("headers array length (%d) must match msgs array length (%d)",
+							Max(nheaders, 0), nmsgs)));
+	}
 }

@@ -4,7 +4,7 @@
  *	  Types of pgmq_c, and the prototypes of each room under its file's name.
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
- * manage, partition, metrics, adopt) - what verbs share (waiter, layout,
+ * manage, partition, metrics, adopt) - what verbs share (waiter, meta, layout,
  * partman) - SQL (exec, stmt) - ground (queue, arg).
  * Calls go down only; src/README.md draws the house.
  *
@@ -78,6 +78,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 
@@ -119,6 +120,7 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
+extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: which queue is meant ---- */
 
@@ -130,6 +132,7 @@ extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 extern void pgmq_queue_missing(text *queue_name, const char *relname)
 			pg_attribute_noreturn();
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
+extern void pgmq_queue_lock(text *queue_name);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
@@ -146,6 +149,8 @@ extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids);
 extern void pgmq_rows_put_int8(PgmqRows *rows, int64 value);
+extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
+						  const bool *isnull);
 
 extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
 									const PgmqArg *args);
@@ -164,6 +169,16 @@ extern PlannedStmt *pgmq_exec_planner(Query *parse, const char *query_string,
 									  ParamListInfo bound_params);
 extern void pgmq_exec_inval(Datum arg, Oid relid);
 extern void pgmq_exec_xact(XactEvent event, void *arg);
+
+/* ---- meta.c: what pgmq.meta knows ---- */
+
+extern text *pgmq_meta_name(text *queue_name);
+
+/* ---- notify.c: LISTEN/NOTIFY ---- */
+
+extern void pgmq_notify_xact(XactEvent event, void *arg);
+extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
 
 /* ---- waiter.c: blocked readers ---- */
 

@@ -20,7 +20,6 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -194,37 +193,6 @@ pgmq_send_any(PG_FUNCTION_ARGS)
 	return send_one(fcinfo, PGMQ_ARG_NULL, arg_input(timestamptz_in, str));
 }
 
-/* array_length(array, 1), which is what PGMQ compares; -1 for none. */
-static int
-array_length_1(ArrayType *array)
-{
-	return ARR_NDIM(array) > 0 ? ARR_DIMS(array)[0] : -1;
-}
-
-/* The checks of a batch. */
-static void
-batch_validate(FunctionCallInfo fcinfo, int msgs_arg, PgmqArg headers)
-{
-	int			nmsgs = -1;
-
-	if (!PG_ARGISNULL(msgs_arg))
-		nmsgs = array_length_1(PG_GETARG_ARRAYTYPE_P(msgs_arg));
-	if (nmsgs < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RAISE_EXCEPTION),
-				 errmsg("msgs cannot be NULL or empty")));
-	if (!headers.isnull)
-	{
-		int			nheaders = array_length_1(DatumGetArrayTypeP(headers.value));
-
-		if (nheaders != nmsgs)
-			ereport(ERROR,
-					(errcode(ERRCODE_RAISE_EXCEPTION),
-					 errmsg("headers array length (%d) must match msgs array length (%d)",
-							Max(nheaders, 0), nmsgs)));
-	}
-}
-
 /* Send a batch; the ids are the set returned, in array order. */
 static Datum
 send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
@@ -234,7 +202,7 @@ send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 	PgmqQueue	queue;
 
 	if (validate)
-		batch_validate(fcinfo, 1, headers);
+		pgmq_batch_validate(args[1], headers);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
 	pgmq_exec_rows(&queue, PGMQ_STMT_SEND_BATCH, args, rows);
 	return (Datum) 0;
@@ -301,6 +269,6 @@ pgmq_send_batch_unchecked(PG_FUNCTION_ARGS)
 Datum
 pgmq_validate_batch_params(PG_FUNCTION_ARGS)
 {
-	batch_validate(fcinfo, 0, PGMQ_ARG_FROM(1));
+	pgmq_batch_validate(PGMQ_ARG_FROM(0), PGMQ_ARG_FROM(1));
 	PG_RETURN_VOID();
 }
