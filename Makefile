@@ -19,6 +19,7 @@ OBJS = \
 	src/group.o \
 	src/layout.o \
 	src/manage.o \
+	src/meta.o \
 	src/metrics.o \
 	src/notify.o \
 	src/partition.o \

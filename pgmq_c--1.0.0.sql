@@ -528,8 +528,12 @@ COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
 
 CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
 RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
-AS 'MODULE_PATHNAME', 'pgmq_list_notify_insert_throttles'
-LANGUAGE C STABLE;
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.queue_name::pg_catalog.text, t.throttle_interval_ms, t.last_notified_at
+	FROM pgmq.notify_insert_throttle AS t
+	ORDER BY t.queue_name;
+END;
 COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
 'List the queues that notify on insert.';
 
@@ -630,15 +634,25 @@ COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with
 
 CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings()
 RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
-AS 'MODULE_PATHNAME', 'pgmq_list_topic_bindings'
-LANGUAGE C STABLE;
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
+	FROM pgmq.topic_bindings AS b
+	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
+END;
 COMMENT ON FUNCTION pgmq.list_topic_bindings() IS
 'List all topic bindings.';
 
 CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings(queue_name text)
 RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
-AS 'MODULE_PATHNAME', 'pgmq_list_topic_bindings_queue'
-LANGUAGE C STABLE;
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
+	FROM pgmq.topic_bindings AS b
+	WHERE pg_catalog.lower(b.queue_name) OPERATOR(pg_catalog.=)
+		pg_catalog.lower(list_topic_bindings.queue_name)
+	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
+END;
 COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
 'List the topic bindings of a queue.';
 

@@ -67,7 +67,7 @@
 
 typedef struct PlanEntry
 {
-	Oid			relid;			/* hash key: the queue table */
+	Oid			relid;			/* hash key: the queue table, 0 for none */
 	bool		stale;			/* the relcache marked it */
 	dlist_node	lru;
 	SPIPlanPtr	plans[PGMQ_NUM_STMTS];
@@ -128,9 +128,9 @@ plan_retire_all(PlanEntry *entry)
 		plan_retire(&entry->plans[i]);
 }
 
-/* The entry of a queue, made if need be. */
+/* The entry of a queue table, made if need be. */
 static PlanEntry *
-plan_entry(const PgmqQueue *queue)
+plan_entry(Oid relid)
 {
 	PlanEntry  *entry;
 	bool		found;
@@ -148,7 +148,7 @@ plan_entry(const PgmqQueue *queue)
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 
-	entry = hash_search(plan_hash, &queue->relid, HASH_FIND, NULL);
+	entry = hash_search(plan_hash, &relid, HASH_FIND, NULL);
 	if (entry != NULL)
 	{
 		dlist_delete(&entry->lru);
@@ -163,7 +163,7 @@ plan_entry(const PgmqQueue *queue)
 		dlist_delete(&entry->lru);
 		hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
 	}
-	entry = hash_search(plan_hash, &queue->relid, HASH_ENTER, &found);
+	entry = hash_search(plan_hash, &relid, HASH_ENTER, &found);
 	entry->stale = false;
 	memset(entry->plans, 0, sizeof(entry->plans));
 	dlist_push_tail(&plan_lru, &entry->lru);
@@ -196,13 +196,14 @@ plan_text(const PgmqQueue *queue, const char *sql)
 
 /*
  * The kept plan of a statement on a queue.  SPI is connected, the queue's
- * table is locked.
+ * table is locked.  Without a queue the text names all of its tables, which
+ * the plan cache follows by itself, and is planned as any other.
  */
 static SPIPlanPtr
 plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
-	PlanEntry  *entry = plan_entry(queue);
+	PlanEntry  *entry = plan_entry(queue ? queue->relid : InvalidOid);
 	SPIPlanPtr	plan;
 
 	if (entry->stale)
@@ -215,10 +216,17 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 		return plan;
 	plan_retire(&entry->plans[id]);
 
-	pgmq_queue_check_shape(queue);
-	plan = SPI_prepare_cursor(plan_text(queue, stmt->sql), stmt->nargs,
-							  (Oid *) stmt->argtypes,
-							  CURSOR_OPT_GENERIC_PLAN | CURSOR_OPT_GUARDED);
+	if (queue != NULL)
+	{
+		pgmq_queue_check_shape(queue);
+		plan = SPI_prepare_cursor(plan_text(queue, stmt->sql), stmt->nargs,
+								  (Oid *) stmt->argtypes,
+								  CURSOR_OPT_GENERIC_PLAN | CURSOR_OPT_GUARDED);
+	}
+	else
+		plan = SPI_prepare_cursor(stmt->sql, stmt->nargs,
+								  (Oid *) stmt->argtypes,
+								  CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
 			 SPI_result_code_string(SPI_result), stmt->sql);
@@ -464,7 +472,8 @@ pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 /*
  * Run a statement and hand each row to fn, which must copy what it keeps
- * into a memory context of its own choice.
+ * into a memory context of its own choice.  queue is NULL for a statement on
+ * no queue.
  */
 void
 pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
@@ -597,6 +606,14 @@ pgmq_rows_put_int8(PgmqRows *rows, int64 value)
 
 	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
 						 &datum, &isnull);
+}
+
+/* Add a row to the result. */
+void
+pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
+{
+	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
+						 (Datum *) values, (bool *) isnull);
 }
 
 /* ----------------------------------------------------------------

@@ -37,4 +37,6 @@ _PG_init(void)
 	planner_hook = pgmq_exec_planner;
 	CacheRegisterRelcacheCallback(pgmq_exec_inval, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);
+	RegisterXactCallback(pgmq_notify_xact, NULL);
+	RegisterSubXactCallback(pgmq_notify_subxact, NULL);
 }

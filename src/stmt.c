@@ -173,4 +173,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
+
+	/* on no queue: all topic bindings */
+	[PGMQ_STMT_BINDINGS] = {
+		"SELECT pattern, queue_name FROM " PGMQ_SCHEMA ".topic_bindings",
+		0, {0}
+	},
 };
