@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "lib/qunique.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
@@ -78,15 +79,17 @@ fence_arg(FunctionCallInfo fcinfo, int argno)
 static int
 fenced_id_cmp(const void *a, const void *b)
 {
-	int64		ia = ((const FencedId *) a)->msg_id;
-	int64		ib = ((const FencedId *) b)->msg_id;
+	const FencedId *fa = a;
+	const FencedId *fb = b;
 
-	return (ia > ib) - (ia < ib);
+	if (fa->msg_id != fb->msg_id)
+		return fa->msg_id > fb->msg_id ? 1 : -1;
+	return (fa->read_ct > fb->read_ct) - (fa->read_ct < fb->read_ct);
 }
 
 /*
  * The arguments msg_ids (1) and read_cts (cts_argno) as pairs in msg_id
- * order; an id that is NULL names no message and is left out.
+ * order, each once; an id that is NULL names no message and is left out.
  * Errors: 22004 for a NULL fence, 2202E when the arrays differ in length.
  */
 static FencedId *
@@ -122,7 +125,11 @@ fenced_ids(FunctionCallInfo fcinfo, int cts_argno, int *nids)
 		pairs[*nids].msg_id = DatumGetInt64(ids[i]);
 		pairs[(*nids)++].read_ct = DatumGetInt32(cts[i]);
 	}
-	qsort(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
+	if (*nids > 0)
+	{
+		qsort(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
+		*nids = qunique(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
+	}
 	return pairs;
 }
 
