@@ -64,6 +64,12 @@ uninstall-pgmq:
 	tools/install-pgmq.sh uninstall '$(DESTDIR)$(datadir)/extension'
 	rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
-check check-versions demo demo-stop indent lint:
+check check-versions indent lint:
 	@tools/$@.sh
+
+demo:
+	@demo/run.sh
+
+demo-stop:
+	@demo/stop.sh
 endif

@@ -155,7 +155,8 @@ list() {
 }
 
 if wants regress || wants isolation; then
-    start_server "max_prepared_transactions = 10" || { echo "0 passed, 1 failed"; exit 1; }
+    start_server "fsync = off
+max_prepared_transactions = 10" || { echo "0 passed, 1 failed"; exit 1; }
 fi
 
 if wants regress; then

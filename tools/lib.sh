@@ -84,7 +84,7 @@ server_bindirs() {
 look_for_pg_config() {
     for candidate in pg_config $(server_bindirs | sed 's,$,/pg_config,'); do
         if usable_pg_config "$candidate"; then
-            PG_CONFIG=$candidate
+            PG_CONFIG=$(command -v "$candidate")
             return
         fi
     done
@@ -237,7 +237,6 @@ start_server() {
     as_user sh -c 'cat >>"$0"' "$WORK/data/postgresql.conf" <<END
 listen_addresses = ''
 unix_socket_directories = '$WORK/sock'
-fsync = off
 $1
 END
     as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s start ||

@@ -1,0 +1,19 @@
+-- Take the next file. Nobody else is given it for the next 5 seconds.
+SELECT count(*) = 0 AS nothing, min(msg_id) AS msg_id, min(message->>'path') AS path
+  FROM pgmq.read_with_poll('files', vt => 5, qty => 1, max_poll_seconds => 1) \gset
+\if :nothing
+    -- Go home when all is done, not while somebody may still fail.
+    SELECT queue_length = 0 AS done FROM pgmq.metrics('files') \gset
+    \if :done
+        \q
+    \endif
+\else
+    -- The result and the end of the message become true together.
+    BEGIN;
+    INSERT INTO digest
+      VALUES (:'path', encode(sha256(pg_read_binary_file(:'path')), 'hex'), :'worker')
+      ON CONFLICT DO NOTHING;
+    SELECT pgmq.archive('files', :msg_id);
+    COMMIT;
+    SELECT pg_sleep(0.01);  -- so that there is something to watch
+\endif
