@@ -62,7 +62,8 @@ install-pgmq: all installdirs install-lib
 
 uninstall-pgmq:
 	tools/install-pgmq.sh uninstall '$(DESTDIR)$(datadir)/extension'
-	rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
+	test -e '$(DESTDIR)$(datadir)/extension/pgmq_c.control' || \
+		rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
 check check-versions indent lint:
 	@tools/$@.sh
