@@ -1,0 +1,79 @@
+#!/bin/sh
+# make lint: the rules of the house that a machine can check, and the layout
+# of the C code. Prints "ok RULE" or what breaks it and "not ok RULE".
+#
+#   LIBRARY   the built library, for the rule about its symbols
+set -eu
+cd "$(dirname "$0")/.."
+LIBRARY=${LIBRARY:-$(ls pgmq_c.so 2>/dev/null || true)}
+failures=0
+
+# A rule is kept when nothing is found that breaks it.
+rule() {
+    found=$(cat)
+    if [ -z "$found" ]; then
+        echo "ok $1"
+    else
+        printf '%s\n' "$found" | sed 's/^/# /'
+        echo "not ok $1"
+        failures=$((failures + 1))
+    fi
+}
+
+skip() {
+    echo "ok $1 # SKIP $2"
+}
+
+# What is under version control, and outside of it what is about to be.
+# As root in somebody else's tree git wants to be told that this is meant.
+files() {
+    git -c safe.directory='*' ls-files --cached --others --exclude-standard "$@"
+}
+
+but_not() {
+    grep -Ev "$1" || true
+}
+
+grep -ln 'executor/spi.h' src/*.[ch] | but_not '^src/exec\.c$' | rule "SPI is known to exec.c only"
+grep -ln 'PG_VERSION_NUM' src/*.[ch] | but_not '^src/compat\.h$' | rule "compat.h alone asks for the server's version"
+grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c | rule "error messages begin in lower case"
+grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] | rule "comments are /* */"
+wc -l src/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
+grep -nE '[ 	]+$' src/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
+
+if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
+    nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
+        but_not '^(pgmq_|pg_finfo_pgmq_|_PG_init$|Pg_magic_func$|_fini$|_init$|__)' |
+        rule "exported symbols begin pgmq_"
+else
+    skip "exported symbols begin pgmq_" "no library, or no nm"
+fi
+
+if command -v git >/dev/null 2>&1 && files >/dev/null 2>&1; then
+    files | { grep -E '\.(so|o|bc)$|^(results|output_iso|tmp_check|log|versions)/|^regression\.|node_modules/' || true; } |
+        rule "no build or test output in git"
+else
+    skip "no build or test output in git" "no git"
+fi
+
+# Every function that the SQL script takes from the library is there.
+grep -ohE "'MODULE_PATHNAME', *'[a-z0-9_]+'" pgmq_c--*.sql | sed "s/.*, *'//; s/'//" | sort -u |
+    while read -r symbol; do
+        grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c || echo "$symbol is not defined in src/"
+    done | rule "the script names functions that exist"
+
+# Each test has its expected output and the other way about.
+{
+    for f in sql/*.sql; do [ -e "expected/$(basename "$f" .sql).out" ] || echo "$f has no expected output"; done
+    for f in test/specs/*.spec; do [ -e "test/expected/$(basename "$f" .spec).out" ] || echo "$f has no expected output"; done
+    for f in expected/*.out; do [ -e "sql/$(basename "$f" .out | sed 's/_[0-9]$//').sql" ] || [ -e "sql/$(basename "$f" .out).sql" ] || echo "$f has no test"; done
+    for f in test/expected/*.out; do [ -e "test/specs/$(basename "$f" .out | sed 's/_[0-9]$//').spec" ] || echo "$f has no test"; done
+} | but_not '[*]' | rule "every test has its expected output"
+
+if command -v pg_bsd_indent >/dev/null 2>&1; then
+    { tools/indent.sh --check || true; } | rule "the C code is laid out by pgindent"
+else
+    skip "the C code is laid out by pgindent" "no pg_bsd_indent"
+fi
+
+[ "$failures" = 0 ]
