@@ -3,6 +3,213 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION pgmq_c" to load this file. \quit /* extension name */
 
+/*
+ * 1. Taking over a PGMQ that is already here
+ *
+ * It may be an extension or a plain SQL installation, and it stays where it
+ * is: its types, tables and functions become members of this extension, the
+ * functions are then replaced in place (section 3), and what users built upon
+ * them never notices.  Section 4 tidies up.
+ *
+ * This may run with a superuser's rights for somebody who is none, in a
+ * schema where others have been.  So no code found here is run, and an object
+ * is taken over only if it has PGMQ's shape and belongs to a role that the
+ * installing one acts for: who owns an object can change it behind the back
+ * of everyone who trusts the extension.
+ */
+SET LOCAL search_path TO pg_catalog, pg_temp;
+
+/*
+ * This extension, and the one that it takes over.  The product has two names,
+ * of which a database can have one.
+ */
+CREATE TEMPORARY TABLE pgmq_extension AS
+SELECT e.oid, e.extname AS name, e.extowner AS owner,
+	e.extname = 'pgmq_c' AS is_self, /* extension name */
+	EXISTS (SELECT FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+			WHERE d.refclassid = 'pg_extension'::regclass
+			AND d.refobjid = e.oid AND d.deptype = 'e'
+			AND d.classid = 'pg_proc'::regclass
+			AND p.probin LIKE '%pgmq\_c%') AS is_product
+FROM pg_extension e
+WHERE e.extname = 'pgmq' OR e.extname = 'pgmq' || '_c';
+
+/*
+ * What is there.  A superuser acts for superusers only, not for whoever made
+ * a schema of this name; an extension answers for its members.
+ */
+CREATE TEMPORARY TABLE pgmq_found AS
+WITH shape (name, columns) AS (VALUES
+	('message_record',
+	 'msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, '
+	 'last_read_at timestamp with time zone, vt timestamp with time zone, '
+	 'message jsonb, headers jsonb'),
+	('queue_record',
+	 'queue_name character varying, is_partitioned boolean, '
+	 'is_unlogged boolean, created_at timestamp with time zone'),
+	('metrics_result',
+	 'queue_name text, queue_length bigint, newest_msg_age_sec integer, '
+	 'oldest_msg_age_sec integer, total_messages bigint, '
+	 'scrape_time timestamp with time zone, queue_visible_length bigint, '
+	 'default_partition_length bigint'),
+	('meta',
+	 'queue_name character varying, is_partitioned boolean, '
+	 'is_unlogged boolean, created_at timestamp with time zone'),
+	('notify_insert_throttle',
+	 'queue_name character varying, throttle_interval_ms integer, '
+	 'last_notified_at timestamp with time zone'),
+	('topic_bindings',
+	 'pattern text, queue_name text, bound_at timestamp with time zone, '
+	 'compiled_regex text')),
+object AS (
+	SELECT CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass
+			ELSE 'pg_class'::regclass END AS class,
+		CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END AS oid,
+		c.relowner AS owner,
+		s.columns AS expected,
+		(SELECT string_agg(format('%s %s', a.attname,
+				format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+		 FROM pg_attribute a
+		 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		 AND c.relkind = CASE WHEN s.name LIKE '%\_re%' THEN 'c' ELSE 'r'
+			END::"char") AS columns,
+		c.ctid AS version
+	FROM shape s
+	JOIN pg_class c ON c.relname = s.name
+	WHERE c.relnamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'pg_proc'::regclass, p.oid, p.proowner, NULL, NULL, p.ctid
+	FROM pg_proc p
+	WHERE p.pronamespace = 'pgmq'::regnamespace AND p.prokind IN ('f', 'p'))
+SELECT o.*, i.type, i.identity, d.refobjid AS extension,
+	coalesce(x.is_self, false)
+	OR a.owner = me.owner
+	OR CASE WHEN r.rolsuper
+		THEN (SELECT rolsuper FROM pg_roles WHERE oid = a.owner)
+		ELSE pg_has_role(me.owner, a.owner, 'USAGE') END AS trusted
+FROM object o
+CROSS JOIN pg_identify_object(o.class, o.oid, 0) i
+LEFT JOIN pg_depend d ON d.classid = o.class AND d.objid = o.oid
+	AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+LEFT JOIN pgmq_extension x ON x.oid = d.refobjid
+JOIN pgmq_extension me ON me.is_self
+JOIN pg_roles r ON r.oid = me.owner
+CROSS JOIN LATERAL (SELECT coalesce(x.owner, o.owner)) a (owner)
+WHERE d.refobjid IS NULL OR x.oid IS NOT NULL;
+
+DO LANGUAGE plpgsql $refuse$
+DECLARE
+	self name := (SELECT name FROM pgmq_extension WHERE is_self);
+	o record;
+BEGIN
+	SELECT * INTO o FROM pgmq_extension WHERE is_product AND NOT is_self;
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('extension "%s" is installed in this database', o.name),
+			DETAIL = format('"%s" and "%s" are two names of one product; a database can have one of them.', o.name, self);
+	END IF;
+
+	/* A function that nobody answers for is let be, and is in the way if it
+	 * has the arguments of one of ours. */
+	DELETE FROM pgmq_found
+	WHERE class = 'pg_proc'::regclass AND extension IS NULL AND NOT trusted;
+
+	FOR o IN
+		SELECT *, pg_get_userbyid(owner) AS role
+		FROM pgmq_found WHERE NOT trusted
+		ORDER BY class, identity
+	LOOP
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('cannot take over %s %s of role "%s"', o.type, o.identity, o.role),
+			HINT = format('Run the command as "%s", who needs the CREATE privilege on the database.', o.role);
+	END LOOP;
+
+	IF EXISTS (SELECT FROM pgmq_found
+			   WHERE identity = 'pgmq.message_record'
+			   AND columns NOT LIKE '%, last_read_at %'
+			   AND columns LIKE 'msg_id bigint, read_ct integer, %')
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = 'cannot take over a PGMQ older than 1.10',
+			HINT = 'Update PGMQ to version 1.10 or newer first.';
+	END IF;
+
+	/* PGMQ 1.13 has one more column than 1.10 to 1.12. */
+	IF EXISTS (SELECT FROM pgmq_found
+			   WHERE identity = 'pgmq.metrics_result'
+			   AND expected = columns || ', default_partition_length bigint')
+	THEN
+		ALTER TYPE pgmq.metrics_result
+			ADD ATTRIBUTE default_partition_length bigint;
+		UPDATE pgmq_found SET columns = expected
+		WHERE identity = 'pgmq.metrics_result';
+	END IF;
+
+	FOR o IN
+		SELECT * FROM pgmq_found WHERE columns IS DISTINCT FROM expected
+		ORDER BY class, identity
+	LOOP
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = format('cannot take over %s %s', o.type, o.identity),
+			DETAIL = format('It should have the columns %s.', o.expected);
+	END LOOP;
+END
+$refuse$;
+
+/*
+ * Functions of ours that are not there yet are made by section 3; what is not
+ * replaced there, section 4 lets go again.
+ */
+DO LANGUAGE plpgsql $move$
+DECLARE
+	self name := (SELECT name FROM pgmq_extension WHERE is_self);
+	theirs pgmq_extension := (SELECT x FROM pgmq_extension x WHERE NOT is_self);
+	o record;
+BEGIN
+	FOR o IN
+		SELECT i.type, i.identity
+		FROM pg_depend d
+		CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
+		WHERE d.refclassid = 'pg_extension'::regclass
+		AND d.refobjid = theirs.oid AND d.deptype = 'e'
+	LOOP
+		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
+			theirs.name, replace(o.type, 'composite type', 'type'), o.identity);
+	END LOOP;
+
+	FOR o IN
+		SELECT replace(f.type, 'composite type', 'type') AS type, f.identity
+		FROM pgmq_found f
+		WHERE f.extension IS NULL OR f.extension = theirs.oid
+	LOOP
+		EXECUTE format('ALTER EXTENSION %I ADD %s %s',
+			self, o.type, o.identity);
+	END LOOP;
+
+	/* DROP EXTENSION would drop what users marked as depending on it. */
+	FOR o IN
+		SELECT i.type, i.identity
+		FROM pg_depend d
+		CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
+		WHERE d.refclassid = 'pg_extension'::regclass
+		AND d.refobjid = theirs.oid AND d.deptype = 'x'
+	LOOP
+		EXECUTE format('ALTER %s %s NO DEPENDS ON EXTENSION %I',
+			o.type, o.identity, theirs.name);
+		EXECUTE format('ALTER %s %s DEPENDS ON EXTENSION %I',
+			o.type, o.identity, self);
+	END LOOP;
+
+	IF theirs.oid IS NOT NULL THEN
+		EXECUTE format('DROP EXTENSION %I', theirs.name);
+	END IF;
+END
+$move$;
+
 --
 -- Types.  The order of the columns is part of the contract.
 --
@@ -764,10 +971,295 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
 'Internal: create_fifo_index.';
 
---
--- Grants: monitoring sees which queues there are and how they stand, not what
--- is in them.  What it may see of a queue's own tables is granted at create.
---
+/*
+ * 4. Tidying up after a take-over, and adopting what is nobody's
+ *
+ * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
+ * silences notices; what is done here, users should hear of.
+ */
+SET LOCAL client_min_messages TO notice;
 
+/*
+ * Whoever was kept from calling a function is kept from its new forms too: a
+ * new function gets owner and grants of the one that was there with the first
+ * of its arguments.  Everything else that is new belongs to the extension's
+ * owner, who need not be the superuser that this runs as.
+ */
+DO LANGUAGE plpgsql $own$
+DECLARE
+	me pgmq_extension := (SELECT x FROM pgmq_extension x WHERE is_self);
+	o record;
+	g record;
+BEGIN
+	FOR o IN
+		SELECT i.type, i.identity, s.acl,
+			coalesce(s.owner, me.owner)::regrole AS owner
+		FROM pg_depend d
+		CROSS JOIN pg_identify_object(d.classid, d.objid, 0) i
+		LEFT JOIN LATERAL (
+			SELECT old.proacl AS acl, old.proowner AS owner
+			FROM pg_proc new
+			JOIN pg_proc old ON old.proname = new.proname
+				AND new.proargtypes::text LIKE old.proargtypes::text || ' %'
+			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
+			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
+			ORDER BY old.pronargs DESC LIMIT 1) s ON true
+		WHERE d.refclassid = 'pg_extension'::regclass
+		AND d.refobjid = me.oid AND d.deptype = 'e'
+		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
+		AND i.schema = 'pgmq'
+	LOOP
+		EXECUTE format('ALTER %s %s OWNER TO %s',
+			replace(o.type, 'composite type', 'type'), o.identity, o.owner);
+		CONTINUE WHEN o.acl IS NULL;
+		EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', o.identity);
+		FOR g IN SELECT * FROM aclexplode(o.acl)
+		LOOP
+			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s',
+				o.identity,
+				CASE g.grantee WHEN 0 THEN 'PUBLIC'
+					ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
+				|| CASE WHEN g.is_grantable AND g.grantee <> 0
+					THEN ' WITH GRANT OPTION' ELSE '' END;
+		END LOOP;
+	END LOOP;
+END
+$own$;
+
+/*
+ * What was not replaced: functions that PGMQ 1.13.1 has no more, and what
+ * users put into the schema.
+ */
+DO LANGUAGE plpgsql $release$
+DECLARE
+	self name := (SELECT name FROM pgmq_extension WHERE is_self);
+	o record;
+BEGIN
+	FOR o IN
+		SELECT f.type, f.identity, f.extension
+		FROM pgmq_found f JOIN pg_proc p ON p.oid = f.oid
+		WHERE f.class = 'pg_proc'::regclass AND p.ctid = f.version
+	LOOP
+		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
+			self, o.type, o.identity);
+		IF o.identity IN ('pgmq.create_partitioned(text,text,text)',
+						  'pgmq.enable_notify_insert(text)')
+		THEN
+			EXECUTE format('DROP FUNCTION %s', o.identity);
+		ELSIF o.extension IS NOT NULL THEN
+			RAISE NOTICE '% % is no longer a member of an extension',
+				o.type, o.identity;
+		END IF;
+	END LOOP;
+END
+$release$;
+
+/*
+ * Tables that were there: what PGMQ left unlogged must outlive a crash, and
+ * what it left without a primary key must be replicable.
+ */
+DO LANGUAGE plpgsql $complete$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT f.identity, c.relpersistence, k.index
+		FROM pgmq_found f
+		JOIN pg_class c ON c.oid = f.oid
+		LEFT JOIN LATERAL (
+			SELECT x.relname AS index
+			FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+			WHERE i.indrelid = c.oid AND c.relreplident = 'd'
+			AND i.indisunique AND i.indimmediate AND i.indisvalid
+			AND i.indpred IS NULL AND i.indexprs IS NULL
+			AND NOT EXISTS (
+				SELECT FROM pg_attribute a
+				WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+				AND NOT a.attnotnull)
+			AND NOT EXISTS (
+				SELECT FROM pg_index p
+				WHERE p.indrelid = c.oid AND p.indisprimary)
+			ORDER BY x.relname LIMIT 1) k ON true
+		WHERE f.class = 'pg_class'::regclass
+	LOOP
+		IF o.relpersistence = 'u' THEN
+			EXECUTE format('ALTER TABLE %s SET LOGGED', o.identity);
+		END IF;
+		IF o.index IS NOT NULL THEN
+			EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I',
+				o.identity, o.index);
+		END IF;
+	END LOOP;
+END
+$complete$;
+
+/*
+ * Monitoring sees how the queues are, not what is in them.  PGMQ let members
+ * of pg_monitor read every message.
+ */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
-GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings TO pg_monitor;
+GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings
+	TO pg_monitor;
+
+DO LANGUAGE plpgsql $monitor$
+DECLARE
+	done boolean := false;
+	o record;
+BEGIN
+	FOR o IN
+		SELECT d.defaclrole::regrole AS role,
+			CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END
+			AS objects
+		FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) g
+		WHERE d.defaclnamespace = 'pgmq'::regnamespace
+		AND d.defaclobjtype IN ('r', 'S')
+		AND g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT'
+	LOOP
+		EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA pgmq '
+			'REVOKE SELECT ON %s FROM pg_monitor', o.role, o.objects);
+		done := true;
+	END LOOP;
+
+	FOR o IN
+		SELECT c.oid::regclass AS name, k.columns
+		FROM pg_class c
+		CROSS JOIN aclexplode(c.relacl) g
+		CROSS JOIN LATERAL (
+			SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+				FILTER (WHERE a.attname IN ('msg_id', 'read_ct', 'enqueued_at',
+					'last_read_at', 'archived_at', 'vt')) AS columns,
+				count(*) FILTER (WHERE a.attname IN ('msg_id', 'vt', 'message'))
+				AS needed
+			FROM pg_attribute a
+			WHERE a.attrelid = c.oid AND a.attnum > 0
+			AND NOT a.attisdropped) k
+		WHERE c.relnamespace = 'pgmq'::regnamespace
+		AND c.relkind IN ('r', 'p') AND k.needed = 3
+		AND g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT'
+	LOOP
+		EXECUTE format('REVOKE SELECT ON %s FROM pg_monitor', o.name);
+		EXECUTE format('GRANT SELECT (%s) ON %s TO pg_monitor',
+			o.columns, o.name);
+		done := true;
+	END LOOP;
+
+	IF done THEN
+		RAISE NOTICE 'role "pg_monitor" can no longer read messages'
+			USING DETAIL = 'It keeps all that metrics need; PGMQ''s default privileges in schema "pgmq" are removed.';
+	END IF;
+END
+$monitor$;
+
+/*
+ * pg_dump leaves out the privileges that an extension gave, and takes for such
+ * all that there were when an object joined or when this script granted
+ * something on it.  Let them be what a fresh installation gives, or a dump
+ * would lose what users granted and revoked.
+ */
+CREATE TEMPORARY TABLE pgmq_initial AS
+SELECT o.classoid, o.objoid,
+	CASE WHEN d.objid IS NOT NULL AND c.relkind = 'r'
+		THEN acldefault('r', c.relowner)
+			|| makeaclitem('pg_monitor'::regrole, c.relowner, 'SELECT', false)
+		END AS acl
+FROM (SELECT 'pg_namespace'::regclass, 'pgmq'::regnamespace::oid
+	  UNION ALL
+	  SELECT 'pg_class'::regclass, oid FROM pg_class
+	  WHERE relnamespace = 'pgmq'::regnamespace
+	  UNION ALL
+	  SELECT 'pg_type'::regclass, oid FROM pg_type
+	  WHERE typnamespace = 'pgmq'::regnamespace
+	  UNION ALL
+	  SELECT 'pg_proc'::regclass, oid FROM pg_proc
+	  WHERE pronamespace = 'pgmq'::regnamespace) o (classoid, objoid)
+LEFT JOIN pg_class c ON c.oid = o.objoid AND o.classoid = 'pg_class'::regclass
+LEFT JOIN pg_depend d ON d.classid = o.classoid AND d.objid = o.objoid
+	AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
+
+DELETE FROM pg_init_privs i
+USING pgmq_initial n
+WHERE i.classoid = n.classoid AND i.objoid = n.objoid
+AND (n.acl IS NULL OR i.objsubid <> 0);
+
+UPDATE pg_init_privs i
+SET initprivs = n.acl
+FROM pgmq_initial n
+WHERE i.classoid = n.classoid AND i.objoid = n.objoid AND i.objsubid = 0;
+
+/* PostgreSQL 17 and later keep a note for each role, too. */
+DELETE FROM pg_shdepend s
+USING pgmq_initial n
+WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND s.classid = n.classoid AND s.objid = n.objoid AND s.deptype = 'i';
+
+/*
+ * Queues that no longer stand in meta, because an extension was dropped and
+ * left the messages where they were.  What a user hung on meta would run with
+ * the rights of this script: then no row is put into it.
+ */
+DO LANGUAGE plpgsql $adopt$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT substr(q.relname::text, 3) AS name,
+			q.relkind = 'p' AS is_partitioned,
+			q.relpersistence = 'u' AS is_unlogged
+		FROM pg_class q
+		JOIN pg_class a ON a.relnamespace = q.relnamespace
+			AND a.relname::text = 'a_' || substr(q.relname::text, 3)
+		WHERE q.relnamespace = 'pgmq'::regnamespace
+		AND q.relname ~ '^q_.' AND q.relname !~ '[$;'']|--'
+		AND octet_length(q.relname::text) <= 2 + 47
+		AND q.relname::text = lower(q.relname::text)
+		AND q.relkind IN ('r', 'p') AND a.relkind IN ('r', 'p')
+		AND NOT q.relispartition AND NOT a.relispartition
+		AND NOT EXISTS (
+			SELECT FROM (VALUES
+				('msg_id', 'bigint'), ('read_ct', 'integer'),
+				('enqueued_at', 'timestamp with time zone'),
+				('last_read_at', 'timestamp with time zone'),
+				('vt', 'timestamp with time zone'),
+				('message', 'jsonb'), ('headers', 'jsonb'),
+				('archived_at', 'timestamp with time zone')) e (name, type)
+			CROSS JOIN (VALUES (q.oid, 'q'), (a.oid, 'a')) t (oid, kind)
+			WHERE NOT (t.kind = 'q' AND e.name = 'archived_at')
+			AND NOT EXISTS (
+				SELECT FROM pg_attribute c
+				WHERE c.attrelid = t.oid AND NOT c.attisdropped
+				AND c.attname = e.name
+				AND c.atttypid = e.type::regtype
+				AND (t.kind || e.name <> 'qmsg_id'
+					 OR c.attidentity <> '' OR c.atthasdef)))
+		AND NOT EXISTS (
+			SELECT FROM pgmq.meta m
+			WHERE lower(m.queue_name) = substr(q.relname::text, 3))
+		ORDER BY 1
+	LOOP
+		IF EXISTS (SELECT FROM pg_class c
+				   WHERE c.oid = 'pgmq.meta'::regclass
+				   AND (c.relhasrules
+						OR EXISTS (SELECT FROM pg_trigger t
+								   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+						OR EXISTS (SELECT FROM pg_constraint k
+								   WHERE k.conrelid = c.oid AND k.contype = 'c')
+						OR EXISTS (SELECT FROM pg_index i
+								   WHERE i.indrelid = c.oid
+								   AND (i.indexprs IS NOT NULL
+										OR i.indpred IS NOT NULL))))
+		THEN
+			RAISE WARNING 'queue "%" is not adopted', o.name
+				USING DETAIL = 'Table "pgmq.meta" has triggers, rules, checks or indexes that are not PGMQ''s.';
+			CONTINUE;
+		END IF;
+		INSERT INTO pgmq.meta
+			(queue_name, is_partitioned, is_unlogged, created_at)
+		VALUES (o.name, o.is_partitioned, o.is_unlogged, now());
+		RAISE NOTICE 'adopted queue "%"', o.name;
+	END LOOP;
+END
+$adopt$;
+
+DROP TABLE pgmq_initial;
+DROP TABLE pgmq_found;
+DROP TABLE pgmq_extension;
