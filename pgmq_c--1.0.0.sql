@@ -118,7 +118,7 @@ BEGIN
 	FOR o IN
 		SELECT *, pg_get_userbyid(owner) AS role
 		FROM pgmq_found WHERE NOT trusted
-		ORDER BY class, identity
+		ORDER BY class DESC, identity
 	LOOP
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
@@ -150,7 +150,7 @@ BEGIN
 
 	FOR o IN
 		SELECT * FROM pgmq_found WHERE columns IS DISTINCT FROM expected
-		ORDER BY class, identity
+		ORDER BY class DESC, identity
 	LOOP
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',

@@ -7,7 +7,24 @@
 /* (the notify trigger lost its argument; the catalog is the same) */
 
 /* back to 1.12.0 */
-ALTER TYPE pgmq.metrics_result DROP ATTRIBUTE default_partition_length;
+DROP FUNCTION pgmq.metrics(text);
+DROP FUNCTION pgmq.metrics_all();
+DROP TYPE pgmq.metrics_result;
+CREATE TYPE pgmq.metrics_result AS (
+	queue_name text,
+	queue_length bigint,
+	newest_msg_age_sec integer,
+	oldest_msg_age_sec integer,
+	total_messages bigint,
+	scrape_time timestamp with time zone,
+	queue_visible_length bigint
+);
+CREATE FUNCTION pgmq.metrics(queue_name text)
+RETURNS pgmq.metrics_result LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'only a shape'; END $$;
+CREATE FUNCTION pgmq.metrics_all()
+RETURNS SETOF pgmq.metrics_result LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'only a shape'; END $$;
 DROP FUNCTION pgmq.create_partitioned(text, text, text, integer);
 CREATE FUNCTION pgmq.create_partitioned(
 	queue_name text,

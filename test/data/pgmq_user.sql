@@ -1,9 +1,8 @@
 /*
- * What a user hangs on PGMQ: roles with rights of their own, wrappers, views,
- * policies, a publication.  All of it must survive a take-over in place.
+ * What a user hangs on PGMQ: rights of the roles shape_reader and shape_admin,
+ * wrappers, views, policies, a publication.  All of it must survive a take-over
+ * in place.
  */
-CREATE ROLE shape_reader;
-CREATE ROLE shape_admin;
 GRANT USAGE ON SCHEMA pgmq TO shape_reader, shape_admin;
 REVOKE EXECUTE ON FUNCTION pgmq.delete(text, bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION pgmq.archive(text, bigint) FROM PUBLIC;

@@ -12,7 +12,7 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils qw(slurp_file append_to_file);
 use Test::More;
 
-our @EXPORT = qw(shape_sql shape_install shape_extension shape_data
+our @EXPORT = qw(shape_sql shape_install shape_extension shape_data shape_user
   share_is_private);
 
 my $data = dirname(abs_path(__FILE__)) . '/../data';
@@ -103,6 +103,19 @@ sub shape_data
 	$node->safe_psql($db, slurp_file("$data/pgmq_queues.sql"));
 	$node->safe_psql($db, slurp_file("$data/pgmq_bindings.sql"))
 	  unless $version =~ /^1\.10\./;
+	return;
+}
+
+sub shape_user
+{
+	my ($node, $db) = @_;
+
+	foreach my $role ('shape_reader', 'shape_admin')
+	{
+		$node->safe_psql($db,
+			"SELECT 'CREATE ROLE $role' WHERE to_regrole('$role') IS NULL\\gexec");
+	}
+	$node->safe_psql($db, slurp_file("$data/pgmq_user.sql"));
 	return;
 }
 

@@ -1,0 +1,272 @@
+
+# CREATE EXTENSION pgmq_c over a PGMQ in use, as an extension and as plain SQL,
+# of every version from 1.10 on: all of it stays where it is, and all that
+# users built upon it goes on working.
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use PgmqShape;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--no-sync' ]);
+$node->append_conf('postgresql.conf', 'wal_level = logical');
+$node->start;
+
+# What must be the same afterwards: no message touched, no table rewritten, no
+# object made anew.
+my $unchanged = q{
+	SELECT 'file', relname, oid, relfilenode FROM pg_class
+	WHERE relnamespace = 'pgmq'::regnamespace AND relkind IN ('r', 'i', 'S')
+	AND relname !~ 'throttle'
+	UNION ALL
+	SELECT 'type', typname, oid, 0 FROM pg_type
+	WHERE typnamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'trigger', tgname, oid, tgfoid FROM pg_trigger
+	WHERE NOT tgisinternal
+	UNION ALL
+	SELECT 'function', oid::regprocedure::text, oid, proowner FROM pg_proc
+	WHERE pronamespace IN ('pgmq'::regnamespace, 'public'::regnamespace)
+	AND (proname, pronargs) NOT IN
+		(('enable_notify_insert', 1), ('create_partitioned', 3),
+		 ('create_partitioned', 4))
+	UNION ALL
+	SELECT 'row', q::text, 0, 0 FROM (
+		SELECT xmin, ctid, to_jsonb(m) FROM pgmq.meta m
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_jobs q
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.a_jobs q
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_myqueue q
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_fleeting q
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_parts q) q
+	UNION ALL
+	SELECT 'throttle', to_jsonb(t)::text, 0, 0
+	FROM pgmq.notify_insert_throttle t
+	ORDER BY 1, 2, 3};
+
+my $members = q{
+	SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend
+	WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgmq_c')
+	ORDER BY 1};
+
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', 'CREATE EXTENSION pgmq_c');
+my $fresh_members = $node->safe_psql('fresh', $members);
+
+sub take_over
+{
+	my ($version, $how) = @_;
+	my $db = "db_${how}_$version";
+	my $bindings = $version !~ /^1\.10\./;
+
+	$db =~ tr/./_/;
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	if ($how eq 'extension')
+	{
+		shape_extension($node, $db, $version);
+	}
+	else
+	{
+		shape_install($node, $db, $version);
+	}
+	shape_data($node, $db, $version);
+	shape_user($node, $db);
+	$node->safe_psql($db,
+		'ALTER FUNCTION public.auto_dropped() DEPENDS ON EXTENSION pgmq')
+	  if $how eq 'extension';
+
+	my $before = $node->safe_psql($db, $unchanged);
+	my ($rc, $out, $err) = $node->psql($db, 'CREATE EXTENSION pgmq_c');
+	is($rc, 0, "$db: created") or diag $err;
+	like(
+		$err,
+		qr/NOTICE:  role "pg_monitor" can no longer read messages/,
+		"$db: says what changed for monitoring");
+
+	my %was = map { $_ => 1 } split /\n/, $before;
+	my %is = map { $_ => 1 } split /\n/, $node->safe_psql($db, $unchanged);
+	is_deeply([ grep { !$is{$_} } sort keys %was ],
+		[], "$db: nothing moved, rewritten or made anew");
+
+	is($node->safe_psql($db, $members),
+		$fresh_members, "$db: has the members of a fresh installation");
+	is( $node->safe_psql($db,
+			q{SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension}),
+		'pgmq_c plpgsql',
+		"$db: PGMQ is no extension any more");
+	is( $node->safe_psql(
+			$db,
+			q{SELECT count(*) FROM pg_proc
+			  WHERE pronamespace = 'pgmq'::regnamespace
+			  AND probin IS DISTINCT FROM '$libdir/pgmq_c'}),
+		'1',
+		"$db: every function replaced, but the user's own");
+	is( $node->safe_psql($db,
+			'SELECT count(*) FROM pgmq.meta; SELECT public.auto_dropped()'),
+		"4\n1",
+		"$db: queues known, function that depends on the extension kept");
+
+	# What users call
+	is( $node->safe_psql($db,
+			q{SELECT public.enqueue('{"n": 4}'); SELECT pgmq.my_wrapper('5')}),
+		"4\n5",
+		"$db: functions of users send");
+	is( $node->safe_psql($db, 'SELECT * FROM public.one_job')
+		  =~ /^3\|1\|.*\{"n": 3\}\|$/ ? 1 : 0,
+		1,
+		"$db: view reads past the message in flight");
+	is( $node->safe_psql(
+			$db,
+			q{SELECT msg_id, read_ct, message FROM public.take(2);
+			  SELECT msg_id FROM public.job_messages ORDER BY 1}),
+		qq(3|2|{"n": 3}\n4|1|{"n": 4}\n2\n3\n4\n5),
+		"$db: function reads");
+	is( $node->safe_psql($db,
+			'SELECT queue_name, queue_length FROM public.queue_lengths ORDER BY 1'),
+		"MyQueue|1\nfleeting|1\njobs|4\nparts|25",
+		"$db: view on metrics");
+	is( $node->safe_psql(
+			$db,
+			q{SELECT message FROM pgmq.read('MyQueue', 30, 5);
+			  SELECT message FROM pgmq.read('fleeting', 30, 5);
+			  SELECT sum(message::int) FROM pgmq.read('parts', 30, 50);
+			  SELECT pgmq.send('parts', '26');
+			  SELECT pgmq.archive('MyQueue', 1);
+			  SELECT message FROM pgmq.a_myqueue}),
+		qq("a"\n{"f": 1}\n325\n26\nt\n"a"),
+		"$db: queues of every kind are read");
+
+	# Notifications, by the triggers of old
+	($rc, $out, $err) = $node->psql(
+		$db,
+		q{LISTEN "pgmq.q_jobs.INSERT";
+		  SELECT FROM pgmq.send('jobs', '6');});
+	like($out, qr/notification "pgmq.q_jobs.INSERT"/, "$db: trigger notifies");
+	($rc, $out, $err) = $node->psql(
+		$db,
+		q{LISTEN "pgmq.q_myqueue.INSERT";
+		  SELECT FROM pgmq.send('MyQueue', '6');});
+	like(
+		$out,
+		qr/notification "pgmq.q_myqueue.INSERT"/,
+		"$db: trigger without argument notifies");
+
+	# Bindings
+	if ($bindings)
+	{
+		is( $node->safe_psql(
+				$db,
+				q{SELECT pattern, queue_name, compiled_regex
+				  FROM pgmq.list_topic_bindings() ORDER BY 1;
+				  SELECT pgmq.send_topic('logs.error', '7')}),
+			"*.error|MyQueue|^[^.]+\\.error\$\nlogs.#|jobs|^logs\\..*\$\n2",
+			"$db: bindings route");
+	}
+
+	# Rights
+	is( $node->safe_psql(
+			$db,
+			q{SELECT oid::regprocedure, array_to_string(
+				array(SELECT unnest(proacl)::text ORDER BY 1), ' ')
+			  FROM pg_proc
+			  WHERE pronamespace = 'pgmq'::regnamespace AND proacl IS NOT NULL
+			  ORDER BY oid::regprocedure::text}),
+		join("\n",
+			'pgmq.archive(text,bigint)|postgres=X/postgres',
+			'pgmq.archive(text,bigint,integer)|postgres=X/postgres',
+			'pgmq.delete(text,bigint)|postgres=X/postgres shape_admin=X*/postgres shape_reader=X/postgres',
+			'pgmq.delete(text,bigint,integer)|postgres=X/postgres shape_admin=X*/postgres shape_reader=X/postgres',
+			'pgmq.send(text,jsonb,jsonb)|postgres=X/postgres'),
+		"$db: fenced forms have the grants of their siblings");
+	is( $node->safe_psql(
+			$db,
+			q{SET ROLE shape_reader;
+			  SELECT msg_id FROM pgmq.q_jobs;
+			  UPDATE pgmq.q_jobs SET vt = now() - interval '1 second'
+			  WHERE msg_id = 3;
+			  SELECT msg_id FROM pgmq.read('jobs', 0, 10);
+			  SELECT pgmq.delete('jobs', 2)}),
+		"3\n3\nf",
+		"$db: policies hold");
+	($rc, $out, $err) = $node->psql(
+		$db,
+		q{SET ROLE shape_reader; SELECT pgmq.archive('jobs', 3, 1)},
+		on_error_stop => 1);
+	like(
+		$err,
+		qr/permission denied for function archive/,
+		"$db: fenced form is revoked as its sibling is");
+	is( $node->safe_psql(
+			$db,
+			q{SET ROLE pg_monitor;
+			  SELECT count(vt) > 0 FROM pgmq.q_jobs;
+			  SELECT count(vt) > 0 FROM pgmq.q_parts_p0;
+			  SELECT last_value > 0 FROM pgmq.q_jobs_msg_id_seq}),
+		"t\nt\nt",
+		"$db: monitoring counts messages");
+	foreach my $table ('q_jobs', 'a_jobs', 'q_parts_p0', 'a_myqueue')
+	{
+		($rc, $out, $err) = $node->psql($db,
+			"SET ROLE pg_monitor; SELECT message FROM pgmq.$table");
+		like(
+			$err,
+			qr/permission denied for table $table/,
+			"$db: monitoring reads no messages of $table");
+	}
+	is( $node->safe_psql(
+			$db,
+			q{SELECT count(*) FROM pg_default_acl;
+			  CREATE TABLE pgmq.later ();
+			  SELECT relacl FROM pg_class WHERE relname = 'later'}),
+		"0\n",
+		"$db: nor of tables to come");
+
+	# What must outlive a crash, and be replicated
+	is( $node->safe_psql(
+			$db,
+			q{SELECT relpersistence, relreplident FROM pg_class
+			  WHERE relname = 'notify_insert_throttle';
+			  UPDATE pgmq.meta SET created_at = now();
+			  DELETE FROM pgmq.topic_bindings}),
+		'p|i',
+		"$db: throttle is logged; published tables can be changed");
+
+	# And back again: only what is the extension's goes with it.
+	($rc, $out, $err) = $node->psql($db, 'DROP EXTENSION pgmq_c CASCADE');
+	is($rc, 0, "$db: dropped");
+	is( $node->safe_psql(
+			$db,
+			q{SELECT count(*) FROM pgmq.q_jobs;
+			  CREATE EXTENSION pgmq_c;
+			  SELECT queue_name, is_partitioned, is_unlogged
+			  FROM pgmq.list_queues() ORDER BY 1}),
+		($bindings ? 6 : 5)
+		  . "\nfleeting|f|t\njobs|f|f\nmyqueue|f|f\nparts|t|f",
+		"$db: queues are adopted when it comes back");
+	return;
+}
+
+my @kinds = ('sql');
+if (share_is_private())
+{
+	unshift @kinds, 'extension';
+}
+else
+{
+	diag 'share folder not writable: PGMQ as an extension is not tested';
+}
+
+foreach my $how (@kinds)
+{
+	foreach my $version (@PgmqShape::versions)
+	{
+		take_over($version, $how);
+	}
+}
+
+done_testing();

@@ -1,0 +1,155 @@
+
+# A database that was taken over has the same catalog as a fresh installation,
+# from whatever version of PGMQ it came, and so has one that ran the script
+# again over itself.
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use PgmqShape;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--no-sync' ]);
+$node->start;
+
+# Everything that the extension consists of.  Two differences are meant: what
+# is a primary key in a fresh installation is a unique constraint used as
+# replica identity after a take-over, and the expression of a generated column
+# stays as it was.
+my $catalog = q{
+	SELECT 'function', p.oid::regprocedure::text,
+		concat_ws(' | ', pg_get_function_arguments(p.oid),
+			pg_get_function_result(p.oid), l.lanname, p.probin, p.prosrc,
+			p.prokind, p.provolatile, p.proisstrict, p.prosecdef,
+			p.proleakproof, p.proparallel, p.procost, p.prorows,
+			p.prosupport, p.proconfig, p.proacl, p.proowner::regrole,
+			i.initprivs, obj_description(p.oid, 'pg_proc'))
+	FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+	LEFT JOIN pg_init_privs i ON i.objoid = p.oid
+		AND i.classoid = 'pg_proc'::regclass
+	WHERE p.pronamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'column', format('%s.%s %s', c.relname, a.attname, a.attnum),
+		concat_ws(' | ', format_type(a.atttypid, a.atttypmod), a.attnotnull,
+			CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+			a.attgenerated, a.attcollation::regcollation, a.attacl,
+			i.initprivs, col_description(c.oid, a.attnum))
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+	LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+	LEFT JOIN pg_init_privs i ON i.objoid = c.oid
+		AND i.classoid = 'pg_class'::regclass AND i.objsubid = a.attnum
+	WHERE c.relnamespace = 'pgmq'::regnamespace AND c.relkind IN ('r', 'c')
+	AND a.attnum > 0
+	UNION ALL
+	SELECT 'relation', c.relname,
+		concat_ws(' | ', c.relkind, c.relpersistence, c.relacl,
+			c.relowner::regrole, c.reloptions, i.initprivs,
+			obj_description(c.oid, 'pg_class'),
+			obj_description(c.reltype, 'pg_type'))
+	FROM pg_class c
+	LEFT JOIN pg_init_privs i ON i.objoid = c.oid
+		AND i.classoid = 'pg_class'::regclass AND i.objsubid = 0
+	WHERE c.relnamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
+	FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+	WHERE c.relnamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'constraint', k.conname,
+		replace(pg_get_constraintdef(k.oid), 'PRIMARY KEY', 'UNIQUE')
+	FROM pg_constraint k
+	WHERE k.connamespace = 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'member', pg_describe_object(classid, objid, objsubid), ''
+	FROM pg_depend
+	WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgmq_c')
+	UNION ALL
+	SELECT 'dumped', unnest(extconfig)::regclass::text, extcondition::text
+	FROM pg_extension WHERE extname = 'pgmq_c'
+	UNION ALL
+	SELECT 'schema', n.nspname, concat_ws(' | ', n.nspacl, i.initprivs)
+	FROM pg_namespace n
+	LEFT JOIN pg_init_privs i ON i.objoid = n.oid
+		AND i.classoid = 'pg_namespace'::regclass
+	WHERE n.nspname = 'pgmq'
+	UNION ALL
+	SELECT 'default privileges', '', count(*)::text FROM pg_default_acl
+	UNION ALL
+	SELECT 'left over', relname, '' FROM pg_class
+	WHERE relname LIKE 'pgmq%' AND relnamespace <> 'pgmq'::regnamespace
+	ORDER BY 1, 2, 3};
+
+my $can_identify = q{
+	SELECT c.relname FROM pg_class c
+	WHERE c.relnamespace = 'pgmq'::regnamespace AND c.relkind = 'r'
+	AND NOT EXISTS (
+		SELECT FROM pg_index i WHERE i.indrelid = c.oid
+		AND (i.indisprimary AND c.relreplident = 'd'
+			 OR i.indisreplident AND c.relreplident = 'i'))};
+
+# The lines in which two listings differ: shorter to read than both.
+sub is_same
+{
+	my ($got, $expected, $name) = @_;
+	my %got = map { $_ => 1 } split /\n/, $got;
+	my %expected = map { $_ => 1 } split /\n/, $expected;
+
+	is_deeply(
+		{
+			missing => [ grep { !$got{$_} } sort keys %expected ],
+			surplus => [ grep { !$expected{$_} } sort keys %got ]
+		},
+		{ missing => [], surplus => [] },
+		$name);
+	return;
+}
+
+$node->safe_psql('postgres', 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', 'CREATE EXTENSION pgmq_c');
+my $fresh = $node->safe_psql('fresh', $catalog);
+
+cmp_ok(scalar(split /\n/, $fresh), '>', 150, 'there is something to compare');
+unlike($fresh, qr/^left over/m, 'no temporary table is left');
+is($node->safe_psql('fresh', $can_identify),
+	'', 'fresh: every table can be replicated');
+
+my @kinds = share_is_private() ? ('extension', 'sql') : ('sql');
+foreach my $how (@kinds)
+{
+	foreach my $version (@PgmqShape::versions)
+	{
+		my $db = "db_${how}_$version";
+
+		$db =~ tr/./_/;
+		$node->safe_psql('postgres', "CREATE DATABASE $db");
+		if ($how eq 'extension')
+		{
+			shape_extension($node, $db, $version);
+		}
+		else
+		{
+			shape_install($node, $db, $version);
+		}
+		$node->safe_psql($db, 'CREATE EXTENSION pgmq_c');
+		is_same($node->safe_psql($db, $catalog),
+			$fresh, "$db: catalog as of a fresh installation");
+		is($node->safe_psql($db, $can_identify),
+			'', "$db: every table can be replicated");
+	}
+}
+
+# In one transaction: no step may need what only a commit makes visible.
+$node->safe_psql('postgres', 'CREATE DATABASE at_once');
+$node->safe_psql('at_once',
+	    "BEGIN;\nCREATE SCHEMA pgmq;\n"
+	  . shape_sql('1.13.1')
+	  . ";\nSAVEPOINT s; CREATE EXTENSION pgmq_c; COMMIT;");
+is_same($node->safe_psql('at_once', $catalog),
+	$fresh, 'taken over in the transaction that made it');
+
+done_testing();
