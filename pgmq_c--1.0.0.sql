@@ -1036,15 +1036,16 @@ DECLARE
 	o record;
 BEGIN
 	FOR o IN
-		SELECT f.type, f.identity, f.extension
+		SELECT f.type, f.identity, f.extension,
+			f.oid IN (
+				to_regprocedure('pgmq.create_partitioned(text, text, text)'),
+				to_regprocedure('pgmq.enable_notify_insert(text)')) AS retired
 		FROM pgmq_found f JOIN pg_proc p ON p.oid = f.oid
 		WHERE f.class = 'pg_proc'::regclass AND p.ctid = f.version
 	LOOP
 		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
 			self, o.type, o.identity);
-		IF o.identity IN ('pgmq.create_partitioned(text,text,text)',
-						  'pgmq.enable_notify_insert(text)')
-		THEN
+		IF o.retired THEN
 			EXECUTE format('DROP FUNCTION %s', o.identity);
 		ELSIF o.extension IS NOT NULL THEN
 			RAISE NOTICE '% % is no longer a member of an extension',
