@@ -14,6 +14,7 @@ DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
 OBJS = \
 	src/ack.o \
+	src/adopt.o \
 	src/arg.o \
 	src/exec.o \
 	src/group.o \

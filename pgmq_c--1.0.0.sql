@@ -971,6 +971,39 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
 'Internal: create_fifo_index.';
 
+--
+-- Moving in (adopt.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.convert_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_convert_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_queue(text) IS
+'Bring a queue that PGMQ made to the layout of a new one, in place. Returns false when it has it already.';
+
+CREATE OR REPLACE FUNCTION pgmq.convert_queues(queue_names text[])
+RETURNS SETOF text
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT n.name FROM pg_catalog.unnest(queue_names) WITH ORDINALITY n (name, place)
+	WHERE pgmq.convert_queue(n.name)
+	ORDER BY n.place;
+END;
+COMMENT ON FUNCTION pgmq.convert_queues(text[]) IS
+'As convert_queue, for several queues. Returns the names of those that were changed.';
+
+CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
+RETURNS SETOF text
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT m.queue_name FROM pgmq.meta m
+	WHERE pgmq.convert_queue(m.queue_name)
+	ORDER BY m.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.convert_queues_all() IS
+'As convert_queue, for all queues. Returns the names of those that were changed.';
+
 /*
  * 4. Tidying up after a take-over, and adopting what is nobody's
  *

@@ -41,4 +41,16 @@
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
 #endif
 
+/* Since 17 the server has this; the caller opens and closes a GUC nest level. */
+#if PG_VERSION_NUM < 170000
+#include "utils/guc.h"
+
+static inline void
+RestrictSearchPath(void)
+{
+	set_config_option("search_path", "pg_catalog, pg_temp",
+					  PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+#endif
+
 #endif							/* PGMQ_COMPAT_H */

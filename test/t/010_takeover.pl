@@ -103,7 +103,8 @@ sub take_over
 			$db,
 			q{SELECT count(*) FROM pg_proc
 			  WHERE pronamespace = 'pgmq'::regnamespace
-			  AND probin IS DISTINCT FROM '$libdir/pgmq_c'}),
+			  AND probin IS DISTINCT FROM '$libdir/pgmq_c'
+			  AND prosqlbody IS NULL}),
 		'1',
 		"$db: every function replaced, but the user's own");
 	is( $node->safe_psql($db,

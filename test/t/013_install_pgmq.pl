@@ -77,8 +77,8 @@ my $use = q{SELECT pgmq.create('work'); SELECT pgmq.send('work', '1');
 
 my $db = database('CREATE EXTENSION pgmq_c');
 my $all = $node->safe_psql($db, $functions);
-my ($count) = $all =~ /^(\d+)\|\1$/;
-cmp_ok($count, '>=', 76, 'under its own name: all functions');
+my ($count, $ours) = split /\|/, $all;
+cmp_ok($ours, '>=', 76, 'under its own name: all functions');
 
 # A PGMQ that is already in the folder is not overwritten
 append_to_file("$folder/pgmq.control", "default_version = '1.12.0'\n");
