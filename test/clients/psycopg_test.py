@@ -70,11 +70,17 @@ class Db:
         self.conn = psycopg.connect(conninfo, autocommit=True, row_factory=dict_row, **options)
         self.prepare = prepare
         self.binary = binary
+        self.pipeline = None
 
     def rows(self, query, **params):
         cur = self.conn.cursor(binary=self.binary)
-        cur.execute(query, params, prepare=self.prepare)
-        return cur.fetchall()
+        try:
+            cur.execute(query, params, prepare=self.prepare)
+            return cur.fetchall()
+        except psycopg.Error:
+            if self.pipeline:
+                self.pipeline.sync()    # what follows would be skipped
+            raise
 
     def column(self, query, **params):
         return [next(iter(row.values())) for row in self.rows(query, **params)]
@@ -617,7 +623,7 @@ def main():
     pipelines = getattr(psycopg, "Pipeline", None)
     if pipelines and pipelines.is_supported():
         db = Db(direct, prepare=True)
-        with db.conn.pipeline():
+        with db.conn.pipeline() as db.pipeline:
             scenario("psycopg.pipeline", db)
         with check("psycopg.deep_pipeline"):
             deep_pipeline(direct)

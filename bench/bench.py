@@ -1,0 +1,435 @@
+#!/usr/bin/env python3
+"""Measure pgmq_c beside the bare statements it is made of, and beside PL/pgSQL.
+
+usage: bench.py BINDIR SOCKET_DIRECTORY RESULTS_DIRECTORY     (run.sh calls it)
+
+Needs nothing but Python's library, pgbench and psql.  Every number is a median;
+the sides of a cell take turns, on fresh data each time, and what a run did is
+counted in the tables afterwards.  Losing cells are shown like the others.
+"""
+
+import datetime
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+
+BINDIR, SOCKET, RESULTS = sys.argv[1:4]
+
+SECONDS = float(os.environ.get("SECONDS_PER_CELL", "1"))
+RUNS = int(os.environ.get("RUNS", "5"))
+CLIENTS = int(os.environ.get("CLIENTS", "4"))
+PARTS = os.environ.get("PARTS", "verbs cycles groups plans").split()
+SYNC = os.environ.get("SYNC", "on off").split()
+VERBS = os.environ.get("VERBS", "").split()
+
+BODY = json.dumps({"order": 4711, "kind": "invoice", "to": "someone@example.com",
+                   "lines": [1, 2, 3]})
+COLUMNS = "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
+
+# The bare statements get the best plan there is: made once, and held to the
+# index, as pgmq_c holds its own.
+BEST_PLAN = ("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+             " -c enable_sort=off -c enable_bitmapscan=off")
+
+
+def run(args, stdin=None, options=None):
+    env = dict(os.environ, PGHOST=SOCKET, PGPORT="5432", PGUSER="postgres", PGDATABASE="bench")
+    if options:
+        env["PGOPTIONS"] = options
+    done = subprocess.run([f"{BINDIR}/{args[0]}"] + args[1:], input=stdin, env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(args)[:200]}\n{stdin or ''}\n{done.stdout}{done.stderr}")
+    return done.stdout + (done.stderr if args[0] == "pgbench" else "")
+
+
+def sql(text, database="bench", options=None):
+    return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database],
+               stdin=text, options=options).strip()
+
+
+def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, values=()):
+    """Runs a script and returns (transactions, transactions a second)."""
+    path = f"{SOCKET}/script.sql"
+    with open(path, "w") as out:
+        out.write(script)
+    args = ["pgbench", "-n", "-M", "prepared", "-f", path, "-c", str(clients),
+            "-j", str(min(clients, os.cpu_count() or 1))]
+    args += ["-T", str(max(1, round(seconds)))] if seconds else ["-t", str(count)]
+    for name, value in values:
+        args += ["-D", f"{name}={value}"]
+    options = f"-c synchronous_commit={sync}" + (" " + BEST_PLAN if best_plan else "")
+    out = run(args, options=options)
+    return (int(re.search(r"actually processed: (\d+)", out).group(1)),
+            float(re.search(r"^tps = ([\d.]+)", out, re.M).group(1)))
+
+
+# ---------------------------------------------------------------------------
+# Output
+# ---------------------------------------------------------------------------
+
+def show(table, widths):
+    """A row on the terminal: first column to the left, the others to the right."""
+    print("  ".join(f"{str(cell):<{w}}" if i == 0 else f"{str(cell):>{w}}"
+                    for i, (cell, w) in enumerate(zip(table, widths))), flush=True)
+
+
+def heading(text):
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def verdict(met):
+    return "met" if met else "MISSED"
+
+
+def spread(values):
+    """Half of max - min, in per cent of the median: what is only noise."""
+    return round(50 * (max(values) - min(values)) / statistics.median(values), 1)
+
+
+# ---------------------------------------------------------------------------
+# Each verb against the same statement prepared by hand
+# ---------------------------------------------------------------------------
+
+NEXT = ("ARRAY(SELECT msg_id FROM pgmq.q_bench WHERE vt <= clock_timestamp()"
+        " ORDER BY msg_id LIMIT :qty FOR UPDATE SKIP LOCKED)")
+BARE_READ = (f"UPDATE pgmq.q_bench SET vt = clock_timestamp() + :vt * interval '1 second',"
+             f" read_ct = read_ct + 1, last_read_at = clock_timestamp()"
+             f" WHERE msg_id = ANY ({NEXT}) AND vt <= clock_timestamp() RETURNING {COLUMNS};")
+BARE_DELETE = "DELETE FROM pgmq.q_bench WHERE msg_id = :id;"
+BARE_SEND = ("INSERT INTO pgmq.q_bench (vt, message) VALUES (clock_timestamp(), :msg)"
+             " RETURNING msg_id;")
+STEP = "\\set id :id + 1\n"
+
+BATCH = "{" + ",".join('"' + BODY.replace('"', '\\"') + '"' for _ in range(100)) + "}"
+
+# name, messages before a run (None: those of a consuming verb), function, bare
+# statement, messages a call, highest ratio allowed, what proves the work was done
+VERB_CELLS = [
+    ("send", 0,
+     "SELECT * FROM pgmq.send('bench', :msg);", BARE_SEND,
+     1, 1.10, "SELECT count(*) FROM pgmq.q_bench"),
+    ("send_batch(100)", 0,
+     "SELECT * FROM pgmq.send_batch('bench', :msgs::jsonb[]);",
+     "INSERT INTO pgmq.q_bench (vt, message) SELECT clock_timestamp(), m"
+     " FROM unnest(:msgs::jsonb[]) AS m RETURNING msg_id;",
+     100, 1.10, "SELECT count(*) FROM pgmq.q_bench"),
+    ("read(1)", 10000,
+     "SELECT * FROM pgmq.read('bench', :vt, :qty);", BARE_READ,
+     1, 1.00, "SELECT sum(read_ct) FROM pgmq.q_bench"),
+    ("read(100)", 10000,
+     "SELECT * FROM pgmq.read('bench', :vt, :qty);", BARE_READ,
+     100, 1.00, "SELECT sum(read_ct) FROM pgmq.q_bench"),
+    ("pop", None,
+     "SELECT * FROM pgmq.pop('bench', :qty);",
+     f"DELETE FROM pgmq.q_bench WHERE msg_id = ANY ({NEXT}) AND vt <= clock_timestamp()"
+     f" RETURNING {COLUMNS};",
+     1, 1.00, "SELECT :rows - count(*) FROM pgmq.q_bench"),
+    ("delete", None,
+     STEP + "SELECT pgmq.delete('bench', :id::bigint);", STEP + BARE_DELETE,
+     1, 1.00, "SELECT :rows - count(*) FROM pgmq.q_bench"),
+    ("archive", None,
+     STEP + "SELECT pgmq.archive('bench', :id::bigint);",
+     STEP + f"WITH gone AS (DELETE FROM pgmq.q_bench WHERE msg_id = :id RETURNING {COLUMNS})"
+     f" INSERT INTO pgmq.a_bench ({COLUMNS}) SELECT {COLUMNS} FROM gone;",
+     1, 1.00, "SELECT count(*) FROM pgmq.a_bench"),
+    ("set_vt", None,
+     STEP + "SELECT * FROM pgmq.set_vt('bench', :id::bigint, :vt::integer);",
+     STEP + f"UPDATE pgmq.q_bench SET vt = clock_timestamp() + :vt * interval '1 second'"
+     f" WHERE msg_id = :id RETURNING {COLUMNS};",
+     1, 1.00, "SELECT count(*) FROM pgmq.q_bench WHERE vt > clock_timestamp()"),
+]
+
+# Enough for the fastest consuming verb; a run that would need more is shortened.
+ROWS = max(10000, int(30000 * SECONDS))
+
+
+def refill(rows):
+    sql(f"""
+        TRUNCATE pgmq.q_bench, pgmq.a_bench RESTART IDENTITY;
+        INSERT INTO pgmq.q_bench (vt, message)
+        SELECT now(), '{BODY}' FROM generate_series(1, {rows});
+        VACUUM (ANALYZE) pgmq.q_bench, pgmq.a_bench;""")
+
+
+def verbs():
+    heading("Verbs: one client, microseconds a call")
+    widths = (15, 4, 8, 8, 6, 6, 7, 8, 7)
+    show(("verb", "sync", "pgmq_c", "bare", "ratio", "limit", "verdict", "noise %", "calls"),
+         widths)
+    cells = []
+    for name, rows, ours, bare, messages, limit, proof in VERB_CELLS:
+        if VERBS and name not in VERBS:
+            continue
+        rows = ROWS if rows is None else rows
+        vt = 3600 if name == "set_vt" else 0        # 0: a read message can be read again
+        values = [("id", 0), ("vt", vt), ("qty", messages), ("msg", BODY), ("msgs", BATCH)]
+        sides = {"pgmq_c": ours, "bare": bare}
+        for sync in SYNC:
+            def measure(side, **how):
+                refill(rows)
+                count, tps = pgbench(sides[side], sync, best_plan=True, values=values, **how)
+                done = int(sql(proof.replace(":rows", str(rows))) or 0)
+                expected = count * messages
+                if rows == ROWS:
+                    expected = min(expected, rows)
+                if done != expected:
+                    sys.exit(f"{name}, {side}: {count} calls did {done} messages,"
+                             f" not {expected}")
+                return count, 1e6 / tps
+
+            # a first run, not counted, tells how many calls fill the time
+            count = measure("bare", seconds=SECONDS)[0]
+            if rows == ROWS:
+                count = min(count, rows)
+            times = {side: [] for side in sides}
+            for turn in range(RUNS):
+                for side in sorted(sides, reverse=turn % 2 == 1):
+                    times[side].append(measure(side, count=count)[1])
+            a, b = (statistics.median(times[side]) for side in ("pgmq_c", "bare"))
+            noise = max(spread(times["pgmq_c"]), spread(times["bare"]))
+            cells.append({"verb": name, "synchronous_commit": sync, "calls": count,
+                          "usec": times, "median": {"pgmq_c": a, "bare": b},
+                          "ratio": a / b, "limit": limit, "met": a / b <= limit})
+            show((name, sync, f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}", f"{limit:.2f}",
+                  verdict(a / b <= limit), noise, count), widths)
+    return cells
+
+
+# ---------------------------------------------------------------------------
+# send + read + delete, several clients
+# ---------------------------------------------------------------------------
+
+CYCLES = {
+    "pgmq_c": ("SELECT * FROM pgmq.send('bench', :msg);\n"
+               "SELECT msg_id AS id FROM pgmq.read('bench', 30, 1) \\gset\n"
+               "SELECT pgmq.delete('bench', :id::bigint);\n"),
+    "bare": (BARE_SEND + "\n" +
+             BARE_READ.replace(":qty", "1").replace(":vt", "30").replace(
+                 f"RETURNING {COLUMNS};", f"RETURNING msg_id AS id, {COLUMNS} \\gset\n") +
+             BARE_DELETE + "\n"),
+    "plpgsql": ("SELECT * FROM peer.send('bench', :msg);\n"
+                "SELECT msg_id AS id FROM peer.read('bench', 30, 1) \\gset\n"
+                "SELECT peer.delete('bench', :id::bigint);\n"),
+}
+BACKLOG = 1000      # so that no client finds the queue empty
+
+
+def cycles():
+    heading(f"Cycles: {CLIENTS} clients, send + read + delete a second, each its own statement")
+    widths = (7, 8, 8, 8, 9, 12, 7, 7)
+    show(("sync", "pgmq_c", "bare", "plpgsql", "/ bare", "/ plpgsql", "target", "verdict"),
+         widths)
+    cells = []
+    sql("ALTER SYSTEM SET autovacuum = on")
+    sql("SELECT pg_reload_conf()")
+    for sync in SYNC:
+        rates = {side: [] for side in CYCLES}
+        for turn in range(RUNS):
+            for side in sorted(CYCLES, reverse=turn % 2 == 1):
+                table = "peer.q_bench" if side == "plpgsql" else "pgmq.q_bench"
+                sql(f"""
+                    TRUNCATE {table} RESTART IDENTITY;
+                    INSERT INTO {table} (vt, message)
+                    SELECT now(), '{BODY}' FROM generate_series(1, {BACKLOG});
+                    VACUUM (ANALYZE) {table};""")
+                rates[side].append(pgbench(CYCLES[side], sync, clients=CLIENTS,
+                                           seconds=2 * SECONDS, best_plan=side == "bare",
+                                           values=[("msg", BODY)])[1])
+                left = int(sql(f"SELECT count(*) FROM {table}"))
+                if left != BACKLOG:
+                    sys.exit(f"cycles, {side}: {left} messages left, not {BACKLOG}")
+        median = {side: statistics.median(rates[side]) for side in CYCLES}
+        a, b, c = (median[side] for side in ("pgmq_c", "bare", "plpgsql"))
+        cells.append({"synchronous_commit": sync, "clients": CLIENTS, "per_second": rates,
+                      "median": median, "to_bare": a / b, "to_plpgsql": a / c,
+                      "target": 3.0, "met": a / c >= 3})
+        show((sync, f"{a:.0f}", f"{b:.0f}", f"{c:.0f}", f"{a / b:.2f}", f"{a / c:.2f}",
+              ">= 3", verdict(a / c >= 3)), widths)
+    sql("ALTER SYSTEM RESET autovacuum")
+    sql("SELECT pg_reload_conf()")
+    return cells
+
+
+# ---------------------------------------------------------------------------
+# One session of psql, statement by statement
+# ---------------------------------------------------------------------------
+
+class Script:
+    """Collects statements for one session; explain() marks those to be measured."""
+
+    def __init__(self):
+        self.lines, self.labels = [], []
+
+    def run(self, text):
+        self.lines.append(text.rstrip(";") + ";")
+
+    def explain(self, label, text, times=1):
+        for _ in range(times):
+            self.labels.append(label)
+            self.lines.append(f"\\echo @@\nEXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)"
+                              f" {text};\n\\echo @@")
+
+    def measure(self):
+        """Returns label -> list of (milliseconds, buffers, rows)."""
+        parts = sql("\\o /dev/null\n" + "\n".join(self.lines)
+                    .replace("\\echo @@\nEXPLAIN", "\\o\n\\echo @@\nEXPLAIN")
+                    .replace(";\n\\echo @@", ";\n\\echo @@\n\\o /dev/null")).split("@@")[1::2]
+        result = {}
+        for label, part in zip(self.labels, parts):
+            top = json.loads(part)[0]
+            plan = top["Plan"]
+            result.setdefault(label, []).append(
+                (top["Execution Time"], plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
+                 plan["Actual Rows"]))
+        return result
+
+
+def groups():
+    heading("Groups: milliseconds a call")
+    widths = (52, 8, 8, 9, 9, 8, 7)
+    show(("100,000 messages in 1,000 groups", "first", "median", "buffers", "messages",
+          "target", "verdict"), widths)
+    cells = []
+
+    def load(count, group_count):
+        return f"""
+            TRUNCATE pgmq.q_groups RESTART IDENTITY;
+            INSERT INTO pgmq.q_groups (vt, message, headers)
+            SELECT now(), '{BODY}', jsonb_build_object('x-pgmq-group', 'g' || i % {group_count})
+            FROM generate_series(1, {count}) AS i;
+            VACUUM (ANALYZE) pgmq.q_groups;"""
+
+    def cell(name, count, group_count, call, before=None, times=11, target=10):
+        sql(load(count, group_count))
+        script = Script()
+        if before:
+            script.run(before)
+        script.explain("call", call, times)
+        got = script.measure()["call"]
+        first, later = got[0], got[1:] or got
+        ms = statistics.median(t for t, _, _ in later)
+        buffers = statistics.median(b for _, b, _ in later)
+        rows = statistics.median(r for _, _, r in later)
+        met = ms < target if target else None
+        cells.append({"cell": name, "groups": group_count, "messages": count,
+                      "milliseconds": [t for t, _, _ in got], "buffers": [b for _, b, _ in got],
+                      "rows": [r for _, _, r in got], "median": ms, "target": target, "met": met})
+        show((name, f"{first[0]:.2f}", f"{ms:.2f}", f"{buffers:.0f}", f"{rows:.0f}",
+              f"< {target}" if target else "", verdict(met) if target else ""), widths)
+
+    sql("SELECT pgmq.create('groups'); SELECT pgmq.create_fifo_index('groups')")
+    forms = ("read_grouped", "read_grouped_rr", "read_grouped_head")
+    for form in forms:
+        for qty in 1, 10, 100:
+            cell(f"{form}({qty})", 100000, 1000, f"SELECT * FROM pgmq.{form}('groups', 60, {qty})",
+                 times=11 if qty < 100 else 6)
+    for form in forms:
+        cell(f"{form}(1), 900 groups leased", 100000, 1000,
+             f"SELECT * FROM pgmq.{form}('groups', 60, 1)",
+             before="SELECT count(*) FROM pgmq.read_grouped_head('groups', 600, 900)")
+    show(("30,000 groups of one message", "", "", "", "", "", ""), widths)
+    for form in forms:
+        cell(f"{form}(100)", 30000, 30000, f"SELECT * FROM pgmq.{form}('groups', 60, 100)")
+    for form in forms:
+        cell(f"{form}(30000), all in one call", 30000, 30000,
+             f"SELECT * FROM pgmq.{form}('groups', 60, 30000)", times=1, target=None)
+    return cells
+
+
+def plans():
+    heading("Plans: the first calls find the queue empty, then 100,000 messages come")
+    widths = (36, 10, 10, 10, 9)
+    show(("one session, medians of 5", "ms", "buffers", "target", "verdict"), widths)
+    cells = []
+    bare_read = BARE_READ.replace("q_bench", "q_plans").replace(":qty", "$2").replace(":vt", "$1")
+    cases = {
+        "read(1)": (None, "SELECT * FROM pgmq.read('plans', 60, 1)"),
+        "pop": (None, "SELECT * FROM pgmq.pop('plans')"),
+        "delete": (None, "SELECT pgmq.delete('plans', (:step)::bigint)"),
+        "archive": (None, "SELECT pgmq.archive('plans', (:step)::bigint)"),
+        "set_vt": (None, "SELECT * FROM pgmq.set_vt('plans', (:step)::bigint, 60)"),
+        "bare read(1), server's defaults": (
+            f"PREPARE bare(integer, integer) AS {bare_read}", "EXECUTE bare(60, 1)"),
+    }
+    for name, (prepare, call) in cases.items():
+        sql("SELECT pgmq.drop_queue('plans') WHERE EXISTS"
+            " (SELECT FROM pgmq.list_queues() WHERE queue_name = 'plans')")
+        # a queue that was drained and vacuumed: no pages, and known to have no rows
+        sql(f"""
+            SELECT pgmq.create('plans');
+            INSERT INTO pgmq.q_plans (vt, message) VALUES (now(), '{BODY}');
+            DELETE FROM pgmq.q_plans;
+            VACUUM (ANALYZE) pgmq.q_plans;""")
+        script = Script()
+        if prepare:
+            script.run(prepare)
+        for _ in range(8):
+            script.run(call.replace(":step", "0"))
+        script.run(f"INSERT INTO pgmq.q_plans (vt, message)"
+                   f" SELECT now(), '{BODY}' FROM generate_series(1, 100000)")
+        step = 0
+        for stage in "after 100,000 INSERTs", "after ANALYZE", "after VACUUM ANALYZE":
+            if stage.startswith("after VACUUM"):
+                script.run("VACUUM (ANALYZE) pgmq.q_plans")
+            elif stage.startswith("after ANALYZE"):
+                script.run("ANALYZE pgmq.q_plans")
+            for _ in range(5):
+                step += 1
+                script.explain(stage, call.replace(":step", str(50000 + 1000 * step)))
+        for stage, got in script.measure().items():
+            ms = statistics.median(t for t, _, _ in got)
+            buffers = statistics.median(b for _, b, _ in got)
+            target = None if prepare else 100
+            cells.append({"call": name, "stage": stage, "milliseconds": [t for t, _, _ in got],
+                          "buffers": [b for _, b, _ in got], "target": target,
+                          "met": buffers < target if target else None})
+            show((f"{name}, {stage}" if len(name) < 10 else stage + " (bare)",
+                  f"{ms:.3f}", f"{buffers:.0f}", f"< {target}" if target else "",
+                  verdict(buffers < target) if target else ""), widths)
+    return cells
+
+
+def main():
+    sql("CREATE DATABASE bench", database="postgres")
+    sql("CREATE EXTENSION pgmq_c; SELECT pgmq.create('bench')")
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer.sql")) as peer:
+        sql(peer.read())
+    sql("SELECT peer.create_queue('bench')")
+
+    settings = dict(line.split("|") for line in sql(
+        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes',"
+        " 'shared_buffers', 'wal_sync_method', 'max_wal_size', 'jit', 'server_version',"
+        " 'shared_preload_libraries')").splitlines())
+    filesystem = subprocess.run(["stat", "-f", "-c", "%T", SOCKET], stdout=subprocess.PIPE,
+                                text=True).stdout.strip()
+    layout = sql("SELECT array_to_string(reloptions, ', ') FROM pg_class"
+                 " WHERE oid = 'pgmq.q_bench'::regclass")
+    print(f"PostgreSQL {settings['server_version']}, {os.cpu_count()} CPUs, data on {filesystem},"
+          f" fsync {settings['fsync']}, full_page_writes {settings['full_page_writes']};"
+          f" {RUNS} runs of {SECONDS:g} s")
+    print(f"queue table: {layout or 'no storage parameters'}")
+    print(f"message: {len(BODY)} bytes; bare statements: generic plan, held to the index")
+
+    report = {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+              "machine": platform.machine(), "cpus": os.cpu_count(), "filesystem": filesystem,
+              "settings": settings, "reloptions": layout, "runs": RUNS,
+              "seconds_per_cell": SECONDS}
+    parts = {"verbs": verbs, "cycles": cycles, "groups": groups, "plans": plans}
+    for part in PARTS:
+        report[part] = parts[part]()
+
+    missed = [c for part in PARTS for c in report[part] if c["met"] is False]
+    path = os.path.join(RESULTS, report["when"].replace(":", "").replace("+0000", "Z") + ".json")
+    with open(path, "w") as out:
+        json.dump(report, out, indent=1)
+    print(f"\n{len(missed)} of {sum(len(report[p]) for p in PARTS)} cells missed their target;"
+          f" all runs are in {os.path.relpath(path)}")
+
+
+if __name__ == "__main__":
+    main()
