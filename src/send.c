@@ -180,6 +180,7 @@ Datum
 pgmq_send_any(PG_FUNCTION_ARGS)
 {
 	char	   *str;
+	char	   *digits;
 
 	if (PG_ARGISNULL(2))
 		return send_one(fcinfo, PGMQ_ARG_NULL, vt_now());
@@ -188,7 +189,8 @@ pgmq_send_any(PG_FUNCTION_ARGS)
 	str += strspn(str, " \t\n\r\f\v");
 	if (*str == '{')
 		return send_one(fcinfo, arg_input(jsonb_in, str), vt_now());
-	if (str[strspn(str, "+-0123456789 \t\n\r\f\v")] == '\0')
+	digits = str + (*str == '+' || *str == '-');
+	if (digits[strspn(digits, "0123456789 \t\n\r\f\v")] == '\0')
 		return send_one(fcinfo, PGMQ_ARG_NULL, vt_delay(arg_input(int4in, str)));
 	return send_one(fcinfo, PGMQ_ARG_NULL, arg_input(timestamptz_in, str));
 }
