@@ -279,9 +279,11 @@ pgmq_layout_create_queue_partitioned(const char *base, const char *column)
 				  queue_columns(base, "BY DEFAULT"),
 				  local_name("q_", base, "_pkey"),
 				  by_id ? "" : ", enqueued_at", column);
-	pgmq_exec_ddl("CREATE INDEX %s ON %s (%s)",
-				  local_name("q_", base, "_part_idx"),
-				  pgmq_layout_name("q_", base, ""), column);
+	/* By id the primary key serves. */
+	if (!by_id)
+		pgmq_exec_ddl("CREATE INDEX %s ON %s (%s)",
+					  local_name("q_", base, "_part_idx"),
+					  pgmq_layout_name("q_", base, ""), column);
 }
 
 /*

@@ -136,19 +136,36 @@ table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
 									lockmode, RVR_MISSING_OK, callback, NULL);
 }
 
+/*
+ * Drop a table, if there is one, and what pg_partman knows about it.  False
+ * when there is none.
+ */
+static bool
+table_drop(char *relname)
+{
+	Oid			relid = table_lock(relname, AccessExclusiveLock, callback_drop);
+	bool		partitioned;
+
+	if (!OidIsValid(relid))
+		return false;
+	partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	pgmq_exec_ddl("DROP TABLE %s", pgmq_layout_name("", relname, ""));
+	if (partitioned)
+		pgmq_partman_forget(relname);
+	return true;
+}
+
 static bool
 queue_drop(text *queue_name)
 {
 	Oid			argtypes[] = {TEXTOID};
 	PgmqArg		args[1];
 	PgmqQueue	queue;
-	char	   *archive;
 
 	PreventCommandIfReadOnly("DROP TABLE");
 	pgmq_name_format(queue_name, 'q', queue.relname);
 	pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
-	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
-	if (!OidIsValid(queue.relid))
+	if (!table_drop(queue.relname))
 	{
 		ereport(NOTICE,
 				(errmsg("pgmq queue `%s` does not exist",
@@ -157,16 +174,11 @@ queue_drop(text *queue_name)
 	}
 
 	/* After the queue, as every statement on both of them locks. */
-	archive = psprintf("a_%s", PGMQ_QUEUE_BASE(&queue));
-	pgmq_exec_ddl("DROP TABLE %s", pgmq_layout_name("", queue.relname, ""));
-	if (OidIsValid(table_lock(archive, AccessExclusiveLock, callback_drop)))
-		pgmq_exec_ddl("DROP TABLE %s", pgmq_layout_name("", archive, ""));
+	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
 
 	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
 	pgmq_exec_once("DELETE FROM pgmq.meta WHERE " PGMQ_META_IS_SQL,
 				   1, argtypes, args, false, NULL, NULL);
-	pgmq_partman_forget(pgmq_layout_name("", queue.relname, ""));
-	pgmq_partman_forget(pgmq_layout_name("", archive, ""));
 	return true;
 }
 

@@ -145,9 +145,7 @@ metrics_take(Metrics *m, text *queue_name)
 	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*),"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
 							" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at),"
-							" COALESCE(pg_catalog.pg_sequence_last_value("
-							"pg_catalog.pg_get_serial_sequence($2, 'msg_id')::pg_catalog.regclass), 0)"
-							" FROM %s", table),
+							" " PGMQ_LAST_ID_SQL("$2") " FROM %s", table),
 				   2, argtypes, args, false, row_scan, m);
 
 	/* The archive's counts only where the queue has one itself. */

@@ -1,7 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * partition.c
- *	  The only room that knows pg_partman.
+ *	  Queues and archives in partitions.
+ *
+ * An interval that is an integer partitions by msg_id, any other by time: a
+ * queue by enqueued_at, an archive by archived_at.  The primary key must hold
+ * the partition column, so by time it is (msg_id, that column); statements by
+ * msg_id then look into every partition, but by index.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -12,6 +17,19 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
 #include "compat.h"
 #include "pgmq.h"
 
@@ -20,26 +38,204 @@ PG_FUNCTION_INFO_V1(pgmq_convert_archive_partitioned);
 PG_FUNCTION_INFO_V1(pgmq_get_partition_col);
 PG_FUNCTION_INFO_V1(pgmq_ensure_pg_partman_installed);
 
+/* Is the text an integer, as the server's cast would see it? */
+static bool
+is_integer(text *value)
+{
+	char	   *str = text_to_cstring(value);
+	char	   *end;
+	long		number;
+
+	errno = 0;
+	number = strtol(str, &end, 10);
+	if (end == str || errno != 0 || number < PG_INT32_MIN || number > PG_INT32_MAX)
+		return false;
+	while (isspace((unsigned char) *end))
+		end++;
+	return *end == '\0';
+}
+
+/*
+ * The arguments partition_interval (1) and retention_interval (2).
+ *
+ * Errors: 22004 for no interval; when the retention is not of the interval's
+ * sort that of the cast (22P02, 22007), instead of one in every run of the
+ * maintenance; 22023 when the interval is an integer below 1.
+ */
+static PgmqPartitions
+partitions_args(FunctionCallInfo fcinfo, const char *time_column)
+{
+	PgmqPartitions plan = {.start = PGMQ_ARG_NULL};
+	Oid			types[] = {TEXTOID};
+	bool		by_id;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("partition_interval must not be null")));
+	by_id = is_integer(PG_GETARG_TEXT_PP(1));
+	if (by_id && atol(text_to_cstring(PG_GETARG_TEXT_PP(1))) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("partition_interval must be at least 1, got %s",
+						text_to_cstring(PG_GETARG_TEXT_PP(1)))));
+	plan.column = by_id ? "msg_id" : time_column;
+	plan.interval = PGMQ_ARG_FROM(1);
+	plan.retention = PGMQ_ARG_FROM(2);
+	pgmq_exec_once(by_id ? "SELECT $1::bigint" : "SELECT $1::interval",
+				   1, types, &plan.retention, true, NULL, NULL);
+	return plan;
+}
+
+/*
+ * create_partitioned(queue_name text, partition_interval text,
+ *					  retention_interval text, premake integer) returns void
+ */
 Datum
 pgmq_create_partitioned(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	PgmqPartitions plan;
+	PgmqQueue	queue;
+	const char *base = PGMQ_QUEUE_BASE(&queue);
+
+	PreventCommandIfReadOnly("CREATE TABLE");
+	pgmq_name_validate(queue_name);
+	if (PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("premake must not be null")));
+	if (PG_GETARG_INT32(3) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("premake must be at least 1, got %d", PG_GETARG_INT32(3))));
+	pgmq_partman_require();
+	plan = partitions_args(fcinfo, "enqueued_at");
+	plan.premake = PG_GETARG_INT32(3);
+	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_PARTITIONED))
+		PG_RETURN_VOID();
+
+	pgmq_layout_create_queue_partitioned(base, plan.column);
+	pgmq_partman_manage(queue.relname, &plan);
+	pgmq_partman_set_storage(queue.relname);
+
+	if (strcmp(plan.column, "enqueued_at") == 0)
+		plan.column = "archived_at";
+	pgmq_layout_create_archive(base, plan.column);
+	pgmq_partman_manage(psprintf("a_%s", base), &plan);
+
+	pgmq_layout_finish(&queue, queue_name, PGMQ_KIND_PARTITIONED);
+	PG_RETURN_VOID();
 }
 
+/* Rename an index of the old archive, if there is one of that name. */
+static void
+index_rename(const char *name, const char *new_name)
+{
+	if (OidIsValid(get_relname_relid(name, get_namespace_oid(PGMQ_SCHEMA, false))))
+		pgmq_exec_ddl("ALTER INDEX %s RENAME TO %s",
+					  pgmq_layout_name("", name, ""), quote_identifier(new_name));
+}
+
+/* Row function: keep the first column, a bigint, as text. */
+static void
+row_start(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+
+	snprintf(state, MAXINT8LEN + 1, INT64_FORMAT,
+			 DatumGetInt64(slot_getattr(slot, 1, &isnull)));
+}
+
+/*
+ * The least id that a new archive of a queue may get, as an argument for
+ * pg_partman; NULL when there is no such queue.
+ */
+static PgmqArg
+first_id(const char *base)
+{
+	char	   *queue = psprintf("q_%s", base);
+	char		start[MAXINT8LEN + 1];
+	Oid			types[] = {TEXTOID};
+	PgmqArg		args[1];
+
+	if (!OidIsValid(get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false))))
+		return PGMQ_ARG_NULL;
+	queue = pgmq_layout_name("", queue, "");
+	args[0] = PGMQ_ARG(CStringGetTextDatum(queue));
+	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), "
+							PGMQ_LAST_ID_SQL("$1") ") FROM %s", queue),
+				   1, types, args, false, row_start, start);
+	return PGMQ_ARG(CStringGetTextDatum(start));
+}
+
+/*
+ * convert_archive_partitioned(table_name text, partition_interval text,
+ *							   retention_interval text,
+ *							   leading_partition integer) returns void
+ *
+ * table_name is the queue's; leading_partition, how many partitions to make
+ * ahead of the newest.
+ */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	char		archive[NAMEDATALEN];
+	const char *base = archive + 2;
+	char	   *old;
+	Oid			relid;
+	PgmqPartitions plan;
+
+	PreventCommandIfReadOnly("ALTER TABLE");
+	pgmq_partman_require();
+	pgmq_name_format(queue_name, 'a', archive);
+	plan = partitions_args(fcinfo, "archived_at");
+	plan.premake = PG_ARGISNULL(3) ? 1 : Max(PG_GETARG_INT32(3), 1);
+
+	pgmq_layout_lock(base);
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, archive, -1),
+									 AccessExclusiveLock, RVR_MISSING_OK,
+									 RangeVarCallbackOwnsRelation, NULL);
+	if (!OidIsValid(relid))
+	{
+		ereport(NOTICE, (errmsg("Table %s does not exists", archive)));
+		PG_RETURN_VOID();
+	}
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+	{
+		ereport(NOTICE, (errmsg("Table %s is already partitioned", archive)));
+		PG_RETURN_VOID();
+	}
+
+	/* By id, the partitions begin where the queue is now. */
+	if (strcmp(plan.column, "msg_id") == 0)
+		plan.start = first_id(base);
+
+	old = psprintf("%s_old", archive);
+	pgmq_exec_ddl("ALTER TABLE %s RENAME TO %s", pgmq_layout_name("", archive, ""),
+				  quote_identifier(old));
+	index_rename(psprintf("a_%s_pkey", base), psprintf("a_%s_old_pkey", base));
+	index_rename(psprintf("archived_at_idx_%s", base), psprintf("a_%s_old_idx", base));
+	pgmq_layout_create_archive(base, plan.column);
+	pgmq_layout_grant_archive(base);
+	pgmq_partman_manage(archive, &plan);
+	PG_RETURN_VOID();
 }
 
+/* _get_partition_col(partition_interval text) returns text */
 Datum
 pgmq_get_partition_col(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	bool		by_id = PG_ARGISNULL(0) || is_integer(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(by_id ? "msg_id" : "enqueued_at"));
 }
 
+/* _ensure_pg_partman_installed() returns void */
 Datum
 pgmq_ensure_pg_partman_installed(PG_FUNCTION_ARGS)
 {
-	elog(ERROR, "not there yet");
+	pgmq_partman_require();
+	PG_RETURN_VOID();
 }

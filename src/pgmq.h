@@ -104,6 +104,16 @@ typedef struct PgmqArg
 #define PGMQ_ARG_FROM(n) \
 	((PgmqArg) {PG_GETARG_DATUM(n), PG_ARGISNULL(n)})
 
+/* How a table is to be partitioned; see pgmq_partman_manage. */
+typedef struct PgmqPartitions
+{
+	const char *column;			/* partitioned by this */
+	PgmqArg		interval;		/* texts, as pg_partman takes them */
+	PgmqArg		retention;
+	PgmqArg		start;			/* first value; NULL: where the data begins */
+	int			premake;		/* how many partitions to have ahead */
+} PgmqPartitions;
+
 /* What a set-returning function collects; see pgmq_rows_begin. */
 typedef struct PgmqRows PgmqRows;
 
@@ -204,6 +214,15 @@ extern void pgmq_layout_grant_queue(const char *base);
 extern void pgmq_layout_grant_archive(const char *base);
 
 /*
+ * The last id that a queue gave out, or 0; table is an expression for the
+ * queue table's quoted name.
+ */
+#define PGMQ_LAST_ID_SQL(table) \
+	"COALESCE(pg_catalog.pg_sequence_last_value(" \
+	"pg_catalog.pg_get_serial_sequence(" table ", 'msg_id')::pg_catalog.regclass)," \
+	" 0)"
+
+/*
  * Picks a queue's row of pgmq.meta, whatever case its name was given in; $1
  * is the name of its queue table.
  */
@@ -213,7 +232,10 @@ extern void pgmq_layout_grant_archive(const char *base);
 
 /* ---- partman.c: the only room that knows pg_partman ---- */
 
-extern void pgmq_partman_forget(const char *table);
+extern void pgmq_partman_require(void);
+extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
+extern void pgmq_partman_set_storage(const char *relname);
+extern void pgmq_partman_forget(const char *relname);
 
 /* ---- stmt.c: every hot SQL text ---- */
 
