@@ -40,10 +40,6 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queue);
  * of its names that is its own, $3 its name as the caller gave it, $4 the
  * storage parameters of create.  Runs with a safe search_path.
  */
-#ifndef PGMQ_QUEUE_OPTIONS
-#define PGMQ_QUEUE_OPTIONS "fillfactor=50, autovacuum_vacuum_scale_factor=0"
-#endif
-
 static const char *const commands_sql =
 "WITH queue AS MATERIALIZED ("
 " SELECT c.oid, c.relkind"

@@ -25,15 +25,11 @@
 #include "varatt.h"
 #endif
 
-/* Since 16 one function tells who owns what. */
-#if PG_VERSION_NUM >= 160000
-#define pgmq_is_owner(classid, objid) \
-	object_ownercheck(classid, objid, GetUserId())
-#else
-#define pgmq_is_owner(classid, objid) \
+/* Since 16 one function tells who owns what; here for what we ask about. */
+#if PG_VERSION_NUM < 160000
+#define object_ownercheck(classid, objid, roleid) \
 	((classid) == RelationRelationId ? \
-	 pg_class_ownercheck(objid, GetUserId()) : \
-	 pg_namespace_ownercheck(objid, GetUserId()))
+	 pg_class_ownercheck(objid, roleid) : pg_namespace_ownercheck(objid, roleid))
 #endif
 
 /* Since 18 a module names itself and its version. */

@@ -37,38 +37,20 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/genam.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "pgmq.h"
-
-#define STORAGE \
-	"fillfactor = 50, toast_tuple_target = 128," \
-	" autovacuum_vacuum_threshold = 1000," \
-	" autovacuum_vacuum_scale_factor = 0.02," \
-	" autovacuum_vacuum_cost_delay = 1," \
-	" autovacuum_analyze_threshold = 100000," \
-	" autovacuum_analyze_scale_factor = 1"
-
-#define STORAGE_TOAST \
-	"toast.autovacuum_vacuum_threshold = 1000," \
-	" toast.autovacuum_vacuum_scale_factor = 0.02," \
-	" toast.autovacuum_vacuum_cost_delay = 1"
 
 /* What monitoring may see: all but what the messages say. */
 #define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"
@@ -253,7 +235,7 @@ pgmq_layout_create_queue(const char *base, PgmqKind kind)
 
 	Assert(kind != PGMQ_KIND_PARTITIONED);
 	pgmq_exec_ddl("CREATE %s TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id))"
-				  " WITH (" STORAGE ", " STORAGE_TOAST ")",
+				  " WITH (" PGMQ_QUEUE_OPTIONS ", " PGMQ_QUEUE_TOAST_OPTIONS ")",
 				  unlogged ? "UNLOGGED" : "", pgmq_layout_name("q_", base, ""),
 				  queue_columns(base, "ALWAYS"), local_name("q_", base, "_pkey"));
 
@@ -314,7 +296,8 @@ pgmq_layout_create_archive(const char *base, const char *column)
 void
 pgmq_layout_set_storage(const char *table)
 {
-	pgmq_exec_ddl("ALTER TABLE %s SET (" STORAGE ", " STORAGE_TOAST ")", table);
+	pgmq_exec_ddl("ALTER TABLE %s SET (" PGMQ_QUEUE_OPTIONS ", "
+				  PGMQ_QUEUE_TOAST_OPTIONS ")", table);
 }
 
 /* Let monitoring see how a queue stands, but not what is in it. */
@@ -335,20 +318,6 @@ pgmq_layout_grant_archive(const char *base)
 				  pgmq_layout_name("a_", base, ""));
 }
 
-/* The access method of an index that is locked. */
-static Oid
-index_am(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			am;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
-	ReleaseSysCache(tuple);
-	return am;
-}
-
 /*
  * Create the index that serves reads by group, unless it is there.  An index
  * of its name that cannot serve them, as PGMQ makes it, is replaced.
@@ -359,14 +328,14 @@ void
 pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 {
 	const char *base = PGMQ_QUEUE_BASE(queue);
-	char	   *relname = psprintf("q_%s_fifo_idx", base);
+	char	   *relname = psprintf("q_%s" PGMQ_GROUP_INDEX_SUFFIX, base);
 	Oid			relid = get_relname_relid(relname,
 										  get_namespace_oid(PGMQ_SCHEMA, false));
 
 	/* The queue's lock keeps its indexes as they are. */
 	if (OidIsValid(relid) && IndexGetRelation(relid, true) == queue->relid)
 	{
-		if (index_am(relid) == BTREE_AM_OID)
+		if (pgmq_queue_has_group_index(queue))
 		{
 			ereport(NOTICE,
 					(errcode(ERRCODE_DUPLICATE_TABLE),
@@ -376,7 +345,7 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 		ereport(NOTICE,
 				(errmsg("index \"%s\" cannot serve reads by group and is replaced",
 						relname)));
-		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("q_", base, "_fifo_idx"));
+		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("q_", base, PGMQ_GROUP_INDEX_SUFFIX));
 	}
 	pgmq_exec_ddl("CREATE INDEX %s ON %s (" PGMQ_GROUP_SQL ", msg_id)",
 				  quote_identifier(relname), pgmq_layout_name("q_", base, ""));

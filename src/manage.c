@@ -102,8 +102,8 @@ callback_drop(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
 		return;
 	check_is_table(table, relid);
-	if (!pgmq_is_owner(RelationRelationId, relid) &&
-		!pgmq_is_owner(NamespaceRelationId, get_rel_namespace(relid)))
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()) &&
+		!object_ownercheck(NamespaceRelationId, get_rel_namespace(relid), GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, table->relname);
 }
 
@@ -250,6 +250,21 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* False when there is no such queue. */
+static bool
+fifo_index_create(text *queue_name, PgmqQueue *queue)
+{
+	PreventCommandIfReadOnly("CREATE INDEX");
+	pgmq_name_format(queue_name, 'q', queue->relname);
+	queue->relid = table_lock(queue->relname, ShareLock,
+							  RangeVarCallbackOwnsRelation);
+	if (!OidIsValid(queue->relid))
+		return false;
+	pgmq_queue_check_shape(queue);
+	pgmq_layout_create_fifo_index(queue);
+	return true;
+}
+
 /* create_fifo_index(queue_name text) returns void */
 Datum
 pgmq_create_fifo_index(PG_FUNCTION_ARGS)
@@ -257,13 +272,8 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
 
-	PreventCommandIfReadOnly("CREATE INDEX");
-	pgmq_name_format(queue_name, 'q', queue.relname);
-	queue.relid = table_lock(queue.relname, ShareLock,
-							 RangeVarCallbackOwnsRelation);
-	if (!OidIsValid(queue.relid))
+	if (!fifo_index_create(queue_name, &queue))
 		pgmq_queue_missing(queue_name, queue.relname);
-	pgmq_layout_create_fifo_index(&queue);
 	PG_RETURN_VOID();
 }
 
@@ -273,8 +283,13 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
+	/* A queue that is dropped meanwhile needs none. */
 	foreach(lc, pgmq_layout_queue_names())
-		DirectFunctionCall1(pgmq_create_fifo_index, PointerGetDatum(lfirst(lc)));
+	{
+		PgmqQueue	queue;
+
+		fifo_index_create(lfirst(lc), &queue);
+	}
 	PG_RETURN_VOID();
 }
 

@@ -130,8 +130,7 @@ pgmq_partman_manage(const char *relname, const PgmqPartitions *plan)
 	 * It trusts the search_path for operators, and leaves it set for the
 	 * session as it found it, SET LOCAL or not.
 	 */
-	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-					  PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	RestrictSearchPath();
 	pgmq_partman_forget(relname);
 	pgmq_exec_once(psprintf("SELECT %s(p_parent_table => $1, p_control => $2,"
 							" p_type => $3, p_interval => $4, p_premake => $5,"

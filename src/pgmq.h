@@ -213,6 +213,19 @@ extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_queue(const char *base);
 extern void pgmq_layout_grant_archive(const char *base);
 
+/* How a queue table is stored; layout.c says why. */
+#define PGMQ_QUEUE_OPTIONS \
+	"fillfactor=50, toast_tuple_target=128," \
+	" autovacuum_vacuum_threshold=1000," \
+	" autovacuum_vacuum_scale_factor=0.02," \
+	" autovacuum_vacuum_cost_delay=1," \
+	" autovacuum_analyze_threshold=100000," \
+	" autovacuum_analyze_scale_factor=1"
+#define PGMQ_QUEUE_TOAST_OPTIONS \
+	"toast.autovacuum_vacuum_threshold=1000," \
+	" toast.autovacuum_vacuum_scale_factor=0.02," \
+	" toast.autovacuum_vacuum_cost_delay=1"
+
 /*
  * The last id that a queue gave out, or 0; table is an expression for the
  * queue table's quoted name.
