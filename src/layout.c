@@ -186,6 +186,24 @@ meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	}
 }
 
+/*
+ * Remove the queue's row, if it has one.
+ * Error: 40001 when the transaction's snapshot is too old to see it.
+ */
+void
+pgmq_layout_forget(const PgmqQueue *queue)
+{
+	Oid			argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+
+	if (pgmq_exec_once("DELETE FROM pgmq.meta WHERE " PGMQ_META_IS_SQL,
+					   1, argtypes, args, false, NULL, NULL) == 0 &&
+		meta_find(queue).found)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+}
+
 /* Row function: add a queue's name to a list, in a context that lasts. */
 static void
 row_name(TupleTableSlot *slot, void *state)
@@ -234,9 +252,10 @@ pgmq_layout_create_queue(const char *base, PgmqKind kind)
 	bool		unlogged = kind == PGMQ_KIND_UNLOGGED;
 
 	Assert(kind != PGMQ_KIND_PARTITIONED);
-	pgmq_exec_ddl("CREATE %s TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id))"
+	pgmq_exec_ddl("%s TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id))"
 				  " WITH (" PGMQ_QUEUE_OPTIONS ", " PGMQ_QUEUE_TOAST_OPTIONS ")",
-				  unlogged ? "UNLOGGED" : "", pgmq_layout_name("q_", base, ""),
+				  unlogged ? "CREATE UNLOGGED" : "CREATE",
+				  pgmq_layout_name("q_", base, ""),
 				  queue_columns(base, "ALWAYS"), local_name("q_", base, "_pkey"));
 
 	/* After a crash the messages are gone, but no id is given out again. */
@@ -437,14 +456,15 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	{
 		meta_put(queue, queue_name, present);
 		ereport(NOTICE,
-				(errmsg("tables \"%s\" and \"%s\" exist and become queue \"%s\"",
-						queue->relname, archive, text_to_cstring(queue_name))));
+				(errmsg("tables \"%s\" and \"%s\" exist already and are now %s queue \"%s\"",
+						queue->relname, archive, kind_names[present],
+						text_to_cstring(queue_name))));
 	}
 	else if (present == kind)
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists, skipping", queue->relname)));
-	if (present != kind)
+	else
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("queue \"%s\" already exists and remains %s queue",

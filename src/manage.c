@@ -21,7 +21,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -158,14 +157,17 @@ table_drop(char *relname)
 static bool
 queue_drop(text *queue_name)
 {
-	Oid			argtypes[] = {TEXTOID};
-	PgmqArg		args[1];
 	PgmqQueue	queue;
+	bool		found;
 
 	PreventCommandIfReadOnly("DROP TABLE");
-	pgmq_name_format(queue_name, 'q', queue.relname);
-	pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
-	if (!table_drop(queue.relname))
+	found = pgmq_name_fits(queue_name, 'q', queue.relname);
+	if (found)
+	{
+		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
+		found = table_drop(queue.relname);
+	}
+	if (!found)
 	{
 		ereport(NOTICE,
 				(errmsg("pgmq queue `%s` does not exist",
@@ -175,10 +177,7 @@ queue_drop(text *queue_name)
 
 	/* After the queue, as every statement on both of them locks. */
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
-
-	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
-	pgmq_exec_once("DELETE FROM pgmq.meta WHERE " PGMQ_META_IS_SQL,
-				   1, argtypes, args, false, NULL, NULL);
+	pgmq_layout_forget(&queue);
 	return true;
 }
 

@@ -214,7 +214,8 @@ metrics_try(Metrics *m, text *queue_name)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("queue \"%s\" is left out: %s",
-					text_to_cstring(queue_name), error->message)));
+					text_to_cstring(queue_name), error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0));
 	return false;
 }
 

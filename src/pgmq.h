@@ -134,6 +134,7 @@ extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: which queue is meant ---- */
 
+extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
@@ -208,6 +209,7 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern void pgmq_layout_forget(const PgmqQueue *queue);
 extern List *pgmq_layout_queue_names(void);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_queue(const char *base);

@@ -101,14 +101,13 @@ name_fold(const char *name, int len, const char *prefix)
 
 /*
  * Write the name of a queue's relation into relname (NAMEDATALEN bytes):
- * prefix 'q' for the queue table, 'a' for the archive.
- *
- * Errors: P0001 for characters that PGMQ refuses.  A name too long to be a
- * relation cannot be a queue's: 42P01, never a truncated name that would
- * reach somebody else's table.
+ * prefix 'q' for the queue table, 'a' for the archive.  False when the name
+ * is too long to be a relation's, and so cannot be a queue's; never a
+ * truncated name that would reach somebody else's table.
+ * Error: P0001 for characters that PGMQ refuses.
  */
-void
-pgmq_name_format(text *queue_name, char prefix, char *relname)
+bool
+pgmq_name_fits(text *queue_name, char prefix, char *relname)
 {
 	char		prefix_str[2] = {prefix, '\0'};
 	char	   *folded;
@@ -117,10 +116,16 @@ pgmq_name_format(text *queue_name, char prefix, char *relname)
 						  VARSIZE_ANY_EXHDR(queue_name));
 	folded = name_fold(VARDATA_ANY(queue_name),
 					   VARSIZE_ANY_EXHDR(queue_name), prefix_str);
-	if (strlen(folded) >= NAMEDATALEN)
-		pgmq_queue_missing(queue_name, folded);
-	strlcpy(relname, folded, NAMEDATALEN);
-	pfree(folded);
+	return strlcpy(relname, folded, NAMEDATALEN) < NAMEDATALEN;
+}
+
+/* The same; error 42P01 when it is too long. */
+void
+pgmq_name_format(text *queue_name, char prefix, char *relname)
+{
+	if (!pgmq_name_fits(queue_name, prefix, relname))
+		pgmq_queue_missing(queue_name,
+						   psprintf("%c_%s", prefix, text_to_cstring(queue_name)));
 }
 
 /*
