@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * layout.c
- *	  What a queue is made of: its tables, how they are stored, its row in
- *	  meta.
+ *	  What a queue is made of: its tables, and how they are stored.
  *
  * The rooms that make queues (manage, partition, adopt) share this one, so
  * that every queue comes out alike.
@@ -41,13 +40,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "pgmq.h"
@@ -103,129 +99,6 @@ pgmq_layout_lock(const char *base)
 															 DEFAULT_COLLATION_OID, key));
 
 	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum((int64) hash));
-}
-
-/* ----------------------------------------------------------------
- *		The queue's row in meta
- * ----------------------------------------------------------------
- */
-
-typedef struct MetaRow
-{
-	bool		found;
-	PgmqKind	kind;
-} MetaRow;
-
-/* A list and where it lives. */
-typedef struct NameList
-{
-	MemoryContext context;
-	List	   *list;
-} NameList;
-
-static PgmqKind
-kind_of(bool is_partitioned, bool is_unlogged)
-{
-	return is_partitioned ? PGMQ_KIND_PARTITIONED :
-		is_unlogged ? PGMQ_KIND_UNLOGGED : PGMQ_KIND_LOGGED;
-}
-
-static void
-row_meta(TupleTableSlot *slot, void *state)
-{
-	MetaRow    *meta = state;
-	bool		isnull;
-
-	meta->found = true;
-	meta->kind = kind_of(DatumGetBool(slot_getattr(slot, 1, &isnull)),
-						 DatumGetBool(slot_getattr(slot, 2, &isnull)));
-}
-
-/*
- * Look for the queue's row as it is now: in REPEATABLE READ the transaction's
- * own snapshot may be older than the lock that we waited for.
- */
-static MetaRow
-meta_find(const PgmqQueue *queue)
-{
-	Oid			argtypes[] = {TEXTOID};
-	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	MetaRow		meta = {false};
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once("SELECT is_partitioned, is_unlogged FROM pgmq.meta"
-				   " WHERE " PGMQ_META_IS_SQL,
-				   1, argtypes, args, true, row_meta, &meta);
-	PopActiveSnapshot();
-	return meta;
-}
-
-/* Note in meta that the queue is of this kind. */
-static void
-meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
-{
-	MetaRow		meta = meta_find(queue);
-	Oid			argtypes[] = {TEXTOID, BOOLOID, BOOLOID};
-	PgmqArg		args[] = {
-		PGMQ_ARG(PointerGetDatum(queue_name)),
-		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_PARTITIONED)),
-		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_UNLOGGED)),
-	};
-
-	if (!meta.found)
-		pgmq_exec_once("INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged)"
-					   " VALUES ($1, $2, $3)",
-					   3, argtypes, args, false, NULL, NULL);
-	else if (meta.kind != kind)
-	{
-		/* left behind by a table that was dropped by hand */
-		args[0] = PGMQ_ARG(CStringGetTextDatum(queue->relname));
-		pgmq_exec_once("UPDATE pgmq.meta SET is_partitioned = $2, is_unlogged = $3"
-					   " WHERE " PGMQ_META_IS_SQL,
-					   3, argtypes, args, false, NULL, NULL);
-	}
-}
-
-/*
- * Remove the queue's row, if it has one.
- * Error: 40001 when the transaction's snapshot is too old to see it.
- */
-void
-pgmq_layout_forget(const PgmqQueue *queue)
-{
-	Oid			argtypes[] = {TEXTOID};
-	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-
-	if (pgmq_exec_once("DELETE FROM pgmq.meta WHERE " PGMQ_META_IS_SQL,
-					   1, argtypes, args, false, NULL, NULL) == 0 &&
-		meta_find(queue).found)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update")));
-}
-
-/* Row function: add a queue's name to a list, in a context that lasts. */
-static void
-row_name(TupleTableSlot *slot, void *state)
-{
-	NameList   *names = state;
-	MemoryContext old = MemoryContextSwitchTo(names->context);
-	bool		isnull;
-	Datum		name = slot_getattr(slot, 1, &isnull);
-
-	names->list = lappend(names->list, DatumGetTextPCopy(name));
-	MemoryContextSwitchTo(old);
-}
-
-/* The names of all queues, as text, in order. */
-List *
-pgmq_layout_queue_names(void)
-{
-	NameList	names = {CurrentMemoryContext, NIL};
-
-	pgmq_exec_once("SELECT queue_name FROM pgmq.meta ORDER BY queue_name",
-				   0, NULL, NULL, false, row_name, &names);
-	return names.list;
 }
 
 /* ----------------------------------------------------------------
@@ -379,8 +252,9 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 static PgmqKind
 table_kind(Oid relid)
 {
-	return kind_of(get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE,
-				   get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED);
+	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? PGMQ_KIND_PARTITIONED :
+		get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED ? PGMQ_KIND_UNLOGGED :
+		PGMQ_KIND_LOGGED;
 }
 
 static void
@@ -419,7 +293,8 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	const char *misfit;
 	char		archive[NAMEDATALEN];
 	Oid			archive_id;
-	MetaRow		meta;
+	bool		known;
+	PgmqKind	recorded;
 	PgmqKind	present;
 
 	pgmq_name_validate(queue_name);
@@ -436,7 +311,7 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		refuse_taken(queue_name, archive, "There is no queue table beside it.");
 	if ((misfit = pgmq_queue_misfit(queue->relid, false)) != NULL)
 		refuse_taken(queue_name, queue->relname, misfit);
-	meta = meta_find(queue);
+	known = pgmq_meta_find(queue, &recorded);
 	present = table_kind(queue->relid);
 
 	if (OidIsValid(archive_id))
@@ -446,15 +321,15 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	}
 	else
 	{
-		if (!meta.found)
+		if (!known)
 			refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
 		pgmq_layout_create_archive(base, NULL);
 		pgmq_layout_grant_archive(base);
 	}
 
-	if (!meta.found)
+	if (!known)
 	{
-		meta_put(queue, queue_name, present);
+		pgmq_meta_put(queue, queue_name, present);
 		ereport(NOTICE,
 				(errmsg("tables \"%s\" and \"%s\" exist already and are now %s queue \"%s\"",
 						queue->relname, archive, kind_names[present],
@@ -478,5 +353,5 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
 	pgmq_layout_grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
-	meta_put(queue, queue_name, kind);
+	pgmq_meta_put(queue, queue_name, kind);
 }

@@ -177,7 +177,7 @@ queue_drop(text *queue_name)
 
 	/* After the queue, as every statement on both of them locks. */
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
-	pgmq_layout_forget(&queue);
+	pgmq_meta_forget(&queue);
 	return true;
 }
 
@@ -283,7 +283,7 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	/* A queue that is dropped meanwhile needs none. */
-	foreach(lc, pgmq_layout_queue_names())
+	foreach(lc, pgmq_meta_names())
 	{
 		PgmqQueue	queue;
 

@@ -18,16 +18,32 @@
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "pgmq.h"
+
+/*
+ * Picks a queue's row, whatever case its name was given in; $1 is the name
+ * of its table, which was folded by the same rule.
+ */
+#define META_IS \
+	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
+	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
 
 typedef struct NameState
 {
 	MemoryContext context;
 	text	   *name;
 } NameState;
+
+typedef struct NameList
+{
+	MemoryContext context;
+	List	   *list;
+} NameList;
 
 /* Row function: keep the first column, a text. */
 static void
@@ -61,4 +77,106 @@ pgmq_meta_name(text *queue_name)
 				   " OPERATOR(pg_catalog.=) $1 DESC LIMIT 1",
 				   1, argtypes, args, false, row_name, &state);
 	return state.name;
+}
+
+/* Row function: the kind of queue that is_partitioned and is_unlogged say. */
+static void
+row_kind(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+	bool		partitioned = DatumGetBool(slot_getattr(slot, 1, &isnull));
+	bool		unlogged = DatumGetBool(slot_getattr(slot, 2, &isnull));
+
+	*(PgmqKind *) state = partitioned ? PGMQ_KIND_PARTITIONED :
+		unlogged ? PGMQ_KIND_UNLOGGED : PGMQ_KIND_LOGGED;
+}
+
+/*
+ * Whether meta knows a queue, and as what kind.  As it is now: in REPEATABLE
+ * READ the transaction's own snapshot may be older than the lock that create
+ * or drop waited for.
+ */
+bool
+pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	uint64		found;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = pgmq_exec_once("SELECT is_partitioned, is_unlogged FROM " PGMQ_SCHEMA ".meta"
+						   " WHERE " META_IS,
+						   1, argtypes, args, true, row_kind, kind);
+	PopActiveSnapshot();
+	return found > 0;
+}
+
+/* Note that the queue is there, under this name, and of this kind. */
+void
+pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
+{
+	static const Oid argtypes[] = {TEXTOID, BOOLOID, BOOLOID};
+	PgmqArg		args[] = {
+		PGMQ_ARG(PointerGetDatum(queue_name)),
+		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_PARTITIONED)),
+		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_UNLOGGED)),
+	};
+	PgmqKind	recorded;
+
+	if (!pgmq_meta_find(queue, &recorded))
+		pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".meta"
+					   " (queue_name, is_partitioned, is_unlogged)"
+					   " VALUES ($1, $2, $3)",
+					   3, argtypes, args, false, NULL, NULL);
+	else if (recorded != kind)
+	{
+		/* the row of a table that was dropped by hand */
+		args[0] = PGMQ_ARG(CStringGetTextDatum(queue->relname));
+		pgmq_exec_once("UPDATE " PGMQ_SCHEMA ".meta"
+					   " SET is_partitioned = $2, is_unlogged = $3 WHERE " META_IS,
+					   3, argtypes, args, false, NULL, NULL);
+	}
+}
+
+/*
+ * Forget a queue, if meta knows it; its bindings and throttle go along.
+ * Error: 40001 when the transaction's snapshot is too old to see it.
+ */
+void
+pgmq_meta_forget(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	PgmqKind	recorded;
+
+	if (pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".meta WHERE " META_IS,
+					   1, argtypes, args, false, NULL, NULL) == 0 &&
+		pgmq_meta_find(queue, &recorded))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+}
+
+/* Row function: add the first column, a text, to a list. */
+static void
+row_add_name(TupleTableSlot *slot, void *state)
+{
+	NameList   *names = state;
+	bool		isnull;
+	Datum		name = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(names->context);
+
+	names->list = lappend(names->list, DatumGetTextPCopy(name));
+	MemoryContextSwitchTo(old);
+}
+
+/* The names of all queues, as a list of texts, in order. */
+List *
+pgmq_meta_names(void)
+{
+	NameList	names = {CurrentMemoryContext, NIL};
+
+	pgmq_exec_once("SELECT queue_name FROM " PGMQ_SCHEMA ".meta ORDER BY queue_name",
+				   0, NULL, NULL, false, row_add_name, &names);
+	return names.list;
 }

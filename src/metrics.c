@@ -229,7 +229,7 @@ pgmq_metrics_all(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (rsinfo->setDesc->natts != NUM_COLS)
 		elog(ERROR, "pgmq.metrics_result has not the columns that were expected");
-	foreach(lc, pgmq_layout_queue_names())
+	foreach(lc, pgmq_meta_names())
 	{
 		Metrics		m;
 

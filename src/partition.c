@@ -21,6 +21,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
 #include "executor/tuptable.h"
@@ -88,6 +89,24 @@ partitions_args(FunctionCallInfo fcinfo, const char *time_column)
 }
 
 /*
+ * Store a partitioned queue's partitions as a queue is stored, those to come
+ * by way of pg_partman's template.
+ */
+static void
+set_storage(const char *relname)
+{
+	Oid			parent = get_relname_relid(relname,
+										   get_namespace_oid(PGMQ_SCHEMA, false));
+	char	   *template = pgmq_partman_template(relname);
+	ListCell   *lc;
+
+	foreach(lc, find_inheritance_children(parent, NoLock))
+		pgmq_layout_set_storage(pgmq_layout_name("", get_rel_name(lfirst_oid(lc)), ""));
+	if (template != NULL)
+		pgmq_layout_set_storage(template);
+}
+
+/*
  * create_partitioned(queue_name text, partition_interval text,
  *					  retention_interval text, premake integer) returns void
  */
@@ -117,7 +136,7 @@ pgmq_create_partitioned(PG_FUNCTION_ARGS)
 
 	pgmq_layout_create_queue_partitioned(base, plan.column);
 	pgmq_partman_manage(queue.relname, &plan);
-	pgmq_partman_set_storage(queue.relname);
+	set_storage(queue.relname);
 
 	if (strcmp(plan.column, "enqueued_at") == 0)
 		plan.column = "archived_at";

@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
@@ -148,21 +147,16 @@ pgmq_partman_manage(const char *relname, const PgmqPartitions *plan)
 }
 
 /*
- * Give a partitioned queue's partitions the storage parameters of a queue,
- * those to come by way of the template.
+ * The table, quoted and qualified, that partitions to come take their storage
+ * parameters from; NULL when there is none.
  */
-void
-pgmq_partman_set_storage(const char *relname)
+char *
+pgmq_partman_template(const char *relname)
 {
 	Partman		partman = partman_find();
-	Oid			parent = get_relname_relid(relname,
-										   get_namespace_oid(PGMQ_SCHEMA, false));
-	ListCell   *lc;
 
-	foreach(lc, find_inheritance_children(parent, NoLock))
-		pgmq_layout_set_storage(pgmq_layout_name("", get_rel_name(lfirst_oid(lc)), ""));
-	if (OidIsValid(template_find(&partman, relname)))
-		pgmq_layout_set_storage(partman_name(&partman, template_relname(relname)));
+	return OidIsValid(template_find(&partman, relname)) ?
+		partman_name(&partman, template_relname(relname)) : NULL;
 }
 
 /*
@@ -175,13 +169,14 @@ pgmq_partman_forget(const char *relname)
 	Partman		partman = partman_find();
 	Oid			types[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(CONFIG_NAME(relname)))};
+	char	   *template;
 
 	if (!partman.found)
 		return;
 	pgmq_exec_once(psprintf("DELETE FROM %s WHERE parent_table OPERATOR(pg_catalog.=) $1",
 							partman_name(&partman, "part_config")),
 				   1, types, args, false, NULL, NULL);
-	if (OidIsValid(template_find(&partman, relname)))
-		pgmq_exec_ddl("DROP TABLE %s",
-					  partman_name(&partman, template_relname(relname)));
+	template = pgmq_partman_template(relname);
+	if (template != NULL)
+		pgmq_exec_ddl("DROP TABLE %s", template);
 }

@@ -4,8 +4,8 @@
  *	  Types of pgmq_c, and the prototypes of each room under its file's name.
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
- * manage, partition, metrics, adopt) - what verbs share (waiter, meta, layout,
- * partman) - SQL (exec, stmt) - ground (queue, arg).
+ * manage, partition, metrics, adopt) - layout - waiter, meta, partman - SQL
+ * (exec, stmt) - ground (queue, arg).
  * Calls go down only; src/README.md draws the house.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -184,6 +184,11 @@ extern void pgmq_exec_xact(XactEvent event, void *arg);
 /* ---- meta.c: what pgmq.meta knows ---- */
 
 extern text *pgmq_meta_name(text *queue_name);
+extern bool pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind);
+extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
+						  PgmqKind kind);
+extern void pgmq_meta_forget(const PgmqQueue *queue);
+extern List *pgmq_meta_names(void);
 
 /* ---- notify.c: LISTEN/NOTIFY ---- */
 
@@ -209,8 +214,6 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
-extern void pgmq_layout_forget(const PgmqQueue *queue);
-extern List *pgmq_layout_queue_names(void);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_queue(const char *base);
 extern void pgmq_layout_grant_archive(const char *base);
@@ -237,19 +240,11 @@ extern void pgmq_layout_grant_archive(const char *base);
 	"pg_catalog.pg_get_serial_sequence(" table ", 'msg_id')::pg_catalog.regclass)," \
 	" 0)"
 
-/*
- * Picks a queue's row of pgmq.meta, whatever case its name was given in; $1
- * is the name of its queue table.
- */
-#define PGMQ_META_IS_SQL \
-	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
-	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
-
 /* ---- partman.c: the only room that knows pg_partman ---- */
 
 extern void pgmq_partman_require(void);
 extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
-extern void pgmq_partman_set_storage(const char *relname);
+extern char *pgmq_partman_template(const char *relname);
 extern void pgmq_partman_forget(const char *relname);
 
 /* ---- stmt.c: every hot SQL text ---- */

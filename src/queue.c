@@ -41,14 +41,15 @@
 PG_FUNCTION_INFO_V1(pgmq_format_table_name);
 PG_FUNCTION_INFO_V1(pgmq_validate_queue_name);
 
-/* The columns that the statements of stmt.c rely on. */
-static const struct
+typedef struct QueueColumn
 {
 	const char *name;
 	Oid			type;
 	bool		archive;		/* has only the archive */
-}			queue_columns[] =
-{
+} QueueColumn;
+
+/* The columns that the statements of stmt.c rely on. */
+static const QueueColumn queue_columns[] = {
 	{"msg_id", INT8OID, false},
 	{"read_ct", INT4OID, false},
 	{"enqueued_at", TIMESTAMPTZOID, false},
