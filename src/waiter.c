@@ -48,7 +48,8 @@ pgmq_poll(PgmqTakeFn take, void *state, PgmqArg max_seconds, PgmqArg interval_ms
 
 	while (take(state) == 0)
 	{
-		int64		left = (deadline - GetCurrentTimestamp()) / 1000;
+		/* rounded up, or the last millisecond would not be waited for */
+		int64		left = (deadline - GetCurrentTimestamp() + 999) / 1000;
 
 		CHECK_FOR_INTERRUPTS();
 		if (left <= 0)
