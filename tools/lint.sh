@@ -36,7 +36,8 @@ but_not() {
 
 grep -ln 'executor/spi.h' src/*.[ch] | but_not '^src/exec\.c$' | rule "SPI is known to exec.c only"
 grep -ln 'PG_VERSION_NUM' src/*.[ch] | but_not '^src/compat\.h$' | rule "compat.h alone asks for the server's version"
-grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c | rule "error messages begin in lower case"
+grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c |
+    but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"
 grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] | rule "comments are /* */"
 wc -l src/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
 grep -nE '[ 	]+$' src/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
