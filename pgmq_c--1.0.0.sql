@@ -299,6 +299,7 @@ COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
 COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
 COMMENT ON TABLE pgmq.notify_insert_throttle IS 'queues that notify on insert, and how often at most';
 COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'least time between two notifications in milliseconds; 0 for no limit';
+COMMENT ON COLUMN pgmq.notify_insert_throttle.last_notified_at IS 'not maintained: senders would wait for each other; setting it, or the interval, ends a running interval';
 COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
 

@@ -179,7 +179,8 @@ throttle_row_read(const char *queue_name, Note *note)
 		index = InvalidOid;
 	name_attno = get_attnum(table, "queue_name");
 	interval_attno = get_attnum(table, "throttle_interval_ms");
-	if (name_attno <= 0 || get_atttype(table, name_attno) != VARCHAROID ||
+	if (rel->rd_rel->relkind != RELKIND_RELATION ||
+		name_attno <= 0 || get_atttype(table, name_attno) != VARCHAROID ||
 		interval_attno <= 0 || get_atttype(table, interval_attno) != INT4OID)
 	{
 		table_close(rel, AccessShareLock);
