@@ -177,7 +177,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 		};
 
 		if (pgmq_exec(&queue, id, args) > 0)
-			pgmq_rows_put_int8(rows, ids[i].msg_id);
+			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
 	}
 	return (Datum) 0;
 }

@@ -137,7 +137,7 @@ plan_entry(Oid relid)
 
 	if (plan_hash == NULL)
 	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(PlanEntry)};
+		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PlanEntry)};
 
 		if (plan_context == NULL)
 			plan_context = AllocSetContextCreate(CacheMemoryContext,
@@ -217,16 +217,11 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 	plan_retire(&entry->plans[id]);
 
 	if (queue != NULL)
-	{
 		pgmq_queue_check_shape(queue);
-		plan = SPI_prepare_cursor(plan_text(queue, stmt->sql), stmt->nargs,
-								  (Oid *) stmt->argtypes,
-								  CURSOR_OPT_GENERIC_PLAN | CURSOR_OPT_GUARDED);
-	}
-	else
-		plan = SPI_prepare_cursor(stmt->sql, stmt->nargs,
-								  (Oid *) stmt->argtypes,
-								  CURSOR_OPT_GENERIC_PLAN);
+	plan = SPI_prepare_cursor(queue ? plan_text(queue, stmt->sql) : stmt->sql,
+							  stmt->nargs, (Oid *) stmt->argtypes,
+							  CURSOR_OPT_GENERIC_PLAN |
+							  (queue ? CURSOR_OPT_GUARDED : 0));
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
 			 SPI_result_code_string(SPI_result), stmt->sql);
@@ -595,17 +590,6 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	if (!rows->sorted)
 		pgmq_rows_order(rows, NULL, 0);
 	return processed;
-}
-
-/* Add a row of one bigint to the result. */
-void
-pgmq_rows_put_int8(PgmqRows *rows, int64 value)
-{
-	Datum		datum = Int64GetDatum(value);
-	bool		isnull = false;
-
-	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
-						 &datum, &isnull);
 }
 
 /* Add a row to the result. */

@@ -108,7 +108,7 @@ static HTAB *throttles = NULL;
 static void
 throttle_prepare(void)
 {
-	HASHCTL		ctl = {.keysize = NAMEDATALEN, .entrysize = sizeof(Throttle)};
+	HASHCTL		ctl = {.keysize = NAMEDATALEN,.entrysize = sizeof(Throttle)};
 
 	if (throttles != NULL &&
 		hash_get_num_entries(throttles) >= THROTTLE_MAX_QUEUES)

@@ -41,9 +41,9 @@ void
 pgmq_poll(PgmqTakeFn take, void *state, PgmqArg max_seconds, PgmqArg interval_ms)
 {
 	int64		seconds = max_seconds.isnull ? POLL_DEFAULT_SECONDS :
-		DatumGetInt32(max_seconds.value);
+	DatumGetInt32(max_seconds.value);
 	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
-		Max(DatumGetInt32(interval_ms.value), POLL_MIN_INTERVAL_MS);
+	Max(DatumGetInt32(interval_ms.value), POLL_MIN_INTERVAL_MS);
 	TimestampTz deadline = GetCurrentTimestamp() + seconds * USECS_PER_SEC;
 
 	while (take(state) == 0)
