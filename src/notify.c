@@ -42,6 +42,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "lib/ilist.h"
 #include "nodes/makefuncs.h"
@@ -373,7 +374,11 @@ pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 		if (event == SUBXACT_EVENT_COMMIT_SUB)
 			note->subid = parent;
 		else
+		{
+			/* a loop of failing subtransactions must not pile them up */
 			slist_delete_current(&iter);
+			pfree(note);
+		}
 	}
 }
 
@@ -426,6 +431,14 @@ trigger_state(Oid relid, const char *queue_name)
 	return state;
 }
 
+/* Hold off others that change this queue; its table's name into relname. */
+static void
+queue_lock(text *queue_name, char *relname)
+{
+	pgmq_name_format(queue_name, 'q', relname);
+	pgmq_layout_lock(relname + 2);
+}
+
 /* The error for a queue that meta does not know. */
 static void
 queue_unknown(text *queue_name, const char *advice)
@@ -471,6 +484,7 @@ Datum
 pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 {
 	text	   *given = pgmq_name_arg(fcinfo, 0);
+	char		relname[NAMEDATALEN];
 	PgmqQueue	queue;
 	text	   *name;
 	char	   *name_str;
@@ -482,8 +496,6 @@ pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_RAISE_EXCEPTION),
 				 errmsg("throttle_interval_ms must be non-negative")));
 
-	/* Two sessions at once must not both create the trigger. */
-	pgmq_queue_lock(given);
 	name = pgmq_meta_name(given);
 	if (name == NULL)
 		queue_unknown(given, "it");
@@ -494,6 +506,8 @@ pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 				 errmsg("name of queue \"%s\" is too long for a notification channel",
 						name_str)));
 
+	/* Two sessions at once must not both create the trigger. */
+	queue_lock(name, relname);
 	/* To look at; the commands below take their own locks, if allowed to. */
 	pgmq_queue_open(&queue, name, AccessShareLock, "CREATE TRIGGER");
 	state = trigger_state(queue.relid, name_str);
@@ -532,10 +546,10 @@ pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
 	char		relname[NAMEDATALEN];
 	Oid			relid;
 
-	pgmq_queue_lock(given);
-	pgmq_name_format(given, 'q', relname);
-	relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-							 AccessShareLock, true);
+	queue_lock(given, relname);
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									 AccessShareLock, RVR_MISSING_OK,
+									 RangeVarCallbackOwnsRelation, NULL);
 	if (OidIsValid(relid) && trigger_state(relid, "") == TRIGGER_FOREIGN)
 		ereport(NOTICE,
 				(errmsg("trigger \"%s\" for relation \"%s.%s\" does not call %s.%s(), skipping",
@@ -563,6 +577,7 @@ pgmq_update_notify_insert(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	text	   *given = pgmq_name_arg(fcinfo, 0);
+	char		relname[NAMEDATALEN];
 	text	   *name;
 	PgmqArg		args[1];
 	PgmqQueue	queue;
@@ -575,10 +590,10 @@ pgmq_update_notify_insert(PG_FUNCTION_ARGS)
 				 errmsg("throttle_interval_ms must be non-negative, got: %d",
 						PG_GETARG_INT32(1))));
 
-	pgmq_queue_lock(given);
 	name = pgmq_meta_name(given);
 	if (name == NULL)
 		queue_unknown(given, "the queue");
+	queue_lock(name, relname);
 
 	pgmq_queue_open(&queue, name, AccessShareLock, "UPDATE");
 	state = trigger_state(queue.relid, text_to_cstring(name));

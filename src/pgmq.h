@@ -143,7 +143,6 @@ extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 extern void pgmq_queue_missing(text *queue_name, const char *relname)
 			pg_attribute_noreturn();
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
-extern void pgmq_queue_lock(text *queue_name);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 

@@ -239,26 +239,6 @@ pgmq_queue_misfit(Oid relid, bool archive)
 }
 
 /*
- * Hold off other sessions that create, drop or change this queue until the
- * transaction ends; the queue need not exist.  PGMQ's key, for the name in
- * lower case, since names that differ in case only are one queue.
- */
-void
-pgmq_queue_lock(text *queue_name)
-{
-	char		relname[NAMEDATALEN];
-	char	   *key;
-	Datum		hash;
-
-	pgmq_name_format(queue_name, 'q', relname);
-	key = psprintf("pgmq.queue_%s", relname + 2);
-	hash = DirectFunctionCall1Coll(hashtext, DEFAULT_COLLATION_OID,
-								   CStringGetTextDatum(key));
-	DirectFunctionCall1(pg_advisory_xact_lock_int8,
-						Int64GetDatum((int64) DatumGetInt32(hash)));
-}
-
-/*
  * Check that an open queue's relation is a table with a queue's columns.
  * Error: 42809.  Called when a plan is built, which any DDL on the table
  * makes happen again, so that the calls in between need not look.
