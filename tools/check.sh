@@ -5,7 +5,7 @@
 # when started by root, and ends with one line "N passed, N failed".
 #
 #   PG_CONFIG   the server to test with (default: found or installed)
-#   TESTS       which suites (default: all but lint)
+#   TESTS       which suites (default: all but demo and lint)
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
 set -eu
@@ -198,8 +198,14 @@ if wants clients && [ -x test/clients/run.sh ]; then
     count_tap "$WORK/clients.log" "$status"
 fi
 
+cd "$source_tree"
+
+if wants demo; then
+    if demo/run.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    demo/stop.sh
+fi
+
 if wants lint; then
-    cd "$source_tree"
     logged "$WORK/lint.log" env LIBRARY="$WORK/src/pgmq_c.so" tools/lint.sh
     count_tap "$WORK/lint.log" "$status"
 fi
