@@ -37,6 +37,11 @@
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
 #endif
 
+/* Since 18 this stands before a declaration, and nothing after it. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Since 17 the server has this; the caller opens and closes a GUC nest level. */
 #if PG_VERSION_NUM < 170000
 #include "utils/guc.h"

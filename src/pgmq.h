@@ -140,8 +140,8 @@ extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, const char *command);
-extern void pgmq_queue_missing(text *queue_name, const char *relname)
-			pg_attribute_noreturn();
+pg_noreturn extern void pgmq_queue_missing(text *queue_name,
+										   const char *relname);
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
