@@ -1042,6 +1042,9 @@ BEGIN
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
 		AND i.schema = 'pgmq'
+		-- since 17 an array type is a member too; it follows its element type
+		AND NOT EXISTS (SELECT FROM pg_type e
+			WHERE e.typarray = d.objid AND d.classid = 'pg_type'::regclass)
 	LOOP
 		EXECUTE format('ALTER %s %s OWNER TO %s',
 			replace(o.type, 'composite type', 'type'), o.identity, o.owner);
