@@ -17,11 +17,13 @@ earlier="1.0.0 1.1.0 1.1.1 1.2.0 1.2.1 1.3.0 1.3.1 1.3.2 1.3.3 1.4.0 1.4.1
     1.8.1 1.9.0 1.10.0 1.10.1 1.11.0 1.11.1 1.12.0 1.13.0"
 
 # Anything of that name that is not ours is PGMQ itself.
-if ! grep -qs '^module_pathname.*/pgmq_c' "$dir/pgmq.control"; then
-    if [ "${FORCE:-0}" != 1 ] && ls "$dir" 2>/dev/null | grep -Eq '^pgmq(\.control|--.*\.sql)$'; then
-        echo "$dir has the files of another extension named pgmq; FORCE=1 replaces them" >&2
-        exit 1
-    fi
+if [ "${FORCE:-0}" != 1 ] && ! grep -qs '^module_pathname.*/pgmq_c' "$dir/pgmq.control"; then
+    for file in "$dir"/pgmq.control "$dir"/pgmq--*.sql; do
+        if [ -e "$file" ]; then
+            echo "$file belongs to another extension named pgmq; FORCE=1 replaces it" >&2
+            exit 1
+        fi
+    done
 fi
 rm -f "$dir/pgmq.control" "$dir"/pgmq--*.sql
 [ "$1" = install ] || exit 0
