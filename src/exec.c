@@ -290,6 +290,16 @@ pgmq_exec_xact(XactEvent event, void *arg)
 	}
 }
 
+/* Whoever had the planner hook before us, or else the server's planner. */
+static PlannedStmt *
+next_planner(Query *parse, const char *query_string, int cursor_options,
+			 ParamListInfo bound_params)
+{
+	if (pgmq_prev_planner)
+		return pgmq_prev_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
 /*
  * Planner hook: hold our own statements to index scans, and to no JIT, whose
  * threshold the penalty for a scan without an index would exceed.
@@ -298,7 +308,6 @@ PlannedStmt *
 pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
 				  ParamListInfo bound_params)
 {
-	planner_hook_type planner = pgmq_prev_planner ? pgmq_prev_planner : standard_planner;
 	bool	   *const settings[] = {
 		&enable_seqscan, &enable_bitmapscan, &enable_sort, &jit_enabled
 	};
@@ -306,7 +315,7 @@ pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
 	PlannedStmt *volatile result = NULL;
 
 	if ((cursor_options & CURSOR_OPT_GUARDED) == 0)
-		return planner(parse, query_string, cursor_options, bound_params);
+		return next_planner(parse, query_string, cursor_options, bound_params);
 
 	for (int i = 0; i < lengthof(settings); i++)
 	{
@@ -315,7 +324,7 @@ pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
 	}
 	PG_TRY();
 	{
-		result = planner(parse, query_string, cursor_options, bound_params);
+		result = next_planner(parse, query_string, cursor_options, bound_params);
 	}
 	PG_FINALLY();
 	{
