@@ -1042,9 +1042,10 @@ BEGIN
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
 		AND i.schema = 'pgmq'
-		-- since 17 an array type is a member too; it follows its element type
-		AND NOT EXISTS (SELECT FROM pg_type e
-			WHERE e.typarray = d.objid AND d.classid = 'pg_type'::regclass)
+		-- since 17 array and row types are members too; they follow what they
+		-- are part of
+		AND NOT EXISTS (SELECT FROM pg_depend p
+			WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'i')
 	LOOP
 		EXECUTE format('ALTER %s %s OWNER TO %s',
 			replace(o.type, 'composite type', 'type'), o.identity, o.owner);
