@@ -176,6 +176,10 @@ BEGIN
 		CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = theirs.oid AND d.deptype = 'e'
+		-- since 17 array and row types are members too; they go with what they
+		-- are part of
+		AND NOT EXISTS (SELECT FROM pg_depend p
+			WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'i')
 	LOOP
 		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
 			theirs.name, replace(o.type, 'composite type', 'type'), o.identity);
