@@ -11,7 +11,7 @@ fi
 read -r WORK RUN_AS <.demo
 PG_BINDIR=$(sed -n 's,^\(/.*\)/postgres .*,\1,p' "$WORK/data/postmaster.opts" 2>/dev/null || true)
 if [ -f "$WORK/data/postmaster.pid" ]; then
-    stop_server || die "could not stop the server in $WORK"
+    (cd / && stop_server) || die "could not stop the server in $WORK"
 fi
 case "$WORK" in
     */pgmq_demo.*) rm -rf "$WORK" ;;
