@@ -170,19 +170,20 @@ DECLARE
 	theirs pgmq_extension := (SELECT x FROM pgmq_extension x WHERE NOT is_self);
 	o record;
 BEGIN
+	/* All members of theirs, and queues, which PGMQ before 1.6 made members of
+	 * its own so that pg_dump passed them over. */
 	FOR o IN
-		SELECT i.type, i.identity
+		SELECT i.type, i.identity, x.name AS extension
 		FROM pg_depend d
+		JOIN pgmq_extension x ON x.oid = d.refobjid
 		CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
-		WHERE d.refclassid = 'pg_extension'::regclass
-		AND d.refobjid = theirs.oid AND d.deptype = 'e'
-		-- since 17 array and row types are members too; they go with what they
-		-- are part of
-		AND NOT EXISTS (SELECT FROM pg_depend p
-			WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'i')
+		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+		AND (NOT x.is_self
+			 OR i.schema = 'pgmq' AND i.type IN ('table', 'sequence')
+			 AND i.name ~ '^"?[qa]_')
 	LOOP
-		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
-			theirs.name, replace(o.type, 'composite type', 'type'), o.identity);
+		EXECUTE format('ALTER EXTENSION %I DROP %s %s', o.extension,
+			replace(o.type, 'composite type', 'type'), o.identity);
 	END LOOP;
 
 	FOR o IN
@@ -303,7 +304,6 @@ COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
 COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
 COMMENT ON TABLE pgmq.notify_insert_throttle IS 'queues that notify on insert, and how often at most';
 COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'least time between two notifications in milliseconds; 0 for no limit';
-COMMENT ON COLUMN pgmq.notify_insert_throttle.last_notified_at IS 'not maintained: senders would wait for each other; setting it, or the interval, ends a running interval';
 COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
 

@@ -2,6 +2,7 @@
 -- Queues that were here before: orphans of a dropped extension are adopted,
 -- queues of PGMQ's layout are converted
 --
+\set home :DBNAME
 CREATE DATABASE regression_pgmq_adopt;
 \c regression_pgmq_adopt
 \set SHOW_CONTEXT never
@@ -206,5 +207,5 @@ SELECT count(*) FROM pgmq.a_jobs;
 
 DROP OWNED BY regress_pgmq_other;
 DROP ROLE regress_pgmq_other;
-\c contrib_regression
+\c :home
 DROP DATABASE regression_pgmq_adopt;

@@ -76,8 +76,15 @@ sub take_over
 	}
 	shape_data($node, $db, $version);
 	shape_user($node, $db);
-	$node->safe_psql($db,
-		'ALTER FUNCTION public.auto_dropped() DEPENDS ON EXTENSION pgmq')
+
+	# A function that DROP EXTENSION would drop, a queue that it would drop
+	# because a PGMQ of long ago made it a member, and a function that some
+	# user made one.
+	$node->safe_psql(
+		$db, q{
+		ALTER FUNCTION public.auto_dropped() DEPENDS ON EXTENSION pgmq;
+		ALTER EXTENSION pgmq ADD TABLE pgmq.a_jobs;
+		ALTER EXTENSION pgmq ADD FUNCTION pgmq.my_wrapper(jsonb)})
 	  if $how eq 'extension';
 
 	my $before = $node->safe_psql($db, $unchanged);

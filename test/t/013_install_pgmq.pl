@@ -158,11 +158,19 @@ foreach my $was ('1.4.4', '1.5.1', '1.8.0', '1.10.0', '1.11.1', '1.13.0')
 foreach my $was (@PgmqShape::versions)
 {
 	$db = $theirs{$was};
+	$node->safe_psql($db, 'ALTER EXTENSION pgmq ADD TABLE pgmq.a_jobs');
 	$node->safe_psql($db, "ALTER EXTENSION pgmq UPDATE TO '1.13.0'")
 	  if $was eq '1.13.1';
 	$node->safe_psql($db, 'ALTER EXTENSION pgmq UPDATE');
-	is($node->safe_psql($db, "$version; $functions"),
-		"pgmq 1.13.1\n$all", "PGMQ $was: updated to this product");
+	is( $node->safe_psql(
+			$db,
+			"$version; $functions;
+			 SELECT string_agg(objid::regclass::text, ' ' ORDER BY objid::regclass::text)
+			 FROM pg_depend
+			 WHERE classid = 'pg_class'::regclass AND deptype = 'e'
+			 AND objid::regclass::text LIKE 'pgmq.%'"),
+		"pgmq 1.13.1\n$all\npgmq.meta pgmq.notify_insert_throttle pgmq.topic_bindings",
+		"PGMQ $was: updated to this product");
 	is( $node->safe_psql(
 			$db,
 			q{SELECT public.enqueue('{"n": 4}');

@@ -95,7 +95,7 @@ sub shape_extension
 	return;
 }
 
-# Queues in use and what users hang on them.
+# Queues in use.
 sub shape_data
 {
 	my ($node, $db, $version) = @_;
