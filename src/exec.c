@@ -301,26 +301,35 @@ next_planner(Query *parse, const char *query_string, int cursor_options,
 }
 
 /*
- * Planner hook: hold our own statements to index scans, and to no JIT, whose
- * threshold the penalty for a scan without an index would exceed.
+ * Planner hook: hold our own statements to index scans, whatever the session
+ * has set, and to no JIT, whose threshold the penalty for a scan without an
+ * index would exceed.
  */
 PlannedStmt *
 pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
 				  ParamListInfo bound_params)
 {
-	bool	   *const settings[] = {
-		&enable_seqscan, &enable_bitmapscan, &enable_sort, &jit_enabled
+	const struct
+	{
+		bool	   *setting;
+		bool		value;
+	}			held[] = {
+		{&enable_indexscan, true},
+		{&enable_seqscan, false},
+		{&enable_bitmapscan, false},
+		{&enable_sort, false},
+		{&jit_enabled, false},
 	};
-	bool		saved[lengthof(settings)];
+	bool		saved[lengthof(held)];
 	PlannedStmt *volatile result = NULL;
 
 	if ((cursor_options & CURSOR_OPT_GUARDED) == 0)
 		return next_planner(parse, query_string, cursor_options, bound_params);
 
-	for (int i = 0; i < lengthof(settings); i++)
+	for (int i = 0; i < lengthof(held); i++)
 	{
-		saved[i] = *settings[i];
-		*settings[i] = false;
+		saved[i] = *held[i].setting;
+		*held[i].setting = held[i].value;
 	}
 	PG_TRY();
 	{
@@ -328,8 +337,8 @@ pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
 	}
 	PG_FINALLY();
 	{
-		for (int i = 0; i < lengthof(settings); i++)
-			*settings[i] = saved[i];
+		for (int i = 0; i < lengthof(held); i++)
+			*held[i].setting = saved[i];
 	}
 	PG_END_TRY();
 	return result;
