@@ -1,0 +1,150 @@
+-- Privileges and row-level security are those of whoever calls, at every call,
+-- also with plans that were kept for somebody else.
+SELECT pgmq.create('rls');
+CREATE ROLE regress_pgmq_a;
+CREATE ROLE regress_pgmq_b;
+CREATE ROLE regress_pgmq_none;
+SELECT count(*) FROM pgmq.send_batch('rls', (SELECT array_agg(jsonb_build_object('n', n) ORDER BY n) FROM generate_series(1, 20) n),
+	(SELECT array_agg(jsonb_build_object('tenant', CASE n % 2 WHEN 1 THEN 'regress_pgmq_a' ELSE 'regress_pgmq_b' END) ORDER BY n)
+	 FROM generate_series(1, 20) n));
+CREATE FUNCTION pg_temp.outcome(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE 'SELECT string_agg(r::text, '' '') FROM ' || call || ' r' INTO result;
+	RAISE SQLSTATE 'ZZZZZ';
+EXCEPTION
+	WHEN SQLSTATE 'ZZZZZ' THEN RETURN coalesce(result, 'nothing');
+	WHEN OTHERS THEN RETURN SQLSTATE;
+END
+$$;
+DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO PUBLIC', (SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema())); END $$;
+CREATE TEMP TABLE verbs (n serial, call text);
+GRANT SELECT ON verbs TO PUBLIC;
+INSERT INTO verbs (call) VALUES
+	($$pgmq.send('rls', '{}')$$),
+	($$pgmq.send_batch('rls', '{1,2}'::jsonb[])$$),
+	($$(SELECT msg_id FROM pgmq.read('rls', 30, 3))$$),
+	($$(SELECT msg_id FROM pgmq.read('rls', 30, 3, '{"n": 2}'))$$),
+	($$(SELECT msg_id FROM pgmq.read_with_poll('rls', 30, 3, 0))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped('rls', 30, 3))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped_rr('rls', 30, 3))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped_head('rls', 30, 3))$$),
+	($$(SELECT msg_id FROM pgmq.pop('rls', 3))$$),
+	($$pgmq.delete('rls', 1)$$),
+	($$pgmq.delete('rls', 2)$$),
+	($$pgmq.delete('rls', ARRAY[1,2,3])$$),
+	($$pgmq.delete('rls', 1, 0)$$),
+	($$pgmq.archive('rls', 1)$$),
+	($$pgmq.archive('rls', 2)$$),
+	($$pgmq.archive('rls', ARRAY[1,2,3])$$),
+	($$pgmq.archive('rls', ARRAY[1,2,3], ARRAY[0,0,0])$$),
+	($$(SELECT msg_id FROM pgmq.set_vt('rls', ARRAY[1,2,3], 0))$$),
+	($$(SELECT msg_id FROM pgmq.set_vt('rls', 2, 0, 0))$$);
+
+-- The owner keeps a plan of everything.
+SELECT regexp_replace(call, '^.*(pgmq\.\w+).*$', '\1') AS verb, pg_temp.outcome(call) AS owner FROM verbs ORDER BY n;
+
+-- No privilege: 42501, first for the schema, then for the table.
+SET ROLE regress_pgmq_none;
+SELECT DISTINCT pg_temp.outcome(call) FROM verbs;
+RESET ROLE;
+GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_a, regress_pgmq_b, regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT DISTINCT pg_temp.outcome(call) FROM verbs;
+\set VERBOSITY terse
+SELECT pgmq.send('rls', '{}');
+SELECT * FROM pgmq.read('rls', 30, 1);
+\set VERBOSITY default
+RESET ROLE;
+-- One privilege after the other: each verb asks for what its statement needs.
+GRANT SELECT ON pgmq.q_rls TO regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT string_agg(DISTINCT split_part(call, '(', CASE WHEN call LIKE '(%' THEN 2 ELSE 1 END), ', ') FROM verbs WHERE pg_temp.outcome(call) <> '42501';
+RESET ROLE;
+GRANT INSERT ON pgmq.q_rls TO regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.send('rls', '{}')$$) <> '42501' AS sends, pg_temp.outcome($$pgmq.read('rls', 1, 1)$$) AS reads,
+	   pg_temp.outcome($$pgmq.delete('rls', 1)$$) AS deletes;
+RESET ROLE;
+GRANT UPDATE ON pgmq.q_rls TO regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.read('rls', 1, 1)$$) <> '42501' AS reads, pg_temp.outcome($$pgmq.delete('rls', 1)$$) AS deletes;
+RESET ROLE;
+GRANT DELETE ON pgmq.q_rls TO regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.delete('rls', 1)$$) AS deletes, pg_temp.outcome($$pgmq.archive('rls', 1)$$) AS archives;
+RESET ROLE;
+GRANT INSERT, SELECT ON pgmq.a_rls TO regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.archive('rls', 1)$$) AS archives;
+RESET ROLE;
+-- and taken away again
+REVOKE INSERT, UPDATE ON pgmq.q_rls FROM regress_pgmq_none;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.send('rls', '{}')$$) AS sends, pg_temp.outcome($$pgmq.read('rls', 1, 1)$$) AS reads,
+	   pg_temp.outcome($$pgmq.delete('rls', 1)$$) AS deletes;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION pgmq.delete(text, bigint) FROM PUBLIC;
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$pgmq.delete('rls', 1)$$) AS one, pg_temp.outcome($$pgmq.delete('rls', ARRAY[1])$$) AS several;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION pgmq.delete(text, bigint) TO PUBLIC;
+
+-- Row-level security: each tenant sees its own.
+GRANT SELECT, INSERT, UPDATE, DELETE ON pgmq.q_rls, pgmq.a_rls TO regress_pgmq_a, regress_pgmq_b;
+ALTER TABLE pgmq.q_rls ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_pgmq_a;
+SELECT DISTINCT pg_temp.outcome(call) FROM verbs WHERE call NOT LIKE '%send%';
+RESET ROLE;
+CREATE POLICY tenant ON pgmq.q_rls USING (headers ->> 'tenant' = current_user);
+SET ROLE regress_pgmq_a;
+SELECT regexp_replace(call, '^.*(pgmq\.\w+).*$', '\1') AS verb, pg_temp.outcome(call) AS a FROM verbs ORDER BY n;
+SET ROLE regress_pgmq_b;
+SELECT regexp_replace(call, '^.*(pgmq\.\w+).*$', '\1') AS verb, pg_temp.outcome(call) AS b FROM verbs ORDER BY n;
+RESET ROLE;
+-- To and fro within one transaction, and one statement kept by the session.
+PREPARE take AS SELECT msg_id FROM pgmq.read('rls', 30, 1);
+BEGIN;
+SET LOCAL ROLE regress_pgmq_a;
+EXECUTE take;
+SET LOCAL ROLE regress_pgmq_b;
+EXECUTE take;
+SET LOCAL ROLE regress_pgmq_a;
+EXECUTE take;
+RESET ROLE;
+EXECUTE take;
+ROLLBACK;
+-- What a policy forbids to write is not written.
+SET ROLE regress_pgmq_a;
+\set VERBOSITY terse
+SELECT pgmq.send('rls', '{}', '{"tenant": "regress_pgmq_b"}');
+\set VERBOSITY default
+SELECT count(*) FROM pgmq.send('rls', '{"n": 21}', '{"tenant": "regress_pgmq_a"}');
+RESET ROLE;
+-- Policies apart: one that reads may not delete, and one may do so only with some.
+DROP POLICY tenant ON pgmq.q_rls;
+CREATE POLICY sees ON pgmq.q_rls FOR SELECT USING (true);
+CREATE POLICY leases ON pgmq.q_rls FOR UPDATE TO regress_pgmq_a USING (msg_id < 10) WITH CHECK (true);
+CREATE POLICY deletes ON pgmq.q_rls FOR DELETE TO regress_pgmq_b USING (msg_id < 3);
+SET ROLE regress_pgmq_a;
+SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls', 30, 100))$$) AS reads, pg_temp.outcome($$pgmq.delete('rls', ARRAY[1, 2, 3])$$) AS deletes;
+SET ROLE regress_pgmq_b;
+SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls', 30, 100))$$) AS reads, pg_temp.outcome($$pgmq.delete('rls', ARRAY[1, 2, 3])$$) AS deletes,
+	   pg_temp.outcome($$pgmq.archive('rls', ARRAY[1, 2, 3])$$) AS archives;
+RESET ROLE;
+-- row_security = off refuses instead of filtering
+SET ROLE regress_pgmq_a;
+SET row_security = off;
+SELECT pg_temp.outcome($$pgmq.read('rls', 30, 1)$$);
+RESET row_security;
+RESET ROLE;
+-- The owner is not bound by policies unless forced.
+SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls', 30, 2))$$);
+
+SELECT pgmq.drop_queue('rls');
+REVOKE USAGE ON SCHEMA pgmq FROM regress_pgmq_a, regress_pgmq_b, regress_pgmq_none;
+DROP FUNCTION pg_temp.outcome(text);
+DROP TABLE verbs;
+DO $$ BEGIN EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM PUBLIC', (SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema())); END $$;
+DROP ROLE regress_pgmq_a, regress_pgmq_b, regress_pgmq_none;
