@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 BINDIR, SOCKET, RESULTS = sys.argv[1:4]
 
@@ -53,8 +54,34 @@ def sql(text, database="bench", options=None):
                stdin=text, options=options).strip()
 
 
+def server_cpu(children=None):
+    """Seconds of CPU that the ended backends used, and the processes still there.
+
+    With the processes that were there before, waits until the others have ended.
+    (None, None) where there is no /proc.
+    """
+    try:
+        with open(f"{SOCKET}/data/postmaster.pid") as file:
+            postmaster = int(file.readline())
+        for _ in range(500):
+            with open(f"/proc/{postmaster}/task/{postmaster}/children") as file:
+                now = set(file.read().split())
+            if children is None or now <= children:
+                break
+            time.sleep(0.002)
+        with open(f"/proc/{postmaster}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK"), now
+    except OSError:
+        return None, None
+
+
 def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, values=()):
-    """Runs a script and returns (transactions, transactions a second)."""
+    """Runs a script.
+
+    Returns (transactions, transactions a second, the server's CPU microseconds a
+    transaction, None when not known).
+    """
     path = f"{SOCKET}/script.sql"
     with open(path, "w") as out:
         out.write(script)
@@ -64,9 +91,12 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
     for name, value in values:
         args += ["-D", f"{name}={value}"]
     options = f"-c synchronous_commit={sync}" + (" " + BEST_PLAN if best_plan else "")
+    before, children = server_cpu()
     out = run(args, options=options)
-    return (int(re.search(r"actually processed: (\d+)", out).group(1)),
-            float(re.search(r"^tps = ([\d.]+)", out, re.M).group(1)))
+    after, _ = server_cpu(children)
+    done = int(re.search(r"actually processed: (\d+)", out).group(1))
+    return (done, float(re.search(r"^tps = ([\d.]+)", out, re.M).group(1)),
+            None if after is None else (after - before) * 1e6 / done)
 
 
 # ---------------------------------------------------------------------------
@@ -81,6 +111,17 @@ def show(table, widths):
 
 def heading(text):
     print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+def ratio_of(sides, ours, other):
+    """The ratios of each turn, or None."""
+    if None in sides[ours] or 0 in sides[other]:
+        return None
+    return [a / b for a, b in zip(sides[ours], sides[other])]
+
+
+def median_of(ratios):
+    return "" if ratios is None else f"{statistics.median(ratios):.2f}"
 
 
 def verdict(met):
@@ -154,9 +195,9 @@ def refill(rows):
 
 def verbs():
     heading("Verbs: one client, microseconds a call")
-    widths = (15, 4, 8, 8, 6, 12, 6, 7, 7)
-    show(("verb", "sync", "pgmq_c", "bare", "ratio", "lowest, most", "limit", "verdict", "calls"),
-         widths)
+    widths = (15, 4, 8, 8, 6, 12, 6, 7, 9, 7)
+    show(("verb", "sync", "pgmq_c", "bare", "ratio", "lowest, most", "limit", "verdict",
+          "CPU ratio", "calls"), widths)
     cells = []
     for name, rows, ours, bare, messages, limit, proof in VERB_CELLS:
         if VERBS and name not in VERBS:
@@ -168,7 +209,8 @@ def verbs():
         for sync in SYNC:
             def measure(side, **how):
                 refill(rows)
-                count, tps = pgbench(sides[side], sync, best_plan=True, values=values, **how)
+                count, tps, cpu = pgbench(sides[side], sync, best_plan=True, values=values,
+                                          **how)
                 done = int(sql(proof.replace(":rows", str(rows))) or 0)
                 expected = count * messages
                 if rows == ROWS:
@@ -176,25 +218,29 @@ def verbs():
                 if done != expected:
                     sys.exit(f"{name}, {side}: {count} calls did {done} messages,"
                              f" not {expected}")
-                return count, 1e6 / tps
+                return count, 1e6 / tps, cpu
 
             # a first run, not counted, tells how many calls fill the time
             count = measure("bare", seconds=SECONDS)[0]
             if rows == ROWS:
                 count = min(count, rows)
             times = {side: [] for side in sides}
+            cpus = {side: [] for side in sides}
             for turn in range(RUNS):
                 for side in sorted(sides, reverse=turn % 2 == 1):
-                    times[side].append(measure(side, count=count)[1])
+                    _, usec, cpu = measure(side, count=count)
+                    times[side].append(usec)
+                    cpus[side].append(cpu)
             a, b = (statistics.median(times[side]) for side in ("pgmq_c", "bare"))
-            ratios = [x / y for x, y in zip(times["pgmq_c"], times["bare"])]
+            ratios = ratio_of(times, "pgmq_c", "bare")
             ratio = statistics.median(ratios)
             cells.append({"verb": name, "synchronous_commit": sync, "calls": count,
-                          "usec": times, "median": {"pgmq_c": a, "bare": b},
+                          "usec": times, "cpu_usec": cpus, "median": {"pgmq_c": a, "bare": b},
                           "ratio": ratio, "limit": limit, "met": ratio <= limit})
             show((name, sync, f"{a:.1f}", f"{b:.1f}", f"{ratio:.2f}",
                   f"{min(ratios):.2f} .. {max(ratios):.2f}", f"{limit:.2f}",
-                  verdict(ratio <= limit), count), widths)
+                  verdict(ratio <= limit), median_of(ratio_of(cpus, "pgmq_c", "bare")), count),
+                 widths)
     return cells
 
 
@@ -219,14 +265,15 @@ BACKLOG = 1000      # so that no client finds the queue empty
 
 def cycles():
     heading(f"Cycles: {CLIENTS} clients, send + read + delete a second, each its own statement")
-    widths = (7, 8, 8, 8, 9, 12, 7, 7)
-    show(("sync", "pgmq_c", "bare", "plpgsql", "/ bare", "/ plpgsql", "target", "verdict"),
-         widths)
+    widths = (7, 8, 8, 8, 9, 12, 7, 7, 11, 14)
+    show(("sync", "pgmq_c", "bare", "plpgsql", "/ bare", "/ plpgsql", "target", "verdict",
+          "CPU: / bare", "CPU: / plpgsql"), widths)
     cells = []
     sql("ALTER SYSTEM SET autovacuum = on")
     sql("SELECT pg_reload_conf()")
     for sync in SYNC:
         rates = {side: [] for side in CYCLES}
+        cpus = {side: [] for side in CYCLES}
         for turn in range(RUNS):
             for side in sorted(CYCLES, reverse=turn % 2 == 1):
                 table = "peer.q_bench" if side == "plpgsql" else "pgmq.q_bench"
@@ -235,21 +282,24 @@ def cycles():
                     INSERT INTO {table} (vt, message)
                     SELECT now(), '{BODY}' FROM generate_series(1, {BACKLOG});
                     VACUUM (ANALYZE) {table};""")
-                rates[side].append(pgbench(CYCLES[side], sync, clients=CLIENTS,
-                                           seconds=2 * SECONDS, best_plan=side == "bare",
-                                           values=[("msg", BODY)])[1])
+                _, rate, cpu = pgbench(CYCLES[side], sync, clients=CLIENTS,
+                                       seconds=2 * SECONDS, best_plan=side == "bare",
+                                       values=[("msg", BODY)])
+                rates[side].append(rate)
+                cpus[side].append(cpu)
                 left = int(sql(f"SELECT count(*) FROM {table}"))
                 if left != BACKLOG:
                     sys.exit(f"cycles, {side}: {left} messages left, not {BACKLOG}")
         median = {side: statistics.median(rates[side]) for side in CYCLES}
-        to = {side: statistics.median(x / y for x, y in zip(rates["pgmq_c"], rates[side]))
-              for side in CYCLES}
+        to = {side: statistics.median(ratio_of(rates, "pgmq_c", side)) for side in CYCLES}
         met = to["plpgsql"] >= 3
         cells.append({"synchronous_commit": sync, "clients": CLIENTS, "per_second": rates,
-                      "median": median, "to_bare": to["bare"], "to_plpgsql": to["plpgsql"],
+                      "cpu_usec": cpus, "median": median, "to_bare": to["bare"], "to_plpgsql": to["plpgsql"],
                       "target": 3.0, "met": met})
         show((sync, *(f"{median[side]:.0f}" for side in ("pgmq_c", "bare", "plpgsql")),
-              f"{to['bare']:.2f}", f"{to['plpgsql']:.2f}", ">= 3", verdict(met)), widths)
+              f"{to['bare']:.2f}", f"{to['plpgsql']:.2f}", ">= 3", verdict(met),
+              median_of(ratio_of(cpus, "bare", "pgmq_c")),
+              median_of(ratio_of(cpus, "plpgsql", "pgmq_c"))), widths)
     sql("ALTER SYSTEM RESET autovacuum")
     sql("SELECT pg_reload_conf()")
     return cells
@@ -291,21 +341,20 @@ class Script:
 
 def groups():
     heading("Groups: milliseconds a call")
-    widths = (52, 8, 8, 9, 9, 8, 7)
+    widths = (58, 8, 8, 9, 9, 8, 7)
     show(("100,000 messages in 1,000 groups", "first", "median", "buffers", "messages",
           "target", "verdict"), widths)
     cells = []
 
-    def load(count, group_count):
-        return f"""
+    def cell(name, count, group_count, call, before=None, times=11, target=10,
+             group="i % {groups}"):
+        sql(f"""
             TRUNCATE pgmq.q_groups RESTART IDENTITY;
             INSERT INTO pgmq.q_groups (vt, message, headers)
-            SELECT now(), '{BODY}', jsonb_build_object('x-pgmq-group', 'g' || i % {group_count})
-            FROM generate_series(1, {count}) AS i;
-            VACUUM (ANALYZE) pgmq.q_groups;"""
-
-    def cell(name, count, group_count, call, before=None, times=11, target=10):
-        sql(load(count, group_count))
+            SELECT now(), '{BODY}', jsonb_build_object('x-pgmq-group',
+                'g' || {group.format(groups=group_count)})
+            FROM generate_series(0, {count - 1}) AS i;
+            VACUUM (ANALYZE) pgmq.q_groups;""")
         script = Script()
         if before:
             script.run(before)
@@ -332,6 +381,15 @@ def groups():
         cell(f"{form}(1), 900 groups leased", 100000, 1000,
              f"SELECT * FROM pgmq.{form}('groups', 60, 1)",
              before="SELECT count(*) FROM pgmq.read_grouped_head('groups', 600, 900)")
+    for form in forms:
+        cell(f"{form}(1), 900 leased, groups one behind the other", 100000, 1000,
+             f"SELECT * FROM pgmq.{form}('groups', 60, 1)", group="i * {groups} / 100000",
+             before="SELECT count(*) FROM pgmq.read_grouped_head('groups', 600, 900)")
+    for form in forms:
+        cell(f"{form}(1), first 50,000 messages one leased group", 100000, 1000,
+             f"SELECT * FROM pgmq.{form}('groups', 60, 1)",
+             group="CASE WHEN i < 50000 THEN 0 ELSE i % {groups} END",
+             before="SELECT count(*) FROM pgmq.read_grouped_head('groups', 600, 1)")
     show(("30,000 groups of one message", "", "", "", "", "", ""), widths)
     for form in forms:
         cell(f"{form}(100)", 30000, 30000, f"SELECT * FROM pgmq.{form}('groups', 60, 100)")
