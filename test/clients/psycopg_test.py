@@ -91,6 +91,8 @@ class Db:
         return values[0]
 
     def refuses(self, sqlstate, query, **params):
+        if self.pipeline:
+            self.pipeline.sync()    # commits what came before
         try:
             self.rows(query, **params)
         except psycopg.Error as err:
