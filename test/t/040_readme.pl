@@ -8,7 +8,8 @@
 # ids and the widths of columns may differ.
 #
 # The tables of functions and of error codes are held against the catalog and
-# against the errors themselves.
+# against the errors themselves.  docs/moving.md starts in a database that has
+# PGMQ's catalog shape.  Blocks that need pg_partman are skipped without it.
 use strict;
 use warnings;
 
@@ -16,6 +17,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname basename);
 use lib dirname(__FILE__);
 use IPC::Run;
+use PgmqShape;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -29,7 +31,9 @@ $node->append_conf('postgresql.conf',
 	"max_prepared_transactions = 5\nlog_statement = none");
 $node->start;
 
-# Roles that an example uses belong to the server, not to a database.
+my $has_partman = $node->safe_psql('postgres',
+	"SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_partman'");
+
 sub new_database
 {
 	my ($name) = @_;
@@ -48,7 +52,7 @@ sub normal
 		s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?([+-]\d\d)?/<time>/g;
 		s/(process with PID|process) \d+/$1 <pid>/g;
 		s/-{2,}/-/g;
-		s/^\s+|\s+$//gm;
+		s/^[ \t]+|[ \t]+$//gm;
 		s/ +/ /g;
 		s/\n{2,}/\n/g;
 		s/\A\n|\n\z//g;
@@ -125,6 +129,7 @@ sub check_document
 	my @blocks = blocks($file);
 	my $script = '';
 
+	@blocks = grep { $_->{sql} !~ /partman/ } @blocks if !$has_partman;
 	return if !@blocks;
 	new_database($db);
 	$prepare->($db) if $prepare;
@@ -155,8 +160,17 @@ sub check_document
 	return;
 }
 
+# A queue more, or a partition's name, is what pg_partman's absence changes.
 check_document($_)
   foreach ("$root/README.md", grep { !/moving\.md$/ } glob("$root/docs/*.md"));
+check_document(
+	"$root/docs/moving.md",
+	sub {
+		my ($db) = @_;
+
+		shape_install($node, $db, '1.13.1');
+		shape_data($node, $db, '1.13.1');
+	});
 
 # The reference has every function with its arguments, and no other.
 
@@ -170,10 +184,10 @@ sub document
 $node->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
 my $catalog = $node->safe_psql(
 	'postgres', q{
-	SELECT p.proname || '(' || replace(replace(
+	SELECT p.proname || '(' || replace(replace(replace(
 			pg_get_function_arguments(p.oid),
 			'timestamp with time zone', 'timestamptz'),
-			'::jsonb', '')
+			'::jsonb', ''), '::text', '')
 		|| ')'
 	FROM pg_proc p
 	WHERE p.pronamespace = 'pgmq'::regnamespace AND p.prokind IN ('f', 'p')
@@ -198,6 +212,93 @@ is( join(' ', grep { !$named{$_} && !/^_/ }
 			WHERE pronamespace = 'pgmq'::regnamespace ORDER BY 1})),
 	'',
 	'README.md names every function');
+
+# Each code in README's table of errors comes out, and no other: what raises
+# it, after preparation that must not fail.  The server's text is not ours.
+
+my $psql = 'psql -X -q -d ' . "'" . $node->connstr('postgres') . "'";
+my @raises = (
+	[ 'P0001', "SELECT pgmq.create('a;b')" ],
+	[ 'P0001', "SELECT pgmq.create(repeat('a', 48))" ],
+	[ 'P0001', "SELECT pgmq.send_batch('jobs', '{}'::jsonb[])" ],
+	[ 'P0001', "SELECT pgmq.send_batch('jobs', '{1}'::jsonb[], '{1,2}'::jsonb[])" ],
+	[ 'P0001', "SELECT pgmq.send_topic('a..b', '{}')" ],
+	[ 'P0001', "SELECT pgmq.bind_topic('**', 'jobs')" ],
+	[ 'P0001', "SELECT pgmq.bind_topic('a', 'no_such_queue')" ],
+	[ 'P0001', "SELECT pgmq.enable_notify_insert('jobs', -1)" ],
+	[ 'P0001', "SELECT pgmq.enable_notify_insert('no_such_queue')" ],
+	[ 'P0001', "SELECT pgmq.create_partitioned('without_partman')" ],
+	[ '42P01', "SELECT pgmq.send('no_such_queue', '{}')" ],
+	[ '42P01', "SELECT pgmq.metrics('no_such_queue')" ],
+	[ '42809', "SELECT pgmq.send('foreign_table', '{}')" ],
+	[ '42P07', "SELECT pgmq.create('foreign_table')" ],
+	[ '22004', "SELECT pgmq.send(NULL, '{}'::jsonb)" ],
+	[ '22004', "SELECT pgmq.pop('jobs', NULL)" ],
+	[ '22004', "SELECT pgmq.delete('jobs', 1, NULL)" ],
+	[ '22004', "SELECT pgmq.delete('jobs', ARRAY[1], ARRAY[NULL]::integer[])" ],
+	[ '2201W', "SELECT pgmq.read_grouped('jobs', 30, -1)" ],
+	[ '2202E', "SELECT pgmq.archive('jobs', ARRAY[1, 2], ARRAY[1])" ],
+	[ '22023', "SELECT pgmq.send('jobs', '{}', '[1]')" ],
+	[ '23502', "SELECT pgmq.send('jobs', '{}', NULL::integer)" ],
+	[ '23502', "SELECT pgmq.read('jobs', NULL, 1)" ],
+	[ '22P02', "SELECT pgmq.send('jobs', 'no json')" ],
+	[ '42725', "SELECT pgmq.archive('jobs', NULL)" ],
+	[ '42501', "SELECT pgmq.send('jobs', '{}')", 'SET ROLE docs_nobody' ],
+	[ '25006', "SELECT pgmq.send('jobs', '{}')", 'BEGIN READ ONLY' ],
+	[ '25006', "SELECT pgmq.create('other')", 'BEGIN READ ONLY' ],
+	[
+		'40001',
+		"SELECT pgmq.delete('jobs', 2)",
+		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;\n"
+		  . qq{\\! $psql -c "SELECT pgmq.delete('jobs', 2)"}
+	],
+	[
+		'57014',
+		"SELECT pgmq.read_with_poll('empty', 30, 1, 60)",
+		"SET statement_timeout = '50ms'"
+	],
+	[
+		'55P03',
+		"SELECT pgmq.send('locked', '{}')",
+		"BEGIN; LOCK TABLE pgmq.q_locked; PREPARE TRANSACTION 'holds';\n"
+		  . "SET lock_timeout = '50ms'"
+	],
+	[
+		'54000',
+		q{SELECT pgmq.send('grouped', '{}', jsonb_build_object('x-pgmq-group',
+			(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 90) i)))},
+		"SELECT pgmq.create_fifo_index('grouped')"
+	],
+	[ '54000', q{SELECT pgmq.send('jobs', to_jsonb(repeat('x', 268435456)))} ],
+	[
+		'2200H',
+		"SELECT pgmq.send('full', '1')",
+		'ALTER SEQUENCE pgmq.q_full_msg_id_seq RESTART WITH 9223372036854775807;'
+		  . " SELECT pgmq.send('full', '1')"
+	]);
+my %raised;
+
+$node->safe_psql(
+	'postgres', q{
+	SELECT pgmq.create(name)
+	FROM unnest('{jobs, empty, locked, grouped, full}'::text[]) name;
+	SELECT pgmq.send_batch('jobs', '{1,2,3}'::jsonb[]);
+	CREATE TABLE pgmq.q_foreign_table (a integer);
+	CREATE ROLE docs_nobody});
+foreach my $case (@raises)
+{
+	my ($code, $sql, $before) = @$case;
+	my $output = typed('postgres',
+		($before // '') . ";\n\\set VERBOSITY sqlstate\n\\echo @@\n$sql;\n");
+
+	like($output, qr/\A(?!.*ERROR.*\@\@).*\@\@\n(?:.*\n)*ERROR:  \Q$code\E\n/s,
+		"$code: " . ($sql =~ s/\s+/ /gr));
+	$raised{$code} = 1;
+}
+$node->safe_psql('postgres', "ROLLBACK PREPARED 'holds'");
+is( join(' ', sort keys %raised),
+	join(' ', sort $readme =~ /^\| ([0-9A-Z]{5}) \|/mg),
+	"README.md's table of errors has the codes that come out");
 
 # Every link between the documents leads somewhere.
 
