@@ -160,7 +160,6 @@ sub check_document
 	return;
 }
 
-# A queue more, or a partition's name, is what pg_partman's absence changes.
 check_document($_)
   foreach ("$root/README.md", grep { !/moving\.md$/ } glob("$root/docs/*.md"));
 check_document(
@@ -236,6 +235,7 @@ my @raises = (
 	[ '22004', "SELECT pgmq.pop('jobs', NULL)" ],
 	[ '22004', "SELECT pgmq.delete('jobs', 1, NULL)" ],
 	[ '22004', "SELECT pgmq.delete('jobs', ARRAY[1], ARRAY[NULL]::integer[])" ],
+	[ '22004', "SELECT pgmq.enable_notify_insert('jobs', NULL)" ],
 	[ '2201W', "SELECT pgmq.read_grouped('jobs', 30, -1)" ],
 	[ '2202E', "SELECT pgmq.archive('jobs', ARRAY[1, 2], ARRAY[1])" ],
 	[ '22023', "SELECT pgmq.send('jobs', '{}', '[1]')" ],
@@ -243,6 +243,7 @@ my @raises = (
 	[ '23502', "SELECT pgmq.read('jobs', NULL, 1)" ],
 	[ '22P02', "SELECT pgmq.send('jobs', 'no json')" ],
 	[ '42725', "SELECT pgmq.archive('jobs', NULL)" ],
+	[ '42725', "SELECT pgmq.delete('jobs', '{1,2}')" ],
 	[ '42501', "SELECT pgmq.send('jobs', '{}')", 'SET ROLE docs_nobody' ],
 	[ '25006', "SELECT pgmq.send('jobs', '{}')", 'BEGIN READ ONLY' ],
 	[ '25006', "SELECT pgmq.create('other')", 'BEGIN READ ONLY' ],
@@ -251,6 +252,15 @@ my @raises = (
 		"SELECT pgmq.delete('jobs', 2)",
 		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;\n"
 		  . qq{\\! $psql -c "SELECT pgmq.delete('jobs', 2)"}
+	],
+	[
+		'40P01',
+		"SELECT pgmq.delete('jobs', 3)",
+		"SET deadlock_timeout = '1ms'; BEGIN; SELECT pgmq.delete('jobs', 1);\n"
+		  . qq{\\! $psql -c "BEGIN; SELECT pgmq.delete('jobs', 3); }
+		  . qq{SELECT pgmq.delete('jobs', 1); ROLLBACK" >/dev/null 2>&1 &\n}
+		  . 'DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted)'
+		  . ' LOOP PERFORM pg_sleep(0.01); END LOOP; END $$'
 	],
 	[
 		'57014',
@@ -275,13 +285,35 @@ my @raises = (
 		"SELECT pgmq.send('full', '1')",
 		'ALTER SEQUENCE pgmq.q_full_msg_id_seq RESTART WITH 9223372036854775807;'
 		  . " SELECT pgmq.send('full', '1')"
+	],
+	[
+		'42710',
+		"SELECT pgmq.enable_notify_insert('empty')",
+		'CREATE TRIGGER trigger_notify_queue_insert_listeners BEFORE UPDATE ON pgmq.q_empty'
+		  . ' FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+	],
+	[
+		'39P01',
+		"SELECT pgmq.send('hooked', '1')",
+		'CREATE TRIGGER mine BEFORE INSERT ON pgmq.q_hooked'
+		  . ' FOR EACH ROW EXECUTE FUNCTION pgmq.notify_queue_listeners()'
 	]);
+if ($has_partman)
+{
+	my $partman = 'CREATE SCHEMA IF NOT EXISTS partman;'
+	  . ' CREATE EXTENSION IF NOT EXISTS pg_partman SCHEMA partman';
+
+	push @raises,
+	  [ 'P0001', "SELECT pgmq.create_partitioned('parts', 'often')", $partman ],
+	  [ '22023', "SELECT pgmq.create_partitioned('parts', '0')", $partman ],
+	  [ '22004', "SELECT pgmq.create_partitioned('parts', NULL)", $partman ];
+}
 my %raised;
 
 $node->safe_psql(
 	'postgres', q{
 	SELECT pgmq.create(name)
-	FROM unnest('{jobs, empty, locked, grouped, full}'::text[]) name;
+	FROM unnest('{jobs, empty, locked, grouped, full, hooked}'::text[]) name;
 	SELECT pgmq.send_batch('jobs', '{1,2,3}'::jsonb[]);
 	CREATE TABLE pgmq.q_foreign_table (a integer);
 	CREATE ROLE docs_nobody});
