@@ -146,6 +146,26 @@ SELECT pgmq.convert_archive_partitioned(NULL);
 SELECT pgmq.drop_queue('par-t');
 SELECT count(*) FROM part_man.part_config;
 DROP TABLE pgmq."a_par-t_old";
+-- Owner and grants go along.
+CREATE ROLE "regress pgmq own";
+CREATE ROLE regress_pgmq_use;
+SELECT pgmq.create('part');
+ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
+GRANT INSERT ON pgmq.a_part TO regress_pgmq_use WITH GRANT OPTION;
+GRANT SELECT (msg_id, headers) ON pgmq.a_part TO PUBLIC;
+SELECT pgmq.convert_archive_partitioned('part');
+SELECT relowner::regrole, has_table_privilege('regress_pgmq_use', oid, 'INSERT WITH GRANT OPTION') AS "insert",
+	   has_table_privilege('regress_pgmq_use', oid, 'SELECT') AS "select" FROM pg_class WHERE relname = 'a_part';
+SELECT attname, has_column_privilege('regress_pgmq_use', attrelid, attnum, 'SELECT') AS "public",
+	   has_column_privilege('pg_monitor', attrelid, attnum, 'SELECT') AS monitor
+FROM pg_attribute WHERE attrelid = 'pgmq.a_part'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pgmq.drop_queue('part');
+DROP TABLE pgmq.a_part_old;
+DROP ROLE "regress pgmq own", regress_pgmq_use;
+-- what is no archive
+CREATE VIEW pgmq.a_part AS SELECT 1 AS one;
+SELECT pgmq.convert_archive_partitioned('part');
+DROP VIEW pgmq.a_part;
 -- by time, and of the longest name
 SELECT pgmq.create(repeat('p', 47));
 SELECT pgmq.convert_archive_partitioned(repeat('p', 47), '1 month', '1 year');

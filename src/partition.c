@@ -19,6 +19,7 @@
 
 #include <ctype.h>
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -29,7 +30,10 @@
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "pgmq.h"
@@ -189,12 +193,78 @@ first_id(const char *base)
 }
 
 /*
+ * The commands that grant on table $2 what is granted on table $1, columns
+ * included, as one text.  Runs with a safe search_path.
+ */
+static const char *const grants_sql =
+"SELECT string_agg(format('GRANT %s%s ON %s TO %s%s', g.privilege_type,"
+" ' (' || quote_ident(o.attname) || ')', $2::regclass,"
+" CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,"
+" CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')"
+" FROM (SELECT c.relacl AS acl, NULL::name AS attname"
+" FROM pg_class c WHERE c.oid = $1"
+" UNION ALL SELECT a.attacl, a.attname FROM pg_attribute a"
+" JOIN pg_attribute n ON n.attname = a.attname"
+" WHERE a.attrelid = $1 AND n.attrelid = $2 AND a.attnum > 0) AS o,"
+" aclexplode(o.acl) AS g";
+
+typedef struct TextState
+{
+	MemoryContext context;
+	char	   *text;
+} TextState;
+
+/* Row function: keep the first column, a text that may be NULL. */
+static void
+row_text(TupleTableSlot *slot, void *arg)
+{
+	TextState  *state = arg;
+	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	state->text = isnull ? NULL : TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+}
+
+/* Give the new archive the old one's owner and grants. */
+static void
+inherit_rights(Oid old_relid, const char *table, const char *relname)
+{
+	static const Oid types[] = {OIDOID, OIDOID};
+	Oid			relid = get_relname_relid(relname,
+										  get_namespace_oid(PGMQ_SCHEMA, false));
+	PgmqArg		args[] = {
+		PGMQ_ARG(ObjectIdGetDatum(old_relid)),
+		PGMQ_ARG(ObjectIdGetDatum(relid)),
+	};
+	TextState	grants = {CurrentMemoryContext, NULL};
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(old_relid));
+	Oid			owner;
+	int			nestlevel = NewGUCNestLevel();
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", old_relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	RestrictSearchPath();
+	if (owner != GetUserId())
+		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", table,
+					  quote_identifier(GetUserNameFromId(owner, false)));
+	pgmq_exec_once(grants_sql, 2, types, args, false, row_text, &grants);
+	if (grants.text !=NULL)
+		pgmq_exec_ddl("%s", grants.text);
+	AtEOXact_GUC(false, nestlevel);
+}
+
+/*
  * convert_archive_partitioned(table_name text, partition_interval text,
  *							   retention_interval text,
  *							   leading_partition integer) returns void
  *
  * table_name is the queue's; leading_partition, how many partitions to make
- * ahead of the newest.
+ * ahead of the newest.  The new archive has the old one's owner and grants.
  */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
@@ -202,7 +272,8 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	char		archive[NAMEDATALEN];
 	const char *base = archive + 2;
-	char	   *old;
+	const char *misfit;
+	char	   *table;
 	Oid			relid;
 	PgmqPartitions plan;
 
@@ -227,17 +298,26 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 
+	misfit = pgmq_queue_misfit(relid, true);
+	if (misfit != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not an archive of messages",
+						PGMQ_SCHEMA, archive),
+				 errdetail("%s", misfit)));
+
 	/* By id, the partitions begin where the queue is now. */
 	if (strcmp(plan.column, "msg_id") == 0)
 		plan.start = first_id(base);
 
-	old = psprintf("%s_old", archive);
-	pgmq_exec_ddl("ALTER TABLE %s RENAME TO %s", pgmq_layout_name("", archive, ""),
-				  quote_identifier(old));
+	table = pgmq_layout_name("a_", base, "");
+	pgmq_exec_ddl("ALTER TABLE %s RENAME TO %s", table,
+				  quote_identifier(psprintf("%s_old", archive)));
 	index_rename(psprintf("a_%s_pkey", base), psprintf("a_%s_old_pkey", base));
 	index_rename(psprintf("archived_at_idx_%s", base), psprintf("a_%s_old_idx", base));
 	pgmq_layout_create_archive(base, plan.column);
 	pgmq_layout_grant_archive(base);
+	inherit_rights(relid, table, archive);
 	pgmq_partman_manage(archive, &plan);
 	PG_RETURN_VOID();
 }
