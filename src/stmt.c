@@ -59,8 +59,7 @@
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone" \
-	" RETURNING msg_id"
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
@@ -114,7 +113,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL),
+		ARCHIVE(SEVERAL) " RETURNING msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {
