@@ -341,7 +341,7 @@ class Script:
 
 def groups():
     heading("Groups: milliseconds a call")
-    widths = (58, 8, 8, 9, 9, 8, 7)
+    widths = (64, 8, 8, 9, 9, 8, 7)
     show(("100,000 messages in 1,000 groups", "first", "median", "buffers", "messages",
           "target", "verdict"), widths)
     cells = []
