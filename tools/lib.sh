@@ -49,11 +49,10 @@ install_packages() {
     conf=/etc/postgresql-common/createcluster.d/pgmq-no-cluster.conf
     as_admin sh -c "mkdir -p ${conf%/*} && echo create_main_cluster = false >$conf"
     as_admin apt-get update -qq </dev/null || true
-    apt_install "$@" >/dev/null || {
+    apt_install "$@" >/dev/null 2>&1 ||
         for package in "$@"; do
             apt_install "$package" >/dev/null || echo "could not install $package" >&2
         done
-    }
     as_admin rm -f "$conf"
 }
 
