@@ -71,7 +71,10 @@ ALTER TABLE pgmq.a_plan4 RENAME TO a_plan3;
 COMMIT;
 CALL pg_temp.all_verbs('plan2', NULL);
 CALL pg_temp.all_verbs('plan3', NULL);
-DROP TABLE pgmq.q_plan2, pgmq.a_plan2;
+ALTER TABLE pgmq.q_plan2 RENAME TO q_plan;
+ALTER TABLE pgmq.a_plan2 RENAME TO a_plan;
+CALL pg_temp.all_verbs('plan', NULL);
+SELECT pgmq.drop_queue('plan');
 -- columns that come and go
 ALTER TABLE pgmq.q_plan3 ADD COLUMN note text DEFAULT 'none';
 CALL pg_temp.all_verbs('plan3', NULL);
