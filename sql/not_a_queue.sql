@@ -87,6 +87,19 @@ ALTER TABLE pgmq.q_no ALTER COLUMN msg_id TYPE bigint;
 SELECT pg_temp.outcomes('no');
 DROP TABLE pgmq.q_no;
 
+-- a partition of another table, from the start or from now on
+CREATE TABLE pgmq.q_parent (LIKE the_table) PARTITION BY RANGE (msg_id);
+CREATE TABLE pgmq.q_no PARTITION OF pgmq.q_parent DEFAULT;
+SELECT pg_temp.outcomes('no');
+SELECT pgmq.send('no', '{}');
+ALTER TABLE pgmq.q_parent DETACH PARTITION pgmq.q_no;
+ALTER TABLE pgmq.q_no ALTER msg_id ADD GENERATED ALWAYS AS IDENTITY, ALTER read_ct SET DEFAULT 0;
+SELECT pg_temp.outcomes('no');
+ALTER TABLE pgmq.q_no ALTER msg_id DROP IDENTITY;
+ALTER TABLE pgmq.q_parent ATTACH PARTITION pgmq.q_no DEFAULT;
+SELECT pg_temp.outcomes('no');
+DROP TABLE pgmq.q_parent;
+
 -- The row type, altered: an error where the rows come back, not a crash.
 CREATE TABLE pgmq.q_no (LIKE the_table INCLUDING ALL);
 PREPARE take AS SELECT * FROM pgmq.read('no', 0, 1);
