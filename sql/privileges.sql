@@ -12,7 +12,9 @@ SELECT pgmq.send('priv', '{"secret": true}'), pgmq.send('priv', '{"secret": true
 SET ROLE regress_pgmq_monitor;
 SELECT queue_name FROM pgmq.list_queues() WHERE queue_name = 'priv';
 SELECT queue_length, total_messages, queue_visible_length FROM pgmq.metrics('priv');
+SET client_min_messages = error;	-- other tests' queues
 SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name = 'priv';
+RESET client_min_messages;
 SELECT msg_id, read_ct, last_read_at, enqueued_at <= now() AS enqueued, vt <= now() AS visible FROM pgmq.q_priv;
 SELECT msg_id, read_ct, archived_at <= now() AS archived FROM pgmq.a_priv;
 SELECT last_value FROM pgmq.q_priv_msg_id_seq;

@@ -57,7 +57,9 @@ SELECT pgmq.create('MYQUEUE');
 SELECT queue_name FROM pgmq.list_queues() WHERE lower(queue_name) = 'myqueue';
 SELECT pgmq.send('mYqUEUE', '{}');
 SELECT queue_name, queue_length FROM pgmq.metrics('MYqueue');
+SET client_min_messages = error;	-- other tests' queues
 SELECT queue_name, queue_length FROM pgmq.metrics_all() WHERE lower(queue_name) = 'myqueue';
+SET client_min_messages = notice;
 SELECT pgmq.purge_queue('myQueue');
 SELECT pgmq.drop_queue('MYQUEUE');
 SELECT queue_name FROM pgmq.list_queues() WHERE lower(queue_name) = 'myqueue';
