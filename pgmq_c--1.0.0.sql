@@ -181,6 +181,10 @@ BEGIN
 		AND (NOT x.is_self
 			 OR i.schema = 'pgmq' AND i.type IN ('table', 'sequence')
 			 AND i.name ~ '^"?[qa]_')
+		-- since 17 array and row types are members, too, and go with the rest
+		AND NOT EXISTS (SELECT FROM pg_depend p
+			WHERE p.classid = d.classid AND p.objid = d.objid
+			AND p.deptype = 'i' AND p.classid = 'pg_type'::regclass)
 	LOOP
 		EXECUTE format('ALTER EXTENSION %I DROP %s %s', o.extension,
 			replace(o.type, 'composite type', 'type'), o.identity);
@@ -1046,10 +1050,9 @@ BEGIN
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
 		AND i.schema = 'pgmq'
-		-- since 17 array and row types are members too; they follow what they
-		-- are part of
 		AND NOT EXISTS (SELECT FROM pg_depend p
-			WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'i')
+			WHERE p.classid = d.classid AND p.objid = d.objid
+			AND p.deptype = 'i' AND p.classid = 'pg_type'::regclass)
 	LOOP
 		EXECUTE format('ALTER %s %s OWNER TO %s',
 			replace(o.type, 'composite type', 'type'), o.identity, o.owner);
@@ -1229,11 +1232,14 @@ SET initprivs = n.acl
 FROM pgmq_initial n
 WHERE i.classoid = n.classoid AND i.objoid = n.objoid AND i.objsubid = 0;
 
-/* PostgreSQL 17 and later keep a note for each role, too. */
+/* Since 17 there is a note for each role in them, too. */
 DELETE FROM pg_shdepend s
 USING pgmq_initial n
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-AND s.classid = n.classoid AND s.objid = n.objoid AND s.deptype = 'i';
+AND s.classid = n.classoid AND s.objid = n.objoid AND s.deptype = 'i'
+AND NOT EXISTS (
+	SELECT FROM aclexplode(n.acl) g
+	WHERE s.refobjid IN (g.grantor, g.grantee) AND s.objsubid = 0);
 
 /*
  * Queues that no longer stand in meta, because an extension was dropped and

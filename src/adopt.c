@@ -29,89 +29,114 @@
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 
+/* Is index i the one that PGMQ makes on vt, whatever its name is? */
+#define IS_VT_INDEX \
+	"(i.indnatts = 1 AND NOT i.indisunique" \
+	" AND i.indexprs IS NULL AND i.indpred IS NULL" \
+	" AND i.indkey[0] = (SELECT v.attnum FROM pg_attribute v" \
+	" WHERE v.attrelid = i.indrelid AND v.attname = 'vt'))"
+
 /*
  * The commands that a queue still needs: $1 is the queue's table, $2 the part
  * of its names that is its own, $3 its name as the caller gave it, $4 the
  * storage parameters of create.  Runs with a safe search_path.
  */
+/* Is index i the one that PGMQ makes on vt, whatever its name is? */
+#define IS_VT_INDEX \
+	"(i.indnatts = 1 AND NOT i.indisunique" \
+	" AND i.indexprs IS NULL AND i.indpred IS NULL" \
+	" AND i.indkey[0] = (SELECT v.attnum FROM pg_attribute v" \
+	" WHERE v.attrelid = i.indrelid AND v.attname = 'vt'))"
+
+/*
+ * The commands that a queue still needs: $1 is the queue's table, $2 the part
+ * of its names that is its own, $3 its name as the caller gave it, $4 the
+ * storage parameters of a queue.  Runs with a safe search_path.
+ */
 static const char *const commands_sql =
-"WITH queue AS MATERIALIZED ("
-" SELECT c.oid, c.relkind"
-" FROM pg_class c WHERE c.oid = $1), "
-/* the tables that hold rows, and the others above them */
+/* the queue and its archive */
+"WITH root AS MATERIALIZED ("
+" SELECT oid, relname, 'q' AS kind, relkind FROM pg_class WHERE oid = $1"
+" UNION ALL SELECT oid, relname, 'a', relkind FROM pg_class"
+" WHERE relnamespace = 'pgmq'::regnamespace AND relname::text = 'a_' || $2"
+" AND relkind IN ('r', 'p')), "
+/* these and their partitions */
 "piece AS MATERIALIZED ("
-" SELECT oid AS relid, relkind = 'r' AS isleaf, 'q' AS kind FROM queue"
-" UNION SELECT t.relid, t.isleaf, 'q'"
-" FROM queue q, pg_partition_tree(q.oid) t"
-" UNION SELECT a.oid, a.relkind = 'r', 'a' FROM queue q, pg_class a"
-" WHERE a.relnamespace = 'pgmq'::regnamespace AND a.relname = 'a_' || $2"
-" UNION SELECT t.relid, t.isleaf, 'a' FROM pg_class a, pg_partition_tree(a.oid) t"
-" WHERE a.relnamespace = 'pgmq'::regnamespace AND a.relname = 'a_' || $2), "
+" SELECT c.oid, r.kind, c.relkind, c.reloptions, c.oid = r.oid AS isroot,"
+" EXISTS (SELECT FROM aclexplode(c.relacl) g"
+" WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') AS readable"
+" FROM root r JOIN pg_class c ON c.oid = r.oid"
+" OR c.oid IN (SELECT t.relid FROM pg_partition_tree(r.oid) t)), "
 "index AS MATERIALIZED ("
-" SELECT i.indexrelid::regclass AS name, x.relname, m.amname, i.*"
-" FROM piece p JOIN pg_index i ON i.indrelid = p.relid"
+" SELECT x.relname, m.amname, i.*"
+" FROM piece p JOIN pg_index i ON i.indrelid = p.oid"
 " JOIN pg_class x ON x.oid = i.indexrelid"
 " JOIN pg_am m ON m.oid = x.relam"
-" WHERE p.kind = 'q' AND NOT x.relispartition) "
-/* PGMQ's index on vt */
-"SELECT 1, format('DROP INDEX IF EXISTS %s', i.name)"
-" FROM index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-" AND a.attname = 'vt' AND a.attnum = i.indkey[0]"
-" WHERE i.amname = 'btree' AND i.indnatts = 1 AND NOT i.indisunique"
-" AND i.indexprs IS NULL AND i.indpred IS NULL "
-/* PGMQ's GIN index for groups becomes the one that serves them */
+" WHERE p.kind = 'q' AND NOT x.relispartition), "
+"sequence AS MATERIALIZED ("
+" SELECT s.oid, s.relpersistence, s.relacl"
+" FROM root r JOIN pg_depend d ON d.refobjid = r.oid"
+" AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
+" AND d.deptype = 'i'"
+" JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S') "
+/* PGMQ's index on vt, which every read writes to */
+"SELECT 1, format('DROP INDEX IF EXISTS %s', i.indexrelid::regclass)"
+" FROM index i WHERE " IS_VT_INDEX " "
+/* PGMQ's index for groups, which serves nothing, becomes one that does */
 "UNION ALL "
-"SELECT s.step, CASE s.step WHEN 2"
-" THEN format('DROP INDEX IF EXISTS %s', i.name)"
-" ELSE format('SELECT pgmq.create_fifo_index(%L)', $3) END"
-" FROM index i, generate_series(2, 3) AS s (step)"
-" WHERE i.amname = 'gin' AND i.relname = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "' "
-/* storage parameters, where there are rows */
+"SELECT 2, format('SELECT pgmq.create_fifo_index(%L)', $3)"
+" FROM index i"
+" WHERE i.amname = 'gin' AND i.relname::text = 'q_' || $2 || '_fifo_idx' "
+/* how rows are stored */
 "UNION ALL "
-"SELECT 4, format('ALTER TABLE %s SET (%s)', p.relid::regclass, $4)"
-" FROM piece p JOIN pg_class c ON c.oid = p.relid"
-" WHERE p.kind = 'q' AND p.isleaf"
-" AND NOT coalesce(c.reloptions, '{}')"
-" @> string_to_array(replace($4, ' ', ''), ',') "
+"SELECT 3, format('ALTER TABLE %s SET (%s)', p.oid::regclass, $4)"
+" FROM piece p"
+" WHERE p.kind = 'q' AND p.relkind = 'r'"
+" AND EXISTS (SELECT FROM string_to_table(replace($4, ' ', ''), ',') AS o (option)"
+" WHERE option NOT LIKE 'toast.%' AND option <> ALL (coalesce(p.reloptions, '{}'))) "
 /* a default for vt, so that plain INSERT and COPY need not give it */
 "UNION ALL "
-"SELECT 5, format('ALTER TABLE %s ALTER vt SET DEFAULT now()', q.oid::regclass)"
-" FROM queue q JOIN pg_attribute a ON a.attrelid = q.oid AND a.attname = 'vt'"
+"SELECT 4, format('ALTER TABLE %s ALTER vt SET DEFAULT now()', r.oid::regclass)"
+" FROM root r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = 'vt'"
 " WHERE NOT a.atthasdef "
+/* a primary key where PGMQ had none; a partitioned one needs more columns */
+"UNION ALL "
+"SELECT 5, format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY (msg_id%s)',"
+" r.oid::regclass, r.relname || '_pkey', (SELECT string_agg(', ' || quote_ident(a.attname), '')"
+" FROM pg_partitioned_table t JOIN pg_attribute a ON a.attrelid = t.partrelid"
+" AND a.attnum = ANY (t.partattrs) AND a.attname <> 'msg_id'"
+" WHERE t.partrelid = r.oid))"
+" FROM root r"
+" WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisprimary) "
 /* ids never repeat: the sequence outlives a crash, though the queue does not */
 "UNION ALL "
 "SELECT 6, format('ALTER SEQUENCE %s SET LOGGED', s.oid::regclass)"
-" FROM queue q JOIN pg_depend d ON d.refobjid = q.oid"
-" AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
-" AND d.deptype = 'i'"
-" JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-" WHERE s.relpersistence = 'u' "
+" FROM sequence s WHERE s.relpersistence = 'u' "
 /* monitoring sees how the queue is, not what is in it */
 "UNION ALL "
-"SELECT 7, format('REVOKE SELECT ON %s FROM pg_monitor', p.relid::regclass)"
-" FROM piece p JOIN pg_class c ON c.oid = p.relid, aclexplode(c.relacl) g"
-" WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT' "
+"SELECT 7, format('REVOKE SELECT ON %s FROM pg_monitor', p.oid::regclass)"
+" FROM piece p WHERE p.readable "
 "UNION ALL "
 "SELECT 8, format('GRANT SELECT (%s) ON %s TO pg_monitor',"
-" string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), p.relid::regclass)"
-" FROM piece p JOIN pg_attribute a ON a.attrelid = p.relid"
+" string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum), p.oid::regclass)"
+" FROM piece p JOIN pg_attribute a ON a.attrelid = p.oid"
 " AND a.attname IN ('msg_id', 'read_ct', 'enqueued_at', 'last_read_at',"
 " 'archived_at', 'vt')"
-" GROUP BY p.relid"
-" HAVING bool_or(NOT EXISTS (SELECT FROM aclexplode(a.attacl) g"
+" WHERE p.isroot OR p.readable"
+" GROUP BY p.oid, p.readable"
+/* REVOKE takes what was granted on columns, too */
+" HAVING p.readable OR bool_or(NOT EXISTS (SELECT FROM aclexplode(a.attacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT')) "
 "UNION ALL "
 "SELECT 9, format('GRANT SELECT ON SEQUENCE %s TO pg_monitor', s.oid::regclass)"
-" FROM queue q JOIN pg_depend d ON d.refobjid = q.oid"
-" AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
-" AND d.deptype = 'i'"
-" JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+" FROM sequence s"
 " WHERE NOT EXISTS (SELECT FROM aclexplode(s.relacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') "
 "ORDER BY 1, 2";
@@ -127,6 +152,7 @@ static const char *const costly_sql =
 " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid"
 " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
 " WHERE i.indrelid = $1 AND a.attname IN ('vt', 'read_ct', 'last_read_at')"
+" AND NOT " IS_VT_INDEX
 " ORDER BY 1";
 
 /* A list of strings, and where it outlives the statement it comes from. */
@@ -181,13 +207,17 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	args[0] = PGMQ_ARG(ObjectIdGetDatum(queue.relid));
 	args[1] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(&queue)));
 	args[2] = PGMQ_ARG(PointerGetDatum(name));
-	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS));
-	pgmq_exec_once(commands_sql, lengthof(types), types, args, false,
+	args[3] = PGMQ_ARG(CStringGetTextDatum(pgmq_layout_storage));
+
+	/* The catalog as it is now, whatever the isolation level. */
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once(commands_sql, lengthof(types), types, args, true,
 				   text_collect, &commands);
+	pgmq_exec_once(costly_sql, 1, types, args, true, text_collect, &costly);
+	PopActiveSnapshot();
+
 	foreach(lc, commands.items)
 		pgmq_exec_ddl("%s", (const char *) lfirst(lc));
-
-	pgmq_exec_once(costly_sql, 1, types, args, false, text_collect, &costly);
 	foreach(lc, costly.items)
 		ereport(NOTICE,
 				(errmsg("index \"%s\" makes every read of queue \"%s\" write to it",

@@ -39,3 +39,6 @@ CREATE TRIGGER audit BEFORE INSERT ON pgmq.q_jobs
 CREATE FUNCTION pgmq.my_wrapper(body jsonb) RETURNS SETOF bigint LANGUAGE sql
 AS $$ SELECT * FROM pgmq.send('jobs', body) $$;
 CREATE PUBLICATION everything FOR ALL TABLES;
+ALTER TABLE pgmq.q_parts_p0 REPLICA IDENTITY FULL;
+ALTER TABLE pgmq.q_parts_p10 REPLICA IDENTITY FULL;
+ALTER TABLE pgmq.q_parts_default REPLICA IDENTITY FULL;

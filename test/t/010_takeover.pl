@@ -180,16 +180,17 @@ sub take_over
 	is( $node->safe_psql(
 			$db,
 			q{SELECT oid::regprocedure, array_to_string(
-				array(SELECT unnest(proacl)::text ORDER BY 1), ' ')
+				array(SELECT replace(unnest(proacl)::text, quote_ident(current_user), 'me')
+					  ORDER BY 1), ' ')
 			  FROM pg_proc
 			  WHERE pronamespace = 'pgmq'::regnamespace AND proacl IS NOT NULL
 			  ORDER BY oid::regprocedure::text}),
 		join("\n",
-			'pgmq.archive(text,bigint)|postgres=X/postgres',
-			'pgmq.archive(text,bigint,integer)|postgres=X/postgres',
-			'pgmq.delete(text,bigint)|postgres=X/postgres shape_admin=X*/postgres shape_reader=X/postgres',
-			'pgmq.delete(text,bigint,integer)|postgres=X/postgres shape_admin=X*/postgres shape_reader=X/postgres',
-			'pgmq.send(text,jsonb,jsonb)|postgres=X/postgres'),
+			'pgmq.archive(text,bigint)|me=X/me',
+			'pgmq.archive(text,bigint,integer)|me=X/me',
+			'pgmq.delete(text,bigint)|me=X/me shape_admin=X*/me shape_reader=X/me',
+			'pgmq.delete(text,bigint,integer)|me=X/me shape_admin=X*/me shape_reader=X/me',
+			'pgmq.send(text,jsonb,jsonb)|me=X/me'),
 		"$db: fenced forms have the grants of their siblings");
 	is( $node->safe_psql(
 			$db,
@@ -212,7 +213,7 @@ sub take_over
 	is( $node->safe_psql(
 			$db,
 			q{SET ROLE pg_monitor;
-			  SELECT count(vt) > 0 FROM pgmq.q_jobs;
+			  SELECT count(vt) > 0 FROM pgmq.q_fleeting;
 			  SELECT count(vt) > 0 FROM pgmq.q_parts_p0;
 			  SELECT last_value > 0 FROM pgmq.q_jobs_msg_id_seq}),
 		"t\nt\nt",
@@ -233,6 +234,13 @@ sub take_over
 			  SELECT relacl FROM pg_class WHERE relname = 'later'}),
 		"0\n",
 		"$db: nor of tables to come");
+
+	is( $node->safe_psql(
+			$db,
+			q{SELECT count(*) FROM pg_shdepend
+			  WHERE deptype = 'i' AND refobjid = 'shape_reader'::regrole}),
+		'0',
+		"$db: no trace of users' grants among the initial ones");
 
 	# What must outlive a crash, and be replicated
 	is( $node->safe_psql(

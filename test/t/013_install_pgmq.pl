@@ -83,7 +83,7 @@ cmp_ok($ours, '>=', 76, 'under its own name: all functions');
 # A PGMQ that is already in the folder is not overwritten
 append_to_file("$folder/pgmq.control", "default_version = '1.12.0'\n");
 command_fails_like([ $tool, 'install', $folder ],
-	qr/pgmq\.control/, 'refuses to overwrite files of PGMQ');
+	qr/pgmq\.control belongs to another extension named pgmq/, 'refuses to overwrite files of PGMQ');
 is(slurp_file("$folder/pgmq.control"),
 	"default_version = '1.12.0'\n", 'and leaves them alone');
 unlink("$folder/pgmq.control");

@@ -74,7 +74,7 @@ sub shape_extension
 	foreach my $table ('meta', 'notify_insert_throttle', 'topic_bindings')
 	{
 		$sql .= "SELECT pg_catalog.pg_extension_config_dump('pgmq.$table', '');\n"
-		  if $table ne 'topic_bindings' || $version !~ /^1\.10\./;
+		  if $table ne 'topic_bindings' || $version !~ /^1\.(9|10)\./;
 	}
 	foreach my $file (@files)
 	{
