@@ -24,8 +24,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -36,18 +40,6 @@
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 
-/* Is index i the one that PGMQ makes on vt, whatever its name is? */
-#define IS_VT_INDEX \
-	"(i.indnatts = 1 AND NOT i.indisunique" \
-	" AND i.indexprs IS NULL AND i.indpred IS NULL" \
-	" AND i.indkey[0] = (SELECT v.attnum FROM pg_attribute v" \
-	" WHERE v.attrelid = i.indrelid AND v.attname = 'vt'))"
-
-/*
- * The commands that a queue still needs: $1 is the queue's table, $2 the part
- * of its names that is its own, $3 its name as the caller gave it, $4 the
- * storage parameters of create.  Runs with a safe search_path.
- */
 /* Is index i the one that PGMQ makes on vt, whatever its name is? */
 #define IS_VT_INDEX \
 	"(i.indnatts = 1 AND NOT i.indisunique" \
@@ -93,7 +85,7 @@ static const char *const commands_sql =
 "UNION ALL "
 "SELECT 2, format('SELECT pgmq.create_fifo_index(%L)', $3)"
 " FROM index i"
-" WHERE i.amname = 'gin' AND i.relname::text = 'q_' || $2 || '_fifo_idx' "
+" WHERE i.amname = 'gin' AND i.relname::text = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "' "
 /* how rows are stored */
 "UNION ALL "
 "SELECT 3, format('ALTER TABLE %s SET (%s)', p.oid::regclass, $4)"
@@ -195,10 +187,19 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	/*
-	 * This lock keeps out whoever converts the same queue.  Readers and
-	 * writers go on until the first command locks them out.
+	 * Nobody but the owner gets the lock, which keeps out whoever converts the
+	 * same queue.  Readers and writers go on until the first command locks
+	 * them out.
 	 */
-	pgmq_queue_open(&queue, name, ShareUpdateExclusiveLock, "ALTER TABLE");
+	PreventCommandIfReadOnly("ALTER TABLE");
+	pgmq_name_format(name, 'q', queue.relname);
+	queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
+														queue.relname, -1),
+										   ShareUpdateExclusiveLock,
+										   RVR_MISSING_OK,
+										   RangeVarCallbackOwnsRelation, NULL);
+	if (!OidIsValid(queue.relid))
+		pgmq_queue_missing(name, queue.relname);
 	pgmq_queue_check_shape(&queue);
 
 	nestlevel = NewGUCNestLevel();
@@ -207,7 +208,8 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	args[0] = PGMQ_ARG(ObjectIdGetDatum(queue.relid));
 	args[1] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(&queue)));
 	args[2] = PGMQ_ARG(PointerGetDatum(name));
-	args[3] = PGMQ_ARG(CStringGetTextDatum(pgmq_layout_storage));
+	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS ", "
+										   PGMQ_QUEUE_TOAST_OPTIONS));
 
 	/* The catalog as it is now, whatever the isolation level. */
 	PushActiveSnapshot(GetLatestSnapshot());
