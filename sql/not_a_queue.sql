@@ -150,3 +150,9 @@ END
 $$;
 SELECT pg_temp.by_oid();
 DROP TABLE pgmq.q_no, pgmq.a_no, the_table;
+
+-- a table that has a queue's name by chance is not dropped
+CREATE TABLE pgmq.q_naq_chance (a integer);
+SELECT pgmq.drop_queue('naq_chance');
+SELECT 'pgmq.q_naq_chance'::regclass;
+DROP TABLE pgmq.q_naq_chance;

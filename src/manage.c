@@ -158,6 +158,7 @@ static bool
 queue_drop(text *queue_name)
 {
 	PgmqQueue	queue;
+	PgmqKind	kind;
 	bool		found;
 
 	PreventCommandIfReadOnly("DROP TABLE");
@@ -165,6 +166,11 @@ queue_drop(text *queue_name)
 	if (found)
 	{
 		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
+		queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
+
+		/* a table that has a queue's name by chance is none to be dropped */
+		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
+			pgmq_queue_check_shape(&queue);
 		found = table_drop(queue.relname);
 	}
 	if (!found)
