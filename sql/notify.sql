@@ -127,7 +127,8 @@ GRANT USAGE ON SCHEMA pgmq TO regress_notify;
 GRANT ALL ON pgmq.notify_insert_throttle, pgmq.meta TO regress_notify;
 SET ROLE regress_notify;
 SELECT outcome($$SELECT pgmq.enable_notify_insert('notify_b')$$);
-SELECT outcome($$SELECT pgmq.disable_notify_insert('notify_a')$$);
+-- the server calls it a relation or a table, by version
+SELECT left(outcome($$SELECT pgmq.disable_notify_insert('notify_a')$$), 5) AS sqlstate;
 RESET ROLE;
 TABLE triggers;
 DROP OWNED BY regress_notify;
