@@ -47,6 +47,11 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 	" AND i.indkey[0] = (SELECT v.attnum FROM pg_attribute v" \
 	" WHERE v.attrelid = i.indrelid AND v.attname = 'vt'))"
 
+/* Is it the one that PGMQ makes for groups, which serves nothing? */
+#define IS_GIN_INDEX \
+	"(i.amname = 'gin'" \
+	" AND i.relname::text = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "')"
+
 /*
  * The commands that a queue still needs: $1 is the queue's table, $2 the part
  * of its names that is its own, $3 its name as the caller gave it, $4 the
@@ -78,14 +83,12 @@ static const char *const commands_sql =
 " AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
 " AND d.deptype = 'i'"
 " JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S') "
-/* PGMQ's index on vt, which every read writes to */
+/* PGMQ's index on vt, which every read writes to, and the one for groups */
 "SELECT 1, format('DROP INDEX IF EXISTS %s', i.indexrelid::regclass)"
-" FROM index i WHERE " IS_VT_INDEX " "
-/* PGMQ's index for groups, which serves nothing, becomes one that does */
+" FROM index i WHERE " IS_VT_INDEX " OR " IS_GIN_INDEX " "
 "UNION ALL "
 "SELECT 2, format('SELECT pgmq.create_fifo_index(%L)', $3)"
-" FROM index i"
-" WHERE i.amname = 'gin' AND i.relname::text = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "' "
+" FROM index i WHERE " IS_GIN_INDEX " "
 /* how rows are stored */
 "UNION ALL "
 "SELECT 3, format('ALTER TABLE %s SET (%s)', p.oid::regclass, $4)"
@@ -187,9 +190,9 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	/*
-	 * Nobody but the owner gets the lock, which keeps out whoever converts the
-	 * same queue.  Readers and writers go on until the first command locks
-	 * them out.
+	 * Nobody but the owner gets the lock, which keeps out whoever converts
+	 * the same queue.  Readers and writers go on until the first command
+	 * locks them out.
 	 */
 	PreventCommandIfReadOnly("ALTER TABLE");
 	pgmq_name_format(name, 'q', queue.relname);
