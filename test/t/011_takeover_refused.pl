@@ -102,6 +102,42 @@ refused("one table of another role's",
 	$db, 'boss',
 	qr/42501: cannot take over table pgmq.topic_bindings of role "bob"/);
 
+# The extension's owner answers for its members
+
+SKIP:
+{
+	skip 'the share folder is not writable', 5 unless share_is_private();
+
+	$db = database();
+	shape_extension($node, $db, '1.13.1', 'alice');
+	foreach my $user ('bob', 'boss')
+	{
+		my ($rc, $out, $err) = $node->psql($db,
+			"SET SESSION AUTHORIZATION $user; CREATE EXTENSION pgmq_c");
+		like(
+			$err,
+			qr/cannot take over table pgmq.meta of role "alice"/,
+			"a role's extension by $user: refused");
+	}
+	is( $node->safe_psql($db, q{SELECT extname FROM pg_extension WHERE extname LIKE 'pgmq%'}),
+		'pgmq', 'and it is still there');
+	run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
+	is( $node->safe_psql(
+			$db,
+			q{SELECT extname, pg_get_userbyid(extowner) FROM pg_extension
+			  WHERE extname LIKE 'pgmq%';
+			  SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc
+			  WHERE pronamespace = 'pgmq'::regnamespace}),
+		"pgmq_c|alice\nalice",
+		'by the role itself: taken over');
+	is( run_as(
+			$db, 'alice',
+			q{SELECT pgmq.create('mine'); SELECT pgmq.send('mine', '1');
+			  SELECT pgmq.drop_queue('mine')}),
+		"\n1\nt",
+		'and she can use it');
+}
+
 # Things laid in the way beforehand, in a schema that others can use
 
 $db = database('CREATE SCHEMA pgmq; GRANT ALL ON SCHEMA pgmq TO PUBLIC', 'boss');

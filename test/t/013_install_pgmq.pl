@@ -101,6 +101,10 @@ foreach my $was (@PgmqShape::versions, '1.9.0')
 	}
 	$theirs{$was} = $db;
 }
+$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN');
+my $alices = database();
+$node->safe_psql('postgres', "ALTER DATABASE $alices OWNER TO alice");
+shape_extension($node, $alices, '1.13.1', 'alice');
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--file', $dump, $theirs{'1.13.1'} ],
 	'dump of a database with PGMQ');
@@ -192,6 +196,18 @@ like(
 	$err,
 	qr/cannot take over a PGMQ older than 1\.10/,
 	'PGMQ 1.9.0: nor under a false version');
+
+# By the owner of a database and of PGMQ, who is no superuser
+is( $node->safe_psql(
+		$alices,
+		"SET SESSION AUTHORIZATION alice;
+		 ALTER EXTENSION pgmq UPDATE TO '1.13.0';
+		 ALTER EXTENSION pgmq UPDATE;
+		 $version; $functions; $use;
+		 SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc
+		 WHERE pronamespace = 'pgmq'::regnamespace"),
+	"pgmq 1.13.1\n$all\n\n1\n1\nt\nalice",
+	'updated by its owner');
 
 # A plain SQL installation
 $db = database();
