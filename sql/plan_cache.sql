@@ -52,6 +52,24 @@ SELECT pgmq.send('plan', '1');
 ROLLBACK TO s;
 CALL pg_temp.all_verbs('plan', NULL);
 COMMIT;
+-- changed under the plans within one transaction
+BEGIN;
+ALTER TABLE pgmq.q_plan RENAME TO q_plan5;
+ALTER TABLE pgmq.a_plan RENAME TO a_plan5;
+CALL pg_temp.all_verbs('plan5', NULL);
+CREATE TABLE pgmq.q_plan (LIKE pgmq.q_plan5 INCLUDING ALL);
+CREATE TABLE pgmq.a_plan (LIKE pgmq.a_plan5 INCLUDING ALL);
+CALL pg_temp.all_verbs('plan', NULL);
+CALL pg_temp.all_verbs('plan5', NULL);
+SAVEPOINT s;
+ALTER TABLE pgmq.q_plan5 DROP COLUMN headers;
+\set VERBOSITY sqlstate
+SELECT pgmq.read('plan5', 0, 1);
+\set VERBOSITY default
+ROLLBACK TO s;
+CALL pg_temp.all_verbs('plan5', NULL);
+ROLLBACK;
+CALL pg_temp.all_verbs('plan', NULL);
 -- renamed: the name is what counts, not the table that had it
 ALTER TABLE pgmq.q_plan RENAME TO q_plan2;
 ALTER TABLE pgmq.a_plan RENAME TO a_plan2;
@@ -99,7 +117,7 @@ SELECT pgmq.drop_queue('plan3');
 RESET client_min_messages;
 
 -- Plans that are made while the queue is empty are index scans when it fills.
-CREATE VIEW pg_temp.scans AS SELECT seq_scan FROM pg_stat_user_tables WHERE relid = to_regclass('pgmq.q_empty');
+CREATE VIEW pg_temp.scans AS SELECT seq_scan, idx_tup_fetch FROM pg_stat_user_tables WHERE relid = to_regclass('pgmq.q_empty');
 CREATE PROCEDURE pg_temp.each_verb() LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pgmq.send('empty', '{}'), pgmq.send_batch('empty', ARRAY['{}']::jsonb[]);
@@ -113,7 +131,7 @@ $$;
 SELECT pgmq.create('empty');
 VACUUM ANALYZE pgmq.q_empty;
 SELECT pg_stat_force_next_flush() \g /dev/null
-SELECT seq_scan AS before FROM scans \gset
+SELECT seq_scan AS before, idx_tup_fetch AS fetched FROM scans \gset
 CALL pg_temp.each_verb();
 -- the same without our care, to see that there is a trap, and that the measure measures
 SET plan_cache_mode = force_generic_plan;
@@ -123,11 +141,11 @@ RESET plan_cache_mode;
 SELECT count(*) FROM pgmq.send_batch('empty', (SELECT array_agg('{"n": 1}'::jsonb) FROM generate_series(1, 100000)));
 CALL pg_temp.each_verb();
 SELECT pg_stat_force_next_flush() \g /dev/null
-SELECT seq_scan - :before AS when_it_has_filled FROM scans;
+SELECT seq_scan - :before AS when_it_has_filled, idx_tup_fetch - :fetched < 10000 AS few_rows FROM scans;
 ANALYZE pgmq.q_empty;
 CALL pg_temp.each_verb();
 SELECT pg_stat_force_next_flush() \g /dev/null
-SELECT seq_scan - :before AS after_analyze FROM scans;
+SELECT seq_scan - :before AS after_analyze, idx_tup_fetch - :fetched < 10000 AS few_rows FROM scans;
 -- The session's own settings do not lead astray either.
 SET enable_indexscan = off;
 SET enable_indexonlyscan = off;

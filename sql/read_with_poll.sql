@@ -33,10 +33,22 @@ SELECT msg_id, last_read_at >= timestamptz :'before' + interval '1 s' AS when_du
 SELECT msg_id, read_ct FROM pgmq.read_with_poll('poll', 30, 1, 60, 10);
 
 -- An interval of nothing does not burn the CPU, nor does it wait for ever.
+CREATE SEQUENCE looks;
+CREATE FUNCTION count_look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM nextval('public.looks');
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER count_look BEFORE UPDATE ON pgmq.q_poll FOR EACH STATEMENT EXECUTE FUNCTION count_look();
 SELECT clock_timestamp() AS before \gset
 SELECT * FROM pgmq.read_with_poll('poll', 30, 1, 1, 0);
 SELECT * FROM pgmq.read_with_poll('poll', 30, 1, 1, -1);
 SELECT clock_timestamp() - :'before' BETWEEN '2 s' AND '30 s' AS waited;
+SELECT last_value BETWEEN 2 AND 250 AS looks FROM looks;
+DROP TRIGGER count_look ON pgmq.q_poll;
+DROP FUNCTION count_look();
+DROP SEQUENCE looks;
 -- NULLs stand for the defaults, of 5 seconds and 100 milliseconds.
 SELECT pgmq.send('poll', '{"n": 7}', 1);
 SELECT msg_id FROM pgmq.read_with_poll('poll', 30, 1, NULL, NULL, NULL);
