@@ -1243,13 +1243,33 @@ AND NOT EXISTS (
 
 /*
  * Queues that no longer stand in meta, because an extension was dropped and
- * left the messages where they were.  What a user hung on meta would run with
- * the rights of this script: then no row is put into it.
+ * left the messages where they were.  What users hung on meta would run with
+ * the rights of this script, and be it while a query of meta is planned: then
+ * the table is left alone.
  */
 DO LANGUAGE plpgsql $adopt$
 DECLARE
 	o record;
 BEGIN
+	IF EXISTS (SELECT FROM pg_class c
+			   WHERE c.oid = 'pgmq.meta'::regclass
+			   AND (c.relhasrules OR c.relhassubclass
+					OR EXISTS (SELECT FROM pg_trigger t
+							   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+					OR EXISTS (SELECT FROM pg_constraint k
+							   WHERE k.conrelid = c.oid AND k.contype = 'c')
+					OR EXISTS (SELECT FROM pg_index i
+							   WHERE i.indrelid = c.oid
+							   AND (i.indexprs IS NOT NULL
+									OR i.indpred IS NOT NULL))
+					OR EXISTS (SELECT FROM pg_statistic_ext e
+							   WHERE e.stxrelid = c.oid)))
+	THEN
+		RAISE WARNING 'queues that are not in table "pgmq.meta" are not looked for'
+			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.';
+		RETURN;
+	END IF;
+
 	FOR o IN
 		SELECT substr(q.relname::text, 3) AS name,
 			q.relkind = 'p' AS is_partitioned,
@@ -1285,22 +1305,6 @@ BEGIN
 			WHERE lower(m.queue_name) = substr(q.relname::text, 3))
 		ORDER BY 1
 	LOOP
-		IF EXISTS (SELECT FROM pg_class c
-				   WHERE c.oid = 'pgmq.meta'::regclass
-				   AND (c.relhasrules
-						OR EXISTS (SELECT FROM pg_trigger t
-								   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
-						OR EXISTS (SELECT FROM pg_constraint k
-								   WHERE k.conrelid = c.oid AND k.contype = 'c')
-						OR EXISTS (SELECT FROM pg_index i
-								   WHERE i.indrelid = c.oid
-								   AND (i.indexprs IS NOT NULL
-										OR i.indpred IS NOT NULL))))
-		THEN
-			RAISE WARNING 'queue "%" is not adopted', o.name
-				USING DETAIL = 'Table "pgmq.meta" has triggers, rules, checks or indexes that are not PGMQ''s.';
-			CONTINUE;
-		END IF;
 		INSERT INTO pgmq.meta
 			(queue_name, is_partitioned, is_unlogged, created_at)
 		VALUES (o.name, o.is_partitioned, o.is_unlogged, now());
