@@ -7,6 +7,9 @@
  * meta tells management the name as it was given, which bindings, throttles
  * and notification channels use.
  *
+ * Its owner can put any other table in its place, so every statement casts
+ * what it returns to the type that is read here.
+ *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION
@@ -104,8 +107,8 @@ pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
 	uint64		found;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	found = pgmq_exec_once("SELECT is_partitioned, is_unlogged FROM " PGMQ_SCHEMA ".meta"
-						   " WHERE " META_IS,
+	found = pgmq_exec_once("SELECT is_partitioned::pg_catalog.bool, is_unlogged::pg_catalog.bool"
+						   " FROM " PGMQ_SCHEMA ".meta WHERE " META_IS,
 						   1, argtypes, args, true, row_kind, kind);
 	PopActiveSnapshot();
 	return found > 0;
@@ -176,7 +179,8 @@ pgmq_meta_names(void)
 {
 	NameList	names = {CurrentMemoryContext, NIL};
 
-	pgmq_exec_once("SELECT queue_name FROM " PGMQ_SCHEMA ".meta ORDER BY queue_name",
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
+				   " WHERE queue_name IS NOT NULL ORDER BY queue_name",
 				   0, NULL, NULL, false, row_add_name, &names);
 	return names.list;
 }

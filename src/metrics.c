@@ -52,6 +52,10 @@ enum
 	NUM_COLS
 };
 
+static const Oid result_types[NUM_COLS] = {
+	TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID
+};
+
 /* A row of it in the making. */
 typedef struct Metrics
 {
@@ -162,6 +166,21 @@ metrics_take(Metrics *m, text *queue_name)
 		m->nulls[COL_DEFAULT_LENGTH] = true;
 }
 
+/* The type is one that its owner can alter: 42804 when it was. */
+static void
+check_result_type(TupleDesc desc)
+{
+	bool		same = desc->natts == NUM_COLS;
+
+	for (int i = 0; same && i < NUM_COLS; i++)
+		same = TupleDescAttr(desc, i)->atttypid == result_types[i] &&
+			!TupleDescAttr(desc, i)->attisdropped;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("type pgmq.metrics_result has not the columns that were expected")));
+}
+
 /* metrics(queue_name text) returns metrics_result */
 Datum
 pgmq_metrics(PG_FUNCTION_ARGS)
@@ -169,9 +188,9 @@ pgmq_metrics(PG_FUNCTION_ARGS)
 	Metrics		m;
 	TupleDesc	desc;
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
-		desc->natts != NUM_COLS)
-		elog(ERROR, "pgmq.metrics_result has not the columns that were expected");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	check_result_type(desc);
 	metrics_take(&m, pgmq_name_arg(fcinfo, 0));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  m.values, m.nulls)));
@@ -227,8 +246,7 @@ pgmq_metrics_all(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (rsinfo->setDesc->natts != NUM_COLS)
-		elog(ERROR, "pgmq.metrics_result has not the columns that were expected");
+	check_result_type(rsinfo->setDesc);
 	foreach(lc, pgmq_meta_names())
 	{
 		Metrics		m;

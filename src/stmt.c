@@ -173,9 +173,11 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
-	/* on no queue: all topic bindings */
+	/* on no queue: all topic bindings, whatever their owner made of them */
 	[PGMQ_STMT_BINDINGS] = {
-		"SELECT pattern, queue_name FROM " PGMQ_SCHEMA ".topic_bindings",
+		"SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text"
+		" FROM " PGMQ_SCHEMA ".topic_bindings"
+		" WHERE pattern IS NOT NULL AND queue_name IS NOT NULL",
 		0, {0}
 	},
 };

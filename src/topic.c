@@ -278,8 +278,10 @@ pgmq_test_routing(PG_FUNCTION_ARGS)
 	Routing		routing = {.rows = pgmq_rows_begin(fcinfo)};
 
 	routing.key = key_arg(fcinfo, 0);
-	pgmq_exec_once("SELECT pattern, queue_name, compiled_regex"
+	pgmq_exec_once("SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text,"
+				   " compiled_regex::pg_catalog.text"
 				   " FROM " PGMQ_SCHEMA ".topic_bindings"
+				   " WHERE pattern IS NOT NULL AND queue_name IS NOT NULL"
 				   " ORDER BY pattern, queue_name",
 				   0, NULL, NULL, true, row_binding, &routing);
 	return (Datum) 0;
