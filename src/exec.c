@@ -638,6 +638,9 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 													make_params(stmt->nargs, stmt->argtypes, args),
 													false);
 	SPI_finish();
+
+	/* CLOSE ALL in a user's function must not take it from under us */
+	PinPortal(cursor->portal);
 	return cursor;
 }
 
@@ -654,6 +657,7 @@ pgmq_cursor_fetch(PgmqCursor *cursor, int count, PgmqRowFn fn, void *state)
 void
 pgmq_cursor_close(PgmqCursor *cursor)
 {
+	UnpinPortal(cursor->portal);
 	SPI_cursor_close(cursor->portal);
 	pfree(cursor);
 }
