@@ -533,10 +533,11 @@ row_store(TupleTableSlot *slot, void *state)
 	tuplestore_puttupleslot(rows->rsinfo->setResult, slot);
 }
 
-/* A stored row, on its way to another place. */
+/* A stored row, or an id, on its way to another place. */
 typedef struct SortRow
 {
 	int64		key;
+	int64		place;
 	MinimalTuple tuple;
 } SortRow;
 
@@ -550,32 +551,37 @@ sort_row_cmp(const void *a, const void *b)
 }
 
 /*
- * Put the collected rows into the order of ids, an array of msg_ids; into
- * msg_id order when nids is 0.
+ * Put the collected rows into the order of ids, an array of msg_ids that has
+ * all of theirs; into msg_id order when nids is 0.
  */
 void
-pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids)
+pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)
 {
 	ReturnSetInfo *rsinfo = rows->rsinfo;
 	int64		count = tuplestore_tuple_count(rsinfo->setResult);
 	SortRow    *sort = palloc_extended(count * sizeof(SortRow), MCXT_ALLOC_HUGE);
+	SortRow    *places = palloc_extended(nids * sizeof(SortRow), MCXT_ALLOC_HUGE);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(rsinfo->setDesc,
 													&TTSOpsMinimalTuple);
 	int64		n = 0;
 
+	for (int64 i = 0; i < nids; i++)
+	{
+		places[i].key = ids[i];
+		places[i].place = i;
+	}
+	qsort(places, nids, sizeof(SortRow), sort_row_cmp);
+
 	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
 	{
 		bool		isnull;
+		SortRow    *found;
 
 		sort[n].key = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-		for (int i = 0; i < nids; i++)
-		{
-			if (ids[i] == sort[n].key)
-			{
-				sort[n].key = i;
-				break;
-			}
-		}
+		found = nids == 0 ? NULL :
+			bsearch(&sort[n], places, nids, sizeof(SortRow), sort_row_cmp);
+		if (found != NULL)
+			sort[n].key = found->place;
 		sort[n++].tuple = ExecCopySlotMinimalTuple(slot);
 	}
 	qsort(sort, n, sizeof(SortRow), sort_row_cmp);
@@ -588,6 +594,7 @@ pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	pfree(sort);
+	pfree(places);
 	rows->sorted = true;
 }
 

@@ -157,7 +157,7 @@ extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
-extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int nids);
+extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 
