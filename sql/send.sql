@@ -79,6 +79,16 @@ END
 $$;
 SELECT count(*) FROM pgmq.q_send;
 
+-- Beside other sets it is one row, sent once.
+TRUNCATE pgmq.q_send RESTART IDENTITY;
+SELECT pgmq.send('send', '1'), generate_series(1, 3) AS n, pgmq.send('send', '2', '{"h": 2}');
+SELECT n, pgmq.send('send', to_jsonb(n)), unnest(ARRAY['a', 'b']) AS two FROM generate_series(1, 2) n;
+SELECT pgmq.send('send', '3'), generate_series(1, 3) AS n LIMIT 1;
+SELECT l.* FROM generate_series(1, 2) n, LATERAL (SELECT pgmq.send('send', to_jsonb(n)), generate_series(1, 3) AS m LIMIT 2) l;
+SELECT l.* FROM generate_series(1, 2) n, LATERAL (SELECT pgmq.send('send', to_jsonb(n)) LIMIT 1) l;
+SELECT * FROM ROWS FROM (pgmq.send('send', '4'), generate_series(1, 2)) AS r (send, n);
+SELECT count(*) FROM pgmq.q_send;
+
 -- Names are folded as the tables' are.
 SELECT count(*) FROM pgmq.send('SEND', '{}');
 

@@ -59,13 +59,16 @@ vt_delay(PgmqArg delay)
 
 /*
  * Send one message.  Returns its id as the only row of a set, or no row when
- * a BEFORE trigger swallowed it.  Saying that a set has a single row is
- * cheaper than a tuplestore of one.
+ * a BEFORE trigger swallowed it.  A value a call is cheaper than a tuplestore
+ * of one; but then, the caller asks again until it is told that there is no
+ * more, and in a target list beside a longer set even when it was told that
+ * this was all.  A second call must not send.
  */
 static Datum
 send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	FuncCallContext *set;
 	PgmqQueue	queue;
 	PgmqArg		args[] = {vt, PGMQ_ARG_FROM(1), headers};
 	int64		id;
@@ -75,14 +78,20 @@ send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
-	if (pgmq_exec_int8(&queue, PGMQ_STMT_SEND, args, &id))
+	if (!SRF_IS_FIRSTCALL())
 	{
-		rsinfo->isDone = ExprSingleResult;
-		PG_RETURN_INT64(id);
+		set = SRF_PERCALL_SETUP();
+		SRF_RETURN_DONE(set);
 	}
-	rsinfo->isDone = ExprEndResult;
-	PG_RETURN_NULL();
+
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
+	if (!pgmq_exec_int8(&queue, PGMQ_STMT_SEND, args, &id))
+	{
+		rsinfo->isDone = ExprEndResult;
+		PG_RETURN_NULL();
+	}
+	set = SRF_FIRSTCALL_INIT();
+	SRF_RETURN_NEXT(set, Int64GetDatum(id));
 }
 
 /* send(queue_name text, msg jsonb) returns setof bigint */
