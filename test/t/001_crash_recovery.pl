@@ -11,7 +11,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->append_conf('postgresql.conf', "autovacuum = off\nmax_prepared_transactions = 2");
 $node->start;
 
 sub content
@@ -23,13 +23,28 @@ sub content
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION pgmq_c;
-	SELECT pgmq.create('logged'), pgmq.create_unlogged('fast');
+	SELECT pgmq.create('logged'), pgmq.create_unlogged('fast'), pgmq.create('prepared');
 	SELECT pgmq.send_batch(q, (SELECT array_agg(to_jsonb(n)) FROM generate_series(1, 100) n))
 	FROM unnest(ARRAY['logged', 'fast']) q;
 	SELECT pgmq.read(q, 1000, 10), pgmq.read(q, -1, 1) FROM unnest(ARRAY['logged', 'fast']) q;
 	SELECT pgmq.archive(q, ARRAY[1, 50]) FROM unnest(ARRAY['logged', 'fast']) q;
 	SELECT pgmq.delete(q, ARRAY[2, 51]) FROM unnest(ARRAY['logged', 'fast']) q;
 	SELECT pgmq.set_vt(q, 60, 500) FROM unnest(ARRAY['logged', 'fast']) q});
+
+# Transactions that are prepared, and not yet decided, when it happens.
+$node->safe_psql(
+	'postgres', q{
+	SELECT pgmq.send_batch('prepared', ARRAY['1', '2', '3', '4', '5', '6', '7', '8']::jsonb[])});
+for my $n (0, 4)
+{
+	$node->safe_psql(
+		'postgres', qq{
+		BEGIN;
+		SELECT pgmq.read('prepared', 1000, 1, '@{[ $n + 1 ]}');
+		SELECT pgmq.delete('prepared', $n + 2), pgmq.archive('prepared', $n + 3);
+		SELECT pgmq.send('prepared', '"prepared"');
+		PREPARE TRANSACTION 'decide_$n'});
+}
 
 my %before = map { $_ => content($_) } qw(pgmq.q_logged pgmq.a_logged pgmq.a_fast);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pgmq.q_fast'),
@@ -69,6 +84,18 @@ is( $node->safe_psql(
 		  FROM pgmq.read('logged', 30, 1000)}),
 	'87|11|0|2',
 	'leases hold');
+
+# What was prepared still is: it holds its messages, then it counts or not.
+my $states = q{SELECT string_agg(msg_id || ':' || read_ct, ' ' ORDER BY msg_id) FROM pgmq.q_prepared};
+is( $node->safe_psql('postgres', q{SELECT string_agg(msg_id::text, ' ') FROM pgmq.read('prepared', -1, 100)}),
+	'4 8', 'messages of prepared transactions are passed over');
+$node->safe_psql('postgres', q{COMMIT PREPARED 'decide_0'});
+is($node->safe_psql('postgres', $states), '1:1 4:1 5:0 6:0 7:0 8:1 9:0', 'one is committed');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'decide_4'});
+is($node->safe_psql('postgres', $states), '1:1 4:1 5:0 6:0 7:0 8:1 9:0', 'the other rolled back');
+is( $node->safe_psql('postgres', q{SELECT string_agg(msg_id::text, ' ') FROM pgmq.read('prepared', 30, 100)}),
+	'4 5 6 7 8 9', 'and all is readable but what the first one leased');
+is(content('pgmq.a_prepared') =~ /^3\|/ ? 1 : 0, 1, 'or archived');
 
 # Ids go on.
 my $logged = $node->safe_psql('postgres', q{SELECT pgmq.send('logged', '"new"')});
