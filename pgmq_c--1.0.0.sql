@@ -296,7 +296,7 @@ CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
 	compiled_regex pg_catalog.text GENERATED ALWAYS AS (
 		'^' OPERATOR(pg_catalog.||)
 		pg_catalog.replace(pg_catalog.replace(
-			pg_catalog.regexp_replace(pattern, '([.+?^$(){}|\[\]\\])', '\\\1', 'g'),
+			pg_catalog.regexp_replace(pattern, E'([.+?^$(){}|\\[\\]\\\\])', E'\\\\\\1', 'g'),
 			'*', '[^.]+'), '#', '.*')
 		OPERATOR(pg_catalog.||) '$') STORED,
 	CONSTRAINT topic_bindings_unique_pattern_queue PRIMARY KEY (pattern, queue_name)

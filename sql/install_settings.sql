@@ -1,0 +1,16 @@
+-- What is installed is the same whatever the session's settings make of
+-- string literals and names.
+SELECT current_database() AS this_database \gset
+CREATE DATABASE regression_pgmq_settings;
+\c regression_pgmq_settings
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET quote_all_identifiers = on;
+SET backslash_quote = off;
+CREATE EXTENSION pgmq_c;
+SET standard_conforming_strings = on;
+SELECT pgmq.create('settings');
+SELECT pgmq.bind_topic('a.*.b-c', 'settings');
+SELECT compiled_regex FROM pgmq.list_topic_bindings();
+\c :this_database
+DROP DATABASE regression_pgmq_settings;
