@@ -62,15 +62,16 @@ static const char *const commands_sql =
 "WITH root AS MATERIALIZED ("
 " SELECT oid, relname, 'q' AS kind, relkind FROM pg_class WHERE oid = $1"
 " UNION ALL SELECT oid, relname, 'a', relkind FROM pg_class"
-" WHERE relnamespace = 'pgmq'::regnamespace AND relname::text = 'a_' || $2"
+" WHERE relnamespace = 'pgmq'::regnamespace AND relname = ('a_' || $2)::name"
 " AND relkind IN ('r', 'p')), "
 /* these and their partitions */
 "piece AS MATERIALIZED ("
 " SELECT c.oid, r.kind, c.relkind, c.reloptions, c.oid = r.oid AS isroot,"
 " EXISTS (SELECT FROM aclexplode(c.relacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') AS readable"
-" FROM root r JOIN pg_class c ON c.oid = r.oid"
-" OR c.oid IN (SELECT t.relid FROM pg_partition_tree(r.oid) t)), "
+" FROM root r, LATERAL (SELECT r.oid UNION"
+" SELECT t.relid FROM pg_partition_tree(r.oid) t) AS t (oid)"
+" JOIN pg_class c ON c.oid = t.oid), "
 "index AS MATERIALIZED ("
 " SELECT x.relname, m.amname, i.*"
 " FROM piece p JOIN pg_index i ON i.indrelid = p.oid"
@@ -214,7 +215,12 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS ", "
 										   PGMQ_QUEUE_TOAST_OPTIONS));
 
-	/* The catalog as it is now, whatever the isolation level. */
+	/*
+	 * The catalog as it is now, whatever the isolation level; by its indexes,
+	 * however many queues there are.
+	 */
+	set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+					  GUC_ACTION_SAVE, true, 0, false);
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(commands_sql, lengthof(types), types, args, true,
 				   text_collect, &commands);
