@@ -16,9 +16,12 @@ OBJS = \
 	src/ack.o \
 	src/adopt.o \
 	src/arg.o \
+	src/duemap.o \
 	src/exec.o \
 	src/group.o \
+	src/identity.o \
 	src/layout.o \
+	src/look.o \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
@@ -29,9 +32,11 @@ OBJS = \
 	src/queue.o \
 	src/read.o \
 	src/send.o \
+	src/shmem.o \
 	src/stmt.o \
 	src/topic.o \
-	src/waiter.o
+	src/waiter.o \
+	src/xact.o
 
 # Every test file stands alone, so their order means nothing; only the listing
 # of what was installed goes first, because without it the rest is noise.

@@ -973,6 +973,13 @@ RETURN (
 COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
 'Internal: the major version of pg_partman.';
 
+CREATE OR REPLACE FUNCTION pgmq._announce()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_announce'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._announce() IS
+'Internal: trigger function of every queue table; tells the due map what can be read when.';
+
 CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'

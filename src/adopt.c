@@ -135,6 +135,13 @@ static const char *const commands_sql =
 " FROM sequence s"
 " WHERE NOT EXISTS (SELECT FROM aclexplode(s.relacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') "
+/* the trigger that keeps the due map */
+"UNION ALL "
+"SELECT s.step, format(s.ddl, q.oid::regclass)"
+" FROM queue q, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "'),"
+" (11, '" PGMQ_ANNOUNCE_ALWAYS_SQL "')) AS s (step, ddl)"
+" WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = q.oid"
+" AND t.tgname = 'pgmq_announce') "
 "ORDER BY 1, 2";
 
 /*

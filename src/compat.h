@@ -54,4 +54,10 @@ RestrictSearchPath(void)
 }
 #endif
 
+/* Since 17 shared memory can be had without shared_preload_libraries. */
+#if PG_VERSION_NUM >= 170000
+#define PGMQ_HAVE_DSM_REGISTRY
+#include "storage/dsm_registry.h"
+#endif
+
 #endif							/* PGMQ_COMPAT_H */

@@ -86,7 +86,7 @@ struct PgmqRows
 {
 	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
 	bool		sorted;			/* so far in msg_id order */
-	int64		last_id;
+	int64		last_id;		/* the largest */
 };
 
 struct PgmqCursor
@@ -529,7 +529,8 @@ row_store(TupleTableSlot *slot, void *state)
 
 	if (id < rows->last_id)
 		rows->sorted = false;
-	rows->last_id = id;
+	else
+		rows->last_id = id;
 	tuplestore_puttupleslot(rows->rsinfo->setResult, slot);
 }
 
@@ -615,6 +616,13 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	if (!rows->sorted)
 		pgmq_rows_order(rows, NULL, 0);
 	return processed;
+}
+
+/* The largest msg_id among the rows. */
+int64
+pgmq_rows_last_id(const PgmqRows *rows)
+{
+	return rows->last_id;
 }
 
 /* Add a row to the result. */

@@ -192,6 +192,17 @@ pgmq_layout_set_storage(const char *table)
 				  PGMQ_QUEUE_TOAST_OPTIONS ")", table);
 }
 
+/*
+ * Have every row that becomes readable announced to the due map, whatever
+ * puts it there: a replication worker too.  table is quoted and qualified.
+ */
+void
+pgmq_layout_set_announce(const char *table)
+{
+	pgmq_exec_ddl(PGMQ_ANNOUNCE_SQL, table);
+	pgmq_exec_ddl(PGMQ_ANNOUNCE_ALWAYS_SQL, table);
+}
+
 /* Let monitoring see how a queue stands, but not what is in it. */
 void
 pgmq_layout_grant_queue(const char *base)
@@ -351,6 +362,7 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
+	pgmq_layout_set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
 	pgmq_layout_grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 	pgmq_meta_put(queue, queue_name, kind);

@@ -64,6 +64,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_CONDITIONAL,
 	PGMQ_STMT_POP,
+	PGMQ_STMT_LEFT,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
@@ -82,7 +83,7 @@ typedef enum PgmqStmtId
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 
-#define PGMQ_STMT_MAX_ARGS	4
+#define PGMQ_STMT_MAX_ARGS	6
 
 typedef struct PgmqStmt
 {
@@ -157,6 +158,7 @@ extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
+extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
@@ -212,6 +214,7 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern void pgmq_layout_set_announce(const char *table);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_queue(const char *base);
 extern void pgmq_layout_grant_archive(const char *base);
@@ -244,6 +247,103 @@ extern void pgmq_partman_require(void);
 extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
 extern char *pgmq_partman_template(const char *relname);
 extern void pgmq_partman_forget(const char *relname);
+
+/* ---- shmem.c: the one piece of shared memory ---- */
+
+extern void pgmq_shmem_init(void);
+extern bool pgmq_shmem_attach(void);
+extern bool pgmq_shmem_usable(void);
+extern void pgmq_shmem_disable(void);
+
+/* ---- duemap.c: when is each block of ids next readable? ---- */
+
+/* Ids fall into blocks of this many bits. */
+#define PGMQ_BLOCK_BITS		6
+#define PGMQ_BLOCK_FIRST(id)	((int64) ((uint64) (id) & ~((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
+
+#define PGMQ_DUE_NOW		PG_INT64_MIN
+#define PGMQ_DUE_NEVER		PG_INT64_MAX
+
+typedef struct PgmqMap PgmqMap;
+
+/* A backend's way to a queue's map. */
+typedef struct PgmqMapRef
+{
+	PgmqMap    *map;			/* NULL: has none */
+	uint64		generation;
+} PgmqMapRef;
+
+/* A piece of a map that was due, from which a look begins. */
+typedef struct PgmqDue
+{
+	int64		lo;
+	int64		hi;
+	uint64		version;
+} PgmqDue;
+
+/* Nothing in the block of this id can be read before due. */
+typedef struct PgmqMin
+{
+	int64		id;
+	TimestampTz due;
+} PgmqMin;
+
+extern void pgmq_map_init(void *memory, Size size, int tranche);
+extern void pgmq_map_use(void *memory);
+extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
+extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
+						  PgmqDue *dues, int max);
+extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
+extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
+							  TimestampTz due);
+extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
+						   const PgmqMin *mins, int nmins);
+extern void pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
+extern void pgmq_map_listed(PgmqMapRef ref);
+extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
+extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
+extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
+							  int finds);
+
+/* ---- identity.c: of what a map is a map ---- */
+
+/* The trigger function on every queue table. */
+#define PGMQ_ANNOUNCE_FUNCTION	"_announce"
+
+/* DDL to make it, and to have it fire always; %s is the queue table. */
+#define PGMQ_ANNOUNCE_SQL \
+	"CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE OF vt, msg_id ON %s" \
+	" FOR EACH ROW EXECUTE FUNCTION pgmq._announce()"
+#define PGMQ_ANNOUNCE_ALWAYS_SQL \
+	"ALTER TABLE %s ENABLE ALWAYS TRIGGER pgmq_announce"
+
+extern uint64 pgmq_identity(Oid relid, List **tables);
+
+/* ---- xact.c: what this transaction touched ---- */
+
+typedef struct PgmqLocal PgmqLocal;
+
+extern PgmqLocal *pgmq_xact_queue(Oid relid);
+extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
+extern void pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
+							const PgmqMin *mins, int nmins);
+extern void pgmq_xact_inval(Datum arg, Oid relid);
+extern void pgmq_xact_end(XactEvent event, void *arg);
+extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
+							 SubTransactionId parent, void *arg);
+
+/* ---- look.c: which ids a read looks at ---- */
+
+/*
+ * Takes up to qty messages with ids from lo to hi that are readable at now,
+ * oldest first.  Returns how many, and the largest id among them.
+ */
+typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
+								   int64 lo, int64 hi, int64 qty, int64 *last);
+
+extern bool pgmq_use_due_map;
+extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
+						bool filtered, PgmqTakeRangeFn take, void *state);
 
 /* ---- stmt.c: every hot SQL text ---- */
 

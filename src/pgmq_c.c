@@ -21,6 +21,7 @@
 
 #include "fmgr.h"
 #include "optimizer/planner.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 
 #include "compat.h"
@@ -30,13 +31,29 @@ PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.0.0");
 
 extern PGDLLEXPORT void _PG_init(void);
 
+/* There are few places for relcache callbacks; we take one. */
+static void
+pgmq_inval(Datum arg, Oid relid)
+{
+	pgmq_exec_inval(arg, relid);
+	pgmq_xact_inval(arg, relid);
+}
+
 void
 _PG_init(void)
 {
+	pgmq_shmem_init();
+	DefineCustomBoolVariable("pgmq_c.due_map",
+							 "Reads look only for messages that the due map says may be readable.",
+							 NULL, &pgmq_use_due_map, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_prev_planner = planner_hook;
 	planner_hook = pgmq_exec_planner;
-	CacheRegisterRelcacheCallback(pgmq_exec_inval, (Datum) 0);
+	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);
+	RegisterXactCallback(pgmq_xact_end, NULL);
+	RegisterSubXactCallback(pgmq_xact_subend, NULL);
 	RegisterXactCallback(pgmq_notify_xact, NULL);
 	RegisterSubXactCallback(pgmq_notify_subxact, NULL);
 }

@@ -32,7 +32,7 @@ typedef struct ReadState
 	PgmqQueue	queue;
 	PgmqRows   *rows;
 	PgmqArg		vt;				/* seconds */
-	PgmqArg		qty;			/* bigint */
+	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 } ReadState;
 
@@ -53,22 +53,35 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
+/* Read what is readable between two ids. */
+static uint64
+read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	ReadState  *read = state;
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(hi)),
+		pgmq_after(now, read->vt),
+		read->conditional
+	};
+	uint64		count = pgmq_exec_rows(&read->queue,
+									   read->conditional.isnull ? PGMQ_STMT_READ : PGMQ_STMT_READ_CONDITIONAL,
+									   args, read->rows);
+
+	*last = pgmq_rows_last_id(read->rows);
+	return count;
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
-	TimestampTz now = GetCurrentTimestamp();
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		read->qty,
-		pgmq_after(now, read->vt),
-		read->conditional
-	};
 
-	return pgmq_exec_rows(&read->queue,
-						  read->conditional.isnull ? PGMQ_STMT_READ : PGMQ_STMT_READ_CONDITIONAL,
-						  args, read->rows);
+	return pgmq_look(&read->queue, GetCurrentTimestamp(), read->qty,
+					 !read->conditional.isnull, read_range, read);
 }
 
 /* Begin a read whose arguments are (queue_name, vt, qty, ...). */
@@ -77,7 +90,7 @@ read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 {
 	read->rows = pgmq_rows_begin(fcinfo);
 	read->vt = PGMQ_ARG_FROM(1);
-	read->qty = pgmq_qty_arg(fcinfo, 2);
+	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->conditional = conditional_arg(fcinfo, conditional_argno);
 	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "UPDATE");
 }
@@ -112,18 +125,31 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Pop what is readable between two ids. */
+static uint64
+pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	ReadState  *pop = state;
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(hi))
+	};
+	uint64		count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP, args, pop->rows);
+
+	*last = pgmq_rows_last_id(pop->rows);
+	return count;
+}
+
 /* pop(queue_name text, qty integer) returns setof message_record */
 Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
-	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
-		pgmq_qty_arg(fcinfo, 1)
-	};
-	PgmqQueue	queue;
+	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	pgmq_exec_rows(&queue, PGMQ_STMT_POP, args, rows);
+	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
+	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false, pop_range, &pop);
 	return (Datum) 0;
 }

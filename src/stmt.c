@@ -43,16 +43,18 @@
 
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
+#define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
 
-/* Up to $2 messages readable at $1, oldest first, locked. */
+/* Up to $2 messages readable at $1 with ids from $3 to $4, oldest first, locked. */
 #define TAKE(filter) \
-	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" filter \
+	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" \
+	" AND msg_id" GE "$3 AND msg_id" LE "$4" filter \
 	" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)"
 
-/* A read: lease the messages taken until $3. */
+/* A read: lease the messages taken until $5. */
 #define READ(filter) \
-	"UPDATE {q} SET vt = $3, last_read_at = $1," \
+	"UPDATE {q} SET vt = $5, last_read_at = $1," \
 	" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1" \
 	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
@@ -84,16 +86,22 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	[PGMQ_STMT_READ] = {
 		READ(""),
-		3, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
+		5, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}
 	},
 	[PGMQ_STMT_READ_CONDITIONAL] = {
-		READ(" AND message OPERATOR(pg_catalog.@>) $4"),
-		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, JSONBOID}
+		READ(" AND message OPERATOR(pg_catalog.@>) $6"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, JSONBOID}
 	},
 	[PGMQ_STMT_POP] = {
 		"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE("") ") AND vt" LE "$1"
 		" RETURNING " RECORD,
-		2, {TIMESTAMPTZOID, INT8OID}
+		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
+	},
+	/* what is left between two ids, for the due map */
+	[PGMQ_STMT_LEFT] = {
+		"SELECT msg_id, vt FROM {q}"
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id",
+		2, {INT8OID, INT8OID}
 	},
 
 	[PGMQ_STMT_DELETE] = {

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * look.c
+ *	  Which ids a read looks at, and what it learns there.
+ *
+ * With a due map a read asks the table only for the runs of blocks that are
+ * due, in id order, until it has what it wants.  Behind it lie blocks that it
+ * has exhausted; it asks what is left in them and raises them in the map, so
+ * that nobody looks there again before something can be read.
+ *
+ * The order in which that happens is what makes the map safe: the piece's
+ * version is noted (pgmq_map_find), *then* a snapshot is taken (each of our
+ * statements takes its own), and in that snapshot all rows of the block
+ * count, locked or leased by whomever.  A read that does not see all rows, or
+ * not the newest, raises nothing: under row-level security, with a filter,
+ * with a transaction's one snapshot.  A transaction that made something
+ * readable itself looks at everything.
+ *
+ * The net.  Now and then a read looks at everything, the map notwithstanding.
+ * Had the map hidden what it finds, that is counted, and is a bug.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/look.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rls.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+/* Pieces of the map that are asked for at a time. */
+#define MAX_DUES		64
+
+/* How long the net waits for a sender that has committed to announce it. */
+#define NET_PATIENCE_MS	1000
+
+/* Setting: whether reads look by the map.  Announcing knows no such thing. */
+bool		pgmq_use_due_map = true;
+
+/* What is left of some blocks: the least vt of each. */
+typedef struct Left
+{
+	PgmqMin    *mins;
+	int			n;
+	int			max;
+} Left;
+
+/* Row function: (msg_id, vt), in msg_id order. */
+static void
+row_left(TupleTableSlot *slot, void *state)
+{
+	Left	   *left = state;
+	int64		id;
+	TimestampTz vt;
+
+	slot_getallattrs(slot);
+	id = DatumGetInt64(slot->tts_values[0]);
+	vt = DatumGetTimestampTz(slot->tts_values[1]);
+	if (left->n > 0 &&
+		PGMQ_BLOCK_FIRST(left->mins[left->n - 1].id) == PGMQ_BLOCK_FIRST(id))
+	{
+		left->mins[left->n - 1].due = Min(left->mins[left->n - 1].due, vt);
+		return;
+	}
+	if (left->n == left->max)
+	{
+		left->max *= 2;
+		left->mins = repalloc_huge(left->mins, left->max * sizeof(PgmqMin));
+	}
+	left->mins[left->n++] = (PgmqMin) {id, vt};
+}
+
+/*
+ * Raise pieces of the map that were exhausted up to an id, which ends a
+ * block.
+ */
+static void
+look_raise(const PgmqQueue *queue, PgmqMapRef map, const PgmqDue *dues, int ndues, int64 upto)
+{
+	PgmqArg		args[] = {
+		PGMQ_ARG(Int64GetDatum(dues[0].lo)),
+		PGMQ_ARG(Int64GetDatum(upto))
+	};
+	Left		left = {.max = 64};
+	int			from = 0;
+
+	left.mins = palloc(left.max * sizeof(PgmqMin));
+	pgmq_exec_each(queue, PGMQ_STMT_LEFT, args, row_left, &left);
+
+	for (int i = 0; i < ndues && dues[i].lo <= upto; i++)
+	{
+		int			n = from;
+
+		while (n < left.n && left.mins[n].id <= dues[i].hi)
+			n++;
+		pgmq_xact_raise(map, &dues[i], Min(upto, dues[i].hi), left.mins + from, n - from);
+		from = n;
+	}
+	pfree(left.mins);
+}
+
+/*
+ * Cast the net: look at everything, and count what the map would have hidden.
+ */
+static uint64
+look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 qty,
+		 PgmqTakeRangeFn take, void *state)
+{
+	int64		last;
+	int			finds = 0;
+	uint64		count = take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
+
+	/*
+	 * One message of them will do: the last one taken.  It may be one that
+	 * was committed just now, by a sender that is on its way to announce it.
+	 */
+	if (count > 0)
+	{
+		for (int waited = 0; pgmq_map_hides(map, last, now); waited++)
+		{
+			if (waited == NET_PATIENCE_MS)
+			{
+				finds = 1;
+				break;
+			}
+			pg_usleep(1000);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, finds);
+	return count;
+}
+
+/*
+ * Look for up to qty messages that are readable at now, oldest first; take
+ * does the taking.  filtered: it does not take all that is readable.  The
+ * number of messages taken.  The queue is open.
+ */
+uint64
+pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
+		  PgmqTakeRangeFn take, void *state)
+{
+	PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+	bool		may_raise;
+	uint64		count = 0;
+	int64		from = PG_INT64_MIN;
+	int64		last;
+
+	if (qty == 0)
+		return 0;
+	if (map.map == NULL || !pgmq_use_due_map || IsolationUsesXactSnapshot())
+		return take(state, now, from, PG_INT64_MAX, qty, &last);
+	if (pgmq_map_net_claim(map, now))
+		return look_net(queue, map, now, qty, take, state);
+
+	may_raise = !filtered &&
+		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
+
+	for (;;)
+	{
+		PgmqDue		dues[MAX_DUES];
+		int			n = pgmq_map_find(map, now, from, dues, MAX_DUES);
+		int			run;
+
+		if (n < 0)
+			return count + take(state, now, from, PG_INT64_MAX, qty - count, &last);
+
+		/* a run of adjacent pieces is one look */
+		for (int i = 0; i < n; i += run)
+		{
+			int64		hi;
+			uint64		taken;
+
+			for (run = 1; i + run < n; run++)
+				if (dues[i + run - 1].hi + 1 != dues[i + run].lo)
+					break;
+			hi = dues[i + run - 1].hi;
+
+			taken = take(state, now, dues[i].lo, hi, qty - count, &last);
+			count += taken;
+			if (count >= qty)
+				hi = last < 0 ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
+
+			/* negative ids are one piece, raised as a whole */
+			if (may_raise && hi >= Max(dues[i].lo, -1))
+				look_raise(queue, map, &dues[i], run, hi);
+			if (count >= qty)
+				return count;
+		}
+		if (n < MAX_DUES || dues[n - 1].hi == PG_INT64_MAX)
+			return count;
+		from = dues[n - 1].hi + 1;
+	}
+}

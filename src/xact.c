@@ -1,0 +1,449 @@
+/*-------------------------------------------------------------------------
+ *
+ * xact.c
+ *	  What this transaction touched, and telling the due map at its end.
+ *
+ * Every queue table has a trigger of ours, AFTER INSERT OR UPDATE OF vt,
+ * msg_id FOR EACH ROW, enabled ALWAYS.  It remembers id and vt of each row as
+ * stored, however the row got there: by our functions, plain SQL, COPY,
+ * logical replication, or straight into a partition.  Writers remember
+ * always; whether anybody looks at a map is not their business.
+ *
+ * An update that makes a message readable later, not sooner, need not be
+ * remembered: whatever snapshot a reader raises by, it sees one vt or the
+ * other, and due is a lower bound of both.  So a read's own lease costs no
+ * more than the call of the trigger.
+ *
+ * After the commit, when others can see it, what was remembered is announced.
+ * A reader may also have left a raise for then: a transaction with an xid
+ * may still roll back what it saw itself, so it raises nothing before its
+ * own commit, nothing at all when a subtransaction has rolled back since
+ * (which may have held the lease that it counted on), and nothing when it is
+ * prepared.
+ *
+ * The callbacks at commit may not fail: all they use was made before, and
+ * they only take LWLocks and write what is there.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/xact.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "storage/sinval.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_announce);
+
+/* Ranges that a transaction remembers of a queue before it merges them. */
+#define MAX_TOUCHES		8
+
+/* Ids no farther apart than this are one range. */
+#define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
+
+typedef struct Touch
+{
+	int64		lo;
+	int64		hi;
+	TimestampTz due;			/* the least in the range */
+} Touch;
+
+/* A queue, as this backend knows it. */
+struct PgmqLocal
+{
+	Oid			relid;			/* hash key: the queue table */
+	bool		valid;			/* identity and map are up to date */
+	uint64		identity;
+	PgmqMapRef	map;
+	int			ntouches;		/* in this transaction */
+	Touch		touches[MAX_TOUCHES];
+	slist_node	touched;
+};
+
+/* A table whose rows our trigger sees: the queue table, or a partition. */
+typedef struct LocalTable
+{
+	Oid			relid;			/* hash key */
+	Oid			queue;			/* the queue table */
+	AttrNumber	msg_id;
+	AttrNumber	vt;
+	bool		valid;
+} LocalTable;
+
+/* A raise that waits for the commit; in TopTransactionContext. */
+typedef struct PendingRaise
+{
+	PgmqMapRef	map;
+	PgmqDue		due;
+	int64		upto;
+	int			nmins;
+	PgmqMin    *mins;
+	slist_node	node;
+} PendingRaise;
+
+static HTAB *locals = NULL;
+static HTAB *tables = NULL;
+static slist_head touched = SLIST_STATIC_INIT(touched);
+static slist_head raises = SLIST_STATIC_INIT(raises);
+
+/* ----------------------------------------------------------------
+ *		Queues as this backend knows them
+ * ----------------------------------------------------------------
+ */
+
+static void
+make_hashes(void)
+{
+	HASHCTL		ctl = {.keysize = sizeof(Oid), .hcxt = CacheMemoryContext};
+
+	if (tables != NULL)
+		return;
+	ctl.entrysize = sizeof(PgmqLocal);
+	locals = hash_create("pgmq_c queues", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ctl.entrysize = sizeof(LocalTable);
+	tables = hash_create("pgmq_c tables", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* Note prepared transactions that wrote before this map was made. */
+static void
+row_prepared(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+	TransactionId xid = DatumGetTransactionId(slot_getattr(slot, 1, &isnull));
+
+	pgmq_map_prepare(*(PgmqMapRef *) state, xid);
+}
+
+/*
+ * A queue and its map, up to date.  The queue table is locked.
+ */
+PgmqLocal *
+pgmq_xact_queue(Oid relid)
+{
+	PgmqLocal  *local;
+	bool		found;
+
+	make_hashes();
+	AcceptInvalidationMessages();
+	local = hash_search(locals, &relid, HASH_FIND, NULL);
+	if (local == NULL)
+	{
+		local = hash_search(locals, &relid, HASH_ENTER, &found);
+		local->valid = false;
+		local->identity = 0;
+		local->map = (PgmqMapRef) {NULL, 0};
+		local->ntouches = 0;
+	}
+	if (!local->valid && pgmq_shmem_attach())
+	{
+		List	   *oids;
+		ListCell   *lc;
+		bool		listed;
+
+		/* the callback may mark it again while we look */
+		local->valid = true;
+		local->map.map = NULL;
+		local->identity = pgmq_identity(relid, &oids);
+		foreach(lc, oids)
+		{
+			LocalTable *table = hash_search(tables, &lfirst_oid(lc), HASH_ENTER, &found);
+
+			if (!found)
+				table->valid = false;
+			table->queue = relid;
+		}
+		list_free(oids);
+
+		if (local->identity != 0)
+		{
+			local->map = pgmq_map_attach(relid, local->identity, &listed);
+			if (!listed)
+			{
+				if (max_prepared_xacts > 0)
+					pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts",
+								   0, NULL, NULL, false, row_prepared, &local->map);
+				pgmq_map_listed(local->map);
+			}
+		}
+	}
+	return local;
+}
+
+/* The map by which a queue can be looked at; its map is NULL if by none. */
+PgmqMapRef
+pgmq_xact_map(const PgmqLocal *local)
+{
+	if (local->identity == 0 || local->ntouches > 0)
+		return (PgmqMapRef) {NULL, 0};
+	return local->map;
+}
+
+/* Relcache callback: mark only. */
+void
+pgmq_xact_inval(Datum arg, Oid relid)
+{
+	LocalTable *table;
+	PgmqLocal  *local;
+	HASH_SEQ_STATUS scan;
+
+	if (tables == NULL)
+		return;
+	if (OidIsValid(relid))
+	{
+		table = hash_search(tables, &relid, HASH_FIND, NULL);
+		if (table == NULL)
+			return;
+		table->valid = false;
+		local = hash_search(locals, &table->queue, HASH_FIND, NULL);
+		if (local != NULL)
+			local->valid = false;
+		return;
+	}
+	hash_seq_init(&scan, tables);
+	while ((table = hash_seq_search(&scan)) != NULL)
+		table->valid = false;
+	hash_seq_init(&scan, locals);
+	while ((local = hash_seq_search(&scan)) != NULL)
+		local->valid = false;
+}
+
+/* ----------------------------------------------------------------
+ *		Remembering
+ * ----------------------------------------------------------------
+ */
+
+static void
+touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
+{
+	touch->lo = Min(touch->lo, lo);
+	touch->hi = Max(touch->hi, hi);
+	touch->due = Min(touch->due, due);
+}
+
+/* Whether an id lies in a range, or so near that they may be one. */
+static bool
+touch_is_near(const Touch *touch, int64 id)
+{
+	if (id < touch->lo)
+		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
+	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
+}
+
+/* Remember that this transaction made a message readable from due on. */
+static void
+touch_add(PgmqLocal *local, int64 id, TimestampTz due)
+{
+	Touch	   *touch;
+
+	for (int i = local->ntouches; --i >= 0;)
+	{
+		touch = &local->touches[i];
+		if (touch_is_near(touch, id))
+		{
+			touch_extend(touch, id, id, due);
+			return;
+		}
+	}
+	if (local->ntouches == 0)
+		slist_push_head(&touched, &local->touched);
+	if (local->ntouches == MAX_TOUCHES)
+	{
+		/* one range for the lot */
+		for (int i = 1; i < local->ntouches; i++)
+			touch_extend(&local->touches[0], local->touches[i].lo,
+						 local->touches[i].hi, local->touches[i].due);
+		touch_extend(&local->touches[0], id, id, due);
+		local->ntouches = 1;
+		return;
+	}
+	local->touches[local->ntouches++] = (Touch) {id, id, due};
+}
+
+/* What our trigger must know of the table that it fires for. */
+static LocalTable *
+table_for_trigger(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+	LocalTable *table;
+	bool		found;
+
+	make_hashes();
+	table = hash_search(tables, &relid, HASH_FIND, NULL);
+	if (table == NULL || !table->valid)
+	{
+		Oid			queue = relid;
+		AttrNumber	msg_id = get_attnum(relid, "msg_id");
+		AttrNumber	vt = get_attnum(relid, "vt");
+
+		if (rel->rd_rel->relispartition)
+			queue = llast_oid(get_partition_ancestors(relid));
+		if (msg_id == InvalidAttrNumber || vt == InvalidAttrNumber ||
+			get_atttype(relid, msg_id) != INT8OID ||
+			get_atttype(relid, vt) != TIMESTAMPTZOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("\"%s\" is not a message queue",
+							RelationGetRelationName(rel)),
+					 errhint("Drop its trigger that calls %s.%s().",
+							 PGMQ_SCHEMA, PGMQ_ANNOUNCE_FUNCTION)));
+		table = hash_search(tables, &relid, HASH_ENTER, &found);
+		table->queue = queue;
+		table->msg_id = msg_id;
+		table->vt = vt;
+		table->valid = true;
+	}
+	return table;
+}
+
+/* _announce() returns trigger: remembers a row inserted or made visible */
+Datum
+pgmq_announce(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	LocalTable *table;
+	TupleTableSlot *slot;
+	int64		id;
+	TimestampTz vt;
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called by an AFTER trigger for each row",
+						PGMQ_ANNOUNCE_FUNCTION)));
+	/* without memory now there is none until a restart */
+	if (!pgmq_shmem_attach())
+		return PointerGetDatum(NULL);
+
+	table = table_for_trigger(trigger->tg_relation);
+	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
+	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
+	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
+
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		slot = trigger->tg_trigslot;
+		if (DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull)) == id &&
+			DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull)) <= vt)
+			return PointerGetDatum(NULL);
+	}
+	touch_add(pgmq_xact_queue(table->queue), id, vt);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Raise a piece of the map now, or after the commit if this transaction may
+ * still roll back something that it saw.  mins is the caller's to free.
+ */
+void
+pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
+				const PgmqMin *mins, int nmins)
+{
+	PendingRaise *raise;
+
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	{
+		pgmq_map_raise(map, due, upto, mins, nmins);
+		return;
+	}
+	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PendingRaise));
+	raise->map = map;
+	raise->due = *due;
+	raise->upto = upto;
+	raise->nmins = nmins;
+	raise->mins = MemoryContextAllocHuge(TopTransactionContext, Max(nmins, 1) * sizeof(PgmqMin));
+	memcpy(raise->mins, mins, nmins * sizeof(PgmqMin));
+	slist_push_head(&raises, &raise->node);
+}
+
+/* ----------------------------------------------------------------
+ *		The end of a transaction
+ * ----------------------------------------------------------------
+ */
+
+/* Announce all that was remembered. */
+static void
+touched_announce(void)
+{
+	slist_iter	iter;
+
+	slist_foreach(iter, &touched)
+	{
+		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+		for (int i = 0; i < local->ntouches; i++)
+			pgmq_map_announce(local->map, local->relid, local->touches[i].lo,
+							  local->touches[i].hi, local->touches[i].due);
+	}
+}
+
+static void
+touched_forget(void)
+{
+	while (!slist_is_empty(&touched))
+		slist_container(PgmqLocal, touched, slist_pop_head_node(&touched))->ntouches = 0;
+	slist_init(&raises);
+}
+
+/* Transaction callback.  Must not raise, except before the end is certain. */
+void
+pgmq_xact_end(XactEvent event, void *arg)
+{
+	slist_iter	iter;
+
+	switch (event)
+	{
+		case XACT_EVENT_PRE_PREPARE:
+			slist_foreach(iter, &touched)
+				pgmq_map_prepare(slist_container(PgmqLocal, touched, iter.cur)->map,
+								 GetTopTransactionId());
+			break;
+		case XACT_EVENT_COMMIT:
+			slist_foreach(iter, &raises)
+			{
+				PendingRaise *raise = slist_container(PendingRaise, node, iter.cur);
+
+				pgmq_map_raise(raise->map, &raise->due, raise->upto,
+							   raise->mins, raise->nmins);
+			}
+			touched_announce();
+			touched_forget();
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			touched_forget();
+			break;
+		default:
+			break;
+	}
+}
+
+/* Subtransaction callback: what the raises counted on may be undone. */
+void
+pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
+				 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		slist_init(&raises);
+}
