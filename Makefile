@@ -17,6 +17,7 @@ OBJS = \
 	src/adopt.o \
 	src/arg.o \
 	src/duemap.o \
+	src/duetree.o \
 	src/exec.o \
 	src/group.o \
 	src/identity.o \
@@ -31,8 +32,10 @@ OBJS = \
 	src/pgmq_c.o \
 	src/queue.o \
 	src/read.o \
+	src/rows.o \
 	src/send.o \
 	src/shmem.o \
+	src/status.o \
 	src/stmt.o \
 	src/topic.o \
 	src/waiter.o \

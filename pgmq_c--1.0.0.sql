@@ -442,6 +442,12 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) IS
 'As read, but wait up to max_poll_seconds for a message when there is none.';
 
+CREATE OR REPLACE PROCEDURE pgmq.wait(queue_name text, max_poll_seconds integer)
+AS 'MODULE_PATHNAME', 'pgmq_wait'
+LANGUAGE C;
+COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
+'Wait up to max_poll_seconds until a message can be read. Commits first and holds no snapshot and no lock while it waits, unless it is called inside a transaction block or a function.';
+
 CREATE OR REPLACE FUNCTION pgmq.pop(queue_name text, qty integer DEFAULT 1)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_pop'
@@ -716,6 +722,13 @@ AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.metrics_all() IS
 'The state of every queue; one that cannot be examined is left out with a warning.';
+
+CREATE OR REPLACE FUNCTION pgmq.engine_status()
+RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_due timestamp with time zone, waiting integer, net_finds bigint)
+AS 'MODULE_PATHNAME', 'pgmq_engine_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'How each queue stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 
 --
 -- Notifications (notify.c)

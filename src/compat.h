@@ -60,4 +60,9 @@ RestrictSearchPath(void)
 #include "storage/dsm_registry.h"
 #endif
 
+/* Since 17 a backend's number is a variable of its own. */
+#if PG_VERSION_NUM < 170000
+#define MyProcNumber	(MyProc->pgprocno)
+#endif
+
 #endif							/* PGMQ_COMPAT_H */

@@ -65,6 +65,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_READ_CONDITIONAL,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_LEFT,
+	PGMQ_STMT_PEEK,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
@@ -147,6 +148,17 @@ extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
+/* ---- rows.c: the result of a set-returning function ---- */
+
+extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
+extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
+extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
+extern void pgmq_rows_sort(PgmqRows *rows);
+extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
+extern int64 pgmq_rows_last_id(const PgmqRows *rows);
+extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
+						  const bool *isnull);
+
 /* ---- exec.c: the only room that talks to SPI ---- */
 
 extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
@@ -155,13 +167,8 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
-extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
-extern int64 pgmq_rows_last_id(const PgmqRows *rows);
-extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
-extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
-						  const bool *isnull);
 
 extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
 									const PgmqArg *args);
@@ -172,6 +179,7 @@ extern void pgmq_cursor_close(PgmqCursor *cursor);
 extern uint64 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 							 const PgmqArg *args, bool read_only,
 							 PgmqRowFn fn, void *state);
+extern void pgmq_exec_commit(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
 extern planner_hook_type pgmq_prev_planner;
@@ -196,10 +204,17 @@ extern void pgmq_notify_xact(XactEvent event, void *arg);
 extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
 
-/* ---- waiter.c: blocked readers ---- */
+/* ---- waiter.c: blocked readers, and whom to wake ---- */
 
-extern void pgmq_poll(PgmqTakeFn take, void *state,
+extern Size pgmq_waiter_size(void);
+extern void pgmq_waiter_init(void *memory, int tranche);
+extern void pgmq_waiter_use(void *memory);
+extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
+extern int	pgmq_waiter_count(Oid relid);
+extern void pgmq_waiter_end(void);
+extern void pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
+
 
 /* ---- layout.c: what a queue is made of ---- */
 
@@ -255,7 +270,7 @@ extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);
 extern void pgmq_shmem_disable(void);
 
-/* ---- duemap.c: when is each block of ids next readable? ---- */
+/* ---- duetree.c: a time for every message id ---- */
 
 /* Ids fall into blocks of this many bits. */
 #define PGMQ_BLOCK_BITS		6
@@ -263,6 +278,44 @@ extern void pgmq_shmem_disable(void);
 
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
+
+/* A piece of a tree that was due, from which a look begins. */
+typedef struct PgmqDue
+{
+	int64		lo;
+	int64		hi;
+	uint64		version;
+} PgmqDue;
+
+typedef struct PgmqEdge
+{
+	TimestampTz due;
+	uint64		version;
+} PgmqEdge;
+
+typedef struct PgmqTree
+{
+	PgmqEdge	below;			/* ids less than zero */
+	PgmqEdge	above;			/* ids that the root does not cover */
+	int32		root;
+	int			level;			/* of the root; -1 without one */
+	int			nnodes;
+} PgmqTree;
+
+extern void pgmq_tree_init(void *memory, Size size);
+extern void pgmq_tree_use(void *memory);
+extern uint64 pgmq_tree_version(void);
+extern void pgmq_tree_make(PgmqTree *tree);
+extern void pgmq_tree_set_unknown(PgmqTree *tree);
+extern void pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due);
+extern void pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi);
+extern PgmqEdge pgmq_tree_slot(const PgmqTree *tree, int64 id);
+extern TimestampTz pgmq_tree_min(const PgmqTree *tree);
+extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
+						   PgmqDue *dues, int max);
+extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
+
+/* ---- duemap.c: when is each block of ids next readable? ---- */
 
 typedef struct PgmqMap PgmqMap;
 
@@ -273,13 +326,15 @@ typedef struct PgmqMapRef
 	uint64		generation;
 } PgmqMapRef;
 
-/* A piece of a map that was due, from which a look begins. */
-typedef struct PgmqDue
+/* What an operator wants to know of a map. */
+typedef struct PgmqMapStatus
 {
-	int64		lo;
-	int64		hi;
-	uint64		version;
-} PgmqDue;
+	bool		usable;
+	int64		pieces;
+	int64		bytes;
+	TimestampTz next_due;
+	int64		net_finds;
+} PgmqMapStatus;
 
 /* Nothing in the block of this id can be read before due. */
 typedef struct PgmqMin
@@ -294,6 +349,7 @@ extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
+extern bool pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
 extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
@@ -324,6 +380,7 @@ extern uint64 pgmq_identity(Oid relid, List **tables);
 typedef struct PgmqLocal PgmqLocal;
 
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
+extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern void pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);

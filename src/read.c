@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -25,6 +26,7 @@
 PG_FUNCTION_INFO_V1(pgmq_read);
 PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_pop);
+PG_FUNCTION_INFO_V1(pgmq_wait);
 
 /* What one attempt needs to know. */
 typedef struct ReadState
@@ -121,7 +123,7 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 	ReadState	read;
 
 	read_begin(&read, fcinfo, 5);
-	pgmq_poll(read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 
@@ -152,4 +154,66 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
 	pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false, pop_range, &pop);
 	return (Datum) 0;
+}
+
+/* What a wait needs to know. */
+typedef struct WaitState
+{
+	text	   *queue_name;
+	PgmqQueue	queue;
+	bool		atomic;			/* may not commit */
+} WaitState;
+
+/* See whether there is something readable between two ids. */
+static uint64
+peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	WaitState  *wait = state;
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(hi))
+	};
+
+	return pgmq_exec_int8(&wait->queue, PGMQ_STMT_PEEK, args, last) ? 1 : 0;
+}
+
+/* See whether there is something readable, and let go of all locks. */
+static uint64
+wait_once(void *state)
+{
+	WaitState  *wait = state;
+	uint64		count;
+
+	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock, "CALL");
+	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
+	if (!wait->atomic)
+		pgmq_exec_commit();
+	return count;
+}
+
+/*
+ * wait(queue_name text, max_poll_seconds integer)
+ *
+ * A procedure: returns when something can be read, or the time is up.  Where
+ * it may, it commits first, and waits without a snapshot and without a lock,
+ * so that it holds up neither vacuum nor DDL however long it waits.
+ */
+Datum
+pgmq_wait(PG_FUNCTION_ARGS)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	WaitState	wait = {.queue_name = pgmq_name_arg(fcinfo, 0)};
+
+	wait.atomic = context == NULL || !IsA(context, CallContext) || context->atomic;
+	if (wait.atomic)
+		ereport(NOTICE,
+				(errmsg("cannot commit here, so this wait holds the transaction's snapshot"),
+				 errhint("Use CALL on its own, outside of a transaction block.")));
+
+	pgmq_queue_open(&wait.queue, wait.queue_name, AccessShareLock, "CALL");
+	if (!wait.atomic)
+		pgmq_exec_commit();
+	pgmq_poll(&wait.queue, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
+	PG_RETURN_VOID();
 }

@@ -12,7 +12,8 @@
  * run the old one) sets the flag "off", upon which both go without the memory
  * until the server restarts.
  *
- * What is in it is duemap.c's.
+ * In it lie those who wait (waiter.c), the maps (duemap.c) and their nodes
+ * (duetree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -46,6 +47,7 @@ typedef struct Segment
 	uint32		layout;
 	pg_atomic_uint32 off;
 	int			tranche;
+	Size		size;			/* of all */
 } Segment;
 
 static int	memory_kb = DEFAULT_MEMORY_KB;
@@ -54,24 +56,51 @@ static bool preloaded = false;
 static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
 
+/* The setting is for the maps; those who wait for them come on top. */
+static Size
+segment_size(void)
+{
+	return MAXALIGN(sizeof(Segment)) + MAXALIGN(pgmq_waiter_size()) + (Size) memory_kb * 1024;
+}
+
+/* Where in the memory what lies. */
+static void
+segment_carve(Segment *seg, void **waiters, void **maps, void **nodes)
+{
+	*waiters = (char *) seg + MAXALIGN(sizeof(Segment));
+	*maps = (char *) *waiters + MAXALIGN(pgmq_waiter_size());
+
+	/* a sixth for the directory: over 10,000 queues by default */
+	*nodes = (char *) *maps + MAXALIGN((seg->size - ((char *) *maps - (char *) seg)) / 6);
+}
+
 static void
 segment_init(void *memory)
 {
 	Segment    *seg = memory;
+	void	   *waiters;
+	void	   *maps;
+	void	   *nodes;
 
 	seg->magic = SEGMENT_MAGIC;
 	seg->layout = SEGMENT_LAYOUT;
 	pg_atomic_init_u32(&seg->off, 0);
+	seg->size = segment_size();
 	seg->tranche = LWLockNewTrancheId();
-	pgmq_map_init((char *) seg + MAXALIGN(sizeof(Segment)),
-				  (Size) memory_kb * 1024 - MAXALIGN(sizeof(Segment)),
-				  seg->tranche);
+	segment_carve(seg, &waiters, &maps, &nodes);
+	pgmq_tree_init(nodes, (char *) seg + seg->size - (char *) nodes);
+	pgmq_waiter_init(waiters, seg->tranche);
+	pgmq_map_init(maps, (char *) nodes - (char *) maps, seg->tranche);
 }
 
 /* Make the memory known to this backend, unless it is another layout's. */
 static void
 segment_use(Segment *seg)
 {
+	void	   *waiters;
+	void	   *maps;
+	void	   *nodes;
+
 	if (seg->magic != SEGMENT_MAGIC || seg->layout != SEGMENT_LAYOUT)
 	{
 		pg_atomic_write_u32(&seg->off, 1);
@@ -79,7 +108,10 @@ segment_use(Segment *seg)
 	}
 	segment = seg;
 	LWLockRegisterTranche(seg->tranche, "pgmq_c");
-	pgmq_map_use((char *) seg + MAXALIGN(sizeof(Segment)));
+	segment_carve(seg, &waiters, &maps, &nodes);
+	pgmq_waiter_use(waiters);
+	pgmq_map_use(maps);
+	pgmq_tree_use(nodes);
 }
 
 static void
@@ -87,7 +119,7 @@ shmem_request(void)
 {
 	if (prev_request_hook)
 		prev_request_hook();
-	RequestAddinShmemSpace((Size) memory_kb * 1024);
+	RequestAddinShmemSpace(segment_size());
 }
 
 static void
@@ -99,7 +131,7 @@ shmem_startup(void)
 	if (prev_startup_hook)
 		prev_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	seg = ShmemInitStruct(SEGMENT_NAME, (Size) memory_kb * 1024, &found);
+	seg = ShmemInitStruct(SEGMENT_NAME, segment_size(), &found);
 	if (!found)
 		segment_init(seg);
 	segment_use(seg);
@@ -136,7 +168,7 @@ pgmq_shmem_attach(void)
 		bool		found;
 
 		tried = true;
-		segment_use(GetNamedDSMSegment(SEGMENT_NAME, (Size) memory_kb * 1024,
+		segment_use(GetNamedDSMSegment(SEGMENT_NAME, segment_size(),
 									   segment_init, &found));
 	}
 #endif

@@ -104,6 +104,13 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8OID, INT8OID}
 	},
 
+	/* the oldest message readable at $1 between two ids, if any */
+	[PGMQ_STMT_PEEK] = {
+		"SELECT msg_id FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id LIMIT 1",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+
 	[PGMQ_STMT_DELETE] = {
 		"DELETE FROM {q} WHERE " ONE,
 		1, {INT8OID}

@@ -1,11 +1,34 @@
 /*-------------------------------------------------------------------------
  *
  * waiter.c
- *	  Blocked readers: try, sleep, try again.
+ *	  Blocked readers, and whom to wake.
  *
- * A waiting read looks at an interval.  Between two looks it sleeps on its
- * latch, so that a cancel, statement_timeout, termination or the death of
- * the postmaster end the wait at once.
+ * A waiting read enters its queue's list, *then* looks, and then sleeps on
+ * its latch.  A commit that makes something readable there, announced by then
+ * in the due map, wakes one of the list.  (No NOTIFY: its commit lock is the
+ * whole database's.)
+ *
+ * A wake-up is a token that must not die with who has it.  Whoever leaves the
+ * list, with a message, out of time or by an error, wakes the next; whoever
+ * looked in vain while something was due (a filter, a locked row) passes the
+ * token down the list.
+ *
+ * What becomes readable as time passes, nobody commits.  The first of the
+ * list keeps the timer for all: it sleeps no longer than until the queue's
+ * next due, and a commit with an earlier one wakes it to look at its watch.
+ * Latches count monotonic time and due is by the clock, so no sleep is longer
+ * than MAX_SLEEP_MS.
+ *
+ * Where something is due that was not to be had, its lock's holder may roll
+ * back without telling anybody; without shared memory, or a map, nobody tells
+ * anything; and a transaction of one snapshot would not see it.  Then the
+ * read just looks again after the interval.
+ *
+ * Lists are kept in buckets by the queue, each with a lock and a count, which
+ * is all that a commit looks at when nobody waits.
+ *
+ * Cancel, statement_timeout, termination and the death of the postmaster end
+ * a wait at once.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -16,9 +39,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "port/atomics.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -32,32 +60,328 @@
 /* A shorter interval would only burn CPU. */
 #define POLL_MIN_INTERVAL_MS		10
 
+#define MAX_SLEEP_MS				60000
+
+#define N_BUCKETS					256
+#define NOBODY						(-1)
+
+typedef struct Waiter
+{
+	Oid			dboid;			/* the queue waited for */
+	Oid			relid;
+	bool		woken;			/* and has not looked since */
+	int			prev;			/* in the bucket, in order of arrival */
+	int			next;
+} Waiter;
+
+typedef struct Bucket
+{
+	LWLock		lock;
+	pg_atomic_uint32 count;
+	int			first;
+	int			last;
+} Bucket;
+
+/* A backend's waiter has the backend's number. */
+typedef struct WaitArea
+{
+	Bucket		buckets[N_BUCKETS];
+	Waiter		waiters[FLEXIBLE_ARRAY_MEMBER];
+} WaitArea;
+
+static WaitArea *area = NULL;
+
+/* The bucket whose list this backend is in. */
+static Bucket *my_bucket = NULL;
+
+#define MY_WAITER	(&area->waiters[MyProcNumber])
+
+/* ----------------------------------------------------------------
+ *		Shared memory
+ * ----------------------------------------------------------------
+ */
+
+Size
+pgmq_waiter_size(void)
+{
+	return offsetof(WaitArea, waiters) + MaxBackends * sizeof(Waiter);
+}
+
+void
+pgmq_waiter_init(void *memory, int tranche)
+{
+	area = memory;
+	for (int i = 0; i < N_BUCKETS; i++)
+	{
+		LWLockInitialize(&area->buckets[i].lock, tranche);
+		pg_atomic_init_u32(&area->buckets[i].count, 0);
+		area->buckets[i].first = area->buckets[i].last = NOBODY;
+	}
+}
+
+void
+pgmq_waiter_use(void *memory)
+{
+	area = memory;
+}
+
+static Bucket *
+bucket_of(Oid relid)
+{
+	return &area->buckets[hash_combine(murmurhash32(MyDatabaseId), murmurhash32(relid)) % N_BUCKETS];
+}
+
+/* ----------------------------------------------------------------
+ *		Lists.  The bucket's lock is held.
+ * ----------------------------------------------------------------
+ */
+
+/* From a waiter on, the first one of a queue; NOBODY if none. */
+static int
+list_search(int from, Oid relid)
+{
+	while (from != NOBODY &&
+		   (area->waiters[from].relid != relid ||
+			area->waiters[from].dboid != MyDatabaseId))
+		from = area->waiters[from].next;
+	return from;
+}
+
+/* Wake the first of a queue, from a waiter on, who is not woken yet. */
+static void
+list_wake(int from, Oid relid)
+{
+	int			i = list_search(from, relid);
+
+	while (i != NOBODY && area->waiters[i].woken)
+		i = list_search(area->waiters[i].next, relid);
+	if (i != NOBODY)
+	{
+		area->waiters[i].woken = true;
+		SetLatch(&GetPGProcByNumber(i)->procLatch);
+	}
+}
+
+/* ----------------------------------------------------------------
+ *		What a waiting backend does
+ * ----------------------------------------------------------------
+ */
+
+/* Enter the list of a queue, or stay in it; a look must follow. */
+static void
+waiter_enter(Oid relid)
+{
+	Bucket	   *bucket = bucket_of(relid);
+	Waiter	   *me = MY_WAITER;
+
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	if (my_bucket == NULL)
+	{
+		me->dboid = MyDatabaseId;
+		me->relid = relid;
+		me->next = NOBODY;
+		me->prev = bucket->last;
+		if (bucket->last == NOBODY)
+			bucket->first = MyProcNumber;
+		else
+			area->waiters[bucket->last].next = MyProcNumber;
+		bucket->last = MyProcNumber;
+		pg_atomic_fetch_add_u32(&bucket->count, 1);
+		my_bucket = bucket;
+	}
+	me->woken = false;
+	LWLockRelease(&bucket->lock);
+}
+
+/* Whether this backend is the first in its queue's list. */
+static bool
+waiter_is_first(void)
+{
+	bool		first;
+
+	LWLockAcquire(&my_bucket->lock, LW_SHARED);
+	first = list_search(my_bucket->first, MY_WAITER->relid) == MyProcNumber;
+	LWLockRelease(&my_bucket->lock);
+	return first;
+}
+
+/* Wake the next in the list after this backend. */
+static void
+waiter_pass_on(void)
+{
+	LWLockAcquire(&my_bucket->lock, LW_EXCLUSIVE);
+	list_wake(MY_WAITER->next, MY_WAITER->relid);
+	LWLockRelease(&my_bucket->lock);
+}
+
+/* Leave the list, if in one, and wake the next.  Also for callbacks. */
+void
+pgmq_waiter_end(void)
+{
+	Bucket	   *bucket = my_bucket;
+	Waiter	   *me;
+
+	if (bucket == NULL)
+		return;
+	me = MY_WAITER;
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	if (me->prev == NOBODY)
+		bucket->first = me->next;
+	else
+		area->waiters[me->prev].next = me->next;
+	if (me->next == NOBODY)
+		bucket->last = me->prev;
+	else
+		area->waiters[me->next].prev = me->prev;
+	pg_atomic_fetch_sub_u32(&bucket->count, 1);
+	list_wake(bucket->first, me->relid);
+	my_bucket = NULL;
+	LWLockRelease(&bucket->lock);
+}
+
+/* ----------------------------------------------------------------
+ *		What others do
+ * ----------------------------------------------------------------
+ */
+
 /*
- * Call take until it returns that it took something or max_seconds (an
- * integer argument) have passed; once in any case.  interval_ms (likewise)
- * is the pause between two calls.
+ * Something in a queue of this database can be read from due on, as its map
+ * knows by now.  For callbacks.
  */
 void
-pgmq_poll(PgmqTakeFn take, void *state, PgmqArg max_seconds, PgmqArg interval_ms)
+pgmq_waiter_wake(Oid relid, TimestampTz due)
+{
+	Bucket	   *bucket;
+
+	if (area == NULL)
+		return;
+	bucket = bucket_of(relid);
+
+	/* the map's lock, or the commit, was a barrier between due and this */
+	if (pg_atomic_read_u32(&bucket->count) == 0)
+		return;
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	if (due > GetCurrentTimestamp())
+	{
+		int			first = list_search(bucket->first, relid);
+
+		/* the timer's keeper, even if it was woken and has looked too soon */
+		if (first != NOBODY)
+		{
+			area->waiters[first].woken = true;
+			SetLatch(&GetPGProcByNumber(first)->procLatch);
+		}
+	}
+	else
+		list_wake(bucket->first, relid);
+	LWLockRelease(&bucket->lock);
+}
+
+/* How many backends wait for a queue of this database. */
+int
+pgmq_waiter_count(Oid relid)
+{
+	Bucket	   *bucket;
+	int			count = 0;
+
+	if (!pgmq_shmem_attach())
+		return 0;
+	bucket = bucket_of(relid);
+	LWLockAcquire(&bucket->lock, LW_SHARED);
+	for (int i = list_search(bucket->first, relid); i != NOBODY;
+		 i = list_search(area->waiters[i].next, relid))
+		count++;
+	LWLockRelease(&bucket->lock);
+	return count;
+}
+
+/* ----------------------------------------------------------------
+ *		Waiting
+ * ----------------------------------------------------------------
+ */
+
+/* How long a wait may last, and how it goes on. */
+typedef struct Wait
+{
+	TimestampTz deadline;
+	int64		interval;		/* ms */
+} Wait;
+
+static Wait
+wait_begin(PgmqArg max_seconds, PgmqArg interval_ms)
 {
 	int64		seconds = max_seconds.isnull ? POLL_DEFAULT_SECONDS :
-	DatumGetInt32(max_seconds.value);
+		DatumGetInt32(max_seconds.value);
 	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
-	Max(DatumGetInt32(interval_ms.value), POLL_MIN_INTERVAL_MS);
-	TimestampTz deadline = GetCurrentTimestamp() + seconds * USECS_PER_SEC;
+		DatumGetInt32(interval_ms.value);
 
-	while (take(state) == 0)
+	return (Wait) {
+		GetCurrentTimestamp() + seconds * USECS_PER_SEC,
+		Max(interval, POLL_MIN_INTERVAL_MS)
+	};
+}
+
+/* Milliseconds until a point in time, rounded up so as not to wake before. */
+static int64
+ms_until(TimestampTz time)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (time <= now)
+		return 0;
+	if (time >= now + MAX_SLEEP_MS * INT64CONST(1000))
+		return MAX_SLEEP_MS;
+	return (time - now + 999) / 1000;
+}
+
+/*
+ * Sleep, after a look in vain, until another is worth while.  due is when the
+ * queue next has something, by its map; in the list only if that says so.
+ * False when the time is up.
+ */
+static bool
+wait_sleep(const Wait *wait, TimestampTz due)
+{
+	int64		left = ms_until(wait->deadline);
+	int64		sleep = MAX_SLEEP_MS;
+
+	CHECK_FOR_INTERRUPTS();
+	if (left == 0)
+		return false;
+	if (my_bucket == NULL || due <= GetCurrentTimestamp())
+		sleep = wait->interval;
+	else if (waiter_is_first())
+		sleep = ms_until(due);
+	if (my_bucket != NULL && due <= GetCurrentTimestamp())
+		waiter_pass_on();
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Min(left, sleep), PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/*
+ * Call take, which looks into a queue that is open at first, until it returns that it took
+ * something or max_seconds (an integer argument) have passed; once in any
+ * case.  interval_ms (likewise) is the pause between two calls where nobody
+ * tells when the next one is worth while.
+ */
+void
+pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
+		  PgmqArg max_seconds, PgmqArg interval_ms)
+{
+	Wait		wait = wait_begin(max_seconds, interval_ms);
+
+	for (;;)
 	{
-		/* rounded up, or the last millisecond would not be waited for */
-		int64		left = (deadline - GetCurrentTimestamp() + 999) / 1000;
+		PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
 
-		CHECK_FOR_INTERRUPTS();
-		if (left <= 0)
-			return;
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(left, interval), PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		if (map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot())
+			waiter_enter(queue->relid);
+		if (take(state) > 0 || !wait_sleep(&wait, pgmq_map_next_due(map)))
+			break;
 	}
+	pgmq_waiter_end();
 }

@@ -197,6 +197,13 @@ pgmq_xact_map(const PgmqLocal *local)
 	return local->map;
 }
 
+/* Whether all that becomes readable in a queue is announced. */
+bool
+pgmq_xact_announces(const PgmqLocal *local)
+{
+	return local->identity != 0;
+}
+
 /* Relcache callback: mark only. */
 void
 pgmq_xact_inval(Datum arg, Oid relid)
@@ -382,7 +389,7 @@ pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
  * ----------------------------------------------------------------
  */
 
-/* Announce all that was remembered. */
+/* Announce all that was remembered, and wake who waits for it. */
 static void
 touched_announce(void)
 {
@@ -392,9 +399,15 @@ touched_announce(void)
 	{
 		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
 
+		TimestampTz due = PGMQ_DUE_NEVER;
+
 		for (int i = 0; i < local->ntouches; i++)
+		{
 			pgmq_map_announce(local->map, local->relid, local->touches[i].lo,
 							  local->touches[i].hi, local->touches[i].due);
+			due = Min(due, local->touches[i].due);
+		}
+		pgmq_waiter_wake(local->relid, due);
 	}
 }
 
@@ -431,6 +444,9 @@ pgmq_xact_end(XactEvent event, void *arg)
 			touched_forget();
 			break;
 		case XACT_EVENT_ABORT:
+			pgmq_waiter_end();
+			touched_forget();
+			break;
 		case XACT_EVENT_PREPARE:
 			touched_forget();
 			break;
@@ -444,6 +460,8 @@ void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 				 SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		slist_init(&raises);
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	slist_init(&raises);
+	pgmq_waiter_end();
 }

@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *	  How the engine stands, for operators.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/status.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_engine_status);
+
+#define STATUS_COLUMNS	7
+
+/* Why reads of a queue do not go by a map; "on" if they do. */
+static const char *
+map_state(const PgmqLocal *local, bool has_map, const PgmqMapStatus *status)
+{
+	if (!pgmq_shmem_attach())
+		return "no shared memory";
+	if (!pgmq_use_due_map)
+		return "switched off";
+	if (!pgmq_xact_announces(local))
+		return "not announced";
+	if (!has_map)
+		return "none free";
+	if (!status->usable)
+		return "unknown";
+	return "on";
+}
+
+/*
+ * engine_status()
+ * returns table (queue_name text, due_map text, pieces bigint, bytes bigint,
+ *				  next_due timestamptz, waiting integer, net_finds bigint)
+ */
+Datum
+pgmq_engine_status(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	ListCell   *lc;
+
+	foreach(lc, pgmq_meta_names())
+	{
+		text	   *name = lfirst(lc);
+		PgmqQueue	queue;
+		PgmqLocal  *local;
+		PgmqMapStatus status = {false, 0, 0, PGMQ_DUE_NOW, 0};
+		bool		has_map;
+		Datum		values[STATUS_COLUMNS];
+		bool		nulls[STATUS_COLUMNS] = {false};
+
+		/* no lock: a queue that goes meanwhile just looks odd */
+		pgmq_name_format(name, 'q', queue.relname);
+		queue.relid = get_relname_relid(queue.relname,
+										get_namespace_oid(PGMQ_SCHEMA, false));
+		if (!OidIsValid(queue.relid))
+			continue;
+		local = pgmq_xact_queue(queue.relid);
+		has_map = pgmq_map_status(pgmq_xact_map(local), &status);
+		values[0] = PointerGetDatum(name);
+		values[1] = CStringGetTextDatum(map_state(local, has_map, &status));
+		values[2] = Int64GetDatum(status.pieces);
+		values[3] = Int64GetDatum(status.bytes);
+		values[4] = TimestampTzGetDatum(status.next_due);
+		values[5] = Int32GetDatum(pgmq_waiter_count(queue.relid));
+		values[6] = Int64GetDatum(status.net_finds);
+		nulls[4] = !has_map;
+		pgmq_rows_put(rows, values, nulls);
+	}
+	return (Datum) 0;
+}
