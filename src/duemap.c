@@ -74,12 +74,14 @@ struct PgmqMap
 	uint64		identity;		/* of what the map is a map; see identity.c */
 	uint32		losses;			/* loss counter when last made unknown */
 	bool		listed;			/* earlier prepared transactions are known */
-	int			nprepared;		/* prepared transactions that wrote here */
+	int			nprepared;		/* prepared transactions that wrote here;
+								 * more than MAX_PREPARED: too many */
 	TransactionId prepared[MAX_PREPARED];
 
 	PgmqTree	tree;
 
-	TimestampTz net_next;		/* when the net is to be cast again */
+	TimestampTz net_last;		/* when the net was cast */
+	TimestampTz net_next;		/* and is to be cast again */
 	uint64		net_finds;
 };
 
@@ -135,6 +137,16 @@ loss_counter(Oid dboid, Oid relid)
  * ----------------------------------------------------------------
  */
 
+/*
+ * Whether a reference still leads to its map.  Without a lock: what is true
+ * now may be false under the lock, where it is tested again.
+ */
+bool
+pgmq_map_is_current(PgmqMapRef ref)
+{
+	return ref.map->generation == ref.generation && ref.map->identity == ref.identity;
+}
+
 /* Lock the map that a backend attached to, if it still is that queue's. */
 static PgmqMap *
 map_lock(PgmqMapRef ref, LWLockMode mode)
@@ -159,6 +171,48 @@ map_search(Oid dboid, Oid relid)
 }
 
 /*
+ * A prepared transaction that wrote here may become visible at any time, with
+ * nobody to announce it.  False while there is one; when the last has ended
+ * the map is made unknown.
+ */
+static bool
+map_check_prepared(PgmqMap *map)
+{
+	TransactionId kept[MAX_PREPARED];
+	int			nkept = 0;
+
+	if (!map->listed || map->nprepared == 0)
+		return map->listed;
+	if (map->nprepared > MAX_PREPARED)
+		return false;
+
+	/* this may fail, so change nothing before it is done */
+	for (int i = 0; i < map->nprepared; i++)
+		if (TransactionIdIsInProgress(map->prepared[i]))
+			kept[nkept++] = map->prepared[i];
+	if (nkept < map->nprepared)
+		pgmq_tree_set_unknown(&map->tree);
+	memcpy(map->prepared, kept, nkept * sizeof(TransactionId));
+	map->nprepared = nkept;
+	return nkept == 0;
+}
+
+/*
+ * Whether a map may be given to another queue.  What it knows of prepared
+ * transactions must not be lost while there are any.
+ */
+static bool
+map_is_evictable(PgmqMap *map)
+{
+	bool		evictable;
+
+	LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+	evictable = map->nprepared == 0 || map_check_prepared(map);
+	LWLockRelease(&map->lock);
+	return evictable;
+}
+
+/*
  * The map of a queue table of this database, made if need be.  identity
  * tells of what it is a map (see identity.c); a map of anything else is made
  * unknown.  *listed false: the map is new, and the caller must note the
@@ -168,7 +222,7 @@ map_search(Oid dboid, Oid relid)
 PgmqMapRef
 pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 {
-	PgmqMapRef	ref = {NULL, 0};
+	PgmqMapRef	ref = {NULL, 0, 0};
 	PgmqMap    *map;
 
 	*listed = true;
@@ -190,6 +244,8 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 		{
 			PgmqMap    *candidate = &directory->maps[i];
 
+			if (OidIsValid(candidate->relid) && !map_is_evictable(candidate))
+				continue;
 			if (map == NULL || !OidIsValid(candidate->relid) ||
 				(OidIsValid(map->relid) && candidate->last_used < map->last_used))
 				map = candidate;
@@ -206,7 +262,8 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 			map->losses = pg_atomic_read_u32(loss_counter(MyDatabaseId, relid));
 			map->nprepared = 0;
 			map->listed = false;
-			map->net_next = GetCurrentTimestamp() + NET_PERIOD;
+			map->net_last = GetCurrentTimestamp();
+			map->net_next = map->net_last + NET_PERIOD;
 			map->net_finds = 0;
 			pgmq_tree_set_unknown(&map->tree);
 			LWLockRelease(&map->lock);
@@ -222,7 +279,7 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 		}
 		map->last_used = pg_atomic_add_fetch_u64(&directory->clock, 1);
 		*listed = map->listed;
-		ref = (PgmqMapRef) {map, map->generation};
+		ref = (PgmqMapRef) {map, map->generation, identity};
 		LWLockRelease(&map->lock);
 	}
 	LWLockRelease(&directory->lock);
@@ -233,27 +290,6 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
  *		What the floors above ask for
  * ----------------------------------------------------------------
  */
-
-/*
- * A prepared transaction that wrote here may become visible at any time, with
- * nobody to announce it.  False while there is one; when the last has ended
- * the map is made unknown.
- */
-static bool
-map_check_prepared(PgmqMap *map)
-{
-	int			kept = 0;
-
-	if (!map->listed || map->nprepared == 0)
-		return map->listed;
-	for (int i = 0; i < map->nprepared; i++)
-		if (TransactionIdIsInProgress(map->prepared[i]))
-			map->prepared[kept++] = map->prepared[i];
-	if (kept < map->nprepared)
-		pgmq_tree_set_unknown(&map->tree);
-	map->nprepared = kept;
-	return kept == 0;
-}
 
 /*
  * What is due by now, from an id on, in order: at most max pieces of the map
@@ -270,6 +306,11 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int ma
 	if (!pgmq_shmem_usable() || (map = map_lock(ref, LW_SHARED)) == NULL)
 		return -1;
 	losses = pg_atomic_read_u32(loss_counter(map->dboid, map->relid));
+	if (map->identity != ref.identity)
+	{
+		LWLockRelease(&map->lock);
+		return -1;
+	}
 	if (map->losses != losses || map->nprepared > 0 || !map->listed)
 	{
 		bool		usable;
@@ -277,6 +318,11 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int ma
 		LWLockRelease(&map->lock);
 		if ((map = map_lock(ref, LW_EXCLUSIVE)) == NULL)
 			return -1;
+		if (map->identity != ref.identity)
+		{
+			LWLockRelease(&map->lock);
+			return -1;
+		}
 		if (map->losses != losses)
 		{
 			map->losses = losses;
@@ -296,9 +342,10 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int ma
 
 /* Whether what a map says holds; its lock is held. */
 static bool
-map_holds(const PgmqMap *map)
+map_holds(const PgmqMap *map, PgmqMapRef ref)
 {
-	return pgmq_shmem_usable() && map->listed && map->nprepared == 0 &&
+	return pgmq_shmem_usable() && map->identity == ref.identity &&
+		map->listed && map->nprepared == 0 &&
 		map->losses == pg_atomic_read_u32(loss_counter(map->dboid, map->relid));
 }
 
@@ -311,7 +358,7 @@ pgmq_map_next_due(PgmqMapRef ref)
 
 	if (map != NULL)
 	{
-		if (map_holds(map))
+		if (map_holds(map, ref))
 			due = pgmq_tree_min(&map->tree);
 		LWLockRelease(&map->lock);
 	}
@@ -326,7 +373,7 @@ pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status)
 
 	if (map == NULL)
 		return false;
-	status->usable = map_holds(map);
+	status->usable = map_holds(map, ref);
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
 	status->next_due = pgmq_tree_min(&map->tree);
 	status->net_finds = map->net_finds;
@@ -368,7 +415,8 @@ pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 
 	if (map == NULL)
 		return;
-	if (pgmq_tree_slot(&map->tree, due->lo).version == due->version)
+	if (map->identity == ref.identity &&
+		pgmq_tree_slot(&map->tree, due->lo).version == due->version)
 	{
 		pgmq_tree_clear(&map->tree, due->lo, upto);
 		for (int i = 0; i < nmins; i++)
@@ -380,23 +428,28 @@ pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 /*
  * This transaction, which wrote to the queue, is about to be prepared.  It
  * cannot announce its commit itself, so the queue is looked at without the
- * map until it has ended.  Where there is no room to note that, the memory is
- * given up until a restart.
+ * map until it has ended; for ever, if there are too many of them.  Without a
+ * map to note it in, the memory is given up until a restart.
  */
 void
 pgmq_map_prepare(PgmqMapRef ref, TransactionId xid)
 {
 	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
+	bool		known = false;
 
 	if (map == NULL)
 	{
 		pgmq_shmem_disable();
 		return;
 	}
-	if (map->nprepared < MAX_PREPARED)
-		map->prepared[map->nprepared++] = xid;
-	else
-		pgmq_shmem_disable();
+	for (int i = 0; i < Min(map->nprepared, MAX_PREPARED); i++)
+		known = known || map->prepared[i] == xid;
+	if (!known)
+	{
+		if (map->nprepared < MAX_PREPARED)
+			map->prepared[map->nprepared] = xid;
+		map->nprepared = Min(map->nprepared, MAX_PREPARED) + 1;
+	}
 	LWLockRelease(&map->lock);
 }
 
@@ -413,6 +466,13 @@ pgmq_map_listed(PgmqMapRef ref)
 	}
 }
 
+/* The clock may have been set back since. */
+static inline bool
+net_is_due(const PgmqMap *map, TimestampTz now)
+{
+	return now >= map->net_next || now < map->net_last;
+}
+
 /*
  * Whether the net is to be cast now: a look at everything, the map
  * notwithstanding.  True for one caller in a while; it must say what it found.
@@ -425,14 +485,17 @@ pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now)
 
 	if (map == NULL)
 		return false;
-	if (now >= map->net_next)
+	if (net_is_due(map, now))
 	{
 		LWLockRelease(&map->lock);
 		if ((map = map_lock(ref, LW_EXCLUSIVE)) == NULL)
 			return false;
-		claimed = now >= map->net_next;
+		claimed = net_is_due(map, now);
 		if (claimed)
+		{
+			map->net_last = now;
 			map->net_next = now + NET_PERIOD;
+		}
 	}
 	LWLockRelease(&map->lock);
 	return claimed;
@@ -447,7 +510,7 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 
 	if (map != NULL)
 	{
-		hidden = map_holds(map) && pgmq_tree_slot(&map->tree, id).due > now;
+		hidden = map_holds(map, ref) && pgmq_tree_slot(&map->tree, id).due > now;
 		LWLockRelease(&map->lock);
 	}
 	return hidden;

@@ -425,6 +425,8 @@ tree_shrink(PgmqTree *tree)
 				return;
 			child = (int32) root->tag[0];
 		}
+		else if (HAS_CHILD(root, 0))
+			node_free_all(tree, (int32) root->tag[0]);
 		node_free(tree, tree->root);
 		tree->root = child;
 		tree->level = child == NO_NODE ? -1 : tree->level - 1;
@@ -442,6 +444,8 @@ edge_lower(PgmqEdge *edge, TimestampTz due)
 void
 pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 {
+	if (due == PGMQ_DUE_NEVER)
+		return;
 	if (lo < 0)
 	{
 		edge_lower(&tree->below, due);

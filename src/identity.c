@@ -27,14 +27,14 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -48,16 +48,28 @@ identity_add(uint64 *identity, uint64 value)
 									sizeof(value), *identity);
 }
 
-/* Whether a column is among those upon whose update a trigger fires. */
-static bool
-trigger_has_column(Form_pg_trigger trigger, AttrNumber attnum)
+/* Our trigger function; whoever inserts need have no right to look it up. */
+static Oid
+announce_function(void)
 {
-	if (trigger->tgattr.dim1 == 0)
-		return true;
-	for (int i = 0; i < trigger->tgattr.dim1; i++)
-		if (trigger->tgattr.values[i] == attnum)
-			return true;
-	return false;
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum(PGMQ_ANNOUNCE_FUNCTION),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_namespace_oid(PGMQ_SCHEMA, true)));
+}
+
+/* Add a column; false when there is none. */
+static bool
+identity_add_column(uint64 *identity, Oid relid, const char *name)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	identity_add(identity, ((Form_pg_attribute) GETSTRUCT(tuple))->attnum);
+	identity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));
+	ReleaseSysCache(tuple);
+	return true;
 }
 
 /*
@@ -85,9 +97,8 @@ identity_add_trigger(uint64 *identity, Oid relid, Oid function)
 			trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
 			(trigger->tgtype & wanted) == wanted &&
 			TRIGGER_FOR_AFTER(trigger->tgtype) &&
-			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL) &&
-			trigger_has_column(trigger, get_attnum(relid, "vt")) &&
-			trigger_has_column(trigger, get_attnum(relid, "msg_id"));
+			trigger->tgattr.dim1 == 0 &&
+			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL);
 		if (found)
 		{
 			identity_add(identity, trigger->oid);
@@ -115,20 +126,20 @@ identity_add_table(uint64 *identity, Oid relid, Oid function)
 	identity_add(identity, relid);
 	identity_add(identity, class->relfilenode);
 	ReleaseSysCache(tuple);
-	return fits && identity_add_trigger(identity, relid, function);
+	return fits && identity_add_column(identity, relid, "msg_id") &&
+		identity_add_column(identity, relid, "vt") &&
+		identity_add_trigger(identity, relid, function);
 }
 
 /*
- * The identity of a queue table, which is locked, or 0.  *tables becomes the
- * OIDs of it and all its partitions, any of which can change it.
+ * The identity of a queue, or 0.  tables are the OIDs of its table and all
+ * partitions.
  */
 uint64
-pgmq_identity(Oid relid, List **tables)
+pgmq_identity(List *tables)
 {
 	uint64		identity = 0;
-	Oid			function = LookupFuncName(list_make2(makeString(PGMQ_SCHEMA),
-													 makeString(PGMQ_ANNOUNCE_FUNCTION)),
-										  0, NULL, true);
+	Oid			function = announce_function();
 	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	ListCell   *lc;
 
@@ -138,10 +149,9 @@ pgmq_identity(Oid relid, List **tables)
 	identity_add(&identity, HeapTupleHeaderGetRawXmin(database->t_data));
 	ReleaseSysCache(database);
 
-	*tables = find_all_inheritors(relid, NoLock, NULL);
 	if (!OidIsValid(function))
 		return 0;
-	foreach(lc, *tables)
+	foreach(lc, tables)
 	{
 		if (!identity_add_table(&identity, lfirst_oid(lc), function))
 			return 0;

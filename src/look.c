@@ -85,7 +85,8 @@ row_left(TupleTableSlot *slot, void *state)
  * block.
  */
 static void
-look_raise(const PgmqQueue *queue, PgmqMapRef map, const PgmqDue *dues, int ndues, int64 upto)
+look_raise(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map,
+		   const PgmqDue *dues, int ndues, int64 upto)
 {
 	PgmqArg		args[] = {
 		PGMQ_ARG(Int64GetDatum(dues[0].lo)),
@@ -103,7 +104,7 @@ look_raise(const PgmqQueue *queue, PgmqMapRef map, const PgmqDue *dues, int ndue
 
 		while (n < left.n && left.mins[n].id <= dues[i].hi)
 			n++;
-		pgmq_xact_raise(map, &dues[i], Min(upto, dues[i].hi), left.mins + from, n - from);
+		pgmq_xact_raise(local, map, &dues[i], Min(upto, dues[i].hi), left.mins + from, n - from);
 		from = n;
 	}
 	pfree(left.mins);
@@ -150,7 +151,8 @@ uint64
 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 		  PgmqTakeRangeFn take, void *state)
 {
-	PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
+	PgmqMapRef	map = pgmq_xact_map(local);
 	bool		may_raise;
 	uint64		count = 0;
 	int64		from = PG_INT64_MIN;
@@ -160,11 +162,11 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 		return 0;
 	if (map.map == NULL || !pgmq_use_due_map || IsolationUsesXactSnapshot())
 		return take(state, now, from, PG_INT64_MAX, qty, &last);
-	if (pgmq_map_net_claim(map, now))
-		return look_net(queue, map, now, qty, take, state);
 
 	may_raise = !filtered &&
 		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
+	if (may_raise && pgmq_map_net_claim(map, now))
+		return look_net(queue, map, now, qty, take, state);
 
 	for (;;)
 	{
@@ -192,8 +194,9 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 				hi = last < 0 ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
 
 			/* negative ids are one piece, raised as a whole */
-			if (may_raise && hi >= Max(dues[i].lo, -1))
-				look_raise(queue, map, &dues[i], run, hi);
+			if (may_raise && hi >= Max(dues[i].lo, -1) &&
+				pgmq_xact_may_raise(local, dues[i].lo))
+				look_raise(queue, local, map, &dues[i], run, hi);
 			if (count >= qty)
 				return count;
 		}

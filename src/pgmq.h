@@ -323,7 +323,8 @@ typedef struct PgmqMap PgmqMap;
 typedef struct PgmqMapRef
 {
 	PgmqMap    *map;			/* NULL: has none */
-	uint64		generation;
+	uint64		generation;		/* of the slot */
+	uint64		identity;		/* of what it was when attached */
 } PgmqMapRef;
 
 /* What an operator wants to know of a map. */
@@ -345,6 +346,7 @@ typedef struct PgmqMin
 
 extern void pgmq_map_init(void *memory, Size size, int tranche);
 extern void pgmq_map_use(void *memory);
+extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
@@ -368,12 +370,12 @@ extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 
 /* DDL to make it, and to have it fire always; %s is the queue table. */
 #define PGMQ_ANNOUNCE_SQL \
-	"CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE OF vt, msg_id ON %s" \
+	"CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON %s" \
 	" FOR EACH ROW EXECUTE FUNCTION pgmq._announce()"
 #define PGMQ_ANNOUNCE_ALWAYS_SQL \
 	"ALTER TABLE %s ENABLE ALWAYS TRIGGER pgmq_announce"
 
-extern uint64 pgmq_identity(Oid relid, List **tables);
+extern uint64 pgmq_identity(List *tables);
 
 /* ---- xact.c: what this transaction touched ---- */
 
@@ -382,7 +384,9 @@ typedef struct PgmqLocal PgmqLocal;
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
-extern void pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
+extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
+extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
+							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
 extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);

@@ -167,9 +167,9 @@ pgmq_shmem_attach(void)
 	{
 		bool		found;
 
-		tried = true;
 		segment_use(GetNamedDSMSegment(SEGMENT_NAME, segment_size(),
 									   segment_init, &found));
+		tried = true;
 	}
 #endif
 	return pgmq_shmem_usable();

@@ -3,8 +3,8 @@
  * xact.c
  *	  What this transaction touched, and telling the due map at its end.
  *
- * Every queue table has a trigger of ours, AFTER INSERT OR UPDATE OF vt,
- * msg_id FOR EACH ROW, enabled ALWAYS.  It remembers id and vt of each row as
+ * Every queue table has a trigger of ours, AFTER INSERT OR UPDATE FOR EACH
+ * ROW, enabled ALWAYS.  It remembers id and vt of each row as
  * stored, however the row got there: by our functions, plain SQL, COPY,
  * logical replication, or straight into a partition.  Writers remember
  * always; whether anybody looks at a map is not their business.
@@ -13,6 +13,10 @@
  * remembered: whatever snapshot a reader raises by, it sees one vt or the
  * other, and due is a lower bound of both.  So a read's own lease costs no
  * more than the call of the trigger.
+ *
+ * It fires at the end of a statement, by name after or before users' own
+ * triggers.  A read in such a trigger, or in the very statement that inserts,
+ * may go by a map that does not know of the row yet, and miss it.
  *
  * After the commit, when others can see it, what was remembered is announced.
  * A reader may also have left a raise for then: a transaction with an xid
@@ -36,6 +40,7 @@
 #include "access/twophase.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "lib/ilist.h"
@@ -72,6 +77,9 @@ struct PgmqLocal
 {
 	Oid			relid;			/* hash key: the queue table */
 	bool		valid;			/* identity and map are up to date */
+	uint64		marks;			/* how often the relcache marked it */
+	uint64		pending_round;	/* the round of raises that has some of it, */
+	int64		pending_upto;	/* up to this id */
 	uint64		identity;
 	PgmqMapRef	map;
 	int			ntouches;		/* in this transaction */
@@ -92,6 +100,8 @@ typedef struct LocalTable
 /* A raise that waits for the commit; in TopTransactionContext. */
 typedef struct PendingRaise
 {
+	PgmqLocal  *local;
+	uint64		marks;			/* of it, when the raise was left */
 	PgmqMapRef	map;
 	PgmqDue		due;
 	int64		upto;
@@ -104,6 +114,7 @@ static HTAB *locals = NULL;
 static HTAB *tables = NULL;
 static slist_head touched = SLIST_STATIC_INIT(touched);
 static slist_head raises = SLIST_STATIC_INIT(raises);
+static uint64 raises_round = 1; /* moves whenever the list is emptied */
 
 /* ----------------------------------------------------------------
  *		Queues as this backend knows them
@@ -149,20 +160,28 @@ pgmq_xact_queue(Oid relid)
 	{
 		local = hash_search(locals, &relid, HASH_ENTER, &found);
 		local->valid = false;
+		local->marks = 0;
+		local->pending_round = 0;
 		local->identity = 0;
-		local->map = (PgmqMapRef) {NULL, 0};
+		local->map.map = NULL;
 		local->ntouches = 0;
 	}
+	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
+		local->valid = false;
 	if (!local->valid && pgmq_shmem_attach())
 	{
-		List	   *oids;
+		List	   *oids = find_all_inheritors(relid, NoLock, NULL);
 		ListCell   *lc;
 		bool		listed;
 
-		/* the callback may mark it again while we look */
+		/* from here on the callback may mark it again */
 		local->valid = true;
 		local->map.map = NULL;
-		local->identity = pgmq_identity(relid, &oids);
+		local->identity = 0;
+
+		/* a partition is a piece of its queue, never a queue */
+		if (get_rel_relispartition(relid))
+			oids = NIL;
 		foreach(lc, oids)
 		{
 			LocalTable *table = hash_search(tables, &lfirst_oid(lc), HASH_ENTER, &found);
@@ -171,6 +190,8 @@ pgmq_xact_queue(Oid relid)
 				table->valid = false;
 			table->queue = relid;
 		}
+		if (oids != NIL)
+			local->identity = pgmq_identity(oids);
 		list_free(oids);
 
 		if (local->identity != 0)
@@ -179,7 +200,9 @@ pgmq_xact_queue(Oid relid)
 			if (!listed)
 			{
 				if (max_prepared_xacts > 0)
-					pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts",
+					pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
+								   " WHERE database OPERATOR(pg_catalog.=)"
+								   " pg_catalog.current_database()",
 								   0, NULL, NULL, false, row_prepared, &local->map);
 				pgmq_map_listed(local->map);
 			}
@@ -193,7 +216,7 @@ PgmqMapRef
 pgmq_xact_map(const PgmqLocal *local)
 {
 	if (local->identity == 0 || local->ntouches > 0)
-		return (PgmqMapRef) {NULL, 0};
+		return (PgmqMapRef) {NULL, 0, 0};
 	return local->map;
 }
 
@@ -202,6 +225,13 @@ bool
 pgmq_xact_announces(const PgmqLocal *local)
 {
 	return local->identity != 0;
+}
+
+static void
+local_mark(PgmqLocal *local)
+{
+	local->valid = false;
+	local->marks++;
 }
 
 /* Relcache callback: mark only. */
@@ -222,7 +252,7 @@ pgmq_xact_inval(Datum arg, Oid relid)
 		table->valid = false;
 		local = hash_search(locals, &table->queue, HASH_FIND, NULL);
 		if (local != NULL)
-			local->valid = false;
+			local_mark(local);
 		return;
 	}
 	hash_seq_init(&scan, tables);
@@ -230,7 +260,7 @@ pgmq_xact_inval(Datum arg, Oid relid)
 		table->valid = false;
 	hash_seq_init(&scan, locals);
 	while ((local = hash_seq_search(&scan)) != NULL)
-		local->valid = false;
+		local_mark(local);
 }
 
 /* ----------------------------------------------------------------
@@ -301,8 +331,14 @@ table_for_trigger(Relation rel)
 		AttrNumber	msg_id = get_attnum(relid, "msg_id");
 		AttrNumber	vt = get_attnum(relid, "vt");
 
+		/* a partition that is being detached has no ancestors any more */
 		if (rel->rd_rel->relispartition)
-			queue = llast_oid(get_partition_ancestors(relid));
+		{
+			List	   *ancestors = get_partition_ancestors(relid);
+
+			if (ancestors != NIL)
+				queue = llast_oid(ancestors);
+		}
 		if (msg_id == InvalidAttrNumber || vt == InvalidAttrNumber ||
 			get_atttype(relid, msg_id) != INT8OID ||
 			get_atttype(relid, vt) != TIMESTAMPTZOID)
@@ -360,11 +396,21 @@ pgmq_announce(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Whether there is a point in raising what begins with an id: what this
+ * transaction will raise after its commit need not be found out again.
+ */
+bool
+pgmq_xact_may_raise(const PgmqLocal *local, int64 lo)
+{
+	return local->pending_round != raises_round || lo > local->pending_upto;
+}
+
+/*
  * Raise a piece of the map now, or after the commit if this transaction may
  * still roll back something that it saw.  mins is the caller's to free.
  */
 void
-pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
+pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto,
 				const PgmqMin *mins, int nmins)
 {
 	PendingRaise *raise;
@@ -374,7 +420,12 @@ pgmq_xact_raise(PgmqMapRef map, const PgmqDue *due, int64 upto,
 		pgmq_map_raise(map, due, upto, mins, nmins);
 		return;
 	}
+	local->pending_upto = local->pending_round != raises_round ? upto :
+		Max(local->pending_upto, upto);
+	local->pending_round = raises_round;
 	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PendingRaise));
+	raise->local = local;
+	raise->marks = local->marks;
 	raise->map = map;
 	raise->due = *due;
 	raise->upto = upto;
@@ -412,11 +463,18 @@ touched_announce(void)
 }
 
 static void
+raises_forget(void)
+{
+	slist_init(&raises);
+	raises_round++;
+}
+
+static void
 touched_forget(void)
 {
 	while (!slist_is_empty(&touched))
 		slist_container(PgmqLocal, touched, slist_pop_head_node(&touched))->ntouches = 0;
-	slist_init(&raises);
+	raises_forget();
 }
 
 /* Transaction callback.  Must not raise, except before the end is certain. */
@@ -429,16 +487,23 @@ pgmq_xact_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			slist_foreach(iter, &touched)
-				pgmq_map_prepare(slist_container(PgmqLocal, touched, iter.cur)->map,
-								 GetTopTransactionId());
+			{
+				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+				/* without identity nobody reads by a map before we have ended */
+				if (local->identity != 0)
+					pgmq_map_prepare(local->map, GetTopTransactionId());
+			}
 			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
 			{
 				PendingRaise *raise = slist_container(PendingRaise, node, iter.cur);
 
-				pgmq_map_raise(raise->map, &raise->due, raise->upto,
-							   raise->mins, raise->nmins);
+				/* not after DDL of our own, which the identity may not show */
+				if (raise->marks == raise->local->marks)
+					pgmq_map_raise(raise->map, &raise->due, raise->upto,
+								   raise->mins, raise->nmins);
 			}
 			touched_announce();
 			touched_forget();
@@ -462,6 +527,6 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	slist_init(&raises);
+	raises_forget();
 	pgmq_waiter_end();
 }
