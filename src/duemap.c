@@ -428,20 +428,17 @@ pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 /*
  * This transaction, which wrote to the queue, is about to be prepared.  It
  * cannot announce its commit itself, so the queue is looked at without the
- * map until it has ended; for ever, if there are too many of them.  Without a
- * map to note it in, the memory is given up until a restart.
+ * map until it has ended; for ever, if there are too many of them.  False if
+ * the reference leads to no map in which to note it.
  */
-void
+bool
 pgmq_map_prepare(PgmqMapRef ref, TransactionId xid)
 {
 	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
 	bool		known = false;
 
 	if (map == NULL)
-	{
-		pgmq_shmem_disable();
-		return;
-	}
+		return false;
 	for (int i = 0; i < Min(map->nprepared, MAX_PREPARED); i++)
 		known = known || map->prepared[i] == xid;
 	if (!known)
@@ -451,6 +448,7 @@ pgmq_map_prepare(PgmqMapRef ref, TransactionId xid)
 		map->nprepared = Min(map->nprepared, MAX_PREPARED) + 1;
 	}
 	LWLockRelease(&map->lock);
+	return true;
 }
 
 /* All transactions that were prepared before the map was made are noted. */

@@ -356,7 +356,7 @@ extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
 extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
-extern void pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
+extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
 extern void pgmq_map_listed(PgmqMapRef ref);
 extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);

@@ -141,7 +141,37 @@ row_prepared(TupleTableSlot *slot, void *state)
 	bool		isnull;
 	TransactionId xid = DatumGetTransactionId(slot_getattr(slot, 1, &isnull));
 
-	pgmq_map_prepare(*(PgmqMapRef *) state, xid);
+	(void) pgmq_map_prepare(*(PgmqMapRef *) state, xid);
+}
+
+/* A queue's table and all its partitions. */
+static List *
+queue_tables(Oid relid)
+{
+	/* a partition is a piece of its queue, never a queue */
+	if (get_rel_relispartition(relid))
+		return NIL;
+	return find_all_inheritors(relid, NoLock, NULL);
+}
+
+/* Make tables known as a queue's; whether any was not. */
+static bool
+tables_enter(Oid queue, List *oids)
+{
+	ListCell   *lc;
+	bool		any_new = false;
+
+	foreach(lc, oids)
+	{
+		bool		found;
+		LocalTable *table = hash_search(tables, &lfirst_oid(lc), HASH_ENTER, &found);
+
+		if (!found)
+			table->valid = false;
+		any_new = any_new || !found || table->queue != queue;
+		table->queue = queue;
+	}
+	return any_new;
 }
 
 /*
@@ -170,26 +200,21 @@ pgmq_xact_queue(Oid relid)
 		local->valid = false;
 	if (!local->valid && pgmq_shmem_attach())
 	{
-		List	   *oids = find_all_inheritors(relid, NoLock, NULL);
-		ListCell   *lc;
+		List	   *oids;
 		bool		listed;
 
-		/* from here on the callback may mark it again */
-		local->valid = true;
 		local->map.map = NULL;
 		local->identity = 0;
 
-		/* a partition is a piece of its queue, never a queue */
-		if (get_rel_relispartition(relid))
-			oids = NIL;
-		foreach(lc, oids)
+		/*
+		 * The callback may mark it again from here on, if it knows the table
+		 * that is changed: so go on until we meet no new one.
+		 */
+		do
 		{
-			LocalTable *table = hash_search(tables, &lfirst_oid(lc), HASH_ENTER, &found);
-
-			if (!found)
-				table->valid = false;
-			table->queue = relid;
-		}
+			local->valid = true;
+			oids = queue_tables(relid);
+		} while (tables_enter(relid, oids));
 		if (oids != NIL)
 			local->identity = pgmq_identity(oids);
 		list_free(oids);
@@ -477,6 +502,30 @@ touched_forget(void)
 	raises_forget();
 }
 
+/*
+ * Note that this transaction, which is about to be prepared, wrote to a queue:
+ * in its map, which may be another's by now, or may have to be made.  A queue
+ * without identity is noted too, for it may have one again before we end: not
+ * all of its partitions are locked by us.
+ */
+static void
+local_prepare(PgmqLocal *local)
+{
+	PgmqMapRef	ref = local->map;
+	bool		listed;
+
+	while (!pgmq_map_prepare(ref, GetTopTransactionId()))
+	{
+		ref = pgmq_map_attach(local->relid, local->identity, &listed);
+		if (ref.map == NULL)
+		{
+			/* nowhere to note it: give up the memory until a restart */
+			pgmq_shmem_disable();
+			break;
+		}
+	}
+}
+
 /* Transaction callback.  Must not raise, except before the end is certain. */
 void
 pgmq_xact_end(XactEvent event, void *arg)
@@ -487,13 +536,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			slist_foreach(iter, &touched)
-			{
-				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
-				/* without identity nobody reads by a map before we have ended */
-				if (local->identity != 0)
-					pgmq_map_prepare(local->map, GetTopTransactionId());
-			}
+				local_prepare(slist_container(PgmqLocal, touched, iter.cur));
 			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
