@@ -137,11 +137,11 @@ static const char *const commands_sql =
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') "
 /* the trigger that keeps the due map */
 "UNION ALL "
-"SELECT s.step, format(s.ddl, q.oid::regclass)"
-" FROM queue q, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "'),"
+"SELECT s.step, format(s.ddl, r.oid::regclass)"
+" FROM root r, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "'),"
 " (11, '" PGMQ_ANNOUNCE_ALWAYS_SQL "')) AS s (step, ddl)"
-" WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = q.oid"
-" AND t.tgname = 'pgmq_announce') "
+" WHERE r.kind = 'q' AND NOT EXISTS (SELECT FROM pg_trigger t"
+" WHERE t.tgrelid = r.oid AND t.tgname = 'pgmq_announce') "
 "ORDER BY 1, 2";
 
 /*
