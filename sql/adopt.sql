@@ -13,7 +13,7 @@ CREATE DATABASE regression_pgmq_adopt;
 CREATE EXTENSION pgmq_c;
 SELECT pgmq.create('plain'), pgmq.create_unlogged('fleeting');
 SELECT pgmq.send('plain', '1');
-DROP EXTENSION pgmq_c;
+DROP EXTENSION pgmq_c CASCADE;
 
 -- these are queues
 CREATE TABLE pgmq.q_parts (LIKE pgmq.q_plain INCLUDING DEFAULTS INCLUDING IDENTITY)
@@ -58,7 +58,7 @@ SELECT msg_id, message FROM pgmq.read('plain', 0, 5);
 DROP VIEW pgmq.q_view, pgmq.a_view;
 SELECT pgmq.drop_queue(queue_name) FROM pgmq.list_queues();
 SELECT count(*) FROM pgmq.list_queues();
-DROP EXTENSION pgmq_c;
+DROP EXTENSION pgmq_c CASCADE;
 SET client_min_messages TO warning;
 DROP SCHEMA pgmq CASCADE;
 
