@@ -74,8 +74,8 @@ struct PgmqMap
 	uint64		identity;		/* of what the map is a map; see identity.c */
 	uint32		losses;			/* loss counter when last made unknown */
 	bool		listed;			/* earlier prepared transactions are known */
-	int			nprepared;		/* prepared transactions that wrote here;
-								 * more than MAX_PREPARED: too many */
+	int			nprepared;		/* prepared transactions that wrote here; more
+								 * than MAX_PREPARED: too many */
 	TransactionId prepared[MAX_PREPARED];
 
 	PgmqTree	tree;
@@ -279,7 +279,10 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 		}
 		map->last_used = pg_atomic_add_fetch_u64(&directory->clock, 1);
 		*listed = map->listed;
-		ref = (PgmqMapRef) {map, map->generation, identity};
+		ref = (PgmqMapRef)
+		{
+			map, map->generation, identity
+		};
 		LWLockRelease(&map->lock);
 	}
 	LWLockRelease(&directory->lock);

@@ -315,9 +315,9 @@ node_find(int32 n, int level, uint64 base, Finder *finder)
 			node_find((int32) node->tag[i], level - 1, first, finder);
 		else
 			finder->dues[finder->n++] = (PgmqDue)
-			{
-				.lo = (int64) first, .hi = (int64) last, .version = node->tag[i]
-			};
+		{
+			.lo = (int64) first,.hi = (int64) last,.version = node->tag[i]
+		};
 	}
 }
 
@@ -330,7 +330,10 @@ node_slot(int32 n, int level, uint64 id)
 		int			i = (id >> SLOT_SHIFT(level)) & (FANOUT - 1);
 
 		if (!HAS_CHILD(NODE(n), i))
-			return (PgmqEdge) {NODE(n)->due[i], NODE(n)->tag[i]};
+			return (PgmqEdge)
+		{
+			NODE(n)->due[i], NODE(n)->tag[i]
+		};
 		n = (int32) NODE(n)->tag[i];
 	}
 }
@@ -364,8 +367,14 @@ pgmq_tree_set_unknown(PgmqTree *tree)
 		node_free_all(tree, tree->root);
 	tree->root = NO_NODE;
 	tree->level = -1;
-	tree->below = (PgmqEdge) {PGMQ_DUE_NOW, pgmq_tree_version()};
-	tree->above = (PgmqEdge) {PGMQ_DUE_NOW, pgmq_tree_version()};
+	tree->below = (PgmqEdge)
+	{
+		PGMQ_DUE_NOW, pgmq_tree_version()
+	};
+	tree->above = (PgmqEdge)
+	{
+		PGMQ_DUE_NOW, pgmq_tree_version()
+	};
 }
 
 /*
@@ -479,13 +488,19 @@ pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
 {
 	if (lo < 0)
 	{
-		tree->below = (PgmqEdge) {PGMQ_DUE_NEVER, pgmq_tree_version()};
+		tree->below = (PgmqEdge)
+		{
+			PGMQ_DUE_NEVER, pgmq_tree_version()
+		};
 		return;
 	}
 	if (hi == PG_INT64_MAX && !tree_covers(tree, hi))
 	{
 		/* all of the edge */
-		tree->above = (PgmqEdge) {PGMQ_DUE_NEVER, pgmq_tree_version()};
+		tree->above = (PgmqEdge)
+		{
+			PGMQ_DUE_NEVER, pgmq_tree_version()
+		};
 		if (tree->root == NO_NODE || !tree_covers(tree, lo))
 			return;
 		hi = ((int64) 1 << SLOT_SHIFT(tree->level + 1)) - 1;
@@ -524,7 +539,7 @@ int
 pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 			   PgmqDue *dues, int max)
 {
-	Finder		finder = {.now = now, .from = Max(from, 0), .dues = dues, .max = max};
+	Finder		finder = {.now = now,.from = Max(from, 0),.dues = dues,.max = max};
 
 	if (from < 0 && tree->below.due <= now)
 	{

@@ -77,7 +77,10 @@ row_left(TupleTableSlot *slot, void *state)
 		left->max *= 2;
 		left->mins = repalloc_huge(left->mins, left->max * sizeof(PgmqMin));
 	}
-	left->mins[left->n++] = (PgmqMin) {id, vt};
+	left->mins[left->n++] = (PgmqMin)
+	{
+		id, vt
+	};
 }
 
 /*

@@ -311,13 +311,14 @@ static Wait
 wait_begin(PgmqArg max_seconds, PgmqArg interval_ms)
 {
 	int64		seconds = max_seconds.isnull ? POLL_DEFAULT_SECONDS :
-		DatumGetInt32(max_seconds.value);
+	DatumGetInt32(max_seconds.value);
 	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
-		DatumGetInt32(interval_ms.value);
+	DatumGetInt32(interval_ms.value);
 
-	return (Wait) {
+	return (Wait)
+	{
 		GetCurrentTimestamp() + seconds * USECS_PER_SEC,
-		Max(interval, POLL_MIN_INTERVAL_MS)
+			Max(interval, POLL_MIN_INTERVAL_MS)
 	};
 }
 

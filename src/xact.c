@@ -124,7 +124,7 @@ static uint64 raises_round = 1; /* moves whenever the list is emptied */
 static void
 make_hashes(void)
 {
-	HASHCTL		ctl = {.keysize = sizeof(Oid), .hcxt = CacheMemoryContext};
+	HASHCTL		ctl = {.keysize = sizeof(Oid),.hcxt = CacheMemoryContext};
 
 	if (tables != NULL)
 		return;
@@ -241,7 +241,10 @@ PgmqMapRef
 pgmq_xact_map(const PgmqLocal *local)
 {
 	if (local->identity == 0 || local->ntouches > 0)
-		return (PgmqMapRef) {NULL, 0, 0};
+		return (PgmqMapRef)
+	{
+		NULL, 0, 0
+	};
 	return local->map;
 }
 
@@ -337,7 +340,10 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 		local->ntouches = 1;
 		return;
 	}
-	local->touches[local->ntouches++] = (Touch) {id, id, due};
+	local->touches[local->ntouches++] = (Touch)
+	{
+		id, id, due
+	};
 }
 
 /* What our trigger must know of the table that it fires for. */
