@@ -212,6 +212,8 @@ extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
+extern void pgmq_waiter_drain(Oid relid);
+extern void pgmq_waiter_undrain(void);
 extern void pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
 

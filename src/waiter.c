@@ -27,6 +27,9 @@
  * Lists are kept in buckets by the queue, each with a lock and a count, which
  * is all that a commit looks at when nobody waits.
  *
+ * Who would drop or purge the queue first sends its waiters away, who return
+ * with nothing and let go of the table's lock.
+ *
  * Cancel, statement_timeout, termination and the death of the postmaster end
  * a wait at once.
  *
@@ -70,6 +73,7 @@ typedef struct Waiter
 	Oid			dboid;			/* the queue waited for */
 	Oid			relid;
 	bool		woken;			/* and has not looked since */
+	bool		sent_away;		/* somebody wants the queue's lock */
 	int			prev;			/* in the bucket, in order of arrival */
 	int			next;
 } Waiter;
@@ -80,6 +84,8 @@ typedef struct Bucket
 	pg_atomic_uint32 count;
 	int			first;
 	int			last;
+	Oid			drain_dboid;	/* a queue that nobody is to wait for */
+	Oid			drain_relid;
 } Bucket;
 
 /* A backend's waiter has the backend's number. */
@@ -93,6 +99,9 @@ static WaitArea *area = NULL;
 
 /* The bucket whose list this backend is in. */
 static Bucket *my_bucket = NULL;
+
+/* The bucket whose drain this backend has opened. */
+static Bucket *my_drain = NULL;
 
 #define MY_WAITER	(&area->waiters[MyProcNumber])
 
@@ -116,6 +125,7 @@ pgmq_waiter_init(void *memory, int tranche)
 		LWLockInitialize(&area->buckets[i].lock, tranche);
 		pg_atomic_init_u32(&area->buckets[i].count, 0);
 		area->buckets[i].first = area->buckets[i].last = NOBODY;
+		area->buckets[i].drain_dboid = area->buckets[i].drain_relid = InvalidOid;
 	}
 }
 
@@ -167,16 +177,22 @@ list_wake(int from, Oid relid)
  * ----------------------------------------------------------------
  */
 
-/* Enter the list of a queue, or stay in it; a look must follow. */
-static void
+/*
+ * Enter the list of a queue, or stay in it; a look must follow.  False when
+ * it is to be the last one, since somebody waits for the queue's lock.
+ */
+static bool
 waiter_enter(Oid relid)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER;
+	bool		may_stay;
 
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (my_bucket == NULL)
 	{
+		me->sent_away = bucket->drain_relid == relid &&
+			bucket->drain_dboid == MyDatabaseId;
 		me->dboid = MyDatabaseId;
 		me->relid = relid;
 		me->next = NOBODY;
@@ -190,7 +206,9 @@ waiter_enter(Oid relid)
 		my_bucket = bucket;
 	}
 	me->woken = false;
+	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
+	return may_stay;
 }
 
 /* Whether this backend is the first in its queue's list. */
@@ -275,6 +293,48 @@ pgmq_waiter_wake(Oid relid, TimestampTz due)
 	else
 		list_wake(bucket->first, relid);
 	LWLockRelease(&bucket->lock);
+}
+
+/*
+ * This transaction is about to ask for a lock on a queue that its waiting
+ * readers would keep from it: send them away, and whoever comes until it ends.
+ */
+void
+pgmq_waiter_drain(Oid relid)
+{
+	Bucket	   *bucket;
+
+	if (!pgmq_shmem_attach())
+		return;
+	bucket = bucket_of(relid);
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	for (int i = list_search(bucket->first, relid); i != NOBODY;
+		 i = list_search(area->waiters[i].next, relid))
+	{
+		area->waiters[i].sent_away = true;
+		SetLatch(&GetPGProcByNumber(i)->procLatch);
+	}
+
+	/* one drain a bucket, and a backend; more are done without */
+	if (my_drain == NULL && !OidIsValid(bucket->drain_relid))
+	{
+		bucket->drain_dboid = MyDatabaseId;
+		bucket->drain_relid = relid;
+		my_drain = bucket;
+	}
+	LWLockRelease(&bucket->lock);
+}
+
+/* The transaction ends: close the drain.  For callbacks. */
+void
+pgmq_waiter_undrain(void)
+{
+	if (my_drain == NULL)
+		return;
+	LWLockAcquire(&my_drain->lock, LW_EXCLUSIVE);
+	my_drain->drain_dboid = my_drain->drain_relid = InvalidOid;
+	LWLockRelease(&my_drain->lock);
+	my_drain = NULL;
 }
 
 /* How many backends wait for a queue of this database. */
@@ -378,10 +438,12 @@ pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
 	for (;;)
 	{
 		PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+		bool		may_stay = true;
 
 		if (map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot())
-			waiter_enter(queue->relid);
-		if (take(state) > 0 || !wait_sleep(&wait, pgmq_map_next_due(map)))
+			may_stay = waiter_enter(queue->relid);
+		if (take(state) > 0 || !may_stay ||
+			!wait_sleep(&wait, pgmq_map_next_due(map)))
 			break;
 	}
 	pgmq_waiter_end();

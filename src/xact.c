@@ -556,12 +556,15 @@ pgmq_xact_end(XactEvent event, void *arg)
 			}
 			touched_announce();
 			touched_forget();
+			pgmq_waiter_undrain();
 			break;
 		case XACT_EVENT_ABORT:
 			pgmq_waiter_end();
+			pgmq_waiter_undrain();
 			touched_forget();
 			break;
 		case XACT_EVENT_PREPARE:
+			pgmq_waiter_undrain();
 			touched_forget();
 			break;
 		default:
