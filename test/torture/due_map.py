@@ -540,6 +540,7 @@ class Worker:
                 if self.conn is None or self.conn.closed:
                     self.connect()
                 self.conn.execute('ROLLBACK')
+                self.conn.execute('SELECT 1')
                 return
             except psycopg.Error as error:
                 self.error(error)
@@ -590,6 +591,10 @@ class Worker:
                     answer = None
                 elif command == 'drain':
                     answer = self.drain(*args)
+                elif command == 'wake':
+                    # who was shot last may not know yet
+                    self.storm(0)
+                    answer = None
                 elif command == 'history':
                     answer = (list(self.history), self.counts)
                 elif command == 'quit':
@@ -665,7 +670,9 @@ class Director:
             pipe.send(('storm', until))
         self.workers[0][1].send(('hunt', until))
         while not self.options.calm and r.random() < 0.3:
-            time.sleep(r.random() * seconds / 2)
+            time.sleep(min(r.random() * seconds / 2, max(until - time.time() - 0.2, 0)))
+            if time.time() > until - 0.2:
+                break
             try:
                 with self.server.connect() as conn:
                     pid = conn.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1").fetchone()
@@ -684,6 +691,9 @@ class Director:
                 finds.append(answer)
         if finds:
             raise Find('\n'.join(finds))
+        time.sleep(0.1)
+        for _, pipe in self.workers:
+            self.ask(pipe, 'wake')
 
     def readable(self, conn, queue):
         with conn.transaction(force_rollback=True):

@@ -1,0 +1,326 @@
+
+# The due map where a regression test does not reach: prepared transactions,
+# restarts, crashes, promotion, replication, little memory, databases that
+# come and go.  Before each question the map has been shown that there is
+# nothing to be had; what then becomes readable must be read.
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => ['--no-sync'], allows_streaming => 'logical');
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'pgmq_c'
+pgmq_c.shared_memory = '1MB'
+max_prepared_transactions = 20
+restart_after_crash = on
+});
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION pgmq_c;
+	CREATE FUNCTION got(queue text DEFAULT 'due') RETURNS text LANGUAGE sql AS
+	$$ SELECT coalesce(string_agg(msg_id::text, ' ' ORDER BY msg_id), 'nothing')
+	   FROM pgmq.read(queue, 600, 100) $$;
+	SELECT pgmq.create('due');
+	INSERT INTO pgmq.q_due (message) VALUES ('1'), ('2');
+	SELECT pgmq.create('other');
+});
+
+my $where = $node;
+my $db = 'postgres';
+
+sub sql { return $where->safe_psql($db, $_[0]) }
+sub got { return sql("SELECT got('" . ($_[0] // 'due') . "')") }
+
+# Read until there is nothing, and once more, so that the map knows.
+sub exhaust { got(@_); return got(@_) }
+
+sub map_of
+{
+	return sql("SELECT due_map FROM pgmq.engine_status() WHERE queue_name = '$_[0]'");
+}
+
+# A session that stays.
+sub session
+{
+	my $s = { in => '', out => '', err => '' };
+	$s->{psql} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $where->connstr($db), '-f', '-' ],
+		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $s;
+}
+
+sub ask
+{
+	my ($s, $sql) = @_;
+
+	$s->{out} = '';
+	$s->{in} .= "$sql\n\\echo said\n";
+	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
+	chomp $s->{out};
+	return $s->{out};
+}
+
+sub done
+{
+	my ($s) = @_;
+
+	$s->{in} .= "\\q\n";
+	$s->{psql}->finish;
+}
+
+is(got(), '1 2', 'messages are read');
+is(exhaust(), 'nothing', 'once');
+is(map_of('due'), 'on', 'by the map');
+
+# Prepared transactions
+sql(q{BEGIN; SELECT pgmq.send('due', '3'); PREPARE TRANSACTION 'due'});
+is(exhaust(), 'nothing', 'a message sent in a prepared transaction is not there');
+sql(q{COMMIT PREPARED 'due'});
+is(got(), '3', '.. and is when that commits');
+exhaust();
+
+sql(q{BEGIN; SELECT pgmq.send('due', '4'); PREPARE TRANSACTION 'due'});
+sql(q{COMMIT PREPARED 'due'});
+is(got(), '4', '.. also when nobody looked meanwhile');
+exhaust();
+
+sql(q{BEGIN; SELECT pgmq.set_vt('due', 1, 0); PREPARE TRANSACTION 'due'});
+is(exhaust(), 'nothing', 'nor is one made readable there');
+sql(q{COMMIT PREPARED 'due'});
+is(got(), '1', '.. until it commits');
+exhaust();
+
+sql(q{BEGIN; SELECT pgmq.set_vt('due', 1, 0); PREPARE TRANSACTION 'due'});
+exhaust();
+sql(q{ROLLBACK PREPARED 'due'});
+is(exhaust(), 'nothing', '.. nor when it rolls back');
+is(map_of('due'), 'on', 'the map is used again');
+
+sql(q{SELECT pgmq.set_vt('due', 1, 0)});
+{
+	my $s = session();
+	ask($s, q{BEGIN; SELECT got(), got(); PREPARE TRANSACTION 'due'; SELECT 1; SELECT 2;});
+	is(got(), 'nothing', 'what a prepared transaction leased is in flight');
+	sql(q{ROLLBACK PREPARED 'due'});
+	is(got(), '1', '.. and is not when that rolls back');
+	done($s);
+	exhaust();
+}
+
+# A look that began before the end of a prepared transaction
+{
+	my $s = session();
+	sql(q{SELECT pgmq.set_vt('due', 1, 0)});
+	sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
+	is(ask($s, 'BEGIN; SELECT got();'), '1', 'reading beside a prepared transaction');
+	sql(q{COMMIT PREPARED 'due'});
+	ask($s, 'COMMIT;');
+	is(got(), '2', '.. which commits before the reader does');
+	exhaust();
+	sql(q{SELECT pgmq.set_vt('due', 1, 0)});
+	is(ask($s, 'BEGIN; SELECT got();'), '1', 'reading before one is prepared');
+	sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
+	ask($s, 'COMMIT;');
+	is(exhaust(), 'nothing', '.. which is not there');
+	sql(q{COMMIT PREPARED 'due'});
+	is(got(), '2', '.. until it commits');
+	done($s);
+	exhaust();
+}
+
+# More than are kept by name, and one of another queue's
+sql(qq{BEGIN; INSERT INTO pgmq.q_due (message) VALUES ('$_'); PREPARE TRANSACTION 'due$_'}) for 1 .. 12;
+sql(q{BEGIN; SELECT pgmq.send('other', '1'); PREPARE TRANSACTION 'other'});
+is(exhaust(), 'nothing', 'many prepared transactions');
+sql("COMMIT PREPARED 'due$_'") for 1 .. 12;
+is(got(), '5 6 7 8 9 10 11 12 13 14 15 16', '.. all at once');
+is(exhaust('other'), 'nothing', '.. but not of another queue');
+sql(q{COMMIT PREPARED 'other'});
+is(got('other'), '1', '.. which comes later');
+exhaust('other');
+is(map_of('other'), 'on', '.. and is not worse off');
+
+# A partition whose trigger is off while another's rows are prepared
+sql(q{
+	CREATE TABLE pgmq.q_parts (
+		msg_id bigint GENERATED BY DEFAULT AS IDENTITY,
+		read_ct integer DEFAULT 0 NOT NULL,
+		enqueued_at timestamptz DEFAULT now() NOT NULL,
+		last_read_at timestamptz,
+		vt timestamptz DEFAULT now() NOT NULL,
+		message jsonb,
+		headers jsonb,
+		PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
+	CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON pgmq.q_parts
+	FOR EACH ROW EXECUTE FUNCTION pgmq._announce();
+	ALTER TABLE pgmq.q_parts ENABLE ALWAYS TRIGGER pgmq_announce;
+	CREATE TABLE pgmq.parts_1 PARTITION OF pgmq.q_parts FOR VALUES FROM (0) TO (100);
+	CREATE TABLE pgmq.parts_2 PARTITION OF pgmq.q_parts FOR VALUES FROM (100) TO (200);
+});
+exhaust('parts');
+sql(q{ALTER TABLE pgmq.parts_2 DISABLE TRIGGER ALL});
+sql(q{BEGIN; INSERT INTO pgmq.q_parts (msg_id, message) VALUES (1, '1'); PREPARE TRANSACTION 'parts'});
+sql(q{ALTER TABLE pgmq.parts_2 ENABLE ALWAYS TRIGGER pgmq_announce});
+is(exhaust('parts'), 'nothing', 'prepared while one partition was not heard');
+sql(q{COMMIT PREPARED 'parts'});
+is(got('parts'), '1', '.. and committed when it is');
+
+# A restart knows nothing, but what is prepared
+sql(q{SELECT pgmq.set_vt('due', 1, 0)});
+sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
+$node->stop('immediate');
+$node->start;
+is(got(), '1', 'what was readable before a crash is afterwards');
+is(exhaust(), 'nothing', '.. once');
+sql(q{COMMIT PREPARED 'due'});
+is(got(), '2', '.. and a transaction prepared before it can be committed');
+exhaust();
+
+# A reader that is killed takes nothing along
+sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
+{
+	my $s = session();
+	ask($s, 'BEGIN; SELECT got(), got();');
+	my $pid = ask($s, 'SELECT pg_backend_pid();');
+	is(got(), 'nothing', 'leased by a reader');
+	sql("SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+	is(got(), '1 2', '.. who was terminated');
+	eval { done($s) };
+	sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
+	exhaust();
+	sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
+	$s = session();
+	ask($s, 'BEGIN; SELECT got(), got();');
+	kill 'KILL', ask($s, 'SELECT pg_backend_pid();');
+	eval { done($s) };
+	$node->poll_query_until('postgres', 'SELECT true');
+	is(got(), '1 2', '.. or shot');
+	is(exhaust(), 'nothing', '.. once');
+}
+
+# Another database under the same OID, with the same tables in the same files
+$node->safe_psql('postgres', 'CREATE DATABASE source');
+$db = 'source';
+sql(q{
+	CREATE EXTENSION pgmq_c;
+	CREATE FUNCTION got(queue text DEFAULT 'due') RETURNS text LANGUAGE sql AS
+	$$ SELECT coalesce(string_agg(msg_id::text, ' ' ORDER BY msg_id), 'nothing')
+	   FROM pgmq.read(queue, 600, 100) $$;
+	SELECT pgmq.create('due');
+	INSERT INTO pgmq.q_due (message) VALUES ('1'), ('2');
+});
+for my $time ('a database', 'another database under its OID')
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE copy WITH OID = 900001 TEMPLATE = source');
+	$db = 'copy';
+	is(got(), '1 2', $time);
+	is(exhaust(), 'nothing', '.. all of it');
+	$node->safe_psql('postgres', 'DROP DATABASE copy');
+}
+$db = 'postgres';
+
+# More queues than maps: the ones not used for longest lose theirs
+my $queues = 1200;
+sql(qq{DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP
+	PERFORM pgmq.create('many' || i); IF i % 50 = 0 THEN COMMIT; END IF; END LOOP; END \$\$});
+sub use_up
+{
+	return sql(qq{DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP PERFORM pgmq.read('many' || i, 30, 1); END LOOP; END \$\$});
+}
+{
+	my $w = session();
+	my $p = session();
+	exhaust();
+	ask($w, q{BEGIN; SELECT pgmq.set_vt('due', 1, 0);});
+	ask($p, q{BEGIN; SELECT pgmq.set_vt('due', 2, 0);});
+	use_up();
+	is(exhaust(), 'nothing', 'the map is made anew');
+	ask($w, 'COMMIT;');
+	is(got(), '1', '.. and hears of a writer that knew the old one');
+	exhaust();
+	ask($p, q{PREPARE TRANSACTION 'due';});
+	is(exhaust(), 'nothing', '.. also if that is prepared');
+	use_up();
+	is(exhaust(), 'nothing', '.. and the map made anew once more');
+	ask($p, q{COMMIT PREPARED 'due';});
+	is(got(), '2', '.. before it commits');
+	is(exhaust(), 'nothing', '.. once');
+	is(map_of('due'), 'on', 'the map is used');
+	done($w);
+	done($p);
+}
+
+# Ids so far apart that there is no room to tell them apart
+sql(q{INSERT INTO pgmq.q_due (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+	SELECT (9e18::bigint / 5000) * i, CASE WHEN i % 7 = 0 THEN now() ELSE now() + interval '1 day' END, '{}'
+	FROM generate_series(1, 5000) i});
+my $count = q{SELECT count(*) FROM pgmq.read('due', 600, 10000)};
+is(sql($count), 714, 'many ids far apart');
+is(sql($count), 0, '.. once');
+sql(q{UPDATE pgmq.q_due SET vt = now() WHERE msg_id % 3 = 0 AND msg_id > 16});
+my $due = sql(q{SELECT count(*) FROM pgmq.q_due WHERE vt <= now()});
+is(sql($count), $due, '.. and some of them again');
+is(sql($count), 0, '.. once');
+sql(q{BEGIN; INSERT INTO pgmq.q_due (message) VALUES ('{}');
+	UPDATE pgmq.q_due SET vt = now() WHERE msg_id IN (SELECT max(msg_id) FROM pgmq.q_due); COMMIT});
+is(sql($count), 2, '.. from the first to the last');
+
+# Rows that arrive by logical replication
+my $replica = PostgreSQL::Test::Cluster->new('replica');
+$replica->init(extra => ['--no-sync']);
+$replica->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'");
+$replica->start;
+sql(q{CREATE PUBLICATION due FOR TABLE pgmq.q_other; SELECT pgmq.send('other', '{}')});
+my $source = $node->connstr('postgres');
+$where = $replica;
+sql(q{
+	CREATE EXTENSION pgmq_c;
+	CREATE FUNCTION got(queue text DEFAULT 'due') RETURNS text LANGUAGE sql AS
+	$$ SELECT coalesce(string_agg(msg_id::text, ' ' ORDER BY msg_id), 'nothing')
+	   FROM pgmq.read(queue, 600, 100) $$;
+	SELECT pgmq.create('other');
+});
+exhaust('other');
+sql(qq{CREATE SUBSCRIPTION due CONNECTION '$source' PUBLICATION due});
+$replica->wait_for_subscription_sync($node, 'due');
+is(got('other'), '2', 'a message in the first copy of a replica');
+exhaust('other');
+$node->safe_psql('postgres', q{SELECT pgmq.send('other', '{}')});
+$node->wait_for_catchup('due');
+is(got('other'), '3', '.. and one sent later');
+exhaust('other');
+$node->safe_psql('postgres', q{SELECT pgmq.set_vt('other', 2, -1)});
+$node->wait_for_catchup('due');
+is(got('other'), '2', '.. and one made readable');
+sql(q{DROP SUBSCRIPTION due});
+$replica->stop;
+$where = $node;
+
+# A standby that takes over
+sql(q{UPDATE pgmq.q_due SET vt = now() + CASE msg_id WHEN 1 THEN '0' ELSE interval '1 day' END});
+sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+$node->stop;
+$standby->promote;
+$where = $standby;
+is(got(), '1', 'after a failover');
+is(exhaust(), 'nothing', '.. once');
+sql(q{COMMIT PREPARED 'due'});
+is(got(), '2', '.. with what was prepared before');
+exhaust();
+is(map_of('due'), 'on', '.. by the map');
+is(sql('SELECT coalesce(sum(net_finds), 0) FROM pgmq.engine_status()'), 0, 'the net found nothing');
+$standby->stop;
+
+done_testing();
