@@ -5,7 +5,9 @@
 # when started by root, and ends with one line "N passed, N failed".
 #
 #   PG_CONFIG   the server to test with (default: found or installed)
-#   TESTS       which suites (default: all but demo and lint)
+#   TESTS       which suites (default: all but demo, lint and torture)
+#   MODES       what pg_regress's suites are run with: plain, preload (both)
+#   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600"
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
 set -eu
@@ -13,6 +15,7 @@ cd "$(dirname "$0")/.."
 . tools/lib.sh
 
 TESTS=${TESTS:-regress isolation tap clients}
+MODES=${MODES:-plain preload}
 source_tree=$(pwd)
 passed=0
 failed=0
@@ -63,6 +66,9 @@ missing_packages() {
         [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || echo pgbouncer
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
+    fi
+    if wants torture; then
+        /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
     fi
     if wants lint; then
         command -v pg_bsd_indent >/dev/null || echo pg-bsd-indent
@@ -159,30 +165,44 @@ list() {
     ls "$@" 2>/dev/null | sed 's,.*/,,; s,\.[a-z]*$,,'
 }
 
+# On a server in one of two modes: "plain", the library loaded by its first use,
+# or "preload", with the shared memory that the due map lives in.  What the
+# tests expect is the same.
+regress_and_isolation() {
+    echo "# mode $1"
+    if wants regress; then
+        names=${REGRESS:-$(list sql/*.sql)}
+        pg_regress_suite regress ISOLATION= TAP_TESTS= ${REGRESS:+"REGRESS=$REGRESS"}
+        if [ "$count" -gt 0 ]; then
+            cat regression.diffs 2>/dev/null || true
+            as_user mkdir -p "mode_$1"
+            as_user mv regression.diffs results "mode_$1" || true
+            keep "mode_$1" "$WORK/server.log"
+        fi
+    fi
+    names=${ISOLATION:-$(list test/specs/*.spec)}
+    if wants isolation && [ -n "$names" ]; then
+        pg_regress_suite isolation REGRESS= TAP_TESTS= ${ISOLATION:+"ISOLATION=$ISOLATION"}
+        if [ "$count" -gt 0 ]; then
+            cat output_iso/regression.diffs 2>/dev/null || true
+            as_user mkdir -p "mode_$1"
+            as_user mv output_iso "mode_$1"
+            keep "mode_$1" "$WORK/server.log"
+        fi
+    fi
+}
+
 if wants regress || wants isolation; then
     start_server "fsync = off
 max_prepared_transactions = 10" || { echo "0 passed, 1 failed"; exit 1; }
-fi
-
-if wants regress; then
-    names=${REGRESS:-$(list sql/*.sql)}
-    pg_regress_suite regress ISOLATION= TAP_TESTS= ${REGRESS:+"REGRESS=$REGRESS"}
-    if [ "$count" -gt 0 ]; then
-        cat regression.diffs 2>/dev/null || true
-        keep regression.diffs results "$WORK/server.log"
-    fi
-fi
-
-names=${ISOLATION:-$(list test/specs/*.spec)}
-if wants isolation && [ -n "$names" ]; then
-    pg_regress_suite isolation REGRESS= TAP_TESTS= ${ISOLATION:+"ISOLATION=$ISOLATION"}
-    if [ "$count" -gt 0 ]; then
-        cat output_iso/regression.diffs 2>/dev/null || true
-        keep output_iso "$WORK/server.log"
-    fi
-fi
-
-if wants regress || wants isolation; then
+    for mode in $MODES; do
+        case $mode in
+            plain) set_server shared_preload_libraries '' ;;
+            preload) set_server shared_preload_libraries pgmq_c ;;
+            *) die "MODES knows plain and preload, not $mode" ;;
+        esac
+        regress_and_isolation "$mode"
+    done
     stop_server
 fi
 
@@ -204,6 +224,12 @@ if wants clients && [ -x test/clients/run.sh ]; then
         as_user make -s PG_CONFIG="$PRIVATE" with_llvm=no install-pgmq >/dev/null
     logged "$WORK/clients.log" test/clients/run.sh
     count_tap "$WORK/clients.log" "$status"
+fi
+
+if wants torture; then
+    # shellcheck disable=SC2086 # a list of words
+    logged "$WORK/torture.log" as_user /usr/bin/python3 test/torture/due_map.py ${TORTURE:-}
+    count_tap "$WORK/torture.log" "$status"
 fi
 
 cd "$source_tree"

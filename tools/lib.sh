@@ -245,3 +245,9 @@ END
 stop_server() {
     as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -m fast -w -s stop
 }
+
+# Give a parameter another value, and the server a restart.
+set_server() {
+    echo "$1 = '$2'" | as_user sh -c 'cat >>"$0"' "$WORK/data/postgresql.conf"
+    as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -m fast -w -s restart
+}
