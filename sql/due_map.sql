@@ -398,3 +398,4 @@ INSERT INTO pgmq.q_due (msg_id, message) VALUES (54, '{}');
 SELECT got(), got();
 DROP TABLE pgmq.q_due;
 DROP FUNCTION got;
+DELETE FROM pgmq.meta WHERE queue_name LIKE 'due%';
