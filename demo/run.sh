@@ -57,7 +57,8 @@ copy_source "$WORK/src"
 cd "$WORK/src"
 build_and_install "$WORK/src"
 PG_BINDIR=$("$PRIVATE" --bindir)
-start_server "client_connection_check_interval = '1s'"
+start_server "shared_preload_libraries = 'pgmq_c'
+client_connection_check_interval = '1s'"
 echo "PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //'), run by $RUN_AS in $WORK"
 
 PATH=$PG_BINDIR:$PATH
@@ -120,6 +121,7 @@ workers=
 step "What was done"
 run_sql "SELECT worker, count(*) AS files FROM digest GROUP BY worker ORDER BY worker"
 run_sql "SELECT msg_id, read_ct, message->>'path' AS path FROM pgmq.a_files WHERE read_ct > 1"
+run_sql "SELECT queue_name, due_map, waiting, net_finds FROM pgmq.engine_status()"
 
 step "Every digest against sha256sum"
 printf '$ %s\n' "psql -Atc \"SELECT sha256 || '  ' || path FROM digest\" | sha256sum --check --quiet"
@@ -137,6 +139,7 @@ expect "files with a digest" "$(ask 'SELECT count(*) FROM digest')" "$total"
 expect "files in the queue" "$(ask 'SELECT count(*) FROM pgmq.q_files')" 0
 expect "files in the archive" "$(ask 'SELECT count(*) FROM pgmq.a_files')" "$total"
 expect "lines in headers.txt" "$(wc -l <headers.txt | tr -d ' ')" "$total"
+expect "due map of files, finds of its net" "$(ask 'SELECT due_map, net_finds FROM pgmq.engine_status()')" 'on|0'
 [ -n "$killed" ] || die "no worker was killed"
 expect "read_ct of message $killed" \
     "$(ask "SELECT read_ct FROM pgmq.a_files WHERE msg_id = $killed")" 2

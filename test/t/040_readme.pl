@@ -184,7 +184,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
 my $catalog = $node->safe_psql(
 	'postgres', q{
 	SELECT p.proname || '(' || replace(replace(replace(
-			pg_get_function_arguments(p.oid),
+			regexp_replace(pg_get_function_arguments(p.oid), '\\mIN ', '', 'g'),
 			'timestamp with time zone', 'timestamptz'),
 			'::jsonb', ''), '::text', '')
 		|| ')'
