@@ -188,6 +188,9 @@ waiter_enter(Oid relid)
 	Waiter	   *me = MY_WAITER;
 	bool		may_stay;
 
+	/* who waits without a lock may find another queue under the name */
+	if (my_bucket != NULL && me->relid != relid)
+		pgmq_waiter_end();
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (my_bucket == NULL)
 	{

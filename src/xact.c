@@ -52,6 +52,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -144,10 +145,13 @@ row_prepared(TupleTableSlot *slot, void *state)
 	(void) pgmq_map_prepare(*(PgmqMapRef *) state, xid);
 }
 
-/* A queue's table and all its partitions. */
+/* A queue's table and all its partitions; none when it was dropped. */
 static List *
 queue_tables(Oid relid)
 {
+	/* who waits holds no lock on it */
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return NIL;
 	/* a partition is a piece of its queue, never a queue */
 	if (get_rel_relispartition(relid))
 		return NIL;
