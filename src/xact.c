@@ -116,6 +116,7 @@ static HTAB *tables = NULL;
 static slist_head touched = SLIST_STATIC_INIT(touched);
 static slist_head raises = SLIST_STATIC_INIT(raises);
 static uint64 raises_round = 1; /* moves whenever the list is emptied */
+static bool have_marked = false;	/* some queue may be swept */
 
 /* ----------------------------------------------------------------
  *		Queues as this backend knows them
@@ -179,14 +180,19 @@ tables_enter(Oid queue, List *oids)
 }
 
 /*
- * A queue and its map, up to date.  The queue table is locked.
+ * A queue and its map, up to date.  The queue table is locked, but by who
+ * waits for it or shows how it stands.  Good until the transaction ends.
  */
 PgmqLocal *
 pgmq_xact_queue(Oid relid)
 {
+	/* without shared memory there is nothing to know of any */
+	static PgmqLocal unknown = {InvalidOid};
 	PgmqLocal  *local;
 	bool		found;
 
+	if (!pgmq_shmem_attach())
+		return &unknown;
 	make_hashes();
 	AcceptInvalidationMessages();
 	local = hash_search(locals, &relid, HASH_FIND, NULL);
@@ -202,7 +208,7 @@ pgmq_xact_queue(Oid relid)
 	}
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;
-	if (!local->valid && pgmq_shmem_attach())
+	if (!local->valid)
 	{
 		List	   *oids;
 		bool		listed;
@@ -264,6 +270,32 @@ local_mark(PgmqLocal *local)
 {
 	local->valid = false;
 	local->marks++;
+	have_marked = true;
+}
+
+/*
+ * Forget the queues that were marked, and their tables: they may be gone, and
+ * the others are soon known again.  Not while anything refers to them, so at
+ * the end of a transaction.
+ */
+static void
+locals_sweep(void)
+{
+	HASH_SEQ_STATUS scan;
+	PgmqLocal  *local;
+	LocalTable *table;
+
+	if (!have_marked)
+		return;
+	have_marked = false;
+	hash_seq_init(&scan, locals);
+	while ((local = hash_seq_search(&scan)) != NULL)
+		if (!local->valid)
+			(void) hash_search(locals, &local->relid, HASH_REMOVE, NULL);
+	hash_seq_init(&scan, tables);
+	while ((table = hash_seq_search(&scan)) != NULL)
+		if (hash_search(locals, &table->queue, HASH_FIND, NULL) == NULL)
+			(void) hash_search(tables, &table->relid, HASH_REMOVE, NULL);
 }
 
 /* Relcache callback: mark only. */
@@ -561,15 +593,18 @@ pgmq_xact_end(XactEvent event, void *arg)
 			touched_announce();
 			touched_forget();
 			pgmq_waiter_undrain();
+			locals_sweep();
 			break;
 		case XACT_EVENT_ABORT:
 			pgmq_waiter_end();
 			pgmq_waiter_undrain();
 			touched_forget();
+			locals_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
 			pgmq_waiter_undrain();
 			touched_forget();
+			locals_sweep();
 			break;
 		default:
 			break;
