@@ -48,6 +48,19 @@ SELECT pgmq.send_topic('a', '{}');
 SELECT * FROM pgmq.send_batch_topic('a', '{1,2}'::jsonb[]);
 ROLLBACK;
 
+-- another index in the place of the one that finds a queue's throttle
+SELECT pgmq.enable_notify_insert('altered', 0);
+BEGIN;
+ALTER TABLE pgmq.notify_insert_throttle DROP CONSTRAINT notify_insert_throttle_queue_name_key;
+CREATE INDEX notify_insert_throttle_queue_name_key ON pgmq.notify_insert_throttle USING hash (queue_name);
+SELECT pgmq.send('altered', '{}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE pgmq.notify_insert_throttle DROP CONSTRAINT notify_insert_throttle_queue_name_key;
+CREATE INDEX notify_insert_throttle_queue_name_key ON pgmq.notify_insert_throttle (last_notified_at);
+SELECT pgmq.send('altered', '{}');
+ROLLBACK;
+
 \set VERBOSITY default
 SELECT pgmq.send_topic('a', '{}');
 SELECT pgmq.drop_queue('altered');

@@ -36,9 +36,11 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
@@ -53,6 +55,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -153,6 +156,30 @@ throttle_claim(const Note *note, TimestampTz now)
  * ----------------------------------------------------------------
  */
 
+/* Can the rows of a table be looked up by a column in this index? */
+static bool
+index_serves(Oid index, Oid table, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	HeapTuple	class_tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple) && HeapTupleIsValid(class_tuple))
+	{
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+
+		result = form->indrelid == table && form->indisvalid &&
+			form->indkey.values[0] == attno &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			((Form_pg_class) GETSTRUCT(class_tuple))->relam == BTREE_AM_OID;
+	}
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (HeapTupleIsValid(class_tuple))
+		ReleaseSysCache(class_tuple);
+	return result;
+}
+
 /*
  * Read the throttle interval of a queue, with no privilege asked of the
  * sender, whose trigger reads on behalf of the queue.
@@ -176,8 +203,6 @@ throttle_row_read(const char *queue_name, Note *note)
 	rel = OidIsValid(table) ? try_table_open(table, AccessShareLock) : NULL;
 	if (rel == NULL)
 		return;
-	if (OidIsValid(index) && IndexGetRelation(index, true) != table)
-		index = InvalidOid;
 	name_attno = get_attnum(table, "queue_name");
 	interval_attno = get_attnum(table, "throttle_interval_ms");
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
@@ -191,7 +216,7 @@ throttle_row_read(const char *queue_name, Note *note)
 	ScanKeyEntryInitialize(&key, 0, name_attno, BTEqualStrategyNumber, InvalidOid,
 						   TupleDescAttr(RelationGetDescr(rel), name_attno - 1)->attcollation,
 						   F_TEXTEQ, CStringGetTextDatum(queue_name));
-	scan = systable_beginscan(rel, index, OidIsValid(index),
+	scan = systable_beginscan(rel, index, index_serves(index, table, name_attno),
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
