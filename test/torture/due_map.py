@@ -254,6 +254,8 @@ class Worker:
         self.counts = collections.Counter()
         self.conn = None
         self.prepared = 0
+        self.hot = QUEUES           # where it happens in this storm
+        self.mood = 'messages'      # and what
 
     def execute(self, sql, *args):
         self.history.append((time.time(), sql if not args else f'{sql} -- {args}'))
@@ -263,6 +265,8 @@ class Worker:
 
     def queue(self):
         r = self.random
+        if r.random() < 0.85:
+            return r.choice(self.hot)
         if self.server.options.fillers and r.random() < 0.1:
             return f'f{r.randrange(self.server.options.fillers)}'
         return r.choice(QUEUES)
@@ -504,7 +508,7 @@ class Worker:
         if role:
             self.execute('RESET ROLE')
         end = r.random()
-        if end < 0.15:
+        if end < 0.15 and self.mood in ('prepared', 'all'):
             self.prepared += 1
             self.execute(f"PREPARE TRANSACTION 'w{self.number}_{self.prepared}_{os.getpid()}'")
             self.counts['PREPARE'] += 1
@@ -525,7 +529,11 @@ class Worker:
         self.conn.execute("SET statement_timeout = '10s'; SET lock_timeout = '300ms'")
 
     def storm(self, until):
-        shapes = {self.single: 10, self.transaction: 10, self.ddl: 1, self.finish_prepared: 3}
+        shapes = {self.single: 10, self.transaction: 10}
+        if self.mood in ('ddl', 'all'):
+            shapes[self.ddl] = 2
+        if self.mood in ('prepared', 'all'):
+            shapes[self.finish_prepared] = 4
         while time.time() < until:
             try:
                 if self.conn is None or self.conn.closed:
@@ -552,7 +560,7 @@ class Worker:
         if state == 'XX000' and re.search('tuple concurrently|concurrent', str(error)):
             return
         if state not in EXPECTED and state != 'lost':
-            raise Find(f'{state}: {error}')
+            raise Find(f'{state}: {error}; of late: {[sql for _, sql in list(self.history)[-6:]]}')
 
     def drain(self, q):
         """What reads return, few at a time, without leaving a trace."""
@@ -572,10 +580,11 @@ class Worker:
             command, *args = self.pipe.recv()
             try:
                 if command == 'storm':
-                    self.storm(*args)
+                    until, self.hot, self.mood = args
+                    self.storm(until)
                     answer = None
                 elif command == 'hunt':
-                    until = args[0]
+                    until, self.hot, self.mood = args
                     while time.time() < until:
                         try:
                             if self.conn is None or self.conn.closed:
@@ -665,11 +674,15 @@ class Director:
     def storm(self, seconds):
         """All sessions at once; some may be shot meanwhile."""
         r = self.random
+        # Few queues at a time, so that sessions meet; and mostly without
+        # what makes reads do without the map.
+        self.hot = r.sample(QUEUES, r.choice([1, 1, 1, 2, 7]))
+        mood = r.choice(['messages', 'messages', 'messages', 'ddl', 'prepared', 'all'])
         until = time.time() + seconds
         for _, pipe in self.workers[1:]:
-            pipe.send(('storm', until))
-        self.workers[0][1].send(('hunt', until))
-        while not self.options.calm and r.random() < 0.3:
+            pipe.send(('storm', until, self.hot, mood))
+        self.workers[0][1].send(('hunt', until, self.hot, mood))
+        while not self.options.calm and r.random() < 0.05:
             time.sleep(min(r.random() * seconds / 2, max(until - time.time() - 0.2, 0)))
             if time.time() > until - 0.2:
                 break
@@ -691,7 +704,6 @@ class Director:
                 finds.append(answer)
         if finds:
             raise Find('\n'.join(finds))
-        time.sleep(0.1)
         for _, pipe in self.workers:
             self.ask(pipe, 'wake')
 
@@ -702,8 +714,8 @@ class Director:
     def quiet(self):
         """Nobody does anything: compare plain SQL with what reads return."""
         with self.server.connect(tries=600) as conn:
-            for queue in QUEUES:
-                for pipe in [None] + self.random.sample([pipe for _, pipe in self.workers], 2):
+            for queue in self.hot + [self.random.choice(QUEUES)]:
+                for pipe in [None, self.random.choice(self.workers)[1]]:
                     try:
                         had = self.readable(conn, queue)
                     except psycopg.errors.UndefinedTable:
@@ -724,17 +736,20 @@ class Director:
                                    f'still so in another session: {sorted((hidden & again) - got)}')
                     self.totals['compared'] += len(had)
             if self.options.fillers:
-                some = [f'f{self.random.randrange(self.options.fillers)}' for _ in range(30)]
+                some = [f'f{self.random.randrange(self.options.fillers)}' for _ in range(10)]
                 with conn.transaction(force_rollback=True):
                     hidden = conn.execute('SELECT fillers_hidden(%s)', (some,)).fetchall()
                 if hidden:
                     raise Find(f'hidden when quiet: {hidden}')
-            status = conn.execute("SELECT queue_name, due_map, net_finds FROM pgmq.engine_status()").fetchall()
+            status = [] if self.random.random() < 0.8 else conn.execute("SELECT queue_name, due_map, net_finds FROM pgmq.engine_status()").fetchall()
             for queue, state, finds in status:
                 if finds:
                     raise Find(f'the net found {finds} in {queue}')
                 self.totals[f'map {state}'] += 1
-            if self.random.random() < 0.3:
+            if self.random.random() < 0.5:
+                for (gid,) in conn.execute('SELECT gid FROM pg_prepared_xacts').fetchall():
+                    conn.execute(f"{self.random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{gid}'")
+            if self.random.random() < 0.1:
                 # no bloat for ever
                 for queue in QUEUES:
                     conn.execute(f'DELETE FROM pgmq.q_{queue} WHERE msg_id NOT IN (SELECT msg_id FROM pgmq.q_{queue} ORDER BY random() LIMIT 50) AND msg_id IN (SELECT msg_id FROM pgmq.q_{queue} FOR UPDATE SKIP LOCKED)')
@@ -767,11 +782,11 @@ class Director:
         rounds = 0
         while time.time() < self.end:
             rounds += 1
-            self.storm(self.random.choice([0.3, 1, 1, 2, 4]))
+            self.storm(self.random.choice([0.1, 0.2, 0.3, 0.5, 1, 2]))
             self.quiet()
-            if not self.options.calm and self.random.random() < 0.1:
+            if not self.options.calm and self.random.random() < 0.02:
                 self.restart()
-        self.totals['rounds'] = rounds
+            self.totals['rounds'] = rounds
 
 
 def main():
