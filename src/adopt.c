@@ -135,13 +135,14 @@ static const char *const commands_sql =
 " FROM sequence s"
 " WHERE NOT EXISTS (SELECT FROM aclexplode(s.relacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') "
-/* the trigger that keeps the due map */
+/* the trigger that keeps the due map: there, and in whatever state firing */
 "UNION ALL "
 "SELECT s.step, format(s.ddl, r.oid::regclass)"
-" FROM root r, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "'),"
-" (11, '" PGMQ_ANNOUNCE_ALWAYS_SQL "')) AS s (step, ddl)"
+" FROM root r, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "', 'DOAR'),"
+" (11, '" PGMQ_ANNOUNCE_ALWAYS_SQL "', 'A')) AS s (step, ddl, states)"
 " WHERE r.kind = 'q' AND NOT EXISTS (SELECT FROM pg_trigger t"
-" WHERE t.tgrelid = r.oid AND t.tgname = 'pgmq_announce') "
+" WHERE t.tgrelid = r.oid AND t.tgname = 'pgmq_announce'"
+" AND strpos(s.states, t.tgenabled::text) > 0) "
 "ORDER BY 1, 2";
 
 /*

@@ -24,6 +24,10 @@
  * is done first ends the search.  The cost is at most a small multiple of the
  * better way's.  Without the group index there is only the walk.
  *
+ * The due map cannot say where heads are, but it can say that nothing at all
+ * is due; then there is no search.  A search of a short queue that was in
+ * vain tells the map so.
+ *
  * Each look is a statement with a snapshot of its own.  What was seen is
  * therefore checked again when it is locked.
  *
@@ -124,6 +128,7 @@ typedef struct GroupRead
 	int64	   *ids;			/* messages taken, in order */
 	int64		nids;
 	int64		maxids;
+	uint64		walked;			/* messages that the walk met */
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -343,6 +348,7 @@ groups_search(GroupRead *read)
 	{
 		uint64		n = pgmq_cursor_fetch(walk, turn, row_walk, read);
 
+		read->walked += n;
 		groups_take(read);
 		if (READ_FULL(read) || n < turn)
 			break;
@@ -383,6 +389,13 @@ messages_lease(GroupRead *read)
 	return pgmq_exec_rows(&read->queue, PGMQ_STMT_GROUP_LEASE, args, read->rows);
 }
 
+/* What a look takes that is only to learn what is left. */
+static uint64
+take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	return 0;
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -391,15 +404,16 @@ read_once(void *state)
 	MemoryContext old;
 	uint64		count = 0;
 
-	if (read->qty == 0)
+	read->now = GetCurrentTimestamp();
+	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(read->context);
-	read->now = GetCurrentTimestamp();
 	read->seen = seen_create(read->context, 64, NULL);
 	read->heads = read->stepped = read->groups = NIL;
 	read->nids = 0;
+	read->walked = 0;
 	read->maxids = 64;
 	read->ids = palloc(read->maxids * sizeof(int64));
 
@@ -412,6 +426,10 @@ read_once(void *state)
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
+
+	/* the map may be told what a short queue's end looks like */
+	if (count == 0 && read->walked < WALK_TURN)
+		pgmq_look(&read->queue, read->now, 1, false, take_nothing, NULL);
 	return count;
 }
 

@@ -145,6 +145,26 @@ look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 qty,
 	return count;
 }
 
+/* Whether reads of this transaction may go by a queue's map. */
+static inline bool
+look_uses(PgmqMapRef map)
+{
+	return map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot();
+}
+
+/*
+ * Whether, by its map, nothing in an open queue can be read at now.  Does not
+ * say so when the net is to be cast.
+ */
+bool
+pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
+{
+	PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+
+	return look_uses(map) && pgmq_map_next_due(map) > now &&
+		!pgmq_map_net_claim(map, now);
+}
+
 /*
  * Look for up to qty messages that are readable at now, oldest first; take
  * does the taking.  filtered: it does not take all that is readable.  The
@@ -163,7 +183,7 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 
 	if (qty == 0)
 		return 0;
-	if (map.map == NULL || !pgmq_use_due_map || IsolationUsesXactSnapshot())
+	if (!look_uses(map))
 		return take(state, now, from, PG_INT64_MAX, qty, &last);
 
 	may_raise = !filtered &&

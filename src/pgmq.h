@@ -405,6 +405,7 @@ typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
 								   int64 lo, int64 hi, int64 qty, int64 *last);
 
 extern bool pgmq_use_due_map;
+extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
 						bool filtered, PgmqTakeRangeFn take, void *state);
 
