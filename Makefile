@@ -5,6 +5,7 @@
 #   make check                  test everything on throw-away servers
 #   make demo                   see it work; `make demo-stop` ends it
 #   make torture                look for messages that reads miss, at random
+#   make bench                  measure it (SCENARIOS=engine: reads beside what hurts queues)
 #   make check-versions         make check on PostgreSQL 15, 17 and 18
 #   make install-pgmq           install the whole product under PGMQ's name
 #   make lint, make indent      the rules of the house; the layout of the C code
@@ -55,7 +56,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = check check-versions demo demo-stop indent lint torture
+HOUSE = bench check check-versions demo demo-stop indent lint torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
 ifeq ($(filter $(HOUSE),$(MAKECMDGOALS)),)
@@ -80,6 +81,9 @@ check check-versions indent lint:
 
 torture:
 	@TESTS=torture tools/check.sh
+
+bench:
+	@bench/run.sh
 
 demo:
 	@demo/run.sh

@@ -8,6 +8,8 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
+#   SCENARIOS="verbs"   or "engine", or both
+#   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
 #   RUNS=5              runs of each side of each cell; the median counts
 #   CLIENTS=4           connections of the cycles
@@ -18,6 +20,8 @@
 #                       real disk, or synchronous_commit = on measures nothing
 #   BENCH_USER=postgres the user who runs the server when started as root
 #   RESULTS=bench/results     where the JSON goes
+#
+# The engine's scenarios have more of them; README.md lists those.
 
 set -euo pipefail
 
@@ -72,6 +76,8 @@ checkpoint_timeout = 1h
 autovacuum = off
 autovacuum_naptime = 1s
 jit = off
+max_connections = 400
+$([ "${PRELOAD:-on}" = off ] || echo "shared_preload_libraries = 'pgmq_c'")
 EOF
     "${as_server[@]}" "$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start
 } >"$work/start.log" 2>&1 </dev/null; then
@@ -81,4 +87,10 @@ EOF
 fi
 
 mkdir -p "${RESULTS:=$here/results}"
-python3 "$here/bench.py" "$bindir" "$work" "$RESULTS"
+for scenarios in ${SCENARIOS:-verbs}; do
+    case $scenarios in
+        verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
+        engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
+        *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
+    esac
+done
