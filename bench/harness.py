@@ -69,8 +69,11 @@ def server_cpu(children=None):
 
 
 def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, values=(),
-            settings="", more=()):
+            settings="", more=(), progress=None):
     """Runs a script; more are further arguments of pgbench.
+
+    With progress = (seconds, list), appends (time, transactions a second) to the
+    list for each interval of so many seconds.
 
     Returns (transactions, transactions a second, the server's CPU microseconds a
     transaction, None when not known).
@@ -84,10 +87,15 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
     for name, value in values:
         args += ["-D", f"{name}={value}"]
     args += more
+    if progress:
+        args += ["-P", str(progress[0])]
     options = f"-c synchronous_commit={sync} {settings}" + (" " + BEST_PLAN if best_plan else "")
     before, children = server_cpu()
     out = run(args, options=options)
     after, _ = server_cpu(children)
+    if progress:
+        progress[1].extend((float(at), float(tps)) for at, tps in
+                           re.findall(r"^progress: ([\d.]+) s, ([\d.]+) tps", out, re.M))
     done = int(re.search(r"actually processed: (\d+)", out).group(1))
     return (done, float(re.search(r"^tps = ([\d.]+)", out, re.M).group(1)),
             None if after is None else (after - before) * 1e6 / done)

@@ -86,3 +86,35 @@ BEGIN
 	RETURN gone IS NOT NULL;
 END
 $$;
+
+CREATE FUNCTION peer.delete(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE
+		format('DELETE FROM peer.%I WHERE msg_id = ANY ($1) RETURNING msg_id',
+			   peer.table_name(queue_name))
+		USING msg_ids;
+END
+$$;
+
+-- Waiting: try, sleep, try again.
+CREATE FUNCTION peer.read_with_poll(queue_name text, vt integer, qty integer,
+									max_poll_seconds integer,
+									poll_interval_ms integer)
+RETURNS TABLE (msg_id bigint, read_ct integer, enqueued_at timestamptz,
+			   last_read_at timestamptz, leased_until timestamptz,
+			   message jsonb, headers jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+	stop_at timestamptz := clock_timestamp() + make_interval(secs => max_poll_seconds);
+BEGIN
+	LOOP
+		RETURN QUERY SELECT * FROM peer.read(queue_name, vt, qty);
+		IF FOUND OR clock_timestamp() >= stop_at THEN
+			RETURN;
+		END IF;
+		PERFORM pg_sleep(poll_interval_ms / 1000.0);
+	END LOOP;
+END
+$$;

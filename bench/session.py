@@ -1,0 +1,65 @@
+"""A session of the server, by the simple query protocol over its Unix socket.
+
+For what pgbench and psql cannot do: to hold a transaction open, to take the time
+at which a commit is answered, to wait in many sessions at once.
+"""
+
+import socket
+import struct
+
+
+class Session:
+    def __init__(self, directory, settings="", database="bench"):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(f"{directory}/.s.PGSQL.5432")
+        self.buffer = b""
+        words = ["user", "postgres", "database", database]
+        if settings:
+            words += ["options", settings]
+        body = struct.pack("!i", 196608) + b"".join(w.encode() + b"\0" for w in words) + b"\0"
+        self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
+        self.receive()
+        self.pid = int(self.query("SELECT pg_backend_pid()")[0][0])
+
+    def take(self, count):
+        while len(self.buffer) < count:
+            more = self.socket.recv(65536)
+            if not more:
+                raise RuntimeError("the server closed the connection")
+            self.buffer += more
+        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        return taken
+
+    def send(self, text):
+        """Sends a query; receive() must follow."""
+        body = text.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
+
+    def receive(self):
+        """The rows of what was sent, each a list of texts and None."""
+        rows, error = [], None
+        while True:
+            kind, length = struct.unpack("!ci", self.take(5))
+            body = self.take(length - 4)
+            if kind == b"D":
+                row, at = [], 2
+                for _ in range(struct.unpack_from("!h", body)[0]):
+                    size = struct.unpack_from("!i", body, at)[0]
+                    at += 4
+                    row.append(None if size < 0 else body[at:at + size].decode())
+                    at += max(size, 0)
+                rows.append(row)
+            elif kind == b"E":
+                error = body
+            elif kind == b"Z":
+                if error:
+                    raise RuntimeError(error.replace(b"\0", b" ").decode())
+                return rows
+
+    def query(self, text):
+        self.send(text)
+        return self.receive()
+
+    def close(self):
+        self.socket.sendall(b"X" + struct.pack("!i", 4))
+        self.socket.close()
