@@ -51,11 +51,29 @@ NAMES = list(SIDES)
 COLUMNS_OF_SIDES = (9,) * len(SIDES)
 
 
-def on_side(side, script, queue, **how):
-    """Runs a script written for the queue bench on another one; transactions a second."""
+def rate_and_cpu(side, script, queue, **how):
+    """Runs a script written for the queue bench on another one.
+
+    Transactions a second, and the server's CPU microseconds for one, or None.
+    """
     script = script.replace("'bench'", f"'{queue}'").replace("q_bench", f"q_{queue}")
     return pgbench(script, SYNC, best_plan=side == "bare", settings=SIDES[side][1],
-                   values=[("msg", BODY)], **how)[1]
+                   values=[("msg", BODY)], **how)[1:]
+
+
+def on_side(side, script, queue, **how):
+    return rate_and_cpu(side, script, queue, **how)[0]
+
+
+def median_ratio(ours, others):
+    """The median of the ratios of each turn; None where they are not known."""
+    if None in ours or None in others or 0 in others:
+        return None
+    return statistics.median(a / b for a, b in zip(ours, others))
+
+
+def number(value, form="{:.2f}"):
+    return "" if value is None else form.format(value)
 
 
 def turns(measure, sides=NAMES):
@@ -147,8 +165,8 @@ def reads():
     cells = []
     for clients in (1, CLIENTS):
         heading(f"read(1) behind .., {clients} client{'s' * (clients > 1)}: milliseconds a call")
-        widths = (36, *COLUMNS_OF_SIDES, 9, 12, 9, 7)
-        show(("", *NAMES, "first", "/ nothing", "target", "verdict"), widths)
+        widths = (36, *COLUMNS_OF_SIDES, 7, 9, 7, 7, 7)
+        show(("", *NAMES, "first", "/ nothing", "(CPU)", "target", "verdict"), widths)
         first = {}
         if clients == 1:
             for kind, queue in queues.items():
@@ -161,23 +179,27 @@ def reads():
                 session.close()
         sides = NAMES if clients == 1 else ["pgmq_c", "plpgsql"]
         times = {kind: {side: [] for side in sides} for kind in kinds}
+        cpus = {kind: {side: [] for side in sides} for kind in kinds}
         for turn in range(max(RUNS, OTHER_RUNS)):
             for kind, queue in queues.items():
                 for side in sides:
                     if turn < (RUNS if side == "pgmq_c" else OTHER_RUNS):
-                        tps = on_side(side, READS[side], queue, clients=clients, seconds=SECONDS)
+                        tps, cpu = rate_and_cpu(side, READS[side], queue, clients=clients,
+                                                seconds=SECONDS)
                         times[kind][side].append(1000 * clients / tps)
+                        cpus[kind][side].append(cpu)
         for kind, name in kinds.items():
-            ratio = statistics.median(a / b for a, b in zip(times[kind]["pgmq_c"],
-                                                            times["nothing"]["pgmq_c"]))
+            ratio, cpu_ratio = (median_ratio(what[kind]["pgmq_c"], what["nothing"]["pgmq_c"])
+                                for what in (times, cpus))
             met = None if kind == "nothing" else ratio <= 1.5
             cells.append(cell("read(1)", f"{name}, {clients} clients", times[kind], met,
-                              ratio=ratio, first=first.get(kind)))
+                              ratio=ratio, cpu_usec=cpus[kind], cpu_ratio=cpu_ratio,
+                              first=first.get(kind)))
             show((name, *medians(times[kind], "{:.3f}"),
-                  f"{first[kind]:.1f}" if first else "", f"{ratio:.2f}",
+                  number(first.get(kind), "{:.1f}"), f"{ratio:.2f}", number(cpu_ratio),
                   "" if met is None else "<= 1.5", "" if met is None else verdict(met)), widths)
-    if cells:
-        print("first: the first call of a session with the queue unknown to the map")
+    print("first: the first call of a session, the queue unknown to the map;"
+          " (CPU): the same ratio of the server's CPU time")
     for queue in queues.values():
         sql(f"SELECT pgmq.drop_queue('{queue}'); DROP TABLE peer.q_{queue}")
     return cells
@@ -195,7 +217,7 @@ PINS = {
 
 def pinned():
     heading(f"send + read + delete a second beside a pinned snapshot, {CLIENTS} clients,"
-            f" {PINNED_SECONDS} s")
+            f" {PINNED_SECONDS} s (beside the writer half)")
     widths = (44, 8, 8, 8, 8, 8, 7, 8, 7)
     show(("", "first", "last", "dead", "MB", "lowest", "ratio", "target", "verdict"), widths)
     step = max(1, min(5, PINNED_SECONDS // 4))
@@ -203,7 +225,9 @@ def pinned():
     cells = []
     autovacuum("on")
     pins = {"reader": "held by a REPEATABLE READ reader", "writer": "held by an idle writer"}
-    for pin, side in (("reader", "pgmq_c"), ("reader", "plpgsql"), ("writer", "pgmq_c")):
+    for pin, side, seconds in (("reader", "pgmq_c", PINNED_SECONDS),
+                               ("reader", "plpgsql", PINNED_SECONDS),
+                               ("writer", "pgmq_c", PINNED_SECONDS // 2)):
         schema = SIDES[side][0]
         table = f"{schema}.q_bench"
         refill(table, BACKLOG)
@@ -221,7 +245,7 @@ def pinned():
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        on_side(side, script, "bench", clients=CLIENTS, seconds=PINNED_SECONDS,
+        on_side(side, script, "bench", clients=CLIENTS, seconds=seconds,
                 progress=(step, intervals))
         done.set()
         watcher.join()
@@ -308,22 +332,29 @@ def drain():
 
 def empty():
     heading("Reads of an empty queue: calls a second, 1 client")
-    widths = (12, *COLUMNS_OF_SIDES, 12, 10, 12, 7, 7)
-    show(("", *NAMES, "same shape", "SELECT 1", "/ same shape", "target", "verdict"), widths)
+    widths = (8, *COLUMNS_OF_SIDES, 11, 9, 13, 7, 7, 7)
+    show(("", *NAMES, "same shape", "SELECT 1", "/ same shape", "(CPU)", "target", "verdict"),
+         widths)
     sql("TRUNCATE pgmq.q_bench, peer.q_bench")
     scripts = dict(READS, **{"same shape": "SELECT * FROM generate_series(1, 1);",
                              "SELECT 1": "SELECT 1;"})
     SIDES.update({"same shape": ("", ""), "SELECT 1": ("", "")})
     rates = {side: [] for side in scripts}
+    cpus = {side: [] for side in scripts}
     for turn in range(RUNS):
         for side in sorted(scripts, reverse=turn % 2 == 1):
-            rates[side].append(on_side(side, scripts[side].replace("'bench', 0", "'bench', 30"),
-                                       "bench", seconds=SECONDS))
-    ratio = statistics.median(a / b for a, b in zip(rates["pgmq_c"], rates["same shape"]))
+            tps, cpu = rate_and_cpu(side, scripts[side], "bench", seconds=SECONDS)
+            rates[side].append(tps)
+            cpus[side].append(cpu)
+    ratio = median_ratio(rates["pgmq_c"], rates["same shape"])
+    cpu_ratio = median_ratio(cpus["same shape"], cpus["pgmq_c"])
     show(("read(1)", *medians(rates), *(f"{statistics.median(rates[s]):.0f}"
                                         for s in ("same shape", "SELECT 1")),
-          f"{ratio:.2f}", ">= 0.8", verdict(ratio >= 0.8)), widths)
-    return [cell("empty read", "read(1)", rates, ratio >= 0.8, ratio=ratio)]
+          f"{ratio:.2f}", number(cpu_ratio), ">= 0.8", verdict(ratio >= 0.8)), widths)
+    print("same shape: SELECT * FROM generate_series(1, 1), the server's own function in C that"
+          " returns a set")
+    return [cell("empty read", "read(1)", rates, ratio >= 0.8, ratio=ratio, cpu_usec=cpus,
+                 cpu_ratio=cpu_ratio)]
 
 
 # ---------------------------------------------------------------------------
@@ -456,28 +487,34 @@ def wake():
 CONSUMERS = (1, 4, 16, 64, 256)
 
 
+def steady(side, script, queue, clients):
+    """Transactions a second, once all clients have connected and planned."""
+    intervals = []
+    on_side(side, script, queue, clients=clients, progress=(1, intervals),
+            seconds=SECONDS + 2 + clients // 64)
+    rates = [rate for _, rate in intervals]
+    return statistics.mean(rates[len(rates) // 2:])
+
+
 def consumers():
     cells = []
     autovacuum("on")
     batch = ("SELECT count(*) FROM pgmq.send_batch('bench', array_fill(:msg::jsonb, ARRAY[10]));\n"
              "SELECT array_agg(msg_id)::text AS ids FROM pgmq.read('bench', 30, 10) \\gset\n"
              "SELECT count(*) FROM pgmq.delete('bench', :ids::bigint[]);\n")
-    for name, scripts, sides in (
-            ("send + read + delete", CYCLES, NAMES),
-            ("send_batch(10) + read(10) + delete", {"pgmq_c": batch}, ["pgmq_c"])):
+    for name, scripts in (("send + read + delete", CYCLES),
+                          ("send_batch(10) + read(10) + delete", {"pgmq_c": batch})):
         heading(f"{name} on one queue: cycles a second")
         widths = (12, *COLUMNS_OF_SIDES, 8, 8, 7)
         show(("clients", *NAMES, "/ best", "target", "verdict"), widths)
         rates = {}
         for clients in CONSUMERS:
             def measure(side):
-                schema = SIDES[side][0]
-                refill(f"{schema}.q_bench", 10 * BACKLOG)
-                script = scripts["pgmq_c" if side == "map off" and side not in scripts else side]
-                return on_side(side, script, "bench", clients=clients,
-                               seconds=SECONDS + (clients > 16))
+                refill(f"{SIDES[side][0]}.q_bench", 10 * BACKLOG)
+                return steady(side, scripts[side], "bench", clients)
 
-            rates[clients] = turns(measure, sides)
+            rates[clients] = turns(measure, [
+                side for side in scripts if clients == 4 or side in ("pgmq_c", "plpgsql")])
         best = max(statistics.median(rates[c]["pgmq_c"]) for c in CONSUMERS)
         for clients in CONSUMERS:
             ratio = statistics.median(rates[clients]["pgmq_c"]) / best
@@ -536,27 +573,31 @@ def grouped():
 # ---------------------------------------------------------------------------
 
 def wal():
-    heading("Bytes of WAL for one send + read + delete, 1 client, 1,000 in the queue")
+    heading("Bytes of WAL for one send + read + delete, 1 client, 1,000 in the queue,"
+            " 2,000 after a checkpoint")
     widths = (44, *COLUMNS_OF_SIDES, 10, 8, 7)
     show(("", *NAMES, "/ plpgsql", "target", "verdict"), widths)
     cells = []
-    for pages, count in (("on", 10000), ("off", 10000)):
+    count = 2000
+    # hexadecimal digits, which hardly compress
+    long = json.dumps("".join(random.Random(1).choices("0123456789abcdef", k=1000)))
+    for message, pages in ((BODY, "on"), (BODY, "off"), (long, "on"), (long, "off")):
         sql(f"ALTER SYSTEM SET full_page_writes = {pages}")
         sql("SELECT pg_reload_conf()")
         results = {side: [] for side in NAMES}
         for side in NAMES:
+            script = CYCLES[side].replace(":msg", f"'{message}'")
             refill(f"{SIDES[side][0]}.q_bench", BACKLOG)
-            on_side(side, CYCLES[side] if side in CYCLES else CYCLES["pgmq_c"], "bench", count=100)
+            on_side(side, script, "bench", count=100)
             sql("CHECKPOINT")
             before = sql("SELECT pg_current_wal_insert_lsn()")
-            on_side(side, CYCLES[side] if side in CYCLES else CYCLES["pgmq_c"], "bench",
-                    count=count)
+            on_side(side, script, "bench", count=count)
             results[side].append(int(sql(
                 f"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '{before}')")) / count)
         ratio = results["pgmq_c"][0] / results["plpgsql"][0]
-        cells.append(cell("WAL", f"full_page_writes {pages}", results, ratio <= 0.5, ratio=ratio))
-        show((f"full_page_writes {pages}, {count:,} after a checkpoint", *medians(results),
-              f"{ratio:.2f}", "<= 0.5", verdict(ratio <= 0.5)), widths)
+        name = f"message of {len(message):,} bytes, full_page_writes {pages}"
+        cells.append(cell("WAL", name, results, ratio <= 0.5, ratio=ratio))
+        show((name, *medians(results), f"{ratio:.2f}", "<= 0.5", verdict(ratio <= 0.5)), widths)
     sql("ALTER SYSTEM RESET full_page_writes")
     sql("SELECT pg_reload_conf()")
     return cells
@@ -593,15 +634,16 @@ def copy():
     left = int(sql("SELECT count(*) FROM pgmq.read('copy', 0, 1000000000)"))
     if left != COPY_ROWS:
         sys.exit(f"COPY: {left} messages, not {COPY_ROWS}")
-    ratio = statistics.median(a / b for a, b in zip(took["pgmq.q_copy"], took["plain"]))
-    commit = statistics.median(commits["pgmq.q_copy"])
+    ratio = median_ratio(took["pgmq.q_copy"], took["plain"])
+    commit = statistics.median(a - b for a, b in zip(*commits.values()))
     show(("COPY, seconds", *(f"{statistics.median(took[t]):.2f}" for t in took), f"{ratio:.2f}",
           "<= 1.3", verdict(ratio <= 1.3)), widths)
-    show(("COMMIT, milliseconds", *(f"{statistics.median(commits[t]):.2f}" for t in took), "",
-          "< 10", verdict(commit < 10)), widths)
+    show(("COMMIT, milliseconds, and the difference",
+          *(f"{statistics.median(commits[t]):.2f}" for t in took), f"{commit:.2f}", "< 10",
+          verdict(commit < 10)), widths)
     sql("SELECT pgmq.drop_queue('copy'); DROP TABLE plain")
     return [cell("COPY", "seconds", took, ratio <= 1.3, ratio=ratio),
-            cell("COPY", "COMMIT, milliseconds", commits, commit < 10)]
+            cell("COPY", "COMMIT, milliseconds", commits, commit < 10, difference=commit)]
 
 
 # ---------------------------------------------------------------------------
@@ -609,7 +651,8 @@ def copy():
 # ---------------------------------------------------------------------------
 
 def many():
-    heading(f"{QUEUES:,} queues, {CLIENTS} clients, each cycle on one at random: cycles a second")
+    heading(f"{QUEUES:,} queues, {CLIENTS} clients, each cycle (send, then"
+            " read and delete in one statement) on one at random: cycles a second")
     widths = (36, 9, 9, 9, 9, 7)
     show(("queues", "pgmq_c", "map off", "/ one", "target", "verdict"), widths)
     for first in range(1, QUEUES + 1, 100):         # each queue takes locks until the commit
@@ -621,12 +664,9 @@ def many():
     for used in (1, 100, QUEUES):
         cycle = (f"\\set n random(1, {used})\n"
                  "SELECT * FROM pgmq.send('many_' || :n, :msg);\n"
-                 "SELECT msg_id AS id FROM pgmq.read('many_' || :n, 30, 1) \\gset\n"
-                 "SELECT pgmq.delete('many_' || :n, :id::bigint);\n")
-        sql(f"SELECT pgmq.send('many_' || i, '1') FROM generate_series(1, {used}) AS i,"
-            f" generate_series(1, 5)")
-        rates[used] = turns(lambda side: on_side(side, cycle, "bench", clients=CLIENTS,
-                                                 seconds=SECONDS + 2),
+                 "SELECT pgmq.delete('many_' || :n, msg_id)"
+                 " FROM pgmq.read('many_' || :n, 30, 1);\n")
+        rates[used] = turns(lambda side: steady(side, cycle, "bench", CLIENTS),
                             ["pgmq_c", "map off"])
         ratio = statistics.median(rates[used]["pgmq_c"]) / statistics.median(rates[1]["pgmq_c"])
         met = None if used == 1 else ratio >= 0.8
@@ -664,7 +704,7 @@ def many():
 
 
 def main():
-    CYCLES["map off"] = CYCLES["pgmq_c"]
+    CYCLES.update({"map off": CYCLES["pgmq_c"]})
     report = prepare()
     report.update(synchronous_commit=SYNC, clients=CLIENTS, other_runs=OTHER_RUNS)
     print(f"synchronous_commit {SYNC}; sides but for pgmq_c: {OTHER_RUNS} runs")

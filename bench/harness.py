@@ -96,6 +96,8 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
     if progress:
         progress[1].extend((float(at), float(tps)) for at, tps in
                            re.findall(r"^progress: ([\d.]+) s, ([\d.]+) tps", out, re.M))
+    if "aborted" in out:
+        sys.exit(f"{script}\n{out}")
     done = int(re.search(r"actually processed: (\d+)", out).group(1))
     return (done, float(re.search(r"^tps = ([\d.]+)", out, re.M).group(1)),
             None if after is None else (after - before) * 1e6 / done)
