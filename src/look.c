@@ -41,6 +41,17 @@
 /* Pieces of the map that are asked for at a time. */
 #define MAX_DUES		64
 
+/*
+ * A look begins with so many ids at least, and goes on with more each time it
+ * found too little: the index checks each entry of a page it comes to, as far
+ * as the range goes, before it returns the first.
+ */
+#define FIRST_STEP		(2 << PGMQ_BLOCK_BITS)
+#define STEP_GROWTH		16
+
+/* Wider than this is the whole range. */
+#define MAX_STEP		(INT64CONST(1) << 40)
+
 /* How long the net waits for a sender that has committed to announce it. */
 #define NET_PATIENCE_MS	1000
 
@@ -111,6 +122,31 @@ look_raise(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map,
 		from = n;
 	}
 	pfree(left.mins);
+}
+
+/*
+ * Take up to qty messages with ids from lo to hi.  by_steps: what is there to
+ * be taken most likely lies at the beginning.
+ */
+static uint64
+look_range(TimestampTz now, int64 lo, int64 hi, int64 qty, bool by_steps,
+		   PgmqTakeRangeFn take, void *state, int64 *last)
+{
+	uint64		count = 0;
+	int64		step = by_steps && qty < MAX_STEP / 2 ? Max(FIRST_STEP, 2 * qty) : MAX_STEP;
+
+	for (;;)
+	{
+		/* negative ids are one piece */
+		int64		first = Max(lo, 0);
+		int64		end = step >= MAX_STEP || hi - first < step ? hi : first + step - 1;
+
+		count += take(state, now, lo, end, qty - count, last);
+		if (count >= qty || end >= hi)
+			return count;
+		lo = end + 1;
+		step *= STEP_GROWTH;
+	}
 }
 
 /*
@@ -211,7 +247,8 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 					break;
 			hi = dues[i + run - 1].hi;
 
-			taken = take(state, now, dues[i].lo, hi, qty - count, &last);
+			taken = look_range(now, dues[i].lo, hi, qty - count, may_raise,
+							   take, state, &last);
 			count += taken;
 			if (count >= qty)
 				hi = last < 0 ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;

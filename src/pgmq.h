@@ -62,8 +62,10 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_SEND,
 	PGMQ_STMT_SEND_BATCH,
 	PGMQ_STMT_READ,
+	PGMQ_STMT_READ_RANGE,
 	PGMQ_STMT_READ_CONDITIONAL,
 	PGMQ_STMT_POP,
+	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_PEEK,
 	PGMQ_STMT_DELETE,
@@ -396,6 +398,9 @@ extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
 /* ---- look.c: which ids a read looks at ---- */
+
+/* Whether a range is all ids. */
+#define PGMQ_ALL_IDS(lo, hi)	((lo) == PG_INT64_MIN && (hi) == PG_INT64_MAX)
 
 /*
  * Takes up to qty messages with ids from lo to hi that are readable at now,

@@ -63,14 +63,14 @@ read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
+		pgmq_after(now, read->vt),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi)),
-		pgmq_after(now, read->vt),
 		read->conditional
 	};
-	uint64		count = pgmq_exec_rows(&read->queue,
-									   read->conditional.isnull ? PGMQ_STMT_READ : PGMQ_STMT_READ_CONDITIONAL,
-									   args, read->rows);
+	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
+	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
+	uint64		count = pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 
 	*last = pgmq_rows_last_id(read->rows);
 	return count;
@@ -138,7 +138,8 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	uint64		count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP, args, pop->rows);
+	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
+	uint64		count = pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 
 	*last = pgmq_rows_last_id(pop->rows);
 	return count;

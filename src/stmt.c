@@ -12,6 +12,8 @@
  *
  *	- The rows to take are chosen by ARRAY(SELECT .. FOR UPDATE SKIP LOCKED).
  *	  As a join (FROM cte, IN) a generic plan would hash the whole queue.
+ *	- All ids is not a range from the least to the largest: the index would
+ *	  compare both with each entry of each page it comes to.
  *	- The outer command repeats the visibility test: a partitioned queue can
  *	  hold one msg_id twice, of which one copy may be leased.
  *	- Rows come back in whatever order the plan has; the callers sort.
@@ -46,17 +48,23 @@
 #define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
 
-/* Up to $2 messages readable at $1 with ids from $3 to $4, oldest first, locked. */
+/* Up to $2 messages readable at $1, oldest first, locked. */
 #define TAKE(filter) \
-	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" \
-	" AND msg_id" GE "$3 AND msg_id" LE "$4" filter \
+	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" filter \
 	" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)"
 
-/* A read: lease the messages taken until $5. */
+/* Of those only the ones with ids in a range. */
+#define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
+
+/* A read: lease the messages taken until $3. */
 #define READ(filter) \
-	"UPDATE {q} SET vt = $5, last_read_at = $1," \
+	"UPDATE {q} SET vt = $3, last_read_at = $1," \
 	" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1" \
 	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+	" RETURNING " RECORD
+
+#define POP(filter) \
+	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
 #define ARCHIVE(which) \
@@ -86,15 +94,22 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	[PGMQ_STMT_READ] = {
 		READ(""),
-		5, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID}
+		3, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_READ_RANGE] = {
+		READ(RANGE("$4", "$5")),
+		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 	[PGMQ_STMT_READ_CONDITIONAL] = {
-		READ(" AND message OPERATOR(pg_catalog.@>) $6"),
-		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, JSONBOID}
+		READ(RANGE("$4", "$5") " AND message OPERATOR(pg_catalog.@>) $6"),
+		6, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID}
 	},
 	[PGMQ_STMT_POP] = {
-		"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE("") ") AND vt" LE "$1"
-		" RETURNING " RECORD,
+		POP(""),
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+	[PGMQ_STMT_POP_RANGE] = {
+		POP(RANGE("$3", "$4")),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
 	/* what is left between two ids, for the due map */
