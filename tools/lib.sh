@@ -32,28 +32,15 @@ can_install() {
     [ -t 0 ] || sudo -n true 2>/dev/null
 }
 
-apt_install() {
-    as_admin env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-        --no-install-recommends "$@" </dev/null
-}
-
 # Install the packages named, as far as they can be had; the caller looks
-# afterwards whether what it needs is there.  Debian would start a server on
-# the standard port with the first server package: we want the files only.
+# afterwards whether what it needs is there.  No service is started.
 install_packages() {
     if ! can_install; then
         echo "missing here, and not installable without apt and root or sudo: $*" >&2
         return 0
     fi
     echo "installing: $*"
-    conf=/etc/postgresql-common/createcluster.d/pgmq-no-cluster.conf
-    as_admin sh -c "mkdir -p ${conf%/*} && echo create_main_cluster = false >$conf"
-    as_admin apt-get update -qq </dev/null || true
-    apt_install "$@" >/dev/null 2>&1 ||
-        for package in "$@"; do
-            apt_install "$package" >/dev/null || echo "could not install $package" >&2
-        done
-    as_admin rm -f "$conf"
+    as_admin tools/apt.sh "$@"
 }
 
 # --------------------------------------------------------------------------
