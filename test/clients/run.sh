@@ -163,7 +163,7 @@ else
     mkdir "$work/node"
     cp "$here"/package.json "$here"/package-lock.json "$here"/.npmrc "$here"/*.js "$work/node"
     # without a network it gives up after seconds, not minutes
-    if ! (cd "$work/node" && npm ci --fetch-retries=2 --fetch-retry-mintimeout=1000 \
+    if ! (cd "$work/node" && npm_config_cache="$work/npm" npm ci --fetch-retries=2 --fetch-retry-mintimeout=1000 \
         --fetch-retry-maxtimeout=5000) >"$work/npm.log" 2>&1; then
         sed 's/^/# /' "$work/npm.log"
         echo "skip pgmq-js npm ci could not fetch it"
