@@ -32,7 +32,7 @@ made=$(mktemp -d "${TMPDIR:-/tmp}/pgmq_name.XXXXXX")
 trap 'rm -rf "$made"' EXIT
 
 version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" pgmq_c.control)
-sed "s/^default_version.*/default_version = '$current'/" pgmq_c.control >"$made/pgmq.control"
+sed "s/^default_version.*/default_version = '$current'/; s/^comment = '/&pgmq_c: /" pgmq_c.control >"$made/pgmq.control"
 sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' "pgmq_c--$version.sql" >"$made/pgmq--$current.sql"
 for old in $earlier; do
     cp "$made/pgmq--$current.sql" "$made/pgmq--$old--$current.sql"
