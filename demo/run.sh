@@ -78,10 +78,13 @@ run psql -v ON_ERROR_STOP=1 -e -f fill.sql
 total=$(ask "SELECT queue_length FROM pgmq.metrics('files')")
 
 step "Four workers, each a connection that does this again and again"
-cat work.sql
+run cat work.sql
+echo
+echo "One of them will be slow with a message, and killed:"
+run cat doomed.sql
 echo
 work() {
-    printf '$ %s\n' "while cat $2; do :; done | PGAPPNAME=$1 psql -v worker=$1 &"
+    printf '$ %s\n' "while cat $2; do :; done | PGAPPNAME=$1 psql -Xqt -v ON_ERROR_STOP=1 -v worker=$1 -v total=$total >$1.log 2>&1 &"
     while cat "$2" 2>/dev/null; do :; done |
         PGAPPNAME=$1 exec psql -Xqt -v ON_ERROR_STOP=1 -v worker="$1" -v total="$total" \
             >"$1.log" 2>&1 &
