@@ -212,8 +212,9 @@ is( join(' ', grep { !$named{$_} && !/^_/ }
 	'',
 	'README.md names every function');
 
-# Each code in README's table of errors comes out, and no other: what raises
-# it, after preparation that must not fail.  The server's text is not ours.
+# Each code in the reference's table of errors comes out, and no other: what
+# raises it, after preparation that must not fail.  The server's text is not
+# ours.
 
 my $psql = 'psql -X -q -d ' . "'" . $node->connstr('postgres') . "'";
 my @raises = (
@@ -329,8 +330,8 @@ foreach my $case (@raises)
 }
 $node->safe_psql('postgres', "ROLLBACK PREPARED 'holds'");
 is( join(' ', sort keys %raised),
-	join(' ', sort $readme =~ /^\| ([0-9A-Z]{5}) \|/mg),
-	"README.md's table of errors has the codes that come out");
+	join(' ', sort $reference =~ /^\| ([0-9A-Z]{5}) \|/mg),
+	"docs/reference.md's table of errors has the codes that come out");
 
 # Every link between the documents leads somewhere.
 
