@@ -201,6 +201,19 @@ EXCEPTION WHEN division_by_zero THEN
     NULL;
 END $$;
 
+-- many short transactions, as close together as can be
+CREATE PROCEDURE burst(queue text, times integer) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. times LOOP
+        CASE floor(random() * 4)::integer
+            WHEN 0 THEN PERFORM pgmq.send(queue, '1');
+            WHEN 1 THEN PERFORM pgmq.pop(queue, 1);
+            ELSE PERFORM pgmq.read(queue, 600, 10);
+        END CASE;
+        COMMIT;
+    END LOOP;
+END $$;
+
 -- what plain SQL shows as readable and nobody has locked
 CREATE FUNCTION readable(queue text) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
@@ -515,6 +528,10 @@ class Worker:
         else:
             self.execute('COMMIT' if end < 0.65 else 'ROLLBACK')
 
+    def burst(self):
+        self.execute(f"CALL burst('{self.hot[0]}', 50)")
+        self.counts['burst'] += 1
+
     def finish_prepared(self):
         for (gid,) in self.execute('SELECT gid FROM pg_prepared_xacts ORDER BY random() LIMIT 3').fetchall():
             self.execute(f"{self.random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{gid}'")
@@ -530,6 +547,8 @@ class Worker:
 
     def storm(self, until):
         shapes = {self.single: 10, self.transaction: 10}
+        if self.mood == 'burst':
+            shapes = {self.burst: 1}
         if self.mood in ('ddl', 'all'):
             shapes[self.ddl] = 2
         if self.mood in ('prepared', 'all'):
@@ -677,7 +696,9 @@ class Director:
         # Few queues at a time, so that sessions meet; and mostly without
         # what makes reads do without the map.
         self.hot = r.sample(QUEUES, r.choice([1, 1, 1, 2, 7]))
-        mood = r.choice(['messages', 'messages', 'messages', 'ddl', 'prepared', 'all'])
+        mood = r.choice(['messages', 'messages', 'messages', 'burst', 'burst', 'ddl', 'prepared', 'all'])
+        if mood == 'burst':
+            seconds = min(seconds, 0.2)
         until = time.time() + seconds
         for _, pipe in self.workers[1:]:
             pipe.send(('storm', until, self.hot, mood))
