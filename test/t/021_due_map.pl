@@ -17,6 +17,7 @@ $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'pgmq_c'
 pgmq_c.shared_memory = '1MB'
 max_prepared_transactions = 20
+lock_timeout = '20s'
 restart_after_crash = on
 });
 $node->start;
