@@ -52,6 +52,9 @@
 /* Wider than this is the whole range. */
 #define MAX_STEP		(INT64CONST(1) << 40)
 
+/* A look that took longer (microseconds) is worth another. */
+#define LONG_LOOK		10000
+
 /* How long the net waits for a sender that has committed to announce it. */
 #define NET_PATIENCE_MS	1000
 
@@ -213,6 +216,7 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
 	PgmqMapRef	map = pgmq_xact_map(local);
 	bool		may_raise;
+	bool		again = false;
 	uint64		count = 0;
 	int64		from = PG_INT64_MIN;
 	int64		last;
@@ -261,7 +265,19 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 				return count;
 		}
 		if (n < MAX_DUES || dues[n - 1].hi == PG_INT64_MAX)
-			return count;
-		from = dues[n - 1].hi + 1;
+		{
+			/*
+			 * A long look in vain, over what was due and proved to be dead, may
+			 * have come too late for all that its snapshot saw.  What it has
+			 * raised is out of the way of another.
+			 */
+			if (count > 0 || again || GetCurrentTimestamp() - now < LONG_LOOK)
+				return count;
+			again = true;
+			from = PG_INT64_MIN;
+		}
+		else
+			from = dues[n - 1].hi + 1;
+		now = GetCurrentTimestamp();
 	}
 }
