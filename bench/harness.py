@@ -145,17 +145,20 @@ BARE_DELETE = "DELETE FROM pgmq.q_bench WHERE msg_id = :id;"
 BARE_SEND = ("INSERT INTO pgmq.q_bench (vt, message) VALUES (clock_timestamp(), :msg)"
              " RETURNING msg_id;")
 
-# send + read + delete, each its own statement
+# send + read + delete, each its own statement; a read may find that others
+# have just taken all that it saw, and then there is nothing to delete
 CYCLES = {
-    "pgmq_c": ("SELECT * FROM pgmq.send('bench', :msg);\n"
-               "SELECT msg_id AS id FROM pgmq.read('bench', 30, 1) \\gset\n"
+    "pgmq_c": ("\\set id 0\n"
+               "SELECT * FROM pgmq.send('bench', :msg);\n"
+               "SELECT msg_id AS id FROM pgmq.read('bench', 30, 1) \\aset\n"
                "SELECT pgmq.delete('bench', :id::bigint);\n"),
-    "bare": (BARE_SEND + "\n" +
+    "bare": ("\\set id 0\n" + BARE_SEND + "\n" +
              BARE_READ.replace(":qty", "1").replace(":vt", "30").replace(
-                 f"RETURNING {COLUMNS};", f"RETURNING msg_id AS id, {COLUMNS} \\gset\n") +
+                 f"RETURNING {COLUMNS};", f"RETURNING msg_id AS id, {COLUMNS} \\aset\n") +
              BARE_DELETE + "\n"),
-    "plpgsql": ("SELECT * FROM peer.send('bench', :msg);\n"
-                "SELECT msg_id AS id FROM peer.read('bench', 30, 1) \\gset\n"
+    "plpgsql": ("\\set id 0\n"
+                "SELECT * FROM peer.send('bench', :msg);\n"
+                "SELECT msg_id AS id FROM peer.read('bench', 30, 1) \\aset\n"
                 "SELECT peer.delete('bench', :id::bigint);\n"),
 }
 BACKLOG = 1000      # so that no client finds the queue empty
