@@ -267,9 +267,9 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 		if (n < MAX_DUES || dues[n - 1].hi == PG_INT64_MAX)
 		{
 			/*
-			 * A long look in vain, over what was due and proved to be dead, may
-			 * have come too late for all that its snapshot saw.  What it has
-			 * raised is out of the way of another.
+			 * A long look in vain, over what was due and proved to be dead,
+			 * may have come too late for all that its snapshot saw.  What it
+			 * has raised is out of the way of another.
 			 */
 			if (count > 0 || again || GetCurrentTimestamp() - now < LONG_LOOK)
 				return count;
