@@ -32,10 +32,14 @@ OBJS = \
 	src/partition.o \
 	src/partman.o \
 	src/pgmq_c.o \
+	src/policy.o \
+	src/put.o \
 	src/queue.o \
 	src/read.o \
+	src/role.o \
 	src/rows.o \
 	src/send.o \
+	src/set_policy.o \
 	src/shmem.o \
 	src/status.o \
 	src/stmt.o \

@@ -304,16 +304,27 @@ CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
 CREATE INDEX IF NOT EXISTS idx_topic_bindings_covering
 	ON pgmq.topic_bindings (pattern) INCLUDE (queue_name, compiled_regex);
 
+CREATE TABLE IF NOT EXISTS pgmq.policy (
+	queue_name pg_catalog.text NOT NULL
+		REFERENCES pgmq.meta (queue_name) ON DELETE CASCADE,
+	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
+	paused_until timestamp with time zone,
+	PRIMARY KEY (queue_name)
+);
+
 COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
 COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
 COMMENT ON TABLE pgmq.notify_insert_throttle IS 'queues that notify on insert, and how often at most';
 COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'least time between two notifications in milliseconds; 0 for no limit';
 COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
+COMMENT ON TABLE pgmq.policy IS 'queues with a policy, and queues that are paused; change it by set_policy, pause and resume';
+COMMENT ON COLUMN pgmq.policy.paused_until IS 'reads return nothing before';
 
 SELECT pg_catalog.pg_extension_config_dump('pgmq.meta', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.policy', '');
 
 --
 -- Sending (send.c)
@@ -704,6 +715,38 @@ AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
 'Create the index that serves grouped reads for every queue.';
+
+--
+-- Policies (set_policy.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.set_policy(queue_name text, policy jsonb)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_set_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
+'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_get_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.get_policy(text) IS
+'The policy of a queue; an empty object when it has none.';
+
+CREATE OR REPLACE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_pause'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
+'Have reads of a queue return nothing until a point in time; sends go on. For the owner of the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.resume(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_resume'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.resume(text) IS
+'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
 
 --
 -- Metrics (metrics.c)
@@ -1164,8 +1207,8 @@ $complete$;
  * of pg_monitor read every message.
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
-GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings
-	TO pg_monitor;
+GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
+	pgmq.policy TO pg_monitor;
 
 DO LANGUAGE plpgsql $monitor$
 DECLARE

@@ -192,14 +192,17 @@ look_uses(PgmqMapRef map)
 }
 
 /*
- * Whether, by its map, nothing in an open queue can be read at now.  Does not
- * say so when the net is to be cast.
+ * Whether, by its map, nothing in an open queue can be read at now, or nothing
+ * may be.  Does not say so when the net is to be cast.
  */
 bool
 pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 {
-	PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+	PgmqMapRef	map;
 
+	if (pgmq_policy_pauses(queue, now))
+		return true;
+	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
 	return look_uses(map) && pgmq_map_next_due(map) > now &&
 		!pgmq_map_net_claim(map, now);
 }
@@ -221,7 +224,7 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 	int64		from = PG_INT64_MIN;
 	int64		last;
 
-	if (qty == 0)
+	if (qty == 0 || pgmq_policy_pauses(queue, now))
 		return 0;
 	if (!look_uses(map))
 		return take(state, now, from, PG_INT64_MAX, qty, &last);

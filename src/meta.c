@@ -28,14 +28,6 @@
 #include "compat.h"
 #include "pgmq.h"
 
-/*
- * Picks a queue's row, whatever case its name was given in; $1 is the name
- * of its table, which was folded by the same rule.
- */
-#define META_IS \
-	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
-	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
-
 typedef struct NameState
 {
 	MemoryContext context;
@@ -108,7 +100,7 @@ pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	found = pgmq_exec_once("SELECT is_partitioned::pg_catalog.bool, is_unlogged::pg_catalog.bool"
-						   " FROM " PGMQ_SCHEMA ".meta WHERE " META_IS,
+						   " FROM " PGMQ_SCHEMA ".meta WHERE " PGMQ_META_IS,
 						   1, argtypes, args, true, row_kind, kind);
 	PopActiveSnapshot();
 	return found > 0;
@@ -136,7 +128,7 @@ pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		/* the row of a table that was dropped by hand */
 		args[0] = PGMQ_ARG(CStringGetTextDatum(queue->relname));
 		pgmq_exec_once("UPDATE " PGMQ_SCHEMA ".meta"
-					   " SET is_partitioned = $2, is_unlogged = $3 WHERE " META_IS,
+					   " SET is_partitioned = $2, is_unlogged = $3 WHERE " PGMQ_META_IS,
 					   3, argtypes, args, false, NULL, NULL);
 	}
 }
@@ -152,7 +144,7 @@ pgmq_meta_forget(const PgmqQueue *queue)
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqKind	recorded;
 
-	if (pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".meta WHERE " META_IS,
+	if (pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".meta WHERE " PGMQ_META_IS,
 					   1, argtypes, args, false, NULL, NULL) == 0 &&
 		pgmq_meta_find(queue, &recorded))
 		ereport(ERROR,

@@ -25,6 +25,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 #include "storage/lockdefs.h"
+#include "utils/jsonb.h"
 
 /* The schema that holds everything. */
 #define PGMQ_SCHEMA			"pgmq"
@@ -44,6 +45,41 @@ typedef struct PgmqQueue
 	Oid			relid;			/* the queue table, pgmq.q_<name> */
 	char		relname[NAMEDATALEN];	/* its name: q_<name in lower case> */
 } PgmqQueue;
+
+/* What happens to messages that expired. */
+#define PGMQ_EXPIRED_DROP			1
+#define PGMQ_EXPIRED_DEAD_LETTER	2
+
+/* How the delay of a nack grows with the number of reads. */
+#define PGMQ_BACKOFF_FIXED			1
+#define PGMQ_BACKOFF_LINEAR			2
+#define PGMQ_BACKOFF_EXPONENTIAL	3
+
+/* A queue's policy; 0, false and "" stand for none.  Times are in seconds. */
+typedef struct PgmqPolicy
+{
+	int32		max_reads;		/* a read beyond it becomes a dead letter */
+	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
+	int			backoff;
+	double		backoff_base;
+	double		backoff_factor;
+	double		backoff_cap;
+	bool		backoff_jitter;
+	int32		dedup_window;	/* header x-pgmq-dedup-id is read if set */
+	int32		ttl;			/* of messages without a header */
+	bool		ttl_header;		/* header x-pgmq-ttl is read */
+	int			expired;
+	int32		archive_retention;
+	bool		strict_fifo;
+	TimestampTz paused_until;	/* reads return nothing before */
+}			PgmqPolicy;
+
+/* Whom to become again; see pgmq_role_become_owner. */
+typedef struct PgmqRole
+{
+	Oid			roleid;
+	int			context;
+}			PgmqRole;
 
 /* The kinds of queue. */
 typedef enum PgmqKind
@@ -124,6 +160,9 @@ typedef struct PgmqRows PgmqRows;
 /* Sees one row of a result; the slot is valid during the call only. */
 typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
 
+/* Gets the id of a message that was sent. */
+typedef void (*PgmqIdFn) (int64 id, void *state);
+
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
@@ -149,6 +188,11 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
+
+/* ---- role.c: acting by a table owner's rights ---- */
+
+extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern void pgmq_role_restore(PgmqRole saved);
 
 /* ---- rows.c: the result of a set-returning function ---- */
 
@@ -193,12 +237,35 @@ extern void pgmq_exec_xact(XactEvent event, void *arg);
 
 /* ---- meta.c: what pgmq.meta knows ---- */
 
+/*
+ * Picks a queue's row by its column queue_name, whatever case that was given
+ * in; $1 is the name of the queue's table, which was folded by the same rule.
+ */
+#define PGMQ_META_IS \
+	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
+	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+
 extern text *pgmq_meta_name(text *queue_name);
 extern bool pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind);
 extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 						  PgmqKind kind);
 extern void pgmq_meta_forget(const PgmqQueue *queue);
 extern List *pgmq_meta_names(void);
+
+/* ---- policy.c: what a queue's policy is ---- */
+
+extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
+extern Oid	pgmq_policy_table(void);
+extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
+extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
+extern void pgmq_policy_inval(Datum arg, Oid relid);
+
+/* ---- put.c: putting messages in, as the policy says ---- */
+
+extern bool pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg,
+					 PgmqArg headers, int64 *id);
+extern void pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
+						   PgmqArg headers, PgmqIdFn fn, void *state);
 
 /* ---- notify.c: LISTEN/NOTIFY ---- */
 

@@ -70,7 +70,6 @@ send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	FuncCallContext *set;
 	PgmqQueue	queue;
-	PgmqArg		args[] = {vt, PGMQ_ARG_FROM(1), headers};
 	int64		id;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo))
@@ -85,7 +84,7 @@ send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	}
 
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
-	if (!pgmq_exec_int8(&queue, PGMQ_STMT_SEND, args, &id))
+	if (!pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id))
 	{
 		rsinfo->isDone = ExprEndResult;
 		PG_RETURN_NULL();
@@ -204,18 +203,27 @@ pgmq_send_any(PG_FUNCTION_ARGS)
 	return send_one(fcinfo, PGMQ_ARG_NULL, arg_input(timestamptz_in, str));
 }
 
+/* Add an id to the result. */
+static void
+put_id(int64 id, void *rows)
+{
+	Datum		value = Int64GetDatum(id);
+	bool		isnull = false;
+
+	pgmq_rows_put(rows, &value, &isnull);
+}
+
 /* Send a batch; the ids are the set returned, in array order. */
 static Datum
 send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
-	PgmqArg		args[] = {vt, PGMQ_ARG_FROM(1), headers};
 	PgmqQueue	queue;
 
 	if (validate)
-		pgmq_batch_validate(args[1], headers);
+		pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
-	pgmq_exec_rows(&queue, PGMQ_STMT_SEND_BATCH, args, rows);
+	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_id, rows);
 	return (Datum) 0;
 }
 

@@ -348,8 +348,7 @@ static Datum
 send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 {
 	text	   *key = key_arg(fcinfo, 0);
-	PgmqArg		args[] = {pgmq_after(GetCurrentTimestamp(), delay),
-	PGMQ_ARG_FROM(1), headers};
+	PgmqArg		vt = pgmq_after(GetCurrentTimestamp(), delay);
 	List	   *routes;
 	ListCell   *lc;
 
@@ -363,11 +362,12 @@ send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 	foreach(lc, routes)
 	{
 		PgmqQueue	queue;
+		int64		id;
 
 		CHECK_FOR_INTERRUPTS();
 		pgmq_queue_open(&queue, ((Route *) lfirst(lc))->queue_name,
 						RowExclusiveLock, "INSERT");
-		pgmq_exec(&queue, PGMQ_STMT_SEND, args);
+		pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id);
 	}
 	PG_RETURN_INT32(list_length(routes));
 }
@@ -403,16 +403,16 @@ typedef struct BatchState
 	text	   *queue_name;
 } BatchState;
 
-/* Row function: add the queue's name and the message's id to the result. */
+/* Add the queue's name and the message's id to the result. */
 static void
-row_sent(TupleTableSlot *slot, void *arg)
+put_sent(int64 id, void *arg)
 {
 	BatchState *state = arg;
 	Datum		values[2];
 	bool		isnull[2] = {false};
 
 	values[0] = PointerGetDatum(state->queue_name);
-	values[1] = slot_getattr(slot, 1, &isnull[1]);
+	values[1] = Int64GetDatum(id);
 	pgmq_rows_put(state->rows, values, isnull);
 }
 
@@ -422,10 +422,9 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 {
 	BatchState	state = {.rows = pgmq_rows_begin(fcinfo)};
 	text	   *key = key_arg(fcinfo, 0);
-	PgmqArg		args[] = {vt, PGMQ_ARG_FROM(1), headers};
 	ListCell   *lc;
 
-	pgmq_batch_validate(args[1], headers);
+	pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
 	foreach(lc, routes_find(key))
 	{
 		PgmqQueue	queue;
@@ -433,7 +432,7 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 		CHECK_FOR_INTERRUPTS();
 		state.queue_name = ((Route *) lfirst(lc))->queue_name;
 		pgmq_queue_open(&queue, state.queue_name, RowExclusiveLock, "INSERT");
-		pgmq_exec_each(&queue, PGMQ_STMT_SEND_BATCH, args, row_sent, &state);
+		pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_sent, &state);
 	}
 	return (Datum) 0;
 }

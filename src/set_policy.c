@@ -1,0 +1,261 @@
+/*-------------------------------------------------------------------------
+ *
+ * set_policy.c
+ *	  Saying what a queue's policy is; pausing and resuming it.
+ *
+ * All of it is for the owner of the queue.  Rows of pgmq.policy are written by
+ * that table's owner's rights, and everybody who keeps the old policy is told
+ * by an invalidation of the queue table, which goes out with the commit.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/set_policy.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_set_policy);
+PG_FUNCTION_INFO_V1(pgmq_get_policy);
+PG_FUNCTION_INFO_V1(pgmq_pause);
+PG_FUNCTION_INFO_V1(pgmq_resume);
+
+/* A chain of dead-letter queues longer than this is taken for a cycle. */
+#define MAX_DEAD_LETTER_CHAIN	100
+
+/* A policy on its way out of a statement. */
+typedef struct PolicyDoc
+{
+	MemoryContext context;
+	Jsonb	   *doc;
+}			PolicyDoc;
+
+/* Row function: keep the first column, a jsonb. */
+static void
+row_doc(TupleTableSlot *slot, void *state)
+{
+	PolicyDoc  *policy = state;
+	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(policy->context);
+
+	policy->doc = (Jsonb *) PG_DETOAST_DATUM_COPY(value);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Open the queue of argument 0 in order to change its policy.
+ * Error: 42501 when the caller does not own it.
+ */
+static void
+queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
+{
+	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, "UPDATE");
+	pgmq_queue_check_shape(queue);
+	if (!object_ownercheck(RelationRelationId, queue->relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, queue->relname);
+}
+
+/*
+ * Run a statement on pgmq.policy about a queue, which is $1, and tell whoever
+ * keeps its policy.  The number of rows.
+ */
+static uint64
+policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
+			 PgmqRowFn fn, void *state)
+{
+	Oid			argtypes[] = {TEXTOID, argtype};
+	PgmqArg		args[] = {
+		PGMQ_ARG(CStringGetTextDatum(queue->relname)),
+		PGMQ_ARG(value)
+	};
+	PgmqRole	saved = pgmq_role_become_owner(pgmq_policy_table());
+	uint64		count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
+									   argtypes, args, false, fn, state);
+
+	pgmq_role_restore(saved);
+	CacheInvalidateRelcacheByRelid(queue->relid);
+	CommandCounterIncrement();
+	return count;
+}
+
+/* As policy_write, for a statement that makes the row if need be. */
+static void
+policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
+			  PgmqRowFn fn, void *state)
+{
+	if (policy_write(queue, sql, argtype, value, fn, state) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("queue \"%s\" is not listed in " PGMQ_SCHEMA ".meta",
+						PGMQ_QUEUE_BASE(queue)),
+				 errhint("Call pgmq.create() with its name to list it.")));
+}
+
+/*
+ * Check the dead-letter queue of a queue's policy: that it exists, and that
+ * following the dead letters of dead letters does not lead back.
+ */
+static void
+dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
+{
+	const char *relname = policy->dead_letter;
+
+	for (int i = 0; *relname != '\0'; i++)
+	{
+		PgmqQueue	next;
+		const		PgmqPolicy *next_policy;
+		text	   *name = cstring_to_text(relname + 2);
+
+		if (strcmp(relname, queue->relname) == 0 || i == MAX_DEAD_LETTER_CHAIN)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 i == 0 ?
+					 errmsg("queue \"%s\" cannot be its own dead-letter queue",
+							PGMQ_QUEUE_BASE(queue)) :
+					 errmsg("dead-letter queue \"%s\" leads back to queue \"%s\"",
+							policy->dead_letter + 2, PGMQ_QUEUE_BASE(queue))));
+		if (i == 0)
+		{
+			pgmq_queue_open(&next, name, AccessShareLock, NULL);
+			pgmq_queue_check_shape(&next);
+		}
+		else
+		{
+			strlcpy(next.relname, relname, NAMEDATALEN);
+			next.relid = get_relname_relid(relname, get_rel_namespace(queue->relid));
+			if (!OidIsValid(next.relid))
+				return;
+		}
+		next_policy = pgmq_policy(&next);
+		if (next_policy == NULL)
+			return;
+		relname = next_policy->dead_letter;
+	}
+}
+
+/*
+ * set_policy(queue_name text, policy jsonb) returns jsonb
+ *
+ * The whole policy as it is now.
+ * Errors: 22023 for what is not a policy, 42P01 for a queue or dead-letter
+ * queue that does not exist, 42501 for who does not own the queue.
+ */
+Datum
+pgmq_set_policy(PG_FUNCTION_ARGS)
+{
+	PgmqQueue	queue;
+	PolicyDoc	merged = {CurrentMemoryContext, NULL};
+	PgmqPolicy	policy;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("policy must not be null")));
+	pgmq_policy_parse(PG_GETARG_JSONB_P(1), &policy);
+	queue_open_owned(&queue, fcinfo);
+
+	policy_upsert(&queue,
+				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
+				  " SELECT queue_name, pg_catalog.jsonb_strip_nulls($2)"
+				  " FROM " PGMQ_SCHEMA ".meta WHERE " PGMQ_META_IS
+				  " ON CONFLICT (queue_name) DO UPDATE SET policy ="
+				  " pg_catalog.jsonb_strip_nulls(p.policy OPERATOR(pg_catalog.||) $2)"
+				  " RETURNING policy::pg_catalog.jsonb",
+				  JSONBOID, PG_GETARG_DATUM(1), row_doc, &merged);
+	pgmq_policy_parse(merged.doc, &policy);
+	if (policy.dead_letter[0] == '\0' &&
+		(policy.max_reads > 0 || policy.expired == PGMQ_EXPIRED_DEAD_LETTER))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"",
+						policy.max_reads > 0 ? "max_reads" : "expired")));
+	dead_letter_check(&queue, &policy);
+	PG_RETURN_JSONB_P(merged.doc);
+}
+
+/*
+ * get_policy(queue_name text) returns jsonb
+ *
+ * What set_policy was told; an empty object for a queue without a policy.
+ */
+Datum
+pgmq_get_policy(PG_FUNCTION_ARGS)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PolicyDoc	policy = {CurrentMemoryContext, NULL};
+	PgmqQueue	queue;
+	PgmqArg		args[1];
+	PgmqRole	saved;
+
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
+	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
+	saved = pgmq_role_become_owner(pgmq_policy_table());
+	pgmq_exec_once("SELECT policy::pg_catalog.jsonb FROM " PGMQ_SCHEMA ".policy"
+				   " WHERE policy IS NOT NULL AND " PGMQ_META_IS,
+				   1, argtypes, args, false, row_doc, &policy);
+	pgmq_role_restore(saved);
+	if (policy.doc == NULL)
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	PG_RETURN_JSONB_P(policy.doc);
+}
+
+/*
+ * pause(queue_name text, until timestamptz) returns void
+ *
+ * Errors: 22004 when until is NULL, 42501 for who does not own the queue.
+ */
+Datum
+pgmq_pause(PG_FUNCTION_ARGS)
+{
+	PgmqQueue	queue;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("until must not be null"),
+				 errhint("Use 'infinity' to pause until pgmq.resume().")));
+	queue_open_owned(&queue, fcinfo);
+	policy_upsert(&queue,
+				  "INSERT INTO " PGMQ_SCHEMA ".policy (queue_name, paused_until)"
+				  " SELECT queue_name, $2 FROM " PGMQ_SCHEMA ".meta"
+				  " WHERE " PGMQ_META_IS
+				  " ON CONFLICT (queue_name) DO UPDATE"
+				  " SET paused_until = EXCLUDED.paused_until",
+				  TIMESTAMPTZOID, PG_GETARG_DATUM(1), NULL, NULL);
+	PG_RETURN_VOID();
+}
+
+/*
+ * resume(queue_name text) returns boolean
+ *
+ * False when the queue was not paused.  Waiting readers wake at the commit.
+ */
+Datum
+pgmq_resume(PG_FUNCTION_ARGS)
+{
+	PgmqQueue	queue;
+	uint64		count;
+
+	queue_open_owned(&queue, fcinfo);
+	count = policy_write(&queue,
+						 "UPDATE " PGMQ_SCHEMA ".policy SET paused_until = NULL"
+						 " WHERE paused_until IS NOT NULL AND " PGMQ_META_IS,
+						 InvalidOid, (Datum) 0, NULL, NULL);
+	PG_RETURN_BOOL(count > 0);
+}
