@@ -522,7 +522,7 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
  * messages that the map would have hidden.
  */
 void
-pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int finds)
+pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds)
 {
 	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
 

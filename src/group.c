@@ -389,13 +389,6 @@ messages_lease(GroupRead *read)
 	return pgmq_exec_rows(&read->queue, PGMQ_STMT_GROUP_LEASE, args, read->rows);
 }
 
-/* What a look takes that is only to learn what is left. */
-static uint64
-take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
-{
-	return 0;
-}
-
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -403,9 +396,10 @@ read_once(void *state)
 	GroupRead  *read = state;
 	MemoryContext old;
 	uint64		count = 0;
+	bool		net = false;
 
 	read->now = GetCurrentTimestamp();
-	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now))
+	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now, &net))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -429,7 +423,9 @@ read_once(void *state)
 
 	/* the map may be told what a short queue's end looks like */
 	if (count == 0 && read->walked < WALK_TURN)
-		pgmq_look(&read->queue, read->now, 1, false, take_nothing, NULL);
+		pgmq_look_only(&read->queue, read->now);
+	if (net)
+		pgmq_look_netted(&read->queue, read->now, read->rows, count);
 	return count;
 }
 

@@ -17,7 +17,8 @@
  * readable itself looks at everything.
  *
  * The net.  Now and then a read looks at everything, the map notwithstanding.
- * Had the map hidden what it finds, that is counted, and is a bug.
+ * Had the map hidden any of what it finds, that is logged and counted, and is
+ * a bug.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -68,6 +69,13 @@ typedef struct Left
 	int			n;
 	int			max;
 } Left;
+
+/* Takes nothing, whatever there is. */
+static uint64
+take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	return 0;
+}
 
 /* Row function: (msg_id, vt), in msg_id order. */
 static void
@@ -153,34 +161,81 @@ look_range(TimestampTz now, int64 lo, int64 hi, int64 qty, bool by_steps,
 }
 
 /*
+ * How many of some messages, which can be read at now, the map hides.  One
+ * may have been committed just now, by a sender that is on its way to
+ * announce it.
+ */
+static int64
+net_finds(PgmqMapRef map, TimestampTz now, const int64 *ids, int64 nids, int64 *first)
+{
+	int64		finds = 0;
+	int			waited = 0;
+
+	for (int64 i = 0; i < nids; i++)
+	{
+		while (waited < NET_PATIENCE_MS && pgmq_map_hides(map, ids[i], now))
+		{
+			pg_usleep(1000);
+			CHECK_FOR_INTERRUPTS();
+			waited++;
+		}
+		if (pgmq_map_hides(map, ids[i], now) && finds++ == 0)
+			*first = ids[i];
+	}
+	return finds;
+}
+
+/* Say what the net cast at now has found, and how long that took. */
+static void
+net_done(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 elapsed,
+		 int64 finds, int64 first, uint64 count)
+{
+	if (finds > 0)
+		ereport(LOG,
+				(errmsg("due map of queue \"%s\" had hidden message %lld",
+						PGMQ_QUEUE_BASE(queue), (long long) first),
+				 errdetail("It had hidden %lld of the %llu messages found.",
+						   (long long) finds, (unsigned long long) count)));
+	pgmq_map_net_done(map, now, elapsed, finds);
+}
+
+/* The net cast at now has caught what is in rows. */
+static void
+net_caught(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, PgmqRows *rows,
+		   uint64 count)
+{
+	int64		elapsed = GetCurrentTimestamp() - now;
+	int64	   *ids = pgmq_rows_ids(rows);
+	int64		first = 0;
+	int64		finds = net_finds(map, now, ids, count, &first);
+
+	pfree(ids);
+	net_done(queue, map, now, elapsed, finds, first, count);
+}
+
+/*
  * Cast the net: look at everything, and count what the map would have hidden.
  */
 static uint64
 look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 qty,
-		 PgmqTakeRangeFn take, void *state)
+		 PgmqTakeRangeFn take, void *state, PgmqRows *rows)
 {
 	int64		last;
-	int			finds = 0;
 	uint64		count = take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
 
-	/*
-	 * One message of them will do: the last one taken.  It may be one that
-	 * was committed just now, by a sender that is on its way to announce it.
-	 */
-	if (count > 0)
+	if (rows != NULL)
+		net_caught(queue, map, now, rows, count);
+	else
 	{
-		for (int waited = 0; pgmq_map_hides(map, last, now); waited++)
-		{
-			if (waited == NET_PATIENCE_MS)
-			{
-				finds = 1;
-				break;
-			}
-			pg_usleep(1000);
-			CHECK_FOR_INTERRUPTS();
-		}
+		int64		elapsed = GetCurrentTimestamp() - now;
+		int64		first = 0;
+		int64		finds = net_finds(map, now, &last, count, &first);
+
+		/* only seen: another may have taken it since, and told the map */
+		if (finds > 0)
+			finds = take(state, now, first, first, 1, &last);
+		net_done(queue, map, now, elapsed, finds, first, count);
 	}
-	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, finds);
 	return count;
 }
 
@@ -193,28 +248,40 @@ look_uses(PgmqMapRef map)
 
 /*
  * Whether, by its map, nothing in an open queue can be read at now, or nothing
- * may be.  Does not say so when the net is to be cast.
+ * may be.  Does not say so when the net is to be cast: then *net becomes true,
+ * and the caller looks, and tells pgmq_look_netted what it took.
  */
 bool
-pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
+pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now, bool *net)
 {
 	PgmqMapRef	map;
 
+	*net = false;
 	if (pgmq_policy_pauses(queue, now))
 		return true;
 	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
-	return look_uses(map) && pgmq_map_next_due(map) > now &&
-		!pgmq_map_net_claim(map, now);
+	if (!look_uses(map) || pgmq_map_next_due(map) <= now)
+		return false;
+	*net = pgmq_map_net_claim(map, now);
+	return !*net;
+}
+
+/* What was looked for as if the queue were not idle: so many messages. */
+void
+pgmq_look_netted(const PgmqQueue *queue, TimestampTz now, PgmqRows *rows, uint64 count)
+{
+	net_caught(queue, pgmq_xact_map(pgmq_xact_queue(queue->relid)), now, rows, count);
 }
 
 /*
  * Look for up to qty messages that are readable at now, oldest first; take
- * does the taking.  filtered: it does not take all that is readable.  The
- * number of messages taken.  The queue is open.
+ * does the taking, into rows; if these are NULL, it only sees what is there.
+ * filtered: it does not take all that is readable.  The number of messages
+ * taken.  The queue is open.
  */
 uint64
 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
-		  PgmqTakeRangeFn take, void *state)
+		  PgmqTakeRangeFn take, void *state, PgmqRows *rows)
 {
 	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
 	PgmqMapRef	map = pgmq_xact_map(local);
@@ -231,8 +298,8 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 
 	may_raise = !filtered &&
 		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
-	if (may_raise && pgmq_map_net_claim(map, now))
-		return look_net(queue, map, now, qty, take, state);
+	if (may_raise && take != take_nothing && pgmq_map_net_claim(map, now))
+		return look_net(queue, map, now, qty, take, state, rows);
 
 	for (;;)
 	{
@@ -283,4 +350,11 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 			from = dues[n - 1].hi + 1;
 		now = GetCurrentTimestamp();
 	}
+}
+
+/* Let the map know what is left in an open queue where it says there may be. */
+void
+pgmq_look_only(const PgmqQueue *queue, TimestampTz now)
+{
+	(void) pgmq_look(queue, now, 1, false, take_nothing, NULL, NULL);
 }

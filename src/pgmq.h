@@ -202,6 +202,7 @@ extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
+extern int64 *pgmq_rows_ids(PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 
@@ -432,7 +433,7 @@ extern void pgmq_map_listed(PgmqMapRef ref);
 extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
-							  int finds);
+							  int64 finds);
 
 /* ---- identity.c: of what a map is a map ---- */
 
@@ -477,9 +478,13 @@ typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
 								   int64 lo, int64 hi, int64 qty, int64 *last);
 
 extern bool pgmq_use_due_map;
-extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
+extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now, bool *net);
+extern void pgmq_look_netted(const PgmqQueue *queue, TimestampTz now,
+							 PgmqRows *rows, uint64 count);
+extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
-						bool filtered, PgmqTakeRangeFn take, void *state);
+						bool filtered, PgmqTakeRangeFn take, void *state,
+						PgmqRows *rows);
 
 /* ---- stmt.c: every hot SQL text ---- */
 
