@@ -45,6 +45,7 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/latch.h"
@@ -366,7 +367,8 @@ pgmq_waiter_count(Oid relid)
 /* How long a wait may last, and how it goes on. */
 typedef struct Wait
 {
-	TimestampTz deadline;
+	instr_time	begun;			/* by a clock that nobody sets */
+	int64		longest;		/* ms */
 	int64		interval;		/* ms */
 } Wait;
 
@@ -377,12 +379,23 @@ wait_begin(PgmqArg max_seconds, PgmqArg interval_ms)
 	DatumGetInt32(max_seconds.value);
 	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
 	DatumGetInt32(interval_ms.value);
+	Wait		wait;
 
-	return (Wait)
-	{
-		GetCurrentTimestamp() + seconds * USECS_PER_SEC,
-			Max(interval, POLL_MIN_INTERVAL_MS)
-	};
+	INSTR_TIME_SET_CURRENT(wait.begun);
+	wait.longest = seconds * 1000;
+	wait.interval = Max(interval, POLL_MIN_INTERVAL_MS);
+	return wait;
+}
+
+/* How many milliseconds of a wait are left. */
+static int64
+wait_left(const Wait *wait)
+{
+	instr_time	passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, wait->begun);
+	return Max(wait->longest - (int64) INSTR_TIME_GET_MILLISEC(passed), 0);
 }
 
 /* Milliseconds until a point in time, rounded up so as not to wake before. */
@@ -406,7 +419,7 @@ ms_until(TimestampTz time)
 static bool
 wait_sleep(const Wait *wait, TimestampTz due)
 {
-	int64		left = ms_until(wait->deadline);
+	int64		left = wait_left(wait);
 	int64		sleep = MAX_SLEEP_MS;
 
 	CHECK_FOR_INTERRUPTS();
