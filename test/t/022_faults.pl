@@ -52,6 +52,10 @@ $node->init(extra => ['--no-sync']);
 $node->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'pgmq_c'
 autovacuum = off
+synchronous_commit = local
+synchronous_standby_names = nobody
+wal_level = replica
+max_wal_senders = 1
 lock_timeout = '20s'
 restart_after_crash = on
 });
@@ -203,7 +207,7 @@ SKIP:
 # ---- errors at the last moment
 
 sql(q{
-	SELECT pgmq.create('late');
+	SELECT pgmq.create('late'), pgmq.create('slow');
 	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'too late'; END $$;
 	CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON pgmq.q_late DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW EXECUTE FUNCTION fail();
@@ -228,6 +232,18 @@ ask($s, 'COMMIT;');
 like($s->{err}, qr/could not serialize access/, 'a serialization failure at commit');
 is(got('due'), $messages, '.. gives back what was read too');
 $_->{in} .= "\\q\n", $_->{psql}->finish for $s, $other;
+
+# A commit that takes its time: over for its session, not for others
+$s = session();
+my $pid = ask($s, 'SELECT pg_backend_pid();');
+order($s, q{SET synchronous_commit = on; SELECT pgmq.send('slow', '1') IS NULL;});
+$node->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid") or die;
+is(exhaust('slow'), 'nothing', 'before a commit is there for all');
+sql("SELECT pg_cancel_backend($pid)");
+is(hear($s), 'f', '.. it ends');
+is(got('slow'), 1, '.. and is announced after that');
+$s->{in} .= "\\q\n";
+$s->{psql}->finish;
 
 # Cancels at any moment of many commits
 sql(q{SELECT pgmq.create('cancelled')});
@@ -263,7 +279,7 @@ sql('TRUNCATE pgmq.q_due');
 my $id = sql(q{SELECT pgmq.send('due', '1')});
 exhaust('due');
 $s = session();
-my $pid = ask($s, 'SELECT pg_backend_pid();');
+$pid = ask($s, 'SELECT pg_backend_pid();');
 ask($s, qq{BEGIN; SELECT pgmq.send('due', '2'), pgmq.set_vt('due', $id, 0);});
 shoot($s, $pid);
 is(sql(q{SELECT due_map, next_due FROM pgmq.engine_status() WHERE queue_name = 'due'}), 'on|-infinity',

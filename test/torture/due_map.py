@@ -110,12 +110,16 @@ class Server:
             os.chown(self.dir, pwd.getpwnam(self.user).pw_uid, -1)
         os.chmod(self.dir, 0o755)
         self.run('initdb', '-D', self.dir + '/data', '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--no-locale')
+        # who waits before it commits leaves others time
+        slow = options.seed % 3 == 0
         self.conf = self.dir + '/data/postgresql.conf'
         with open(self.conf, 'a') as f:
             f.write(f"""
 listen_addresses = ''
 unix_socket_directories = '{self.dir}'
-fsync = off
+fsync = {'on' if slow else 'off'}
+commit_delay = {3000 if slow else 0}
+commit_siblings = 0
 max_connections = {options.sessions + 30}
 max_prepared_transactions = 20
 deadlock_timeout = 50ms
@@ -741,6 +745,7 @@ class Director:
         self.random = random.Random(server.options.seed)
         self.workers = []
         self.totals = collections.Counter()
+        self.restarted = 0          # storms that follow a restart
         for number in range(self.options.sessions + 1):
             ours, theirs = multiprocessing.Pipe()
             process = multiprocessing.Process(target=lambda n=number, p=theirs: Worker(n, server, p).main(), daemon=True)
@@ -766,6 +771,9 @@ class Director:
         # what makes reads do without the map.
         self.hot = r.sample(QUEUES, r.choice([1, 1, 1, 2, 7]))
         mood = r.choice(['messages', 'messages', 'messages', 'burst', 'burst', 'ddl', 'prepared', 'all'])
+        if self.restarted:
+            mood = 'prepared'
+            self.restarted -= 1
         if mood == 'burst':
             seconds = min(seconds, 0.2)
         until = time.time() + seconds
@@ -864,6 +872,7 @@ class Director:
         mode = self.random.choice(['fast', 'immediate'])
         self.server.stop(mode)
         self.server.start(memory)
+        self.restarted = 3
         self.totals[f'restart {mode}'] += 1
 
     def report(self):
@@ -893,7 +902,9 @@ class Director:
                     raise Find(f'when quiet: {error}')
                 self.totals['cut short'] += 1
             self.read_log()
-            if not self.options.calm and self.random.random() < 0.02:
+            if not self.options.calm and self.random.random() < 0.03:
+                self.restarted = 1
+                self.storm(0.3)
                 self.restart()
             self.totals['rounds'] = rounds
 
