@@ -58,7 +58,9 @@ wal_level = replica
 max_wal_senders = 1
 lock_timeout = '20s'
 restart_after_crash = on
+max_prepared_transactions = 2
 });
+$node->append_conf('postgresql.conf', 'max_notify_queue_pages = 64') if $node->pg_version >= 17;
 {
 	local $ENV{TEST_CLOCK} = $clock;
 	local $ENV{LD_PRELOAD} = $shim if $can_step;
@@ -232,6 +234,36 @@ ask($s, 'COMMIT;');
 like($s->{err}, qr/could not serialize access/, 'a serialization failure at commit');
 is(got('due'), $messages, '.. gives back what was read too');
 $_->{in} .= "\\q\n", $_->{psql}->finish for $s, $other;
+
+# PREPARE TRANSACTION fails when the map has been told of it
+sql(q{BEGIN; CREATE TABLE prepared (); PREPARE TRANSACTION 'one'});
+my ($ret, $out, $err) = $node->psql($db, q{BEGIN; SELECT pgmq.send('due', '5'); PREPARE TRANSACTION 'one'});
+like($err, qr/transaction identifier "one" is already in use/, 'a PREPARE TRANSACTION that fails');
+sql(q{ROLLBACK PREPARED 'one'});
+is(exhaust('due'), 'nothing', '.. sends nothing');
+is(sql(q{SELECT due_map FROM pgmq.engine_status() WHERE queue_name = 'due'}), 'on', '.. and the map is used');
+
+# NOTIFY has no room left
+SKIP:
+{
+	skip 'the queue of notifications cannot be made small', 4 if $node->pg_version < 17;
+
+	my $listener = session();
+	ask($listener, q{LISTEN something; BEGIN; SELECT 1;});
+	sql(q{SELECT pgmq.create('loud'), pgmq.enable_notify_insert('loud', 0)});
+	exhaust('loud');
+	$node->psql($db, q{SELECT pg_notify('something', repeat('x', 7900) || n) FROM generate_series(1, 20) n})
+	  for 1 .. 10;
+	($ret, $out, $err) = $node->psql($db, q{SELECT pgmq.send('loud', '1') FROM got('due'), pgmq.set_vt('due', (SELECT min(msg_id) FROM pgmq.q_due), 0)});
+	like($err, qr/too many notifications in the NOTIFY queue/, 'a commit that has no room for its notification');
+	is(exhaust('loud'), 'nothing', '.. sends nothing');
+	is(exhaust('due'), 'nothing', '.. and makes nothing readable');
+	$listener->{in} .= "ROLLBACK;\n\\q\n";
+	$listener->{psql}->finish;
+	sql(q{SELECT pg_notify('something', '')});
+	sql(q{SELECT pgmq.send('loud', '2')});
+	is(got('loud'), sql('SELECT max(msg_id) FROM pgmq.q_loud'), '.. which can be done later');
+}
 
 # A commit that takes its time: over for its session, not for others
 $s = session();

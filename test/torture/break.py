@@ -5,7 +5,8 @@ finds out.
 usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [RULE...]
 
 PG_CONFIG belongs to a server into which broken builds may be installed; the
-last thing installed is a sound one.  For each rule that is named (all) a line
+last thing installed is a sound one.  Not tried are rules that others make
+superfluous: the relfilenode in the identity, and no raise after a filter.  For each rule that is named (all) a line
 says after how many seconds its absence was found and how; "not ok" stands
 before those that were not, within N (120) seconds.
 """
@@ -39,8 +40,6 @@ RULES = {
                 'if (raise->marks == raise->local->marks)', ''),
     'identity': ('a map is taken for that of whatever has the OID', 'identity.c',
                  'return Max(identity, 1);', 'return 1;'),
-    'relfilenode': ('a map outlives TRUNCATE and rewrites', 'identity.c',
-                    'identity_add(identity, class->relfilenode);', ''),
     'trigger': ('a map outlives DISABLE TRIGGER and ENABLE', 'identity.c',
                 'identity_add(identity, trigger->oid);\n\t\t\tidentity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));', ''),
     'prepare': ('PREPARE TRANSACTION is not noted', 'xact.c',
@@ -49,8 +48,6 @@ RULES = {
                         '(void) pgmq_map_prepare(*(PgmqMapRef *) state, xid);', '(void) xid;'),
     'row security': ('a reader raises what policies hide', 'look.c',
                      '!filtered &&\n\t\tcheck_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED', '!filtered'),
-    'filter': ('a reader raises what its filter leaves', 'look.c',
-               'may_raise = !filtered &&\n\t\t', 'may_raise = '),
     'isolation': ('a reader with one snapshot goes by the map', 'look.c',
                   ' && !IsolationUsesXactSnapshot()', ''),
     'losses': ('an announcement to a map that is gone is lost', 'duemap.c',
