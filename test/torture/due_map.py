@@ -598,6 +598,11 @@ class Worker:
         self.execute(f"CALL burst('{self.hot[0]}', 50)")
         self.counts['burst'] += 1
 
+    def pause(self):
+        until = self.random.choice(["'infinity'", "clock_timestamp() + interval '50 ms'"])
+        self.execute(self.random.choice([f"SELECT pgmq.pause('{self.hot[0]}', {until})", f"SELECT pgmq.resume('{self.hot[0]}')"]))
+        self.counts['pause'] += 1
+
     def finish_prepared(self):
         for (gid,) in self.execute('SELECT gid FROM pg_prepared_xacts ORDER BY random() LIMIT 3').fetchall():
             self.execute(f"{self.random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{gid}'")
@@ -619,6 +624,8 @@ class Worker:
             shapes[self.ddl] = 2
         if self.mood in ('prepared', 'all'):
             shapes[self.finish_prepared] = 4
+        if self.mood == 'pauses':
+            shapes[self.pause] = 1
         while time.time() < until:
             try:
                 if self.conn is None or self.conn.closed:
@@ -679,6 +686,8 @@ class Worker:
                                 self.connect()
                             self.conn.execute('ROLLBACK')
                             self.conn.execute('BEGIN')
+                            if self.mood == 'pauses':
+                                time.sleep(0.01)
                             hunt(self, self.queue())
                             self.conn.execute('ROLLBACK')
                             self.counts['hunts'] += 1
@@ -706,6 +715,8 @@ class Worker:
 
 def hunt(worker, q):
     """Lock what is readable; a read of ours must return it."""
+    if worker.mood == 'pauses':
+        return
     level = worker.conn.execute('SHOW transaction_isolation').fetchone()[0]
     if level != 'read committed':
         return
@@ -770,7 +781,7 @@ class Director:
         # Few queues at a time, so that sessions meet; and mostly without
         # what makes reads do without the map.
         self.hot = r.sample(QUEUES, r.choice([1, 1, 1, 2, 7]))
-        mood = r.choice(['messages', 'messages', 'messages', 'burst', 'burst', 'ddl', 'prepared', 'all'])
+        mood = r.choice(['messages', 'messages', 'messages', 'burst', 'burst', 'ddl', 'prepared', 'all', 'pauses'])
         if self.restarted:
             mood = 'prepared'
             self.restarted -= 1
@@ -815,6 +826,8 @@ class Director:
     def quiet(self):
         """Nobody does anything: compare plain SQL with what reads return."""
         with self.server.connect(tries=600) as conn:
+            for (queue,) in conn.execute('SELECT queue_name FROM pgmq.policy WHERE paused_until IS NOT NULL').fetchall():
+                conn.execute('SELECT pgmq.resume(%s)', (queue,))
             for queue in self.hot + [self.random.choice(QUEUES)]:
                 for pipe in [None, self.random.choice(self.workers)[1]]:
                     try:
