@@ -176,15 +176,15 @@ SKIP:
 
 SKIP:
 {
-	skip 'no clock that steps, or no pg_surgery, which undoes a DELETE', 8
+	skip 'no clock that steps, or no pg_surgery, which undoes a DELETE', 10
 	  unless $can_step && sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_surgery'});
 
 	sql(q{CREATE EXTENSION pg_surgery;
-		SELECT pgmq.create(q) FROM unnest(ARRAY['deceived', 'grouped']) q;
-		SELECT pgmq.send(q, '1') FROM unnest(ARRAY['deceived', 'grouped']) q});
+		SELECT pgmq.create(q) FROM unnest(ARRAY['deceived', 'grouped', 'waited']) q;
+		SELECT pgmq.send(q, '1') FROM unnest(ARRAY['deceived', 'grouped', 'waited']) q});
 	my $old = session();
 	ask($old, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pgmq.q_deceived;');
-	for my $queue ('deceived', 'grouped')
+	for my $queue ('deceived', 'grouped', 'waited')
 	{
 		my $ctid = sql("SELECT ctid FROM pgmq.q_$queue");
 		sql("SELECT pgmq.delete('$queue', 1)");
@@ -197,10 +197,11 @@ SKIP:
 	set_clock(11);
 	is(got('deceived'), '1 1000', 'the net finds it');
 	is(sql(q{SELECT count(*) FROM pgmq.read_grouped('grouped', 600, 10)}), 1, '.. also for a grouped read');
+	sql(q{CALL pgmq.wait('waited', 0)});
 	my $log = slurp_file($node->logfile);
 	like($log, qr/LOG:  due map of queue "deceived" had hidden message 1\n.*DETAIL:  It had hidden 1 of the 2 messages found/, '.. and it is logged');
 	is(sql(q{SELECT string_agg(queue_name || ' ' || net_finds, ' ' ORDER BY 1) FROM pgmq.engine_status() WHERE net_finds > 0}),
-		'deceived 1 grouped 1', '.. and counted');
+		'deceived 1 grouped 1 waited 1', '.. and counted, for a wait too');
 	$old->{in} .= "\\q\n";
 	$old->{psql}->finish;
 	set_clock(0);
