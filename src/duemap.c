@@ -80,6 +80,9 @@ struct PgmqMap
 
 	PgmqTree	tree;
 
+	pg_atomic_uint32 readers;	/* transactions that take messages here */
+	pg_atomic_uint32 turn;		/* counts looks beside others */
+
 	TimestampTz net_last;		/* when the net was cast */
 	TimestampTz net_next;		/* and is to be cast again */
 	uint64		net_finds;
@@ -95,6 +98,9 @@ typedef struct Directory
 } Directory;
 
 static Directory *directory = NULL;
+
+/* The map in which this transaction counts as a reader. */
+static PgmqMap *reading = NULL;
 
 /* ----------------------------------------------------------------
  *		Shared memory
@@ -116,6 +122,8 @@ pgmq_map_init(void *memory, Size size, int tranche)
 	{
 		LWLockInitialize(&directory->maps[i].lock, tranche);
 		pgmq_tree_make(&directory->maps[i].tree);
+		pg_atomic_init_u32(&directory->maps[i].readers, 0);
+		pg_atomic_init_u32(&directory->maps[i].turn, 0);
 	}
 }
 
@@ -265,6 +273,7 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 			map->net_last = GetCurrentTimestamp();
 			map->net_next = map->net_last + NET_PERIOD;
 			map->net_finds = 0;
+			pg_atomic_write_u32(&map->turn, 0);
 			pgmq_tree_set_unknown(&map->tree);
 			LWLockRelease(&map->lock);
 		}
@@ -341,6 +350,40 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int ma
 	n = pgmq_tree_find(&map->tree, now, from, dues, max);
 	LWLockRelease(&map->lock);
 	return n;
+}
+
+/*
+ * Begin to take messages.  Returns at which of the pieces that are due: the
+ * first, 0, for who is alone.  Several would all come to the same messages,
+ * and to those that others took since their snapshots, which a stale snapshot
+ * locks; so each begins elsewhere.  Until pgmq_map_leave, which is also called
+ * at the end of the transaction, since until then what was taken is locked.
+ */
+uint32
+pgmq_map_enter(PgmqMapRef ref)
+{
+	uint32		readers;
+
+	if (reading != ref.map)
+	{
+		pgmq_map_leave();
+		reading = ref.map;
+		pg_atomic_fetch_add_u32(&reading->readers, 1);
+	}
+	readers = pg_atomic_read_u32(&ref.map->readers);
+	return readers <= 1 ? 0 : pg_atomic_fetch_add_u32(&ref.map->turn, 1) % readers;
+}
+
+/*
+ * No reader any more.  The count belongs to the slot, whosever it is by now.
+ * For callbacks.
+ */
+void
+pgmq_map_leave(void)
+{
+	if (reading != NULL)
+		pg_atomic_fetch_sub_u32(&reading->readers, 1);
+	reading = NULL;
 }
 
 /* Whether what a map says holds; its lock is held. */

@@ -205,57 +205,67 @@ pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 }
 
 /*
- * Look for up to qty messages that are readable at now, oldest first; take
- * does the taking.  filtered: it does not take all that is readable.  The
- * number of messages taken.  The queue is open.
+ * Look for up to qty messages by the map, from its place-th due piece on: to
+ * the end, and then from the beginning to where it began.
  */
-uint64
-pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
-		  PgmqTakeRangeFn take, void *state)
+static uint64
+look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 place,
+			TimestampTz now, int64 qty, bool may_raise,
+			PgmqTakeRangeFn take, void *state)
 {
-	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
-	PgmqMapRef	map = pgmq_xact_map(local);
-	bool		may_raise;
-	bool		again = false;
 	uint64		count = 0;
+	bool		again = false;
+	int64		begin = PG_INT64_MIN;
+	bool		around = false; /* end at begin */
 	int64		from = PG_INT64_MIN;
 	int64		last;
-
-	if (qty == 0)
-		return 0;
-	if (!look_uses(map))
-		return take(state, now, from, PG_INT64_MAX, qty, &last);
-
-	may_raise = !filtered &&
-		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
-	if (may_raise && pgmq_map_net_claim(map, now))
-		return look_net(queue, map, now, qty, take, state);
 
 	for (;;)
 	{
 		PgmqDue		dues[MAX_DUES];
 		int			n = pgmq_map_find(map, now, from, dues, MAX_DUES);
+		bool		more = n == MAX_DUES && dues[n - 1].hi < PG_INT64_MAX;
+		int			i = 0;
 		int			run;
 
 		if (n < 0)
-			return count + take(state, now, from, PG_INT64_MAX, qty - count, &last);
+		{
+			/* the rest, without the map */
+			count += take(state, now, from, around ? begin - 1 : PG_INT64_MAX,
+						  qty - count, &last);
+			if (count < qty && !around && begin > PG_INT64_MIN)
+				count += take(state, now, PG_INT64_MIN, begin - 1, qty - count, &last);
+			return count;
+		}
+		if (place > 0 && n > 1)
+		{
+			i = place % n;
+			begin = i > 0 ? dues[i].lo : begin;
+		}
+		place = 0;
+		if (around)
+		{
+			for (; n > 0 && dues[n - 1].lo >= begin; n--)
+				more = false;
+			if (n > 0)
+				dues[n - 1].hi = Min(dues[n - 1].hi, begin - 1);
+		}
 
 		/* a run of adjacent pieces is one look */
-		for (int i = 0; i < n; i += run)
+		for (; i < n; i += run)
 		{
 			int64		hi;
-			uint64		taken;
 
 			for (run = 1; i + run < n; run++)
 				if (dues[i + run - 1].hi + 1 != dues[i + run].lo)
 					break;
 			hi = dues[i + run - 1].hi;
 
-			taken = look_range(now, dues[i].lo, hi, qty - count, may_raise,
-							   take, state, &last);
-			count += taken;
+			count += look_range(now, dues[i].lo, hi, qty - count, may_raise,
+								take, state, &last);
+			/* last may be of before, beyond begin */
 			if (count >= qty)
-				hi = last < 0 ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
+				hi = last < 0 || around ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
 
 			/* negative ids are one piece, raised as a whole */
 			if (may_raise && hi >= Max(dues[i].lo, -1) &&
@@ -264,7 +274,14 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 			if (count >= qty)
 				return count;
 		}
-		if (n < MAX_DUES || dues[n - 1].hi == PG_INT64_MAX)
+		if (more)
+			from = dues[n - 1].hi + 1;
+		else if (begin > PG_INT64_MIN && !around)
+		{
+			around = true;
+			from = PG_INT64_MIN;
+		}
+		else
 		{
 			/*
 			 * A long look in vain, over what was due and proved to be dead,
@@ -274,10 +291,43 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 			if (count > 0 || again || GetCurrentTimestamp() - now < LONG_LOOK)
 				return count;
 			again = true;
-			from = PG_INT64_MIN;
+			around = false;
+			begin = from = PG_INT64_MIN;
 		}
-		else
-			from = dues[n - 1].hi + 1;
 		now = GetCurrentTimestamp();
 	}
+}
+
+/*
+ * Look for up to qty messages that are readable at now, oldest first (among
+ * several readers, oldest of what the others are not at); take does the
+ * taking.  filtered: it does not take all that is readable.  The number of
+ * messages taken.  The queue is open.
+ */
+uint64
+pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
+		  PgmqTakeRangeFn take, void *state)
+{
+	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
+	PgmqMapRef	map = pgmq_xact_map(local);
+	bool		may_raise;
+	uint64		count;
+	int64		last;
+
+	if (qty == 0)
+		return 0;
+	if (!look_uses(map))
+		return take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
+
+	may_raise = !filtered &&
+		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
+	if (may_raise && pgmq_map_net_claim(map, now))
+		return look_net(queue, map, now, qty, take, state);
+
+	count = look_by_map(queue, local, map, pgmq_map_enter(map), now, qty,
+						may_raise, take, state);
+	/* who took nothing may wait for long */
+	if (count == 0)
+		pgmq_map_leave();
+	return count;
 }

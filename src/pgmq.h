@@ -354,6 +354,8 @@ extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
+extern uint32 pgmq_map_enter(PgmqMapRef ref);
+extern void pgmq_map_leave(void);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern bool pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,

@@ -574,6 +574,9 @@ pgmq_xact_end(XactEvent event, void *arg)
 {
 	slist_iter	iter;
 
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		pgmq_map_leave();
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
@@ -618,6 +621,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	pgmq_map_leave();
 	raises_forget();
 	pgmq_waiter_end();
 }
