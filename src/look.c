@@ -224,7 +224,7 @@ look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 pla
 	{
 		PgmqDue		dues[MAX_DUES];
 		int			n = pgmq_map_find(map, now, from, dues, MAX_DUES);
-		bool		more = n == MAX_DUES && dues[n - 1].hi < PG_INT64_MAX;
+		int64		seen = n < MAX_DUES ? PG_INT64_MAX : dues[n - 1].hi;
 		int			i = 0;
 		int			run;
 
@@ -237,6 +237,7 @@ look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 pla
 				count += take(state, now, PG_INT64_MIN, begin - 1, qty - count, &last);
 			return count;
 		}
+		n = pgmq_xact_leave_out(local, now, dues, n);
 		if (place > 0 && n > 1)
 		{
 			i = place % n;
@@ -245,10 +246,12 @@ look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 pla
 		place = 0;
 		if (around)
 		{
-			for (; n > 0 && dues[n - 1].lo >= begin; n--)
-				more = false;
+			while (n > 0 && dues[n - 1].lo >= begin)
+				n--;
 			if (n > 0)
 				dues[n - 1].hi = Min(dues[n - 1].hi, begin - 1);
+			if (seen >= begin - 1)
+				seen = PG_INT64_MAX;
 		}
 
 		/* a run of adjacent pieces is one look */
@@ -274,8 +277,8 @@ look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 pla
 			if (count >= qty)
 				return count;
 		}
-		if (more)
-			from = dues[n - 1].hi + 1;
+		if (seen < PG_INT64_MAX)
+			from = seen + 1;
 		else if (begin > PG_INT64_MIN && !around)
 		{
 			around = true;

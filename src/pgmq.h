@@ -391,6 +391,8 @@ extern PgmqLocal *pgmq_xact_queue(Oid relid);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
+extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
+								PgmqDue *dues, int n);
 extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);

@@ -305,6 +305,18 @@ sql(q{DROP SUBSCRIPTION due});
 $replica->stop;
 $where = $node;
 
+# A transaction does not walk over all that it has itself
+sql(q{SELECT pgmq.create('own')});
+sql(q{INSERT INTO pgmq.q_own (message) SELECT '{}' FROM generate_series(1, 3000)});
+sql(q{SELECT count(*) FROM pgmq.read('own', 0, 10000)});
+my ($buffers) = sql(q{
+	BEGIN;
+	SELECT count(pgmq.read('own', 600, 100)) FROM generate_series(1, 20);
+	EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) SELECT pgmq.read('own', 600, 1);
+	COMMIT}) =~ /hit=(\d+)/;
+cmp_ok($buffers, '<', 1000, 'a read in a transaction that holds 2,000 messages');
+is(sql(q{SELECT min(msg_id) FROM pgmq.read('own', 600, 1)}), 2002, '.. and what others read next');
+
 # A standby that takes over
 sql(q{UPDATE pgmq.q_due SET vt = now() + CASE msg_id WHEN 1 THEN '0' ELSE interval '1 day' END});
 sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
