@@ -56,7 +56,7 @@
 #include "compat.h"
 #include "pgmq.h"
 
-/* The net is cast no more often, and takes no more of the time. */
+/* The net goes around no more often, and takes no more of the time. */
 #define NET_PERIOD			(10 * USECS_PER_SEC)
 #define NET_COST_FACTOR		100
 
@@ -83,7 +83,9 @@ struct PgmqMap
 	pg_atomic_uint32 readers;	/* transactions that take messages here */
 	pg_atomic_uint32 turn;		/* counts looks beside others */
 
-	TimestampTz net_last;		/* when the net was cast */
+	TimestampTz net_begun;		/* when the net was cast from the beginning */
+	int64		net_from;		/* from where it is to go on */
+	TimestampTz net_last;		/* when it was cast */
 	TimestampTz net_next;		/* and is to be cast again */
 	uint64		net_finds;
 };
@@ -272,6 +274,7 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 			map->listed = false;
 			map->net_last = GetCurrentTimestamp();
 			map->net_next = map->net_last + NET_PERIOD;
+			map->net_from = PG_INT64_MIN;
 			map->net_finds = 0;
 			pg_atomic_write_u32(&map->turn, 0);
 			pgmq_tree_set_unknown(&map->tree);
@@ -518,11 +521,12 @@ net_is_due(const PgmqMap *map, TimestampTz now)
 }
 
 /*
- * Whether the net is to be cast now: a look at everything, the map
- * notwithstanding.  True for one caller in a while; it must say what it found.
+ * Whether the net is to be cast now: a look at what comes from an id on, the
+ * map notwithstanding.  True for one caller in a while; it must say what it
+ * found.
  */
 bool
-pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now)
+pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
 {
 	PgmqMap    *map = map_lock(ref, LW_SHARED);
 	bool		claimed = false;
@@ -537,8 +541,11 @@ pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now)
 		claimed = net_is_due(map, now);
 		if (claimed)
 		{
+			if (map->net_from == PG_INT64_MIN)
+				map->net_begun = now;
 			map->net_last = now;
 			map->net_next = now + NET_PERIOD;
+			*from = map->net_from;
 		}
 	}
 	LWLockRelease(&map->lock);
@@ -562,16 +569,21 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 
 /*
  * The net cast at now was drawn in after elapsed microseconds, with so many
- * messages that the map would have hidden.
+ * messages that the map would have hidden.  next: where to go on; the least
+ * of all ids, if it has been around.
  */
 void
-pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int finds)
+pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int finds,
+				  int64 next)
 {
 	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
 
 	if (map == NULL)
 		return;
-	map->net_next = now + Max(NET_PERIOD, NET_COST_FACTOR * elapsed);
+	map->net_from = next;
+	map->net_next = now + NET_COST_FACTOR * elapsed;
+	if (next == PG_INT64_MIN)
+		map->net_next = Max(map->net_next, map->net_begun + NET_PERIOD);
 	map->net_finds += finds;
 	if (finds > 0)
 		pgmq_tree_set_unknown(&map->tree);

@@ -16,8 +16,9 @@
  * with a transaction's one snapshot.  A transaction that made something
  * readable itself looks at everything.
  *
- * The net.  Now and then a read looks at everything, the map notwithstanding.
- * Had the map hidden what it finds, that is counted, and is a bug.
+ * The net.  Now and then a read looks at a piece of the table, the map
+ * notwithstanding, and the next such one goes on behind it.  What it finds
+ * that can be read and the map hides is counted, and is a bug.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -54,6 +55,9 @@
 
 /* A look that took longer (microseconds) is worth another. */
 #define LONG_LOOK		10000
+
+/* Messages that the net takes in at a time. */
+#define NET_ROWS		10000
 
 /* How long the net waits for a sender that has committed to announce it. */
 #define NET_PATIENCE_MS	1000
@@ -152,36 +156,76 @@ look_range(TimestampTz now, int64 lo, int64 hi, int64 qty, bool by_steps,
 	}
 }
 
-/*
- * Cast the net: look at everything, and count what the map would have hidden.
- */
-static uint64
-look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 qty,
-		 PgmqTakeRangeFn take, void *state)
+/* What is in the net. */
+typedef struct Net
 {
-	int64		last;
-	int			finds = 0;
-	uint64		count = take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
+	PgmqMapRef	map;
+	TimestampTz now;
+	int64		rows;
+	int64		last;			/* id */
+	int			nhidden;
+	int64		hidden;			/* the first that the map hides */
+}			Net;
+
+/* Row function: (msg_id, vt), in msg_id order. */
+static void
+row_net(TupleTableSlot *slot, void *state)
+{
+	Net		   *net = state;
+
+	slot_getallattrs(slot);
+	net->rows++;
+	net->last = DatumGetInt64(slot->tts_values[0]);
+	if (net->nhidden == 0 &&
+		DatumGetTimestampTz(slot->tts_values[1]) <= net->now &&
+		pgmq_map_hides(net->map, net->last, net->now))
+	{
+		net->nhidden = 1;
+		net->hidden = net->last;
+	}
+}
+
+/*
+ * Cast the net: look at a piece of the table, and see whether the map hides
+ * anything that can be read.  If so the map is made unknown, and the read
+ * that follows finds it.
+ */
+static void
+look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 from)
+{
+	Net			net = {.map = map,.now = now};
+	PgmqArg		args[] = {
+		PGMQ_ARG(Int64GetDatum(from)),
+		PGMQ_ARG(Int64GetDatum(NET_ROWS))
+	};
+	bool		around;
+
+	pgmq_exec_each(queue, PGMQ_STMT_NET, args, row_net, &net);
+	around = net.rows < NET_ROWS || net.last == PG_INT64_MAX;
 
 	/*
-	 * One message of them will do: the last one taken.  It may be one that
-	 * was committed just now, by a sender that is on its way to announce it.
+	 * One message of them will do.  It may have been taken, and its block
+	 * raised, since the snapshot; or it was committed just now, by a sender
+	 * that is on its way to announce it.
 	 */
-	if (count > 0)
+	for (int waited = 0; net.nhidden > 0 && waited < NET_PATIENCE_MS; waited++)
 	{
-		for (int waited = 0; pgmq_map_hides(map, last, now); waited++)
-		{
-			if (waited == NET_PATIENCE_MS)
-			{
-				finds = 1;
-				break;
-			}
+		PgmqArg		peek[] = {
+			PGMQ_ARG(TimestampTzGetDatum(now)),
+			PGMQ_ARG(Int64GetDatum(net.hidden)),
+			PGMQ_ARG(Int64GetDatum(net.hidden))
+		};
+		int64		id;
+
+		if (!pgmq_map_hides(map, net.hidden, now) ||
+			!pgmq_exec_int8(queue, PGMQ_STMT_PEEK, peek, &id))
+			net.nhidden = 0;
+		else
 			pg_usleep(1000);
-			CHECK_FOR_INTERRUPTS();
-		}
+		CHECK_FOR_INTERRUPTS();
 	}
-	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, finds);
-	return count;
+	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, net.nhidden,
+					  around ? PG_INT64_MIN : net.last + 1);
 }
 
 /* Whether reads of this transaction may go by a queue's map. */
@@ -199,9 +243,10 @@ bool
 pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 {
 	PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+	int64		from;
 
 	return look_uses(map) && pgmq_map_next_due(map) > now &&
-		!pgmq_map_net_claim(map, now);
+		!pgmq_map_net_claim(map, now, &from);
 }
 
 /*
@@ -315,6 +360,7 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 	PgmqMapRef	map = pgmq_xact_map(local);
 	bool		may_raise;
 	uint64		count;
+	int64		from;
 	int64		last;
 
 	if (qty == 0)
@@ -324,8 +370,11 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 
 	may_raise = !filtered &&
 		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
-	if (may_raise && pgmq_map_net_claim(map, now))
-		return look_net(queue, map, now, qty, take, state);
+	if (may_raise && pgmq_map_net_claim(map, now, &from))
+	{
+		look_net(queue, map, now, from);
+		now = GetCurrentTimestamp();
+	}
 
 	count = look_by_map(queue, local, map, pgmq_map_enter(map), now, qty,
 						may_raise, take, state);

@@ -68,6 +68,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_PEEK,
+	PGMQ_STMT_NET,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
@@ -364,10 +365,10 @@ extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
 extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
 extern void pgmq_map_listed(PgmqMapRef ref);
-extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
+extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
-							  int finds);
+							  int finds, int64 next);
 
 /* ---- identity.c: of what a map is a map ---- */
 
