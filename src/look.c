@@ -39,8 +39,12 @@
 #include "compat.h"
 #include "pgmq.h"
 
-/* Pieces of the map that are asked for at a time. */
-#define MAX_DUES		64
+/*
+ * Pieces of the map that are asked for at a time; the most when many readers
+ * are to begin at different ones.
+ */
+#define FEW_DUES		64
+#define MAX_DUES		256
 
 /*
  * A look begins with so many ids at least, and goes on with more each time it
@@ -268,8 +272,9 @@ look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 pla
 	for (;;)
 	{
 		PgmqDue		dues[MAX_DUES];
-		int			n = pgmq_map_find(map, now, from, dues, MAX_DUES);
-		int64		seen = n < MAX_DUES ? PG_INT64_MAX : dues[n - 1].hi;
+		int			max = place < FEW_DUES ? FEW_DUES : MAX_DUES;
+		int			n = pgmq_map_find(map, now, from, dues, max);
+		int64		seen = n < max ? PG_INT64_MAX : dues[n - 1].hi;
 		int			i = 0;
 		int			run;
 
