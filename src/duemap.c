@@ -56,7 +56,7 @@
 #include "compat.h"
 #include "pgmq.h"
 
-/* The net is cast no more often, and takes no more of the time. */
+/* The net goes around no more often, and takes no more of the time. */
 #define NET_PERIOD			(10 * USECS_PER_SEC)
 #define NET_COST_FACTOR		100
 
@@ -80,7 +80,12 @@ struct PgmqMap
 
 	PgmqTree	tree;
 
-	TimestampTz net_last;		/* when the net was cast */
+	pg_atomic_uint32 readers;	/* transactions that take messages here */
+	pg_atomic_uint32 turn;		/* counts looks beside others */
+
+	TimestampTz net_begun;		/* when the net was cast from the beginning */
+	int64		net_from;		/* from where it is to go on */
+	TimestampTz net_last;		/* when it was cast */
 	TimestampTz net_next;		/* and is to be cast again */
 	uint64		net_finds;
 };
@@ -95,6 +100,9 @@ typedef struct Directory
 } Directory;
 
 static Directory *directory = NULL;
+
+/* The map in which this transaction counts as a reader. */
+static PgmqMap *reading = NULL;
 
 /* ----------------------------------------------------------------
  *		Shared memory
@@ -116,6 +124,8 @@ pgmq_map_init(void *memory, Size size, int tranche)
 	{
 		LWLockInitialize(&directory->maps[i].lock, tranche);
 		pgmq_tree_make(&directory->maps[i].tree);
+		pg_atomic_init_u32(&directory->maps[i].readers, 0);
+		pg_atomic_init_u32(&directory->maps[i].turn, 0);
 	}
 }
 
@@ -264,7 +274,9 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 			map->listed = false;
 			map->net_last = GetCurrentTimestamp();
 			map->net_next = map->net_last + NET_PERIOD;
+			map->net_from = PG_INT64_MIN;
 			map->net_finds = 0;
+			pg_atomic_write_u32(&map->turn, 0);
 			pgmq_tree_set_unknown(&map->tree);
 			LWLockRelease(&map->lock);
 		}
@@ -341,6 +353,40 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int ma
 	n = pgmq_tree_find(&map->tree, now, from, dues, max);
 	LWLockRelease(&map->lock);
 	return n;
+}
+
+/*
+ * Begin to take messages.  Returns at which of the pieces that are due: the
+ * first, 0, for who is alone.  Several would all come to the same messages,
+ * and to those that others took since their snapshots, which a stale snapshot
+ * locks; so each begins elsewhere.  Until pgmq_map_leave, which is also called
+ * at the end of the transaction, since until then what was taken is locked.
+ */
+uint32
+pgmq_map_enter(PgmqMapRef ref)
+{
+	uint32		readers;
+
+	if (reading != ref.map)
+	{
+		pgmq_map_leave();
+		reading = ref.map;
+		pg_atomic_fetch_add_u32(&reading->readers, 1);
+	}
+	readers = pg_atomic_read_u32(&ref.map->readers);
+	return readers <= 1 ? 0 : pg_atomic_fetch_add_u32(&ref.map->turn, 1) % readers;
+}
+
+/*
+ * No reader any more.  The count belongs to the slot, whosever it is by now.
+ * For callbacks.
+ */
+void
+pgmq_map_leave(void)
+{
+	if (reading != NULL)
+		pg_atomic_fetch_sub_u32(&reading->readers, 1);
+	reading = NULL;
 }
 
 /* Whether what a map says holds; its lock is held. */
@@ -475,11 +521,12 @@ net_is_due(const PgmqMap *map, TimestampTz now)
 }
 
 /*
- * Whether the net is to be cast now: a look at everything, the map
- * notwithstanding.  True for one caller in a while; it must say what it found.
+ * Whether the net is to be cast now: a look at what comes from an id on, the
+ * map notwithstanding.  True for one caller in a while; it must say what it
+ * found.
  */
 bool
-pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now)
+pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
 {
 	PgmqMap    *map = map_lock(ref, LW_SHARED);
 	bool		claimed = false;
@@ -494,8 +541,11 @@ pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now)
 		claimed = net_is_due(map, now);
 		if (claimed)
 		{
+			if (map->net_from == PG_INT64_MIN)
+				map->net_begun = now;
 			map->net_last = now;
 			map->net_next = now + NET_PERIOD;
+			*from = map->net_from;
 		}
 	}
 	LWLockRelease(&map->lock);
@@ -519,16 +569,21 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 
 /*
  * The net cast at now was drawn in after elapsed microseconds, with so many
- * messages that the map would have hidden.
+ * messages that the map would have hidden.  next: where to go on; the least
+ * of all ids, if it has been around.
  */
 void
-pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds)
+pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds,
+				  int64 next)
 {
 	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
 
 	if (map == NULL)
 		return;
-	map->net_next = now + Max(NET_PERIOD, NET_COST_FACTOR * elapsed);
+	map->net_from = next;
+	map->net_next = now + NET_COST_FACTOR * elapsed;
+	if (next == PG_INT64_MIN)
+		map->net_next = Max(map->net_next, map->net_begun + NET_PERIOD);
 	map->net_finds += finds;
 	if (finds > 0)
 		pgmq_tree_set_unknown(&map->tree);

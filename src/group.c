@@ -396,10 +396,9 @@ read_once(void *state)
 	GroupRead  *read = state;
 	MemoryContext old;
 	uint64		count = 0;
-	bool		net = false;
 
 	read->now = GetCurrentTimestamp();
-	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now, &net))
+	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -424,8 +423,6 @@ read_once(void *state)
 	/* the map may be told what a short queue's end looks like */
 	if (count == 0 && read->walked < WALK_TURN)
 		pgmq_look_only(&read->queue, read->now);
-	if (net)
-		pgmq_look_netted(&read->queue, read->now, read->rows, count);
 	return count;
 }
 

@@ -104,6 +104,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_PEEK,
+	PGMQ_STMT_NET,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
@@ -202,7 +203,6 @@ extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
-extern int64 *pgmq_rows_ids(PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 
@@ -422,6 +422,8 @@ extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
+extern uint32 pgmq_map_enter(PgmqMapRef ref);
+extern void pgmq_map_leave(void);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern bool pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
@@ -430,10 +432,10 @@ extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
 extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
 extern void pgmq_map_listed(PgmqMapRef ref);
-extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
+extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
-							  int64 finds);
+							  int64 finds, int64 next);
 
 /* ---- identity.c: of what a map is a map ---- */
 
@@ -457,6 +459,8 @@ extern PgmqLocal *pgmq_xact_queue(Oid relid);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
+extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
+								PgmqDue *dues, int n);
 extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
@@ -478,13 +482,10 @@ typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
 								   int64 lo, int64 hi, int64 qty, int64 *last);
 
 extern bool pgmq_use_due_map;
-extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now, bool *net);
-extern void pgmq_look_netted(const PgmqQueue *queue, TimestampTz now,
-							 PgmqRows *rows, uint64 count);
+extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
-						bool filtered, PgmqTakeRangeFn take, void *state,
-						PgmqRows *rows);
+						bool filtered, PgmqTakeRangeFn take, void *state);
 
 /* ---- stmt.c: every hot SQL text ---- */
 

@@ -83,7 +83,7 @@ read_once(void *state)
 	ReadState  *read = state;
 
 	return pgmq_look(&read->queue, GetCurrentTimestamp(), read->qty,
-					 !read->conditional.isnull, read_range, read, read->rows);
+					 !read->conditional.isnull, read_range, read);
 }
 
 /* Begin a read whose arguments are (queue_name, vt, qty, ...). */
@@ -153,7 +153,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false, pop_range, &pop, pop.rows);
+	pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false, pop_range, &pop);
 	return (Datum) 0;
 }
 
@@ -187,7 +187,7 @@ wait_once(void *state)
 	uint64		count;
 
 	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock, "CALL");
-	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait, NULL);
+	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
 	if (!wait->atomic)
 		pgmq_exec_commit();
 	return count;

@@ -148,26 +148,6 @@ pgmq_rows_last_id(const PgmqRows *rows)
 	return rows->last_id;
 }
 
-/* The msg_ids of the rows, in their order; palloc'd. */
-int64 *
-pgmq_rows_ids(PgmqRows *rows)
-{
-	Tuplestorestate *result = rows->rsinfo->setResult;
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(rows->rsinfo->setDesc,
-													&TTSOpsMinimalTuple);
-	int64	   *ids = palloc_extended(tuplestore_tuple_count(result) * sizeof(int64),
-									  MCXT_ALLOC_HUGE);
-	bool		isnull;
-	int64		n = 0;
-
-	tuplestore_rescan(result);
-	while (tuplestore_gettupleslot(result, true, false, slot))
-		ids[n++] = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-	tuplestore_rescan(result);
-	ExecDropSingleTupleTableSlot(slot);
-	return ids;
-}
-
 /* Add a row to the result. */
 void
 pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)

@@ -126,6 +126,13 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 
+	/* $2 messages, and when they are readable, from an id on */
+	[PGMQ_STMT_NET] = {
+		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
+		" ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
 	[PGMQ_STMT_DELETE] = {
 		"DELETE FROM {q} WHERE " ONE,
 		1, {INT8OID}

@@ -79,8 +79,10 @@ struct PgmqLocal
 	Oid			relid;			/* hash key: the queue table */
 	bool		valid;			/* identity and map are up to date */
 	uint64		marks;			/* how often the relcache marked it */
-	uint64		pending_round;	/* the round of raises that has some of it, */
-	int64		pending_upto;	/* up to this id */
+	uint64		pending_round;	/* the round of raises that has some of it: */
+	struct PendingRaise **pending;	/* by id */
+	int			npending;
+	int			max_pending;
 	uint64		identity;
 	PgmqMapRef	map;
 	int			ntouches;		/* in this transaction */
@@ -106,6 +108,7 @@ typedef struct PendingRaise
 	PgmqMapRef	map;
 	PgmqDue		due;
 	int64		upto;
+	TimestampTz least;			/* of mins */
 	int			nmins;
 	PgmqMin    *mins;
 	slist_node	node;
@@ -462,6 +465,13 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* The raises of a queue that wait for this transaction's commit. */
+static int
+local_npending(const PgmqLocal *local)
+{
+	return local->pending_round == raises_round ? local->npending : 0;
+}
+
 /*
  * Whether there is a point in raising what begins with an id: what this
  * transaction will raise after its commit need not be found out again.
@@ -469,7 +479,46 @@ pgmq_announce(PG_FUNCTION_ARGS)
 bool
 pgmq_xact_may_raise(const PgmqLocal *local, int64 lo)
 {
-	return local->pending_round != raises_round || lo > local->pending_upto;
+	int			n = local_npending(local);
+
+	return n == 0 || lo > local->pending[n - 1]->upto;
+}
+
+/*
+ * Leave out of n pieces that are due what this transaction will raise anyway:
+ * for itself that holds already, as long as nothing was announced there since
+ * and until the least of what is left.  How many pieces remain.
+ */
+int
+pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqDue *dues, int n)
+{
+	int			npending = local_npending(local);
+	int			at = 0;
+	int			kept = 0;
+
+	if (npending == 0)
+		return n;
+	for (int i = 0; i < n; i++)
+	{
+		PgmqDue		due = dues[i];
+
+		for (; at < npending && local->pending[at]->due.lo <= due.lo; at++)
+		{
+			const PendingRaise *raise = local->pending[at];
+
+			/* it may be a piece's beginning only */
+			if (raise->upto >= due.lo && raise->due.version == due.version &&
+				raise->marks == local->marks && raise->least > now)
+			{
+				if (raise->upto >= due.hi)
+					break;
+				due.lo = raise->upto + 1;
+			}
+		}
+		if (at == npending || local->pending[at]->due.lo > due.lo)
+			dues[kept++] = due;
+	}
+	return kept;
 }
 
 /*
@@ -487,19 +536,34 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
 		pgmq_map_raise(map, due, upto, mins, nmins);
 		return;
 	}
-	local->pending_upto = local->pending_round != raises_round ? upto :
-		Max(local->pending_upto, upto);
-	local->pending_round = raises_round;
+	if (local->pending_round != raises_round)
+	{
+		local->pending_round = raises_round;
+		local->npending = 0;
+		local->max_pending = 8;
+		local->pending = MemoryContextAlloc(TopTransactionContext,
+											local->max_pending * sizeof(PendingRaise *));
+	}
+	if (local->npending == local->max_pending)
+	{
+		local->max_pending *= 2;
+		local->pending = repalloc_huge(local->pending,
+									   local->max_pending * sizeof(PendingRaise *));
+	}
 	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PendingRaise));
 	raise->local = local;
 	raise->marks = local->marks;
 	raise->map = map;
 	raise->due = *due;
 	raise->upto = upto;
+	raise->least = PGMQ_DUE_NEVER;
+	for (int i = 0; i < nmins; i++)
+		raise->least = Min(raise->least, mins[i].due);
 	raise->nmins = nmins;
 	raise->mins = MemoryContextAllocHuge(TopTransactionContext, Max(nmins, 1) * sizeof(PgmqMin));
 	memcpy(raise->mins, mins, nmins * sizeof(PgmqMin));
 	slist_push_head(&raises, &raise->node);
+	local->pending[local->npending++] = raise;
 }
 
 /* ----------------------------------------------------------------
@@ -574,6 +638,9 @@ pgmq_xact_end(XactEvent event, void *arg)
 {
 	slist_iter	iter;
 
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		pgmq_map_leave();
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
@@ -618,6 +685,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	pgmq_map_leave();
 	raises_forget();
 	pgmq_waiter_end();
 }

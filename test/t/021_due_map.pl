@@ -305,6 +305,41 @@ sql(q{DROP SUBSCRIPTION due});
 $replica->stop;
 $where = $node;
 
+# A transaction does not walk over all that it has itself
+sql(q{SELECT pgmq.create('own')});
+sql(q{INSERT INTO pgmq.q_own (message) SELECT '{}' FROM generate_series(1, 3000)});
+sql(q{SELECT count(*) FROM pgmq.read('own', 0, 10000)});
+my ($buffers) = sql(q{
+	BEGIN;
+	DO $$ BEGIN FOR i IN 1..20 LOOP PERFORM pgmq.read('own', 600, 100); END LOOP; END $$;
+	EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) SELECT pgmq.read('own', 600, 1);
+	COMMIT}) =~ /hit=(\d+)/;
+cmp_ok($buffers, '<', 150, 'a read in a transaction that holds 2,000 messages');
+is(sql(q{SELECT min(msg_id) FROM pgmq.read('own', 600, 1)}), 2002, '.. and what others read next');
+
+# The net finds what the map hides, wherever it lies.  Nobody announces the
+# row: a session that knows the trigger only by a catalog that was tampered
+# with does not fire it, and the reader has not been told.
+sql(q{SELECT pgmq.create('net')});
+sql(q{ALTER TABLE pgmq.q_net SET (autovacuum_enabled = off)});
+sql(q{INSERT INTO pgmq.q_net (message, vt)
+	SELECT '{}', now() + interval '1 day' FROM generate_series(1, 25000)});
+my $reader = session();
+ask($reader, q{SELECT got('net'), got('net');});
+sql(q{UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'pgmq.q_net'::regclass});
+sql(q{UPDATE pgmq.q_net SET vt = now() WHERE msg_id = 22000});
+is(ask($reader, q{SELECT got('net');}), 'nothing', 'a message that was not announced');
+is(ask($reader, q{
+	DO $$ BEGIN
+		FOR i IN 1..1200 LOOP
+			EXIT WHEN EXISTS (SELECT FROM pgmq.read('net', 600, 1));
+			PERFORM pg_sleep(0.05);
+		END LOOP;
+	END $$;
+	SELECT net_finds FROM pgmq.engine_status() WHERE queue_name = 'net';}), 1, '.. is in the net');
+done($reader);
+sql(q{SELECT pgmq.drop_queue('net')});
+
 # A standby that takes over
 sql(q{UPDATE pgmq.q_due SET vt = now() + CASE msg_id WHEN 1 THEN '0' ELSE interval '1 day' END});
 sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});

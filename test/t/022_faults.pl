@@ -199,7 +199,7 @@ SKIP:
 	is(sql(q{SELECT count(*) FROM pgmq.read_grouped('grouped', 600, 10)}), 1, '.. also for a grouped read');
 	sql(q{CALL pgmq.wait('waited', 0)});
 	my $log = slurp_file($node->logfile);
-	like($log, qr/LOG:  due map of queue "deceived" had hidden message 1\n.*DETAIL:  It had hidden 1 of the 2 messages found/, '.. and it is logged');
+	like($log, qr/LOG:  due map of queue "deceived" had hidden message 1\n.*DETAIL:  It had hidden 1 of 2 messages looked at/, '.. and it is logged');
 	is(sql(q{SELECT string_agg(queue_name || ' ' || net_finds, ' ' ORDER BY 1) FROM pgmq.engine_status() WHERE net_finds > 0}),
 		'deceived 1 grouped 1 waited 1', '.. and counted, for a wait too');
 	$old->{in} .= "\\q\n";
