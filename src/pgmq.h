@@ -276,15 +276,21 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 
 /* ---- waiter.c: blocked readers, and whom to wake ---- */
 
+/* So many queues can be waited for at once. */
+#define PGMQ_MAX_WAITED		64
+
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
+extern void pgmq_waiter_wake_grouped(Oid relid);
+extern void pgmq_waiter_wake_all(Oid relid);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
 extern void pgmq_waiter_drain(Oid relid);
 extern void pgmq_waiter_undrain(void);
-extern void pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
+extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
+					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
 
 
@@ -453,6 +459,13 @@ extern uint64 pgmq_identity(List *tables);
 
 typedef struct PgmqLocal PgmqLocal;
 
+/* Whom to wake at the commit, but for what becomes due. */
+typedef enum PgmqWake
+{
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_ALL = 1 << 1
+} PgmqWake;
+
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
@@ -460,6 +473,7 @@ extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
 extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
+extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,

@@ -25,6 +25,10 @@
  * (which may have held the lease that it counted on), and nothing when it is
  * prepared.
  *
+ * What makes nothing due but is worth a look is remembered likewise, as whom
+ * to wake: that messages are gone (which may have been a group's heads) by
+ * the verbs that remove them, so not of plain SQL.
+ *
  * The callbacks at commit may not fail: all they use was made before, and
  * they only take LWLocks and write what is there.
  *
@@ -85,7 +89,8 @@ struct PgmqLocal
 	PgmqMapRef	map;
 	int			ntouches;		/* in this transaction */
 	Touch		touches[MAX_TOUCHES];
-	slist_node	touched;
+	int			wake;			/* PgmqWake: whom else to wake at its commit */
+	slist_node	touched;		/* in its list if there is any of these */
 };
 
 /* A table whose rows our trigger sees: the queue table, or a partition. */
@@ -205,6 +210,7 @@ pgmq_xact_queue(Oid relid)
 		local->identity = 0;
 		local->map.map = NULL;
 		local->ntouches = 0;
+		local->wake = 0;
 	}
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;
@@ -349,6 +355,14 @@ touch_is_near(const Touch *touch, int64 id)
 	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
 }
 
+/* List a queue of which something is about to be remembered. */
+static void
+local_list(PgmqLocal *local)
+{
+	if (local->ntouches == 0 && local->wake == 0)
+		slist_push_head(&touched, &local->touched);
+}
+
 /* Remember that this transaction made a message readable from due on. */
 static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
@@ -364,8 +378,7 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 			return;
 		}
 	}
-	if (local->ntouches == 0)
-		slist_push_head(&touched, &local->touched);
+	local_list(local);
 	if (local->ntouches == MAX_TOUCHES)
 	{
 		/* one range for the lot */
@@ -380,6 +393,22 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 	{
 		id, id, due
 	};
+}
+
+/*
+ * Remember that the commit of this transaction is to wake some of those who
+ * wait for a queue, which is open, though it makes nothing due.
+ */
+void
+pgmq_xact_wake(Oid relid, PgmqWake whom)
+{
+	PgmqLocal  *local;
+
+	if (!pgmq_shmem_attach())
+		return;
+	local = pgmq_xact_queue(relid);
+	local_list(local);
+	local->wake |= whom;
 }
 
 /* What our trigger must know of the table that it fires for. */
@@ -516,7 +545,6 @@ touched_announce(void)
 	slist_foreach(iter, &touched)
 	{
 		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
 		TimestampTz due = PGMQ_DUE_NEVER;
 
 		for (int i = 0; i < local->ntouches; i++)
@@ -525,7 +553,12 @@ touched_announce(void)
 							  local->touches[i].hi, local->touches[i].due);
 			due = Min(due, local->touches[i].due);
 		}
-		pgmq_waiter_wake(local->relid, due);
+		if (local->ntouches > 0)
+			pgmq_waiter_wake(local->relid, due);
+		if (local->wake & PGMQ_WAKE_GROUPED)
+			pgmq_waiter_wake_grouped(local->relid);
+		if (local->wake & PGMQ_WAKE_ALL)
+			pgmq_waiter_wake_all(local->relid);
 	}
 }
 
@@ -540,7 +573,11 @@ static void
 touched_forget(void)
 {
 	while (!slist_is_empty(&touched))
-		slist_container(PgmqLocal, touched, slist_pop_head_node(&touched))->ntouches = 0;
+	{
+		PgmqLocal  *local = slist_container(PgmqLocal, touched, slist_pop_head_node(&touched));
+
+		local->ntouches = local->wake = 0;
+	}
 	raises_forget();
 }
 
@@ -578,7 +615,12 @@ pgmq_xact_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			slist_foreach(iter, &touched)
-				local_prepare(slist_container(PgmqLocal, touched, iter.cur));
+			{
+				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+				if (local->ntouches > 0)
+					local_prepare(local);
+			}
 			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
