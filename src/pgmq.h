@@ -25,6 +25,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 #include "storage/lockdefs.h"
+#include "utils/resowner.h"
 #include "utils/jsonb.h"
 
 /* The schema that holds everything. */
@@ -476,6 +477,8 @@ extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
+extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
+							  bool is_top, void *arg);
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 

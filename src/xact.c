@@ -536,6 +536,17 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
  * ----------------------------------------------------------------
  */
 
+/*
+ * Queues to wake all waiters of, once the commit has sent its invalidations:
+ * what they are woken for is something that was kept.  That is later than the
+ * callback, in the release of resources.  If there are more, the others' look
+ * too soon, and again after their interval.
+ */
+#define MAX_WAKES		8
+
+static Oid	wakes[MAX_WAKES];
+static int	nwakes = 0;
+
 /* Announce all that was remembered, and wake who waits for it. */
 static void
 touched_announce(void)
@@ -557,7 +568,9 @@ touched_announce(void)
 			pgmq_waiter_wake(local->relid, due);
 		if (local->wake & PGMQ_WAKE_GROUPED)
 			pgmq_waiter_wake_grouped(local->relid);
-		if (local->wake & PGMQ_WAKE_ALL)
+		if ((local->wake & PGMQ_WAKE_ALL) && nwakes < MAX_WAKES)
+			wakes[nwakes++] = local->relid;
+		else if (local->wake & PGMQ_WAKE_ALL)
 			pgmq_waiter_wake_all(local->relid);
 	}
 }
@@ -651,6 +664,15 @@ pgmq_xact_end(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/* Resource release callback, likewise. */
+void
+pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
+{
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top)
+		while (nwakes > 0)
+			pgmq_waiter_wake_all(wakes[--nwakes]);
 }
 
 /* Subtransaction callback: what the raises counted on may be undone. */

@@ -232,6 +232,14 @@ lock_timeout = '${soon}s'
 	is(join(' ', sort map { result($_) } @s), '1 2 3 4', '.. and one commit of four messages wakes all');
 	is(sql("SELECT waiting FROM pgmq.engine_status()"), 0, '.. so that nobody waits');
 
+	# A queue that is paused, and no more
+	fresh();
+	sql("SELECT pgmq.send_batch('q', array_fill('{}'::jsonb, ARRAY[2])), pgmq.pause('q', 'infinity')");
+	wait_in($s[$_], $poll) for 0 .. 1;
+	sql("SELECT pgmq.resume('q')");
+	is(join(' ', sort map { result($_) } @s[0 .. 1]), '1 2', 'resume wakes all');
+	cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+
 	# Timers
 	fresh();
 	wait_in($s[0], $poll);
