@@ -13,7 +13,7 @@ use Time::HiRes qw(time usleep);
 
 # Longer than any test may take, and than a busy machine needs
 my $long = 60;
-my $soon = 20;
+my $soon = 10;
 
 my $node;
 
@@ -203,6 +203,7 @@ lock_timeout = '${soon}s'
 		fresh();
 		wait_in($s[0], $sql);
 		wait_in($s[1], $poll);
+		is(sql('SELECT waiting, next_due FROM pgmq.engine_status()'), '2|infinity', 'two wait for nothing');
 		end_woken($s[0], $how);
 		is(result($s[1]), 1, "a waiter is woken when one is $name");
 		cmp_ok($s[1]{took}, '<', $soon, '.. soon');
