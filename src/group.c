@@ -453,7 +453,7 @@ read_grouped_with_poll(FunctionCallInfo fcinfo, GroupOrder order)
 	GroupRead	read;
 
 	read_begin(&read, fcinfo, order);
-	pgmq_poll(&read.queue, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, 1, true, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 

@@ -25,6 +25,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 #include "storage/lockdefs.h"
+#include "utils/resowner.h"
 #include "utils/jsonb.h"
 
 /* The schema that holds everything. */
@@ -276,15 +277,21 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 
 /* ---- waiter.c: blocked readers, and whom to wake ---- */
 
+/* So many queues can be waited for at once. */
+#define PGMQ_MAX_WAITED		64
+
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
+extern void pgmq_waiter_wake_grouped(Oid relid);
+extern void pgmq_waiter_wake_all(Oid relid);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
 extern void pgmq_waiter_drain(Oid relid);
 extern void pgmq_waiter_undrain(void);
-extern void pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
+extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
+					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
 
 
@@ -455,6 +462,13 @@ extern uint64 pgmq_identity(List *tables);
 
 typedef struct PgmqLocal PgmqLocal;
 
+/* Whom to wake at the commit, but for what becomes due. */
+typedef enum PgmqWake
+{
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_ALL = 1 << 1
+} PgmqWake;
+
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
@@ -464,8 +478,11 @@ extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
 extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
+extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
+extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
+							  bool is_top, void *arg);
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 

@@ -119,10 +119,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8OID, INT8OID}
 	},
 
-	/* the oldest message readable at $1 between two ids, if any */
+	/* where the messages due at $1 between two ids are, oldest first */
 	[PGMQ_STMT_PEEK] = {
-		"SELECT msg_id FROM {q} WHERE vt" LE "$1"
-		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id LIMIT 1",
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 

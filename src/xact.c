@@ -25,6 +25,10 @@
  * (which may have held the lease that it counted on), and nothing when it is
  * prepared.
  *
+ * What makes nothing due but is worth a look is remembered likewise, as whom
+ * to wake: that messages are gone (which may have been a group's heads) by
+ * the verbs that remove them, so not of plain SQL.
+ *
  * The callbacks at commit may not fail: all they use was made before, and
  * they only take LWLocks and write what is there.
  *
@@ -87,7 +91,8 @@ struct PgmqLocal
 	PgmqMapRef	map;
 	int			ntouches;		/* in this transaction */
 	Touch		touches[MAX_TOUCHES];
-	slist_node	touched;
+	int			wake;			/* PgmqWake: whom else to wake at its commit */
+	slist_node	touched;		/* in its list if there is any of these */
 };
 
 /* A table whose rows our trigger sees: the queue table, or a partition. */
@@ -208,6 +213,7 @@ pgmq_xact_queue(Oid relid)
 		local->identity = 0;
 		local->map.map = NULL;
 		local->ntouches = 0;
+		local->wake = 0;
 	}
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;
@@ -352,6 +358,14 @@ touch_is_near(const Touch *touch, int64 id)
 	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
 }
 
+/* List a queue of which something is about to be remembered. */
+static void
+local_list(PgmqLocal *local)
+{
+	if (local->ntouches == 0 && local->wake == 0)
+		slist_push_head(&touched, &local->touched);
+}
+
 /* Remember that this transaction made a message readable from due on. */
 static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
@@ -367,8 +381,7 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 			return;
 		}
 	}
-	if (local->ntouches == 0)
-		slist_push_head(&touched, &local->touched);
+	local_list(local);
 	if (local->ntouches == MAX_TOUCHES)
 	{
 		/* one range for the lot */
@@ -383,6 +396,22 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 	{
 		id, id, due
 	};
+}
+
+/*
+ * Remember that the commit of this transaction is to wake some of those who
+ * wait for a queue, which is open, though it makes nothing due.
+ */
+void
+pgmq_xact_wake(Oid relid, PgmqWake whom)
+{
+	PgmqLocal  *local;
+
+	if (!pgmq_shmem_attach())
+		return;
+	local = pgmq_xact_queue(relid);
+	local_list(local);
+	local->wake |= whom;
 }
 
 /* What our trigger must know of the table that it fires for. */
@@ -571,6 +600,17 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
  * ----------------------------------------------------------------
  */
 
+/*
+ * Queues to wake all waiters of, once the commit has sent its invalidations:
+ * what they are woken for is something that was kept.  That is later than the
+ * callback, in the release of resources.  If there are more, the others' look
+ * too soon, and again after their interval.
+ */
+#define MAX_WAKES		8
+
+static Oid	wakes[MAX_WAKES];
+static int	nwakes = 0;
+
 /* Announce all that was remembered, and wake who waits for it. */
 static void
 touched_announce(void)
@@ -580,7 +620,6 @@ touched_announce(void)
 	slist_foreach(iter, &touched)
 	{
 		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
 		TimestampTz due = PGMQ_DUE_NEVER;
 
 		for (int i = 0; i < local->ntouches; i++)
@@ -589,7 +628,14 @@ touched_announce(void)
 							  local->touches[i].hi, local->touches[i].due);
 			due = Min(due, local->touches[i].due);
 		}
-		pgmq_waiter_wake(local->relid, due);
+		if (local->ntouches > 0)
+			pgmq_waiter_wake(local->relid, due);
+		if (local->wake & PGMQ_WAKE_GROUPED)
+			pgmq_waiter_wake_grouped(local->relid);
+		if ((local->wake & PGMQ_WAKE_ALL) && nwakes < MAX_WAKES)
+			wakes[nwakes++] = local->relid;
+		else if (local->wake & PGMQ_WAKE_ALL)
+			pgmq_waiter_wake_all(local->relid);
 	}
 }
 
@@ -604,7 +650,11 @@ static void
 touched_forget(void)
 {
 	while (!slist_is_empty(&touched))
-		slist_container(PgmqLocal, touched, slist_pop_head_node(&touched))->ntouches = 0;
+	{
+		PgmqLocal  *local = slist_container(PgmqLocal, touched, slist_pop_head_node(&touched));
+
+		local->ntouches = local->wake = 0;
+	}
 	raises_forget();
 }
 
@@ -645,7 +695,12 @@ pgmq_xact_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			slist_foreach(iter, &touched)
-				local_prepare(slist_container(PgmqLocal, touched, iter.cur));
+			{
+				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+				if (local->ntouches > 0)
+					local_prepare(local);
+			}
 			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
@@ -676,6 +731,15 @@ pgmq_xact_end(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/* Resource release callback, likewise. */
+void
+pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
+{
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top)
+		while (nwakes > 0)
+			pgmq_waiter_wake_all(wakes[--nwakes]);
 }
 
 /* Subtransaction callback: what the raises counted on may be undone. */
