@@ -558,6 +558,26 @@ pgmq_cursor_close(PgmqCursor *cursor)
  * ----------------------------------------------------------------
  */
 
+static uint64
+once_run(const char *sql, int cursor_options, int nargs, const Oid *argtypes,
+		 const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+	SPIPlanPtr	plan;
+	uint64		processed;
+
+	receiver_init(&receiver, NULL, fn, state);
+	SPI_connect();
+	plan = SPI_prepare_cursor(sql, nargs, (Oid *) argtypes, cursor_options);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
+			 SPI_result_code_string(SPI_result), sql);
+	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
+						 fn ? &receiver.pub : None_Receiver);
+	SPI_finish();
+	return processed;
+}
+
 /*
  * Run a statement once, planned as any other, and hand its rows to fn, which
  * may be NULL.  The number of rows it processed.
@@ -566,20 +586,15 @@ uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 			   const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
 {
-	FnReceiver	receiver;
-	SPIPlanPtr	plan;
-	uint64		processed;
+	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
+}
 
-	receiver_init(&receiver, NULL, fn, state);
-	SPI_connect();
-	plan = SPI_prepare(sql, nargs, (Oid *) argtypes);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare returned %s for %s",
-			 SPI_result_code_string(SPI_result), sql);
-	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
-						 fn ? &receiver.pub : None_Receiver);
-	SPI_finish();
-	return processed;
+/* The same, held to index scans as the kept ones are. */
+uint64
+pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
+					   const PgmqArg *args, PgmqRowFn fn, void *state)
+{
+	return once_run(sql, CURSOR_OPT_GUARDED, nargs, argtypes, args, false, fn, state);
 }
 
 /*
