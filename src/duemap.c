@@ -205,6 +205,27 @@ map_has_prepared(const PgmqMap *map)
 }
 
 /*
+ * Which of those have not ended: into kept, which has room for MAX_PREPARED,
+ * and *more; the number of the former.
+ */
+static int
+map_prepared(const PgmqMap *map, TransactionId *kept, TransactionId *more)
+{
+	int			nkept = 0;
+
+	for (int i = 0; i < map->nprepared; i++)
+		if (TransactionIdIsInProgress(map->prepared[i]))
+			kept[nkept++] = map->prepared[i];
+
+	/* the nameless have ended for certain when nothing as old is in progress */
+	*more = map->more_prepared;
+	if (nkept == 0 && TransactionIdIsValid(*more) &&
+		TransactionIdPrecedes(*more, GetLatestSnapshot()->xmin))
+		*more = InvalidTransactionId;
+	return nkept;
+}
+
+/*
  * A prepared transaction that wrote here may become visible at any time, with
  * nobody to announce it.  False while there is one; when the last has ended
  * the map is made unknown.
@@ -213,21 +234,14 @@ static bool
 map_check_prepared(PgmqMap *map)
 {
 	TransactionId kept[MAX_PREPARED];
-	TransactionId more = map->more_prepared;
-	int			nkept = 0;
+	TransactionId more;
+	int			nkept;
 
 	if (!map->listed || !map_has_prepared(map))
 		return map->listed;
 
 	/* this may fail, so change nothing before it is done */
-	for (int i = 0; i < map->nprepared; i++)
-		if (TransactionIdIsInProgress(map->prepared[i]))
-			kept[nkept++] = map->prepared[i];
-	/* ended for certain when nothing as old is in progress */
-	if (nkept == 0 && TransactionIdIsValid(more) &&
-		TransactionIdPrecedes(more, GetLatestSnapshot()->xmin))
-		more = InvalidTransactionId;
-
+	nkept = map_prepared(map, kept, &more);
 	if (nkept < map->nprepared || more != map->more_prepared)
 		pgmq_tree_set_unknown(&map->tree);
 	memcpy(map->prepared, kept, nkept * sizeof(TransactionId));
@@ -466,6 +480,8 @@ pgmq_map_next_due(PgmqMapRef ref)
 bool
 pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 {
+	TransactionId kept[MAX_PREPARED];
+	TransactionId more;
 	PgmqMap    *map;
 
 	if (!pgmq_shmem_usable())
@@ -477,8 +493,14 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	LWLockRelease(&directory->lock);
 	if (map == NULL)
 		return false;
-	status->usable = map_holds(map, (PgmqMapRef) {map, map->generation, identity});
-	status->prepared = map_has_prepared(map);
+	status->usable = map_holds(map, (PgmqMapRef)
+/**INDENT** Error@491: Unbalanced parens */
+							   {
+		map, map->generation, identity
+/**INDENT** Warning@491: Extra ) */
+	});
+	status->prepared = map_has_prepared(map) &&
+		(map_prepared(map, kept, &more) > 0 || TransactionIdIsValid(more));
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
 	status->next_due = pgmq_tree_min(&map->tree);
 	status->net_finds = map->net_finds;

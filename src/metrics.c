@@ -109,11 +109,11 @@ typedef struct Ranges
 	uint64		gap;			/* ids no farther apart are one range */
 	int64		lo[MAX_RANGES];
 	int64		hi[MAX_RANGES];
-} Ranges;
+}			Ranges;
 
 /* Make the ranges half as many, at least, by bridging the narrowest gaps. */
 static void
-ranges_merge(Ranges *ranges)
+ranges_merge(Ranges * ranges)
 {
 	do
 	{
@@ -132,7 +132,7 @@ ranges_merge(Ranges *ranges)
 
 /* Add a range beyond all others. */
 static void
-ranges_add(Ranges *ranges, int64 lo, int64 hi)
+ranges_add(Ranges * ranges, int64 lo, int64 hi)
 {
 	if (ranges->n == MAX_RANGES)
 		ranges_merge(ranges);
@@ -151,7 +151,7 @@ ranges_add(Ranges *ranges, int64 lo, int64 hi)
  * there is no map to go by.
  */
 static bool
-ranges_find(const PgmqQueue *queue, Ranges *ranges)
+ranges_find(const PgmqQueue *queue, Ranges * ranges)
 {
 	PgmqMapRef	map;
 	int64		from = PG_INT64_MIN;
@@ -194,7 +194,7 @@ row_last_id(TupleTableSlot *slot, void *state)
  * its table in turn.  table is its name.
  */
 static bool
-ranges_are_most(const PgmqQueue *queue, const Ranges *ranges, PgmqArg table)
+ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
 {
 	Oid			argtypes[] = {TEXTOID};
 	Relation	rel;
