@@ -483,6 +483,7 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	TransactionId kept[MAX_PREPARED];
 	TransactionId more;
 	PgmqMap    *map;
+	PgmqMapRef	ref;
 
 	if (!pgmq_shmem_usable())
 		return false;
@@ -493,12 +494,9 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	LWLockRelease(&directory->lock);
 	if (map == NULL)
 		return false;
-	status->usable = map_holds(map, (PgmqMapRef)
-/**INDENT** Error@491: Unbalanced parens */
-							   {
-		map, map->generation, identity
-/**INDENT** Warning@491: Extra ) */
-	});
+	ref = map_refer(map);
+	ref.identity = identity;
+	status->usable = map_holds(map, ref);
 	status->prepared = map_has_prepared(map) &&
 		(map_prepared(map, kept, &more) > 0 || TransactionIdIsValid(more));
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
