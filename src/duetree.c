@@ -460,8 +460,8 @@ edge_lower(PgmqEdge *edge, TimestampTz due)
 void
 pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 {
-	if (due == PGMQ_DUE_NEVER)
-		return;
+	/* a vt of infinity: nothing to be read, but something to be counted */
+	due = Min(due, PGMQ_DUE_LAST);
 	if (lo < 0)
 	{
 		edge_lower(&tree->below, due);

@@ -227,6 +227,9 @@ extern void pgmq_cursor_close(PgmqCursor *cursor);
 extern uint64 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 							 const PgmqArg *args, bool read_only,
 							 PgmqRowFn fn, void *state);
+extern uint64 pgmq_exec_once_guarded(const char *sql, int nargs,
+									 const Oid *argtypes, const PgmqArg *args,
+									 PgmqRowFn fn, void *state);
 extern void pgmq_exec_commit(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
@@ -358,6 +361,9 @@ extern void pgmq_shmem_disable(void);
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
 
+/* The due of what is there but will never be readable, as far as is known. */
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+
 /* A piece of a tree that was due, from which a look begins. */
 typedef struct PgmqDue
 {
@@ -410,6 +416,7 @@ typedef struct PgmqMapRef
 typedef struct PgmqMapStatus
 {
 	bool		usable;
+	bool		prepared;		/* not usable for prepared transactions */
 	int64		pieces;
 	int64		bytes;
 	TimestampTz next_due;
@@ -426,13 +433,15 @@ typedef struct PgmqMin
 extern void pgmq_map_init(void *memory, Size size, int tranche);
 extern void pgmq_map_use(void *memory);
 extern bool pgmq_map_is_current(PgmqMapRef ref);
+extern PgmqMapRef pgmq_map_search(Oid relid, uint64 identity);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
 extern uint32 pgmq_map_enter(PgmqMapRef ref);
 extern void pgmq_map_leave(void);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
-extern bool pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status);
+extern bool pgmq_map_status(Oid relid, uint64 identity,
+							PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
 extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
@@ -470,6 +479,8 @@ typedef enum PgmqWake
 } PgmqWake;
 
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
+extern PgmqLocal *pgmq_xact_known(Oid relid);
+extern uint64 pgmq_xact_identity(const PgmqLocal *local);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);

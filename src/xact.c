@@ -188,11 +188,10 @@ tables_enter(Oid queue, List *oids)
 }
 
 /*
- * A queue and its map, up to date.  The queue table is locked, but by who
- * waits for it or shows how it stands.  Good until the transaction ends.
+ * A queue and its map, up to date.  make: if there is no map, make one.
  */
-PgmqLocal *
-pgmq_xact_queue(Oid relid)
+static PgmqLocal *
+local_find(Oid relid, bool make)
 {
 	/* without shared memory there is nothing to know of any */
 	static PgmqLocal unknown = {InvalidOid};
@@ -220,7 +219,6 @@ pgmq_xact_queue(Oid relid)
 	if (!local->valid)
 	{
 		List	   *oids;
-		bool		listed;
 
 		local->map.map = NULL;
 		local->identity = 0;
@@ -237,22 +235,44 @@ pgmq_xact_queue(Oid relid)
 		if (oids != NIL)
 			local->identity = pgmq_identity(oids);
 		list_free(oids);
+	}
+	if (local->map.map == NULL && local->identity != 0)
+	{
+		bool		listed = true;
 
-		if (local->identity != 0)
+		local->map = make ? pgmq_map_attach(relid, local->identity, &listed) :
+			pgmq_map_search(relid, local->identity);
+		if (!listed)
 		{
-			local->map = pgmq_map_attach(relid, local->identity, &listed);
-			if (!listed)
-			{
-				if (max_prepared_xacts > 0)
-					pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
-								   " WHERE database OPERATOR(pg_catalog.=)"
-								   " pg_catalog.current_database()",
-								   0, NULL, NULL, false, row_prepared, &local->map);
-				pgmq_map_listed(local->map);
-			}
+			if (max_prepared_xacts > 0)
+				pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
+							   " WHERE database OPERATOR(pg_catalog.=)"
+							   " pg_catalog.current_database()",
+							   0, NULL, NULL, false, row_prepared, &local->map);
+			pgmq_map_listed(local->map);
 		}
 	}
 	return local;
+}
+
+/*
+ * A queue and its map, which is made if need be.  The queue table is locked,
+ * but by who waits for it.  Good until the transaction ends.
+ */
+PgmqLocal *
+pgmq_xact_queue(Oid relid)
+{
+	return local_find(relid, true);
+}
+
+/*
+ * A queue and its map, if it has one.  For who counts it or shows how it
+ * stands, and need not have a lock that keeps its triggers as they are.
+ */
+PgmqLocal *
+pgmq_xact_known(Oid relid)
+{
+	return local_find(relid, false);
 }
 
 /* The map by which a queue can be looked at; its map is NULL if by none. */
@@ -265,6 +285,13 @@ pgmq_xact_map(const PgmqLocal *local)
 		NULL, 0, 0
 	};
 	return local->map;
+}
+
+/* Of what a map of the queue is a map; 0 if there can be none. */
+uint64
+pgmq_xact_identity(const PgmqLocal *local)
+{
+	return local->identity;
 }
 
 /* Whether all that becomes readable in a queue is announced. */
