@@ -31,6 +31,7 @@ OBJS = \
 	src/notify.o \
 	src/partition.o \
 	src/partman.o \
+	src/peek.o \
 	src/pgmq_c.o \
 	src/policy.o \
 	src/put.o \

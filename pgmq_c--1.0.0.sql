@@ -749,6 +749,38 @@ COMMENT ON FUNCTION pgmq.resume(text) IS
 'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
 
 --
+-- Looking into a queue (peek.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.peek(queue_name text, state text DEFAULT 'all', qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_peek'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.peek(text, text, integer, bigint) IS
+'Show up to qty messages in a state (visible, delayed, in_flight, all) with ids after after_msg_id, oldest first, without touching them.';
+
+CREATE OR REPLACE FUNCTION pgmq.peek_archive(queue_name text, qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
+RETURNS TABLE(msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, archived_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_peek_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.peek_archive(text, integer, bigint) IS
+'Show up to qty archived messages with ids after after_msg_id, oldest first.';
+
+CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id bigint)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
+'Send an archived message again, as a new one whose header x-pgmq-unarchived names the old one, and remove it from the archive. Returns the new id, or NULL when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
+'Send several archived messages again, oldest first. Returns the new ids of those there were.';
+
+--
 -- Metrics (metrics.c)
 --
 

@@ -210,6 +210,34 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
+	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
+	[PGMQ_STMT_PAGE] = {
+		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ
+		"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed'"
+		" ELSE 'in_flight' END) ORDER BY msg_id LIMIT $2",
+		4, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_PAGE_ARCHIVE] = {
+		"SELECT msg_id, read_ct, enqueued_at, last_read_at, archived_at, vt, message, headers"
+		" FROM {a} WHERE msg_id" GE "$1 ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+	/*
+	 * Out of the archive, with headers that say so; if $2 without the id by
+	 * which the queue would take the message for one that it has had.
+	 */
+	[PGMQ_STMT_UNARCHIVE] = {
+		"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"
+		" CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
+		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'"
+		" THEN CASE WHEN $2 THEN headers OPERATOR(pg_catalog.-) 'x-pgmq-dedup-id'::pg_catalog.text"
+		" ELSE headers END"
+		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('x-pgmq-unarchived',"
+		" pg_catalog.jsonb_build_object('msg_id', msg_id, 'archived_at', archived_at))",
+		2, {INT8ARRAYOID, BOOLOID}
+	},
+
 	/* on no queue: all topic bindings, whatever their owner made of them */
 	[PGMQ_STMT_BINDINGS] = {
 		"SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text"
