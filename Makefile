@@ -25,6 +25,7 @@ OBJS = \
 	src/identity.o \
 	src/layout.o \
 	src/look.o \
+	src/maintain.o \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
@@ -46,6 +47,7 @@ OBJS = \
 	src/stmt.o \
 	src/topic.o \
 	src/waiter.o \
+	src/worker.o \
 	src/xact.o
 
 # Every test file stands alone, so their order means nothing; only the listing

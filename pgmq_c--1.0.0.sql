@@ -748,6 +748,12 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.resume(text) IS
 'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
 
+CREATE OR REPLACE PROCEDURE pgmq.maintain()
+AS 'MODULE_PATHNAME', 'pgmq_maintain'
+LANGUAGE C;
+COMMENT ON PROCEDURE pgmq.maintain() IS
+'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, and delete what is too old in archives. Commits as it goes, unless it is called inside a transaction block or a function.';
+
 --
 -- Looking into a queue (peek.c)
 --

@@ -120,6 +120,8 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_STMT_EXPIRE,
+	PGMQ_STMT_RETAIN,
 	PGMQ_STMT_PAGE,
 	PGMQ_STMT_PAGE_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
@@ -174,6 +176,14 @@ typedef struct PgmqCursor PgmqCursor;
 /* One attempt of a read that may wait; the number of messages it took. */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
+/* ---- worker.c: maintenance by a background worker ---- */
+
+extern void pgmq_worker_init(void);
+
+/* ---- maintain.c: what policies want done when nobody reads ---- */
+
+extern void pgmq_maintain_all(bool may_commit);
+
 /* ---- arg.c: what common arguments mean ---- */
 
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
@@ -188,6 +198,8 @@ extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, const char *command);
+extern bool pgmq_queue_try_open(PgmqQueue *queue, text *queue_name,
+								LOCKMODE lockmode);
 pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 										   const char *relname);
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
@@ -197,6 +209,7 @@ extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 /* ---- role.c: acting by a table owner's rights ---- */
 
 extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 
 /* ---- rows.c: the result of a set-returning function ---- */
@@ -267,6 +280,7 @@ extern Oid	pgmq_policy_table(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
+extern List *pgmq_policy_names(void);
 
 /* ---- put.c: putting messages in, as the policy says ---- */
 

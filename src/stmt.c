@@ -77,6 +77,20 @@
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
 
+/*
+ * Has a message expired at $1, and is it nobody's?  The policy's time to live
+ * is $4 (0: none); a header's counts, if it is a number that can be one, when
+ * $5 is true.  Any time can be in the row, infinity as well.
+ */
+#define TTL_HEADER "(headers OPERATOR(pg_catalog.->>) 'x-pgmq-ttl'::pg_catalog.text)::pg_catalog.numeric"
+#define EXPIRED \
+	"pg_catalog.date_part('epoch', $1) OPERATOR(pg_catalog.-)" \
+	" pg_catalog.date_part('epoch', enqueued_at)" GE "COALESCE(" \
+	"CASE WHEN $5 AND pg_catalog.jsonb_typeof(headers OPERATOR(pg_catalog.->)" \
+	" 'x-pgmq-ttl'::pg_catalog.text)" EQ "'number' THEN" \
+	" CASE WHEN " TTL_HEADER GT "0 THEN LEAST(" TTL_HEADER ", 1e10)::pg_catalog.float8 END END," \
+	" NULLIF($4, 0)::pg_catalog.float8) AND (vt" LE "$1 OR read_ct" EQ "0)"
+
 const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_SEND] = {
 		"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"
@@ -208,6 +222,20 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1"
 		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+
+	/* drop up to $2 messages that have expired, ids after $3 */
+	[PGMQ_STMT_EXPIRE] = {
+		"DELETE FROM {q} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q} WHERE "
+		EXPIRED " AND msg_id" GE "$3 ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED))"
+		" AND " EXPIRED " RETURNING msg_id",
+		5, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, BOOLOID}
+	},
+	/* delete up to $2 messages that were archived before $1 */
+	[PGMQ_STMT_RETAIN] = {
+		"DELETE FROM {a} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {a} WHERE archived_at"
+		LE "$1 ORDER BY archived_at LIMIT $2 FOR UPDATE SKIP LOCKED)) AND archived_at" LE "$1",
+		2, {TIMESTAMPTZOID, INT8OID}
 	},
 
 	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
