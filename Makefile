@@ -17,6 +17,7 @@ PGFILEDESC = "pgmq_c - message queue"
 OBJS = \
 	src/ack.o \
 	src/adopt.o \
+	src/any.o \
 	src/arg.o \
 	src/duemap.o \
 	src/duetree.o \

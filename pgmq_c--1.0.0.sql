@@ -508,6 +508,20 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
 'As read_grouped_head, but wait up to max_poll_seconds for a message when there is none.';
 
+CREATE OR REPLACE FUNCTION pgmq.read_any(queue_names text[], vt integer, qty integer, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
+'Read up to qty messages from several queues: from each what the ones before it in the list leave to be had, or with {"order": "fair"} an equal share of all.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
+'As read_any, but wait up to max_poll_seconds for a message in any of the queues when there is none.';
+
 --
 -- Acknowledging (ack.c)
 --

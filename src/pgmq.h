@@ -184,6 +184,11 @@ extern void pgmq_worker_init(void);
 
 extern void pgmq_maintain_all(bool may_commit);
 
+/* ---- read.c: taking messages ---- */
+
+extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
+							  PgmqRows *rows);
+
 /* ---- arg.c: what common arguments mean ---- */
 
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
@@ -222,6 +227,8 @@ extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
+extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
+extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
 /* ---- exec.c: the only room that talks to SPI ---- */
 
@@ -279,6 +286,7 @@ extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
 extern Oid	pgmq_policy_table(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
+extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern List *pgmq_policy_names(void);
 

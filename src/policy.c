@@ -379,6 +379,20 @@ pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
 	return policy != NULL && policy->paused_until > now;
 }
 
+/*
+ * Until when reads of a queue that this backend has just looked into return
+ * nothing.  By what is kept only, since there may be no lock and no snapshot;
+ * where nothing is kept the queue counts as not paused.
+ */
+TimestampTz
+pgmq_policy_paused_until(Oid relid)
+{
+	PolicyEntry *entry = policy_hash == NULL ? NULL :
+		hash_search(policy_hash, &relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
+}
+
 /* Names, and where they outlive the statement they come from. */
 typedef struct NameList
 {

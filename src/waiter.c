@@ -516,15 +516,22 @@ wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 /*
  * How long to sleep for a queue after a look in vain.  In its list no longer
  * than until something is due there, by its map, if nobody else sees to that;
- * where something is due, or nobody tells, for the interval.
+ * where something is due, or nobody tells, for the interval.  While the queue
+ * is paused nothing of that matters.
  */
 static int64
 wait_one(const Wait *wait, int place)
 {
 	TimestampTz due;
+	TimestampTz paused_until;
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
+
+	/* the end of a pause is told if it comes sooner, and to all */
+	paused_until = pgmq_policy_paused_until(my_queues[place]);
+	if (paused_until > GetCurrentTimestamp())
+		return ms_until(paused_until);
 	due = pgmq_map_next_due(wait->maps[place]);
 	if (due <= GetCurrentTimestamp())
 	{
