@@ -442,6 +442,7 @@ typedef struct Wait
 	instr_time	begun;			/* by a clock that nobody sets */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
+	int64		doubt;			/* ms until a pause is not believed any more */
 	int			nqueues;
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 } Wait;
@@ -457,6 +458,7 @@ wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
 	INSTR_TIME_SET_CURRENT(wait->begun);
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
+	wait->doubt = 1;
 }
 
 /* How many milliseconds of a wait are left. */
@@ -528,10 +530,14 @@ wait_one(const Wait *wait, int place)
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
 
-	/* the end of a pause is told if it comes sooner, and to all */
+	/*
+	 * All are woken when a pause is to end sooner.  But a commit calls us
+	 * before it sends its invalidations, so look again soon after a wake-up,
+	 * then less and less often.
+	 */
 	paused_until = pgmq_policy_paused_until(my_queues[place]);
 	if (paused_until > GetCurrentTimestamp())
-		return ms_until(paused_until);
+		return Min(ms_until(paused_until), wait->doubt);
 	due = pgmq_map_next_due(wait->maps[place]);
 	if (due <= GetCurrentTimestamp())
 	{
@@ -546,7 +552,7 @@ wait_one(const Wait *wait, int place)
  * time is up.
  */
 static bool
-wait_sleep(const Wait *wait)
+wait_sleep(Wait *wait)
 {
 	int64		sleep = wait_left(wait);
 
@@ -556,8 +562,11 @@ wait_sleep(const Wait *wait)
 	for (int i = 0; i < wait->nqueues; i++)
 		sleep = Min(sleep, wait_one(wait, i));
 
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 sleep, PG_WAIT_EXTENSION);
+	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  sleep, PG_WAIT_EXTENSION) & WL_LATCH_SET)
+		wait->doubt = 1;
+	else
+		wait->doubt = Min(wait->doubt * 2, MAX_SLEEP_MS);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;
