@@ -60,7 +60,9 @@ SELECT pgmq.read_any('{any_a,"a;b"}', 0, 1);
 SELECT pgmq.read_any('{any_a}', 0, NULL);
 SELECT pgmq.read_any('{any_a}', 0, -1);
 SELECT back();
+\set VERBOSITY sqlstate
 SELECT pgmq.read_any('{any_a}', NULL, 1);
+\set VERBOSITY default
 SELECT pgmq.read_any('{any_a}', 0, 1, '[]');
 SELECT pgmq.read_any('{any_a}', 0, 1, '{"fair": true}');
 SELECT pgmq.read_any('{any_a}', 0, 1, '{"order": "random"}');
@@ -88,7 +90,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SAVEPOINT s;
 SELECT count(*) FROM pgmq.read_any('{any_fast,any_a}', 1000, 10);
 ROLLBACK TO s;
-SELECT queue_name, msg_id, read_ct FROM pgmq.read_any('{any_fast,any_c}', 1000, 10);
+SELECT queue_name, msg_id FROM pgmq.read_any('{any_fast,any_c}', 1000, 10);
 COMMIT;
 
 SELECT pgmq.drop_queue(q) FROM unnest('{any_a,any_b,any_c,any_fast}'::text[]) q;
