@@ -176,7 +176,7 @@ any_read_once(void *state)
 	int			n = any->nqueues;
 	int64		left = any->qty;
 	int			begin = !any->fair ? 0 :
-		(int) pg_prng_uint64_range(&pg_global_prng_state, 0, n - 1);
+	(int) pg_prng_uint64_range(&pg_global_prng_state, 0, n - 1);
 	bool		hides = !any->vt.isnull && DatumGetInt32(any->vt.value) > 0;
 	bool		more[PGMQ_MAX_WAITED];
 

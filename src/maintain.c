@@ -58,7 +58,7 @@ typedef struct Maintain
 {
 	text	   *queue_name;
 	PgmqQueue	queue;
-	const PgmqPolicy *policy;
+	const		PgmqPolicy *policy;
 	bool		may_commit;
 	int64		from;			/* ids from here on are still to be looked at */
 	int64		count;			/* rows of this batch */
@@ -111,7 +111,7 @@ static bool
 step_archive(Maintain *m)
 {
 	TimestampTz until = GetCurrentTimestamp() -
-		m->policy->archive_retention * USECS_PER_SEC;
+	m->policy->archive_retention * USECS_PER_SEC;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(until)),
 		PGMQ_ARG(Int64GetDatum(BATCH))

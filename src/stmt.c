@@ -250,6 +250,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" FROM {a} WHERE msg_id" GE "$1 ORDER BY msg_id LIMIT $2",
 		2, {INT8OID, INT8OID}
 	},
+
 	/*
 	 * Out of the archive, with headers that say so; if $2 without the id by
 	 * which the queue would take the message for one that it has had.
