@@ -18,6 +18,8 @@ OBJS = \
 	src/ack.o \
 	src/adopt.o \
 	src/arg.o \
+	src/dead.o \
+	src/dead_letter.o \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
@@ -28,6 +30,7 @@ OBJS = \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
+	src/nack.o \
 	src/notify.o \
 	src/partition.o \
 	src/partman.o \
