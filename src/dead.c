@@ -50,10 +50,10 @@
 
 /*
  * A sweep goes over so many messages that are due, and a read sweeps until it
- * has disposed of so many.
+ * has disposed of so many; it may be a sweep's worth more.
  */
 #define SWEEP_WINDOW	1000
-#define SWEEP_MAX		1000
+#define SWEEP_MAX		1500
 
 /* How long (microseconds) reads pass over what could not be disposed of. */
 #define STUCK_FOR		(10 * USECS_PER_SEC)
