@@ -252,6 +252,7 @@ screen_add(PgmqScreen * screen, int64 msg_id, int32 read_ct, bool over)
 		MemoryContextSwitchTo(old);
 	}
 	dead = &screen->dead[screen->n++];
+	screen->sorted = false;
 	dead->msg_id = msg_id;
 	dead->read_ct = read_ct;
 	dead->reason = over ? screen->over : screen->expired;
@@ -302,6 +303,27 @@ row_spent(TupleTableSlot *slot, void *state)
  *		Screening a read
  * ----------------------------------------------------------------
  */
+
+static int
+dead_cmp(const void *a, const void *b)
+{
+	int64		ia = ((const PgmqDead *) a)->msg_id;
+	int64		ib = ((const PgmqDead *) b)->msg_id;
+
+	return (ia > ib) - (ia < ib);
+}
+
+/* Whether a message is among those remembered. */
+bool
+pgmq_screen_has(PgmqScreen * screen, int64 msg_id)
+{
+	PgmqDead	key = {.msg_id = msg_id};
+
+	if (!screen->sorted)
+		qsort(screen->dead, screen->n, sizeof(PgmqDead), dead_cmp);
+	screen->sorted = true;
+	return bsearch(&key, screen->dead, screen->n, sizeof(PgmqDead), dead_cmp) != NULL;
+}
 
 /* The last arguments of a statement that knows what is spent. */
 void
@@ -448,11 +470,11 @@ pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows)
 
 /*
  * Dispose of the messages remembered, and of others among the first ones due
- * in a range of ids, in which none of them may lie.  When that fails, or when it was enough, the rest of this
- * read is to pass spent messages over.
+ * in a range of ids, in which none of them lies.  When that fails, or when it
+ * was enough, the rest of this read is to pass spent messages over.
  */
-void
-pgmq_screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
+static void
+screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -509,8 +531,21 @@ pgmq_screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 }
 
 /*
+ * Dispose of the spent messages among the rows tested, and of others after
+ * them, up to an id.
+ */
+void
+pgmq_screen_dispose(PgmqScreen * screen, int64 hi)
+{
+	if (screen->last < hi)
+		screen_dispose(screen, screen->last + 1, hi);
+	else
+		screen_dispose(screen, 1, 0);
+}
+
+/*
  * Dispose of what is spent among the first qty due messages of a range, and
- * then of more.  For what takes messages for good, and cannot look first.
+ * then of more.  For what takes messages for good, and cannot look after.
  */
 void
 pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int64 qty)
@@ -519,11 +554,11 @@ pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int6
 	screen->n = 0;
 	if (screen->passing)
 		return;
-	screen_find(screen, lo, hi, qty);
+	screen_find(screen, lo, hi, Min(qty, SWEEP_WINDOW));
 	if (screen->n > 0)
 	{
 		screen->n = 0;
-		pgmq_screen_dispose(screen, lo, hi);
+		screen_dispose(screen, lo, hi);
 	}
 }
 

@@ -220,9 +220,10 @@ message_take(GroupRead *read, Message message)
 	if (!message.readable)
 		return false;
 	/* with a lease of no length, what this read has leased is readable */
-	for (int64 i = 0; i < read->nleased; i++)
-		if (read->ids[i] == message.msg_id)
-			return false;
+	if (!read->vt.isnull && DatumGetInt32(read->vt.value) <= 0)
+		for (int64 i = 0; i < read->nleased; i++)
+			if (read->ids[i] == message.msg_id)
+				return false;
 	if (read->screened && read->screen.passing)
 	{
 		stmt = PGMQ_STMT_GROUP_LOCK_PASSING;
@@ -429,25 +430,19 @@ messages_read_screened(GroupRead *read)
 	for (;;)
 	{
 		int64		kept = read->nleased;
-		int			nspent;
 
 		pgmq_screen_rows(&read->screen, read->now, read->rows);
 		count += messages_read(read) - read->screen.n;
-		nspent = read->screen.n;
-		if (nspent == 0)
+		if (read->screen.n == 0)
 			return count;
 
 		for (int64 i = read->nleased; i < read->nids; i++)
 		{
-			bool		spent = false;
-
-			for (int j = 0; j < nspent && !spent; j++)
-				spent = read->screen.dead[j].msg_id == read->ids[i];
-			if (!spent)
+			if (!pgmq_screen_has(&read->screen, read->ids[i]))
 				read->ids[kept++] = read->ids[i];
 		}
 		read->nids = read->nleased = kept;
-		pgmq_screen_dispose(&read->screen, read->screen.last + 1, PG_INT64_MAX);
+		pgmq_screen_dispose(&read->screen, PG_INT64_MAX);
 		if (READ_FULL(read))
 			return count;
 	}

@@ -320,13 +320,15 @@ typedef struct PgmqScreen
 	PgmqDead   *dead;
 	int			n;
 	int			max;
+	bool		sorted;			/* dead is, by msg_id */
 	int64		last;			/* the largest id among all rows tested */
 }			PgmqScreen;
 
 extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
 extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
 extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen * screen, int64 lo, int64 hi);
+extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
 extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
 							  int64 lo, int64 hi, int64 qty);
 extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,

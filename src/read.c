@@ -117,15 +117,10 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 		count += read_range(read, now, lo, hi, qty - count, last) - screen->n;
 		if (screen->n == 0)
 			break;
-		if (screen->last >= hi)
-		{
-			pgmq_screen_dispose(screen, 1, 0);
+		pgmq_screen_dispose(screen, hi);
+		if (count >= qty || screen->last >= hi)
 			break;
-		}
 		lo = screen->last + 1;
-		pgmq_screen_dispose(screen, lo, hi);
-		if (count >= qty)
-			break;
 	}
 	*last = pgmq_rows_last_id(read->rows);
 	return count;
