@@ -525,6 +525,26 @@ def consumers():
             cells.append(cell("consumers", f"{name}, {clients}", rates[clients], met, ratio=ratio))
             show((clients, *medians(rates[clients]), f"{ratio:.2f}",
                   "" if met is None else ">= 0.85", "" if met is None else verdict(met)), widths)
+
+    heading("For comparison, the same cycle, each consumer on a queue of its own")
+    show(("clients", *NAMES, "/ best", "target", "verdict"), widths)
+    for first in range(0, CONSUMERS[-1], 64):       # each queue takes locks until the commit
+        sql(f"SELECT pgmq.create('own_' || i) FROM generate_series({first}, {first + 63}) AS i")
+    script = "\\set n :client_id\n" + CYCLES["pgmq_c"].replace("'bench'", "'own_' || :n")
+    rates = {}
+    for clients in CONSUMERS:
+        for i in range(clients):
+            fill(f"pgmq.q_own_{i}", 10 * BACKLOG // clients)
+        rates[clients] = turns(lambda side: steady(side, script, "bench", clients), ["pgmq_c"])
+        sql("".join(f"TRUNCATE pgmq.q_own_{i};" for i in range(clients)))
+    best = max(statistics.median(rates[c]["pgmq_c"]) for c in CONSUMERS)
+    for clients in CONSUMERS:
+        ratio = statistics.median(rates[clients]["pgmq_c"]) / best
+        cells.append(cell("consumers", f"queues of their own, {clients}", rates[clients], None,
+                          ratio=ratio))
+        show((clients, *medians(rates[clients]), f"{ratio:.2f}", "", ""), widths)
+    for first in range(0, CONSUMERS[-1], 64):
+        sql(f"SELECT pgmq.drop_queue('own_' || i) FROM generate_series({first}, {first + 63}) AS i")
     autovacuum("off")
     return cells
 

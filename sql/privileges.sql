@@ -61,6 +61,13 @@ SET ROLE regress_pgmq_maker;
 SELECT pgmq.drop_queue('priv_own');
 RESET ROLE;
 
+-- Who waits need not see messages.
+GRANT SELECT (msg_id, vt, tableoid, ctid) ON pgmq.q_priv TO regress_pgmq_nobody;
+SET ROLE regress_pgmq_nobody;
+CALL pgmq.wait('priv', 0);
+RESET ROLE;
+REVOKE SELECT (msg_id, vt, tableoid, ctid) ON pgmq.q_priv FROM regress_pgmq_nobody;
+
 -- The right to empty a queue is TRUNCATE, and to count it.
 GRANT TRUNCATE ON pgmq.q_priv TO regress_pgmq_nobody;
 SET ROLE regress_pgmq_nobody;

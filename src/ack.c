@@ -48,6 +48,18 @@ queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, const char *command)
 	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, command);
 }
 
+/*
+ * So many messages are gone: whether any.  They may have been the heads of
+ * groups, which somebody may be waiting for.
+ */
+static bool
+remove_told(const PgmqQueue *queue, uint64 count)
+{
+	if (count > 0)
+		pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
+	return count > 0;
+}
+
 /* Delete or archive one message: whether there was one. */
 static Datum
 ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
@@ -58,7 +70,7 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, "DELETE");
-	PG_RETURN_BOOL(pgmq_exec(&queue, id, args) > 0);
+	PG_RETURN_BOOL(remove_told(&queue, pgmq_exec(&queue, id, args)));
 }
 
 /* Delete or archive several messages: the ids of those there were. */
@@ -70,7 +82,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, "DELETE");
-	pgmq_exec_rows(&queue, id, args, rows);
+	remove_told(&queue, pgmq_exec_rows(&queue, id, args, rows));
 	return (Datum) 0;
 }
 
@@ -91,7 +103,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
 		};
 
-		if (pgmq_exec(&queue, id, args) > 0)
+		if (remove_told(&queue, pgmq_exec(&queue, id, args)))
 			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
 	}
 	return (Datum) 0;

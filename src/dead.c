@@ -84,10 +84,14 @@ int8_array(const PgmqDead * dead, int n)
 						   TYPALIGN_DOUBLE);
 }
 
-/* Say that not all of n messages went where they were to go. */
+/*
+ * So many of n messages went from a queue.  Error: 09000 when that is not all.
+ * They may have been the heads of groups, which somebody may be waiting for.
+ */
 static void
-check_count(const PgmqQueue *queue, uint64 count, int n)
+removed_check(const PgmqQueue *queue, uint64 count, int n)
 {
+	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
 	if (count < n)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
@@ -144,8 +148,8 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, from->relname)),
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, to->relname)),
 				   headers);
-	check_count(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
-									 NULL, NULL), n);
+	removed_check(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
+									   NULL, NULL), n);
 }
 
 /*
@@ -408,8 +412,8 @@ screen_remove(PgmqScreen * screen)
 		int			n = screen->n - nmove;
 		PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(int8_array(dead + nmove, n)))};
 
-		check_count(screen->queue,
-					pgmq_exec(screen->queue, PGMQ_STMT_DELETE_BATCH, args), n);
+		removed_check(screen->queue,
+					  pgmq_exec(screen->queue, PGMQ_STMT_DELETE_BATCH, args), n);
 	}
 }
 

@@ -438,6 +438,7 @@ pgmq_forward(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock, "INSERT");
 	if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)
 		PG_RETURN_NULL();
+	pgmq_xact_wake(queue.relid, PGMQ_WAKE_GROUPED);
 	if (!pgmq_put(&to, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4), &id))
 		ereport(ERROR,

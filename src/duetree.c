@@ -351,6 +351,13 @@ tree_covers(const PgmqTree *tree, uint64 id)
 		(tree->level >= 0 && id >> SLOT_SHIFT(tree->level + 1) == 0);
 }
 
+/* The first id of the edge above. */
+static inline int64
+tree_end(const PgmqTree *tree)
+{
+	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
+}
+
 /* Make a tree, of which all ids are unknown, in memory that is zero. */
 void
 pgmq_tree_make(PgmqTree *tree)
@@ -453,8 +460,8 @@ edge_lower(PgmqEdge *edge, TimestampTz due)
 void
 pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 {
-	if (due == PGMQ_DUE_NEVER)
-		return;
+	/* a vt of infinity: nothing to be read, but something to be counted */
+	due = Min(due, PGMQ_DUE_LAST);
 	if (lo < 0)
 	{
 		edge_lower(&tree->below, due);
@@ -472,9 +479,9 @@ pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 		(tree->above.due != PGMQ_DUE_NEVER || !tree_cover(tree, hi)))
 	{
 		edge_lower(&tree->above, due);
-		if (tree->root == NO_NODE || !tree_covers(tree, lo))
+		if (!tree_covers(tree, lo))
 			return;
-		hi = ((int64) 1 << SLOT_SHIFT(tree->level + 1)) - 1;
+		hi = tree_end(tree) - 1;
 	}
 	node_lower(tree, tree->root, tree->level, lo, hi, due);
 }
@@ -496,14 +503,16 @@ pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
 	}
 	if (hi == PG_INT64_MAX && !tree_covers(tree, hi))
 	{
-		/* all of the edge */
+		/* all of the edge, or else none */
+		if (lo > tree_end(tree))
+			return;
 		tree->above = (PgmqEdge)
 		{
 			PGMQ_DUE_NEVER, pgmq_tree_version()
 		};
-		if (tree->root == NO_NODE || !tree_covers(tree, lo))
+		if (!tree_covers(tree, lo))
 			return;
-		hi = ((int64) 1 << SLOT_SHIFT(tree->level + 1)) - 1;
+		hi = tree_end(tree) - 1;
 	}
 	else if (!tree_covers(tree, hi) && !tree_cover(tree, hi))
 		return;
@@ -551,8 +560,7 @@ pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 		node_find(tree->root, tree->level, 0, &finder);
 	if (tree->above.due <= now && finder.n < max)
 	{
-		dues[finder.n].lo = tree->root == NO_NODE ? 0 :
-			(int64) 1 << SLOT_SHIFT(tree->level + 1);
+		dues[finder.n].lo = tree_end(tree);
 		dues[finder.n].hi = PG_INT64_MAX;
 		dues[finder.n++].version = tree->above.version;
 	}

@@ -16,7 +16,10 @@
  *	- The relcache callback marks and does nothing else; it may fire at any
  *	  lock or catalog access, also inside our own build.  So a mark is cleared
  *	  before the build and the plan is stored last.
- *	- Entries beyond PLAN_MAX_QUEUES leave, least recently used first.
+ *	- No more than PLAN_MAX plans are kept.  The queue not used for longest
+ *	  loses its own first, and a newcomer is mostly next: so who goes round
+ *	  more queues than that keeps the plans of most, where the strict rule
+ *	  would throw away each one just before it is wanted.
  *
  * The planner guard.  A generic plan made while a queue is empty would be a
  * sequential scan, and stay one when a hundred thousand messages arrive.
@@ -62,14 +65,19 @@
 /* Marks our statements for the planner guard; core uses the low bits. */
 #define CURSOR_OPT_GUARDED	(1 << 30)
 
-/* About 40 kB a queue when all its verbs are used. */
-#define PLAN_MAX_QUEUES		500
+/* About 20 kB each: 80 MB. */
+#define PLAN_MAX			4000
+
+/* When plans are thrown away, one newcomer of so many is to stay. */
+#define PLAN_STAYS			4
 
 typedef struct PlanEntry
 {
 	Oid			relid;			/* hash key: the queue table, 0 for none */
 	bool		stale;			/* the relcache marked it */
 	dlist_node	lru;
+	bool		guest;			/* the next to go */
+	int			nplans;
 	SPIPlanPtr	plans[PGMQ_NUM_STMTS];
 } PlanEntry;
 
@@ -92,6 +100,7 @@ planner_hook_type pgmq_prev_planner = NULL;
 static MemoryContext plan_context = NULL;
 static HTAB *plan_hash = NULL;
 static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
+static int	plan_count = 0;		/* of all entries */
 static List *plan_retired = NIL;	/* of SPIPlanPtr */
 static bool plan_have_stale = false;
 
@@ -102,15 +111,17 @@ static bool plan_have_stale = false;
 
 /* Take a plan out of use; the sweep frees it. */
 static void
-plan_retire(SPIPlanPtr *plan)
+plan_retire(PlanEntry *entry, PgmqStmtId id)
 {
-	if (*plan != NULL)
+	if (entry->plans[id] != NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(plan_context);
 
-		plan_retired = lappend(plan_retired, *plan);
-		*plan = NULL;
+		plan_retired = lappend(plan_retired, entry->plans[id]);
 		MemoryContextSwitchTo(old);
+		entry->plans[id] = NULL;
+		entry->nplans--;
+		plan_count--;
 	}
 }
 
@@ -118,7 +129,16 @@ static void
 plan_retire_all(PlanEntry *entry)
 {
 	for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-		plan_retire(&entry->plans[i]);
+		plan_retire(entry, i);
+}
+
+/* Remove an entry that has no plans. */
+static void
+entry_remove(PlanEntry *entry)
+{
+	Assert(entry->nplans == 0);
+	dlist_delete(&entry->lru);
+	hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
 }
 
 /* The entry of a queue table, made if need be. */
@@ -141,26 +161,52 @@ plan_entry(Oid relid)
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 
-	entry = hash_search(plan_hash, &relid, HASH_FIND, NULL);
-	if (entry != NULL)
-	{
-		dlist_delete(&entry->lru);
-		dlist_push_tail(&plan_lru, &entry->lru);
-		return entry;
-	}
-
-	if (hash_get_num_entries(plan_hash) >= PLAN_MAX_QUEUES)
-	{
-		entry = dlist_head_element(PlanEntry, lru, &plan_lru);
-		plan_retire_all(entry);
-		dlist_delete(&entry->lru);
-		hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
-	}
 	entry = hash_search(plan_hash, &relid, HASH_ENTER, &found);
-	entry->stale = false;
-	memset(entry->plans, 0, sizeof(entry->plans));
-	dlist_push_tail(&plan_lru, &entry->lru);
+	if (found)
+		dlist_delete(&entry->lru);
+	else
+	{
+		static int	newcomers = 0;
+
+		entry->stale = false;
+		entry->guest = plan_count > PLAN_MAX - PGMQ_NUM_STMTS &&
+			++newcomers % PLAN_STAYS != 0;
+		entry->nplans = 0;
+		memset(entry->plans, 0, sizeof(entry->plans));
+	}
+	if (entry->guest)
+		dlist_push_head(&plan_lru, &entry->lru);
+	else
+		dlist_push_tail(&plan_lru, &entry->lru);
 	return entry;
+}
+
+/* Keep a plan, and throw others away if there are too many. */
+static void
+plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
+{
+	/* the planner may have called us, and what there was be gone */
+	PlanEntry  *entry = plan_entry(relid);
+
+	plan_retire(entry, id);
+	entry->plans[id] = plan;
+	entry->nplans++;
+	plan_count++;
+
+	while (plan_count > PLAN_MAX)
+	{
+		PlanEntry  *oldest = dlist_head_element(PlanEntry, lru, &plan_lru);
+
+		/* but not the one that is about to run */
+		if (oldest == entry)
+		{
+			if (!dlist_has_next(&plan_lru, &entry->lru))
+				break;
+			oldest = dlist_container(PlanEntry, lru, dlist_next_node(&plan_lru, &entry->lru));
+		}
+		plan_retire_all(oldest);
+		entry_remove(oldest);
+	}
 }
 
 /* A statement's text, with the names of this queue's tables. */
@@ -207,7 +253,7 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 	plan = entry->plans[id];
 	if (plan != NULL && SPI_plan_is_valid(plan))
 		return plan;
-	plan_retire(&entry->plans[id]);
+	plan_retire(entry, id);
 
 	if (queue != NULL)
 		pgmq_queue_check_shape(queue);
@@ -220,7 +266,7 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
 	SPI_keepplan(plan);
-	entry->plans[id] = plan;
+	plan_keep(queue ? queue->relid : InvalidOid, id, plan);
 	return plan;
 }
 
@@ -277,8 +323,9 @@ pgmq_exec_xact(XactEvent event, void *arg)
 			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
 				if (entry->plans[i] != NULL)
 					SPI_freeplan(entry->plans[i]);
-			dlist_delete(&entry->lru);
-			hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
+			plan_count -= entry->nplans;
+			entry->nplans = 0;
+			entry_remove(entry);
 		}
 	}
 }
@@ -558,6 +605,26 @@ pgmq_cursor_close(PgmqCursor *cursor)
  * ----------------------------------------------------------------
  */
 
+static uint64
+once_run(const char *sql, int cursor_options, int nargs, const Oid *argtypes,
+		 const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+	SPIPlanPtr	plan;
+	uint64		processed;
+
+	receiver_init(&receiver, NULL, fn, state);
+	SPI_connect();
+	plan = SPI_prepare_cursor(sql, nargs, (Oid *) argtypes, cursor_options);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
+			 SPI_result_code_string(SPI_result), sql);
+	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
+						 fn ? &receiver.pub : None_Receiver);
+	SPI_finish();
+	return processed;
+}
+
 /*
  * Run a statement once, planned as any other, and hand its rows to fn, which
  * may be NULL.  The number of rows it processed.
@@ -566,20 +633,15 @@ uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 			   const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
 {
-	FnReceiver	receiver;
-	SPIPlanPtr	plan;
-	uint64		processed;
+	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
+}
 
-	receiver_init(&receiver, NULL, fn, state);
-	SPI_connect();
-	plan = SPI_prepare(sql, nargs, (Oid *) argtypes);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare returned %s for %s",
-			 SPI_result_code_string(SPI_result), sql);
-	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
-						 fn ? &receiver.pub : None_Receiver);
-	SPI_finish();
-	return processed;
+/* The same, held to index scans as the kept ones are. */
+uint64
+pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
+					   const PgmqArg *args, PgmqRowFn fn, void *state)
+{
+	return once_run(sql, CURSOR_OPT_GUARDED, nargs, argtypes, args, false, fn, state);
 }
 
 /*

@@ -448,13 +448,6 @@ messages_read_screened(GroupRead *read)
 	}
 }
 
-/* What a look takes that is only to learn what is left. */
-static uint64
-take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
-{
-	return 0;
-}
-
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -484,7 +477,7 @@ read_once(void *state)
 
 	/* the map may be told what a short queue's end looks like */
 	if (count == 0 && read->walked < WALK_TURN)
-		pgmq_look(&read->queue, read->now, 1, false, take_nothing, NULL);
+		pgmq_look_only(&read->queue, read->now);
 	return count;
 }
 
@@ -515,7 +508,7 @@ read_grouped_with_poll(FunctionCallInfo fcinfo, GroupOrder order)
 	GroupRead	read;
 
 	read_begin(&read, fcinfo, order);
-	pgmq_poll(&read.queue, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, 1, true, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 

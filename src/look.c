@@ -16,8 +16,9 @@
  * with a transaction's one snapshot.  A transaction that made something
  * readable itself looks at everything.
  *
- * The net.  Now and then a read looks at everything, the map notwithstanding.
- * Had the map hidden what it finds, that is counted, and is a bug.
+ * The net.  Now and then a read looks at a piece of the table, the map
+ * notwithstanding, and the next such one goes on behind it.  What it finds
+ * that can be read and the map hides is logged and counted, and is a bug.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -38,8 +39,12 @@
 #include "compat.h"
 #include "pgmq.h"
 
-/* Pieces of the map that are asked for at a time. */
-#define MAX_DUES		64
+/*
+ * Pieces of the map that are asked for at a time; the most when many readers
+ * are to begin at different ones.
+ */
+#define FEW_DUES		64
+#define MAX_DUES		256
 
 /*
  * A look begins with so many ids at least, and goes on with more each time it
@@ -55,6 +60,9 @@
 /* A look that took longer (microseconds) is worth another. */
 #define LONG_LOOK		10000
 
+/* Messages that the net takes in at a time. */
+#define NET_ROWS		10000
+
 /* How long the net waits for a sender that has committed to announce it. */
 #define NET_PATIENCE_MS	1000
 
@@ -68,6 +76,13 @@ typedef struct Left
 	int			n;
 	int			max;
 } Left;
+
+/* Takes nothing, whatever there is. */
+static uint64
+take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	return 0;
+}
 
 /* Row function: (msg_id, vt), in msg_id order. */
 static void
@@ -152,36 +167,79 @@ look_range(TimestampTz now, int64 lo, int64 hi, int64 qty, bool by_steps,
 	}
 }
 
-/*
- * Cast the net: look at everything, and count what the map would have hidden.
- */
-static uint64
-look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 qty,
-		 PgmqTakeRangeFn take, void *state)
+/* What is in the net. */
+typedef struct Net
 {
-	int64		last;
-	int			finds = 0;
-	uint64		count = take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
+	PgmqMapRef	map;
+	TimestampTz now;
+	int64		rows;
+	int64		last;			/* id */
+	int64		nhidden;		/* so many can be read, and the map hides them */
+	int64		hidden;			/* the first of these */
+}			Net;
+
+/* Row function: (msg_id, vt), in msg_id order. */
+static void
+row_net(TupleTableSlot *slot, void *state)
+{
+	Net		   *net = state;
+
+	slot_getallattrs(slot);
+	net->rows++;
+	net->last = DatumGetInt64(slot->tts_values[0]);
+	if (DatumGetTimestampTz(slot->tts_values[1]) <= net->now &&
+		pgmq_map_hides(net->map, net->last, net->now) &&
+		net->nhidden++ == 0)
+		net->hidden = net->last;
+}
+
+/*
+ * Cast the net: look at a piece of the table, and see whether the map hides
+ * anything that can be read.  If so the map is made unknown, and the read
+ * that follows finds it.
+ */
+static void
+look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 from)
+{
+	Net			net = {.map = map,.now = now};
+	PgmqArg		args[] = {
+		PGMQ_ARG(Int64GetDatum(from)),
+		PGMQ_ARG(Int64GetDatum(NET_ROWS))
+	};
+	bool		around;
+
+	pgmq_exec_each(queue, PGMQ_STMT_NET, args, row_net, &net);
+	around = net.rows < NET_ROWS || net.last == PG_INT64_MAX;
 
 	/*
-	 * One message of them will do: the last one taken.  It may be one that
-	 * was committed just now, by a sender that is on its way to announce it.
+	 * One message of them will do to be sure.  It may have been taken, and
+	 * its block raised, since the snapshot; or it was committed just now, by
+	 * a sender that is on its way to announce it.
 	 */
-	if (count > 0)
+	for (int waited = 0; net.nhidden > 0 && waited < NET_PATIENCE_MS; waited++)
 	{
-		for (int waited = 0; pgmq_map_hides(map, last, now); waited++)
-		{
-			if (waited == NET_PATIENCE_MS)
-			{
-				finds = 1;
-				break;
-			}
+		PgmqArg		peek[] = {
+			PGMQ_ARG(TimestampTzGetDatum(now)),
+			PGMQ_ARG(Int64GetDatum(net.hidden)),
+			PGMQ_ARG(Int64GetDatum(net.hidden))
+		};
+		int64		id;
+
+		if (!pgmq_map_hides(map, net.hidden, now) ||
+			!pgmq_exec_int8(queue, PGMQ_STMT_PEEK, peek, &id))
+			net.nhidden = 0;
+		else
 			pg_usleep(1000);
-			CHECK_FOR_INTERRUPTS();
-		}
+		CHECK_FOR_INTERRUPTS();
 	}
-	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, finds);
-	return count;
+	if (net.nhidden > 0)
+		ereport(LOG,
+				(errmsg("due map of queue \"%s\" had hidden message %lld",
+						PGMQ_QUEUE_BASE(queue), (long long) net.hidden),
+				 errdetail("It had hidden %lld of %lld messages looked at.",
+						   (long long) net.nhidden, (long long) net.rows)));
+	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, net.nhidden,
+					  around ? PG_INT64_MIN : net.last + 1);
 }
 
 /* Whether reads of this transaction may go by a queue's map. */
@@ -191,74 +249,99 @@ look_uses(PgmqMapRef map)
 	return map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot();
 }
 
+/* Whether reads of this transaction see all that is in a queue. */
+static inline bool
+look_sees_all(const PgmqQueue *queue)
+{
+	return check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
+}
+
 /*
  * Whether, by its map, nothing in an open queue can be read at now, or nothing
- * may be.  Does not say so when the net is to be cast.
+ * may be.  Casts the net when it is time to.
  */
 bool
 pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 {
 	PgmqMapRef	map;
+	int64		from;
 
 	if (pgmq_policy_pauses(queue, now))
 		return true;
 	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
-	return look_uses(map) && pgmq_map_next_due(map) > now &&
-		!pgmq_map_net_claim(map, now);
+	if (!look_uses(map) || pgmq_map_next_due(map) <= now)
+		return false;
+	if (look_sees_all(queue) && pgmq_map_net_claim(map, now, &from))
+		look_net(queue, map, now, from);
+	return pgmq_map_next_due(map) > now;
 }
 
 /*
- * Look for up to qty messages that are readable at now, oldest first; take
- * does the taking.  filtered: it does not take all that is readable.  The
- * number of messages taken.  The queue is open.
+ * Look for up to qty messages by the map, from its place-th due piece on: to
+ * the end, and then from the beginning to where it began.
  */
-uint64
-pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
-		  PgmqTakeRangeFn take, void *state)
+static uint64
+look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 place,
+			TimestampTz now, int64 qty, bool may_raise,
+			PgmqTakeRangeFn take, void *state)
 {
-	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
-	PgmqMapRef	map = pgmq_xact_map(local);
-	bool		may_raise;
-	bool		again = false;
 	uint64		count = 0;
+	bool		again = false;
+	int64		begin = PG_INT64_MIN;
+	bool		around = false; /* end at begin */
 	int64		from = PG_INT64_MIN;
 	int64		last;
-
-	if (qty == 0 || pgmq_policy_pauses(queue, now))
-		return 0;
-	if (!look_uses(map))
-		return take(state, now, from, PG_INT64_MAX, qty, &last);
-
-	may_raise = !filtered &&
-		check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
-	if (may_raise && pgmq_map_net_claim(map, now))
-		return look_net(queue, map, now, qty, take, state);
 
 	for (;;)
 	{
 		PgmqDue		dues[MAX_DUES];
-		int			n = pgmq_map_find(map, now, from, dues, MAX_DUES);
+		int			max = place < FEW_DUES ? FEW_DUES : MAX_DUES;
+		int			n = pgmq_map_find(map, now, from, dues, max);
+		int64		seen = n < max ? PG_INT64_MAX : dues[n - 1].hi;
+		int			i = 0;
 		int			run;
 
 		if (n < 0)
-			return count + take(state, now, from, PG_INT64_MAX, qty - count, &last);
+		{
+			/* the rest, without the map */
+			count += take(state, now, from, around ? begin - 1 : PG_INT64_MAX,
+						  qty - count, &last);
+			if (count < qty && !around && begin > PG_INT64_MIN)
+				count += take(state, now, PG_INT64_MIN, begin - 1, qty - count, &last);
+			return count;
+		}
+		n = pgmq_xact_leave_out(local, now, dues, n);
+		if (place > 0 && n > 1)
+		{
+			i = place % n;
+			begin = i > 0 ? dues[i].lo : begin;
+		}
+		place = 0;
+		if (around)
+		{
+			while (n > 0 && dues[n - 1].lo >= begin)
+				n--;
+			if (n > 0)
+				dues[n - 1].hi = Min(dues[n - 1].hi, begin - 1);
+			if (seen >= begin - 1)
+				seen = PG_INT64_MAX;
+		}
 
 		/* a run of adjacent pieces is one look */
-		for (int i = 0; i < n; i += run)
+		for (; i < n; i += run)
 		{
 			int64		hi;
-			uint64		taken;
 
 			for (run = 1; i + run < n; run++)
 				if (dues[i + run - 1].hi + 1 != dues[i + run].lo)
 					break;
 			hi = dues[i + run - 1].hi;
 
-			taken = look_range(now, dues[i].lo, hi, qty - count, may_raise,
-							   take, state, &last);
-			count += taken;
+			count += look_range(now, dues[i].lo, hi, qty - count, may_raise,
+								take, state, &last);
+			/* last may be of before, beyond begin */
 			if (count >= qty)
-				hi = last < 0 ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
+				hi = last < 0 || around ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
 
 			/* negative ids are one piece, raised as a whole */
 			if (may_raise && hi >= Max(dues[i].lo, -1) &&
@@ -267,7 +350,14 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 			if (count >= qty)
 				return count;
 		}
-		if (n < MAX_DUES || dues[n - 1].hi == PG_INT64_MAX)
+		if (seen < PG_INT64_MAX)
+			from = seen + 1;
+		else if (begin > PG_INT64_MIN && !around)
+		{
+			around = true;
+			from = PG_INT64_MIN;
+		}
+		else
 		{
 			/*
 			 * A long look in vain, over what was due and proved to be dead,
@@ -277,10 +367,53 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 			if (count > 0 || again || GetCurrentTimestamp() - now < LONG_LOOK)
 				return count;
 			again = true;
-			from = PG_INT64_MIN;
+			around = false;
+			begin = from = PG_INT64_MIN;
 		}
-		else
-			from = dues[n - 1].hi + 1;
 		now = GetCurrentTimestamp();
 	}
+}
+
+/*
+ * Look for up to qty messages that are readable at now, oldest first (among
+ * several readers, oldest of what the others are not at); take does the
+ * taking.  filtered: it does not take all that is readable.  The number of
+ * messages taken.  The queue is open.
+ */
+uint64
+pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
+		  PgmqTakeRangeFn take, void *state)
+{
+	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
+	PgmqMapRef	map = pgmq_xact_map(local);
+	bool		may_raise;
+	uint64		count;
+	int64		from;
+	int64		last;
+
+	if (qty == 0 || pgmq_policy_pauses(queue, now))
+		return 0;
+	if (!look_uses(map))
+		return take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
+
+	may_raise = !filtered && look_sees_all(queue);
+	if (may_raise && take != take_nothing && pgmq_map_net_claim(map, now, &from))
+	{
+		look_net(queue, map, now, from);
+		now = GetCurrentTimestamp();
+	}
+
+	count = look_by_map(queue, local, map, pgmq_map_enter(map), now, qty,
+						may_raise, take, state);
+	/* who took nothing may wait for long */
+	if (count == 0)
+		pgmq_map_leave();
+	return count;
+}
+
+/* Let the map know what is left in an open queue where it says there may be. */
+void
+pgmq_look_only(const PgmqQueue *queue, TimestampTz now)
+{
+	(void) pgmq_look(queue, now, 1, false, take_nothing, NULL);
 }

@@ -3,8 +3,17 @@
  * metrics.c
  *	  Counting.
  *
- * One scan of the queue under one snapshot, ages by the clock.  It reads what
+ * One statement under one snapshot, ages by the clock.  It reads what
  * pg_monitor is granted and nothing else, and works on a standby.
+ *
+ * Where the due map says that there is nothing, there is nothing to be
+ * counted: so only the ids between are, in as many ranges as need be, and the
+ * dead cost nothing.  A map that is asked before the snapshot is taken can
+ * only have forgotten what that snapshot does not see.  A message whose
+ * sender has committed and not announced it yet may be missed, as by a read:
+ * its send and the count overlap.  Without a map, with a snapshot that may be
+ * older than it, or where the ranges hold most of the table, the whole queue
+ * is scanned.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -18,16 +27,21 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -56,6 +70,21 @@ static const Oid result_types[NUM_COLS] = {
 	TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID
 };
 
+/* A table of fewer pages is small, and need not be thought about. */
+#define SMALL_PAGES		128
+
+/* As many ids are as dear to look up in the index as a page is to read. */
+#define IDS_PER_PAGE	16
+
+/* More ranges than this are merged. */
+#define MAX_RANGES		1024
+
+#define METRICS_SQL \
+	"SELECT pg_catalog.count(*)," \
+	" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1)," \
+	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)," \
+	" " PGMQ_LAST_ID_SQL("$2")
+
 /* A row of it in the making. */
 typedef struct Metrics
 {
@@ -71,6 +100,133 @@ age_seconds(TimestampTz now, TimestampTz then)
 	double		seconds = rint(((double) now - (double) then) / USECS_PER_SEC);
 
 	return (int32) Min(Max(seconds, (double) PG_INT32_MIN), (double) PG_INT32_MAX);
+}
+
+/* Ranges of ids, in order and apart. */
+typedef struct Ranges
+{
+	int			n;
+	uint64		gap;			/* ids no farther apart are one range */
+	int64		lo[MAX_RANGES];
+	int64		hi[MAX_RANGES];
+}			Ranges;
+
+/* Make the ranges half as many, at least, by bridging the narrowest gaps. */
+static void
+ranges_merge(Ranges * ranges)
+{
+	do
+	{
+		int			last = 0;
+
+		ranges->gap *= 2;
+		for (int i = 1; i < ranges->n; i++)
+		{
+			if ((uint64) ranges->lo[i] - (uint64) ranges->hi[last] > ranges->gap)
+				ranges->lo[++last] = ranges->lo[i];
+			ranges->hi[last] = ranges->hi[i];
+		}
+		ranges->n = last + 1;
+	} while (ranges->n > MAX_RANGES / 2);
+}
+
+/* Add a range beyond all others. */
+static void
+ranges_add(Ranges * ranges, int64 lo, int64 hi)
+{
+	if (ranges->n == MAX_RANGES)
+		ranges_merge(ranges);
+	if (ranges->n > 0 &&
+		(uint64) lo - (uint64) ranges->hi[ranges->n - 1] <= ranges->gap)
+		ranges->hi[ranges->n - 1] = hi;
+	else
+	{
+		ranges->lo[ranges->n] = lo;
+		ranges->hi[ranges->n++] = hi;
+	}
+}
+
+/*
+ * The ranges of ids that a queue may have messages in, by its map; false if
+ * there is no map to go by.
+ */
+static bool
+ranges_find(const PgmqQueue *queue, Ranges * ranges)
+{
+	PgmqMapRef	map;
+	int64		from = PG_INT64_MIN;
+
+	/* a standby announces nothing, and its map knows nothing */
+	if (!pgmq_use_due_map || IsolationUsesXactSnapshot() || RecoveryInProgress())
+		return false;
+	map = pgmq_xact_map(pgmq_xact_known(queue->relid));
+	if (map.map == NULL)
+		return false;
+
+	ranges->n = 0;
+	ranges->gap = 1;
+	for (;;)
+	{
+		PgmqDue		dues[64];
+		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, dues, lengthof(dues));
+
+		if (n < 0)
+			return false;
+		for (int i = 0; i < n; i++)
+			ranges_add(ranges, dues[i].lo, dues[i].hi);
+		if (n < lengthof(dues) || dues[n - 1].hi == PG_INT64_MAX)
+			return true;
+		from = dues[n - 1].hi + 1;
+	}
+}
+
+/* Row function: a bigint. */
+static void
+row_last_id(TupleTableSlot *slot, void *state)
+{
+	bool		isnull;
+
+	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/*
+ * Whether so much of a queue lies in ranges that it takes less to scan all of
+ * its table in turn.  table is its name.
+ */
+static bool
+ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
+{
+	Oid			argtypes[] = {TEXTOID};
+	Relation	rel;
+	double		pages;
+	double		ids = 0;
+	int64		last = 0;
+
+	if (get_rel_relkind(queue->relid) != RELKIND_RELATION)
+		return false;
+	rel = table_open(queue->relid, NoLock);
+	pages = RelationGetNumberOfBlocks(rel);
+	table_close(rel, NoLock);
+	if (pages < SMALL_PAGES)
+		return false;
+
+	pgmq_exec_once("SELECT " PGMQ_LAST_ID_SQL("$1"), 1, argtypes, &table, true,
+				   row_last_id, &last);
+	for (int i = 0; i < ranges->n; i++)
+		ids += Max((double) Min(ranges->hi[i], last) - (double) Max(ranges->lo[i], 0), 0);
+	return ids > pages * IDS_PER_PAGE;
+}
+
+/* An array of bigint. */
+static PgmqArg
+array_arg(const int64 *values, int n)
+{
+	Datum	   *datums = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		datums[i] = Int64GetDatum(values[i]);
+	return PGMQ_ARG(PointerGetDatum(construct_array(datums, n, INT8OID, sizeof(int64),
+													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
 /* Row function: what the scan of the queue says. */
@@ -130,8 +286,9 @@ default_partition_rows(Oid relid, int64 *rows)
 static void
 metrics_take(Metrics *m, text *queue_name)
 {
-	Oid			argtypes[] = {TIMESTAMPTZOID, TEXTOID};
-	PgmqArg		args[2];
+	Oid			argtypes[] = {TIMESTAMPTZOID, TEXTOID, INT8ARRAYOID, INT8ARRAYOID};
+	PgmqArg		args[4];
+	Ranges	   *ranges = palloc(sizeof(Ranges));
 	int64		default_rows = 0;
 	char	   *table;
 	PgmqQueue	queue;
@@ -146,11 +303,23 @@ metrics_take(Metrics *m, text *queue_name)
 
 	args[0] = PGMQ_ARG(TimestampTzGetDatum(m->now));
 	args[1] = PGMQ_ARG(CStringGetTextDatum(table));
-	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*),"
-							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
-							" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at),"
-							" " PGMQ_LAST_ID_SQL("$2") " FROM %s", table),
-				   2, argtypes, args, false, row_scan, m);
+	if (!ranges_find(&queue, ranges) ||
+		(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) ||
+		ranges_are_most(&queue, ranges, args[1]))
+		pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
+					   2, argtypes, args, false, row_scan, m);
+	else
+	{
+		args[2] = array_arg(ranges->lo, ranges->n);
+		args[3] = array_arg(ranges->hi, ranges->n);
+		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"
+										" (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+										" AS r (lo, hi) JOIN %s"
+										" ON msg_id OPERATOR(pg_catalog.>=) r.lo"
+										" AND msg_id OPERATOR(pg_catalog.<=) r.hi", table),
+							   4, argtypes, args, row_scan, m);
+	}
+	pfree(ranges);
 
 	/* The archive's counts only where the queue has one itself. */
 	if (default_partition_rows(queue.relid, &default_rows))

@@ -25,6 +25,7 @@
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 #include "storage/lockdefs.h"
+#include "utils/resowner.h"
 #include "utils/jsonb.h"
 
 /* The schema that holds everything. */
@@ -104,6 +105,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_PEEK,
+	PGMQ_STMT_NET,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
@@ -251,6 +253,9 @@ extern void pgmq_cursor_close(PgmqCursor *cursor);
 extern uint64 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 							 const PgmqArg *args, bool read_only,
 							 PgmqRowFn fn, void *state);
+extern uint64 pgmq_exec_once_guarded(const char *sql, int nargs,
+									 const Oid *argtypes, const PgmqArg *args,
+									 PgmqRowFn fn, void *state);
 extern void pgmq_exec_commit(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
@@ -353,15 +358,21 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 
 /* ---- waiter.c: blocked readers, and whom to wake ---- */
 
+/* So many queues can be waited for at once. */
+#define PGMQ_MAX_WAITED		64
+
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
+extern void pgmq_waiter_wake_grouped(Oid relid);
+extern void pgmq_waiter_wake_all(Oid relid);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
 extern void pgmq_waiter_drain(Oid relid);
 extern void pgmq_waiter_undrain(void);
-extern void pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
+extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
+					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
 
 
@@ -428,6 +439,9 @@ extern void pgmq_shmem_disable(void);
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
 
+/* The due of what is there but will never be readable, as far as is known. */
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+
 /* A piece of a tree that was due, from which a look begins. */
 typedef struct PgmqDue
 {
@@ -480,6 +494,7 @@ typedef struct PgmqMapRef
 typedef struct PgmqMapStatus
 {
 	bool		usable;
+	bool		prepared;		/* not usable for prepared transactions */
 	int64		pieces;
 	int64		bytes;
 	TimestampTz next_due;
@@ -496,21 +511,25 @@ typedef struct PgmqMin
 extern void pgmq_map_init(void *memory, Size size, int tranche);
 extern void pgmq_map_use(void *memory);
 extern bool pgmq_map_is_current(PgmqMapRef ref);
+extern PgmqMapRef pgmq_map_search(Oid relid, uint64 identity);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
+extern uint32 pgmq_map_enter(PgmqMapRef ref);
+extern void pgmq_map_leave(void);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
-extern bool pgmq_map_status(PgmqMapRef ref, PgmqMapStatus *status);
+extern bool pgmq_map_status(Oid relid, uint64 identity,
+							PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
 extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
 extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
 extern void pgmq_map_listed(PgmqMapRef ref);
-extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now);
+extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
-							  int finds);
+							  int64 finds, int64 next);
 
 /* ---- identity.c: of what a map is a map ---- */
 
@@ -530,15 +549,29 @@ extern uint64 pgmq_identity(List *tables);
 
 typedef struct PgmqLocal PgmqLocal;
 
+/* Whom to wake at the commit, but for what becomes due. */
+typedef enum PgmqWake
+{
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_ALL = 1 << 1
+} PgmqWake;
+
 extern PgmqLocal *pgmq_xact_queue(Oid relid);
+extern PgmqLocal *pgmq_xact_known(Oid relid);
+extern uint64 pgmq_xact_identity(const PgmqLocal *local);
 extern bool pgmq_xact_announces(const PgmqLocal *local);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
+extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
+								PgmqDue *dues, int n);
 extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
+extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
+extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
+							  bool is_top, void *arg);
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
@@ -556,6 +589,7 @@ typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
 
 extern bool pgmq_use_due_map;
 extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
+extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
 						bool filtered, PgmqTakeRangeFn take, void *state);
 

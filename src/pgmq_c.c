@@ -56,6 +56,7 @@ _PG_init(void)
 	RegisterXactCallback(pgmq_exec_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);
 	RegisterSubXactCallback(pgmq_xact_subend, NULL);
+	RegisterResourceReleaseCallback(pgmq_xact_release, NULL);
 	RegisterXactCallback(pgmq_notify_xact, NULL);
 	RegisterSubXactCallback(pgmq_notify_subxact, NULL);
 }

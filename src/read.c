@@ -15,9 +15,14 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
 #include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -27,6 +32,9 @@ PG_FUNCTION_INFO_V1(pgmq_read);
 PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_pop);
 PG_FUNCTION_INFO_V1(pgmq_wait);
+
+/* Messages that a wait peeks at, at a time, when it found others locked. */
+#define PEEK_TURN		1024
 
 /* What one attempt needs to know. */
 typedef struct ReadState
@@ -175,7 +183,7 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 	ReadState	read;
 
 	read_begin(&read, fcinfo, 5);
-	pgmq_poll(&read.queue, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, 1, false, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 
@@ -226,8 +234,9 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
 	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
-	pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false,
-			  pop.screened ? pop_range_screened : pop_range, &pop);
+	if (pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false,
+				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
+		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }
 
@@ -237,7 +246,61 @@ typedef struct WaitState
 	text	   *queue_name;
 	PgmqQueue	queue;
 	bool		atomic;			/* may not commit */
+	int64		found;			/* a message that could be read */
+	bool		any;			/* there is one */
 } WaitState;
+
+/*
+ * Whether a row that our snapshot sees could be locked, which only looks at
+ * it: a lock would take an xid, and make the row's readers pass over it.
+ */
+static bool
+row_is_free(Oid relid, ItemPointer tid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	bool		is_free = true;
+
+	if (rel->rd_tableam == GetHeapamTableAmRoutine())
+	{
+		Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+		Page		page = BufferGetPage(buffer);
+		HeapTupleData tuple;
+		ItemId		item;
+		TM_Result	result;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
+		Assert(ItemIdIsNormal(item));
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = relid;
+		tuple.t_self = *tid;
+		result = HeapTupleSatisfiesUpdate(&tuple, GetCurrentCommandId(false), buffer);
+
+		/* or it is our own transaction that has it */
+		is_free = result == TM_Ok ||
+			(result == TM_BeingModified &&
+			 !(tuple.t_data->t_infomask & HEAP_XMAX_IS_MULTI) &&
+			 TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(tuple.t_data)));
+		UnlockReleaseBuffer(buffer);
+	}
+	table_close(rel, NoLock);
+	return is_free;
+}
+
+/* Row function: a message that is due, (msg_id, tableoid, ctid). */
+static void
+row_peek(TupleTableSlot *slot, void *state)
+{
+	WaitState  *wait = state;
+
+	if (wait->any)
+		return;
+	slot_getallattrs(slot);
+	wait->found = DatumGetInt64(slot->tts_values[0]);
+	wait->any = row_is_free(DatumGetObjectId(slot->tts_values[1]),
+							(ItemPointer) DatumGetPointer(slot->tts_values[2]));
+}
 
 /* See whether there is something readable between two ids. */
 static uint64
@@ -251,13 +314,23 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
+	PgmqCursor *cursor;
+	uint64		turn = 1;
 
 	if (pgmq_screen_begin(&screen, &wait->queue))
 	{
 		pgmq_screen_args(&screen, args + 3);
 		stmt = PGMQ_STMT_PEEK_PASSING;
 	}
-	return pgmq_exec_int8(&wait->queue, stmt, args, last) ? 1 : 0;
+	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
+
+	/* what others have locked is passed over */
+	wait->any = false;
+	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
+		turn = Min(turn * 2, PEEK_TURN);
+	pgmq_cursor_close(cursor);
+	*last = wait->found;
+	return wait->any ? 1 : 0;
 }
 
 /* See whether there is something readable, and let go of all locks. */
@@ -296,6 +369,6 @@ pgmq_wait(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&wait.queue, wait.queue_name, AccessShareLock, "CALL");
 	if (!wait.atomic)
 		pgmq_exec_commit();
-	pgmq_poll(&wait.queue, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
+	pgmq_poll(&wait.queue, 1, false, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
 	PG_RETURN_VOID();
 }

@@ -313,5 +313,7 @@ pgmq_resume(PG_FUNCTION_ARGS)
 						 "UPDATE " PGMQ_SCHEMA ".policy SET paused_until = NULL"
 						 " WHERE paused_until IS NOT NULL AND " PGMQ_META_IS,
 						 InvalidOid, (Datum) 0, NULL, NULL);
+	if (count > 0)
+		pgmq_xact_wake(queue.relid, PGMQ_WAKE_ALL);
 	PG_RETURN_BOOL(count > 0);
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * status.c
- *	  How the engine stands, for operators.
+ *	  How the engine stands, for operators.  Looks, and changes nothing: it
+ *	  makes no map, and takes none from another queue.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -26,19 +27,19 @@ PG_FUNCTION_INFO_V1(pgmq_engine_status);
 
 /* Why reads of a queue do not go by a map; "on" if they do. */
 static const char *
-map_state(const PgmqLocal *local, bool has_map, const PgmqMapStatus *status)
+map_state(bool announced, bool has_map, const PgmqMapStatus *status)
 {
 	if (!pgmq_shmem_attach())
 		return "no shared memory";
 	if (!pgmq_use_due_map)
 		return "switched off";
-	if (!pgmq_xact_announces(local))
+	if (!announced)
 		return "not announced";
 	if (!has_map)
-		return "none free";
-	if (!status->usable)
-		return "unknown";
-	return "on";
+		return "none";
+	if (status->usable)
+		return "on";
+	return status->prepared ? "prepared transaction" : "unknown";
 }
 
 /*
@@ -57,7 +58,7 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		text	   *name = lfirst(lc);
 		PgmqQueue	queue;
 		PgmqLocal  *local;
-		PgmqMapStatus status = {false, 0, 0, PGMQ_DUE_NOW, 0};
+		PgmqMapStatus status = {.next_due = PGMQ_DUE_NOW};
 		bool		has_map;
 		Datum		values[STATUS_COLUMNS];
 		bool		nulls[STATUS_COLUMNS] = {false};
@@ -68,10 +69,12 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 										get_namespace_oid(PGMQ_SCHEMA, false));
 		if (!OidIsValid(queue.relid))
 			continue;
-		local = pgmq_xact_queue(queue.relid);
-		has_map = pgmq_map_status(pgmq_xact_map(local), &status);
+		local = pgmq_xact_known(queue.relid);
+		has_map = pgmq_map_status(queue.relid, pgmq_xact_identity(local), &status);
+		if (status.next_due == PGMQ_DUE_LAST)
+			status.next_due = PGMQ_DUE_NEVER;
 		values[0] = PointerGetDatum(name);
-		values[1] = CStringGetTextDatum(map_state(local, has_map, &status));
+		values[1] = CStringGetTextDatum(map_state(pgmq_xact_announces(local), has_map, &status));
 		values[2] = Int64GetDatum(status.pieces);
 		values[3] = Int64GetDatum(status.bytes);
 		values[4] = TimestampTzGetDatum(status.next_due);

@@ -138,11 +138,18 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8OID, INT8OID}
 	},
 
-	/* the oldest message readable at $1 between two ids, if any */
+	/* where the messages due at $1 between two ids are, oldest first */
 	[PGMQ_STMT_PEEK] = {
-		"SELECT msg_id FROM {q} WHERE vt" LE "$1"
-		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id LIMIT 1",
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+
+	/* $2 messages, and when they are readable, from an id on */
+	[PGMQ_STMT_NET] = {
+		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
+		" ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
 	},
 
 	[PGMQ_STMT_DELETE] = {
@@ -234,8 +241,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_PEEK_PASSING] = {
-		"SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id LIMIT 1",
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_GROUP_LOCK_PASSING] = {

@@ -24,8 +24,14 @@
  * anything; and a transaction of one snapshot would not see it.  Then the
  * read just looks again after the interval.
  *
- * Lists are kept in buckets by the queue, each with a lock and a count, which
- * is all that a commit looks at when nobody waits.
+ * Who reads groups also waits for a group's head to go away, which makes
+ * nothing due that was not before.  Such a waiter says so in the list, and a
+ * commit that removed messages wakes one of these.
+ *
+ * Lists are kept in buckets by the queue, each with a lock and counts, which
+ * are all that a commit looks at when nobody waits.  A backend has a number of
+ * places, so it can be in the lists of several queues at once; it sleeps once
+ * for all, and leaves all.
  *
  * Who would drop or purge the queue first sends its waiters away, who return
  * with nothing and let go of the table's lock.
@@ -45,11 +51,13 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -68,27 +76,30 @@
 #define N_BUCKETS					256
 #define NOBODY						(-1)
 
+/* A place in a list. */
 typedef struct Waiter
 {
 	Oid			dboid;			/* the queue waited for */
 	Oid			relid;
-	bool		woken;			/* and has not looked since */
-	bool		sent_away;		/* somebody wants the queue's lock */
 	int			prev;			/* in the bucket, in order of arrival */
 	int			next;
+	bool		grouped;		/* waits for a group's head to go, too */
+	bool		woken;			/* and has not looked since */
+	bool		sent_away;		/* somebody wants the queue's lock */
 } Waiter;
 
 typedef struct Bucket
 {
 	LWLock		lock;
 	pg_atomic_uint32 count;
+	pg_atomic_uint32 grouped;	/* of these */
 	int			first;
 	int			last;
 	Oid			drain_dboid;	/* a queue that nobody is to wait for */
 	Oid			drain_relid;
 } Bucket;
 
-/* A backend's waiter has the backend's number. */
+/* A backend's places follow from the backend's number. */
 typedef struct WaitArea
 {
 	Bucket		buckets[N_BUCKETS];
@@ -97,13 +108,15 @@ typedef struct WaitArea
 
 static WaitArea *area = NULL;
 
-/* The bucket whose list this backend is in. */
-static Bucket *my_bucket = NULL;
+/* The queues in whose lists this backend has its places; InvalidOid: none. */
+static Oid	my_queues[PGMQ_MAX_WAITED];
+static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
 static Bucket *my_drain = NULL;
 
-#define MY_WAITER	(&area->waiters[MyProcNumber])
+#define MY_PLACE(i)		(MyProcNumber * PGMQ_MAX_WAITED + (i))
+#define MY_WAITER(i)	(&area->waiters[MY_PLACE(i)])
 
 /* ----------------------------------------------------------------
  *		Shared memory
@@ -113,7 +126,7 @@ static Bucket *my_drain = NULL;
 Size
 pgmq_waiter_size(void)
 {
-	return offsetof(WaitArea, waiters) + MaxBackends * sizeof(Waiter);
+	return offsetof(WaitArea, waiters) + (Size) MaxBackends * PGMQ_MAX_WAITED * sizeof(Waiter);
 }
 
 void
@@ -124,6 +137,7 @@ pgmq_waiter_init(void *memory, int tranche)
 	{
 		LWLockInitialize(&area->buckets[i].lock, tranche);
 		pg_atomic_init_u32(&area->buckets[i].count, 0);
+		pg_atomic_init_u32(&area->buckets[i].grouped, 0);
 		area->buckets[i].first = area->buckets[i].last = NOBODY;
 		area->buckets[i].drain_dboid = area->buckets[i].drain_relid = InvalidOid;
 	}
@@ -157,19 +171,27 @@ list_search(int from, Oid relid)
 	return from;
 }
 
-/* Wake the first of a queue, from a waiter on, who is not woken yet. */
 static void
-list_wake(int from, Oid relid)
+waiter_set(int i)
+{
+	area->waiters[i].woken = true;
+	SetLatch(&GetPGProcByNumber(i / PGMQ_MAX_WAITED)->procLatch);
+}
+
+/*
+ * Wake the first of a queue, from a waiter on, who is not woken yet; if
+ * grouped, of those who wait for a group's head.
+ */
+static void
+list_wake(int from, Oid relid, bool grouped)
 {
 	int			i = list_search(from, relid);
 
-	while (i != NOBODY && area->waiters[i].woken)
+	while (i != NOBODY &&
+		   (area->waiters[i].woken || (grouped && !area->waiters[i].grouped)))
 		i = list_search(area->waiters[i].next, relid);
 	if (i != NOBODY)
-	{
-		area->waiters[i].woken = true;
-		SetLatch(&GetPGProcByNumber(i)->procLatch);
-	}
+		waiter_set(i);
 }
 
 /* ----------------------------------------------------------------
@@ -178,35 +200,36 @@ list_wake(int from, Oid relid)
  */
 
 /*
- * Enter the list of a queue, or stay in it; a look must follow.  False when
- * it is to be the last one, since somebody waits for the queue's lock.
+ * Enter the list of a queue with a place of this backend, or stay in it; a
+ * look must follow.  False when it is to be the last one, since somebody waits
+ * for the queue's lock.
  */
 static bool
-waiter_enter(Oid relid)
+waiter_enter(int place, Oid relid, bool grouped)
 {
 	Bucket	   *bucket = bucket_of(relid);
-	Waiter	   *me = MY_WAITER;
+	Waiter	   *me = MY_WAITER(place);
 	bool		may_stay;
 
-	/* who waits without a lock may find another queue under the name */
-	if (my_bucket != NULL && me->relid != relid)
-		pgmq_waiter_end();
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	if (my_bucket == NULL)
+	if (!OidIsValid(my_queues[place]))
 	{
 		me->sent_away = bucket->drain_relid == relid &&
 			bucket->drain_dboid == MyDatabaseId;
 		me->dboid = MyDatabaseId;
 		me->relid = relid;
+		me->grouped = grouped;
 		me->next = NOBODY;
 		me->prev = bucket->last;
 		if (bucket->last == NOBODY)
-			bucket->first = MyProcNumber;
+			bucket->first = MY_PLACE(place);
 		else
-			area->waiters[bucket->last].next = MyProcNumber;
-		bucket->last = MyProcNumber;
+			area->waiters[bucket->last].next = MY_PLACE(place);
+		bucket->last = MY_PLACE(place);
 		pg_atomic_fetch_add_u32(&bucket->count, 1);
-		my_bucket = bucket;
+		if (grouped)
+			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
+		my_queues[place] = relid;
 	}
 	me->woken = false;
 	may_stay = !me->sent_away;
@@ -214,37 +237,40 @@ waiter_enter(Oid relid)
 	return may_stay;
 }
 
-/* Whether this backend is the first in its queue's list. */
+/* Whether this backend is the first in a list that it is in. */
 static bool
-waiter_is_first(void)
+waiter_is_first(int place)
 {
+	Bucket	   *bucket = bucket_of(my_queues[place]);
 	bool		first;
 
-	LWLockAcquire(&my_bucket->lock, LW_SHARED);
-	first = list_search(my_bucket->first, MY_WAITER->relid) == MyProcNumber;
-	LWLockRelease(&my_bucket->lock);
+	LWLockAcquire(&bucket->lock, LW_SHARED);
+	first = list_search(bucket->first, my_queues[place]) == MY_PLACE(place);
+	LWLockRelease(&bucket->lock);
 	return first;
 }
 
-/* Wake the next in the list after this backend. */
+/* Wake the next in a list after this backend. */
 static void
-waiter_pass_on(void)
+waiter_pass_on(int place)
 {
-	LWLockAcquire(&my_bucket->lock, LW_EXCLUSIVE);
-	list_wake(MY_WAITER->next, MY_WAITER->relid);
-	LWLockRelease(&my_bucket->lock);
+	Bucket	   *bucket = bucket_of(my_queues[place]);
+
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	list_wake(MY_WAITER(place)->next, my_queues[place], false);
+	LWLockRelease(&bucket->lock);
 }
 
-/* Leave the list, if in one, and wake the next.  Also for callbacks. */
-void
-pgmq_waiter_end(void)
+/* Leave a list, if in one, and wake the next. */
+static void
+waiter_leave(int place)
 {
-	Bucket	   *bucket = my_bucket;
-	Waiter	   *me;
+	Bucket	   *bucket;
+	Waiter	   *me = MY_WAITER(place);
 
-	if (bucket == NULL)
+	if (!OidIsValid(my_queues[place]))
 		return;
-	me = MY_WAITER;
+	bucket = bucket_of(my_queues[place]);
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (me->prev == NOBODY)
 		bucket->first = me->next;
@@ -255,9 +281,22 @@ pgmq_waiter_end(void)
 	else
 		area->waiters[me->next].prev = me->prev;
 	pg_atomic_fetch_sub_u32(&bucket->count, 1);
-	list_wake(bucket->first, me->relid);
-	my_bucket = NULL;
+	if (me->grouped)
+		pg_atomic_fetch_sub_u32(&bucket->grouped, 1);
+	list_wake(bucket->first, me->relid, false);
+	my_queues[place] = InvalidOid;
 	LWLockRelease(&bucket->lock);
+}
+
+/* Leave all lists.  Also for callbacks. */
+void
+pgmq_waiter_end(void)
+{
+	while (my_places > 0)
+	{
+		waiter_leave(my_places - 1);
+		my_places--;
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -288,13 +327,47 @@ pgmq_waiter_wake(Oid relid, TimestampTz due)
 
 		/* the timer's keeper, even if it was woken and has looked too soon */
 		if (first != NOBODY)
-		{
-			area->waiters[first].woken = true;
-			SetLatch(&GetPGProcByNumber(first)->procLatch);
-		}
+			waiter_set(first);
 	}
 	else
-		list_wake(bucket->first, relid);
+		list_wake(bucket->first, relid, false);
+	LWLockRelease(&bucket->lock);
+}
+
+/*
+ * In a queue of this database messages were removed, which may have been the
+ * heads of groups.  For callbacks.
+ */
+void
+pgmq_waiter_wake_grouped(Oid relid)
+{
+	Bucket	   *bucket;
+
+	if (area == NULL)
+		return;
+	bucket = bucket_of(relid);
+	if (pg_atomic_read_u32(&bucket->grouped) == 0)
+		return;
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	list_wake(bucket->first, relid, true);
+	LWLockRelease(&bucket->lock);
+}
+
+/* All who wait for a queue of this database should look.  For callbacks. */
+void
+pgmq_waiter_wake_all(Oid relid)
+{
+	Bucket	   *bucket;
+
+	if (area == NULL)
+		return;
+	bucket = bucket_of(relid);
+	if (pg_atomic_read_u32(&bucket->count) == 0)
+		return;
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	for (int i = list_search(bucket->first, relid); i != NOBODY;
+		 i = list_search(area->waiters[i].next, relid))
+		waiter_set(i);
 	LWLockRelease(&bucket->lock);
 }
 
@@ -315,7 +388,7 @@ pgmq_waiter_drain(Oid relid)
 		 i = list_search(area->waiters[i].next, relid))
 	{
 		area->waiters[i].sent_away = true;
-		SetLatch(&GetPGProcByNumber(i)->procLatch);
+		waiter_set(i);
 	}
 
 	/* one drain a bucket, and a backend; more are done without */
@@ -366,23 +439,35 @@ pgmq_waiter_count(Oid relid)
 /* How long a wait may last, and how it goes on. */
 typedef struct Wait
 {
-	TimestampTz deadline;
+	instr_time	begun;			/* by a clock that nobody sets */
+	int64		longest;		/* ms */
 	int64		interval;		/* ms */
+	int			nqueues;
+	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 } Wait;
 
-static Wait
-wait_begin(PgmqArg max_seconds, PgmqArg interval_ms)
+static void
+wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
 {
 	int64		seconds = max_seconds.isnull ? POLL_DEFAULT_SECONDS :
 	DatumGetInt32(max_seconds.value);
 	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
 	DatumGetInt32(interval_ms.value);
 
-	return (Wait)
-	{
-		GetCurrentTimestamp() + seconds * USECS_PER_SEC,
-			Max(interval, POLL_MIN_INTERVAL_MS)
-	};
+	INSTR_TIME_SET_CURRENT(wait->begun);
+	wait->longest = seconds * 1000;
+	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
+}
+
+/* How many milliseconds of a wait are left. */
+static int64
+wait_left(const Wait *wait)
+{
+	instr_time	passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, wait->begun);
+	return Max(wait->longest - (int64) INSTR_TIME_GET_MILLISEC(passed), 0);
 }
 
 /* Milliseconds until a point in time, rounded up so as not to wake before. */
@@ -399,54 +484,104 @@ ms_until(TimestampTz time)
 }
 
 /*
- * Sleep, after a look in vain, until another is worth while.  due is when the
- * queue next has something, by its map; in the list only if that says so.
- * False when the time is up.
+ * Enter the lists of all queues that tell when something can be read there.
+ * False when the look that follows is to be the last.
  */
 static bool
-wait_sleep(const Wait *wait, TimestampTz due)
+wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 {
-	int64		left = ms_until(wait->deadline);
-	int64		sleep = MAX_SLEEP_MS;
+	bool		may_stay = true;
+
+	/*
+	 * Who waits without a lock may find another queue under the name; and a
+	 * trigger may wait for others inside of an attempt.
+	 */
+	for (int i = 0; i < my_places; i++)
+		if (i >= nqueues || my_queues[i] != queues[i].relid)
+			waiter_leave(i);
+
+	wait->nqueues = nqueues;
+	for (int i = 0; i < nqueues; i++)
+	{
+		wait->maps[i] = pgmq_xact_map(pgmq_xact_queue(queues[i].relid));
+		if (wait->maps[i].map == NULL || !pgmq_use_due_map ||
+			IsolationUsesXactSnapshot())
+			continue;
+		my_places = Max(my_places, i + 1);
+		may_stay = waiter_enter(i, queues[i].relid, grouped) && may_stay;
+	}
+	return may_stay;
+}
+
+/*
+ * How long to sleep for a queue after a look in vain.  In its list no longer
+ * than until something is due there, by its map, if nobody else sees to that;
+ * where something is due, or nobody tells, for the interval.
+ */
+static int64
+wait_one(const Wait *wait, int place)
+{
+	TimestampTz due;
+
+	if (place >= my_places || !OidIsValid(my_queues[place]))
+		return wait->interval;
+	due = pgmq_map_next_due(wait->maps[place]);
+	if (due <= GetCurrentTimestamp())
+	{
+		waiter_pass_on(place);
+		return wait->interval;
+	}
+	return waiter_is_first(place) ? ms_until(due) : MAX_SLEEP_MS;
+}
+
+/*
+ * Sleep, after a look in vain, until another is worth while.  False when the
+ * time is up.
+ */
+static bool
+wait_sleep(const Wait *wait)
+{
+	int64		sleep = wait_left(wait);
 
 	CHECK_FOR_INTERRUPTS();
-	if (left == 0)
+	if (sleep == 0)
 		return false;
-	if (my_bucket == NULL || due <= GetCurrentTimestamp())
-		sleep = wait->interval;
-	else if (waiter_is_first())
-		sleep = ms_until(due);
-	if (my_bucket != NULL && due <= GetCurrentTimestamp())
-		waiter_pass_on();
+	for (int i = 0; i < wait->nqueues; i++)
+		sleep = Min(sleep, wait_one(wait, i));
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Min(left, sleep), PG_WAIT_EXTENSION);
+					 sleep, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;
 }
 
 /*
- * Call take, which looks into a queue that is open at first, until it returns that it took
- * something or max_seconds (an integer argument) have passed; once in any
- * case.  interval_ms (likewise) is the pause between two calls where nobody
- * tells when the next one is worth while.
+ * Call take, which looks into queues that are open at first, until it returns
+ * that it took something or max_seconds (an integer argument) have passed;
+ * once in any case.  interval_ms (likewise) is the pause between two calls
+ * where nobody tells when the next one is worth while.
+ *
+ * There are at most PGMQ_MAX_WAITED queues, none of them twice.  take may
+ * change what an element of the array says.  grouped: that a message is gone
+ * may make another one readable.
  */
 void
-pgmq_poll(const PgmqQueue *queue, PgmqTakeFn take, void *state,
+pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
+		  PgmqTakeFn take, void *state,
 		  PgmqArg max_seconds, PgmqArg interval_ms)
 {
-	Wait		wait = wait_begin(max_seconds, interval_ms);
+	Wait		wait;
 
+	Assert(nqueues <= PGMQ_MAX_WAITED);
+	wait_begin(&wait, max_seconds, interval_ms);
 	for (;;)
 	{
-		PgmqMapRef	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
-		bool		may_stay = true;
+		bool		may_stay = wait_enter(&wait, queues, nqueues, grouped);
 
-		if (map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot())
-			may_stay = waiter_enter(queue->relid);
-		if (take(state) > 0 || !may_stay ||
-			!wait_sleep(&wait, pgmq_map_next_due(map)))
+		/* what an attempt goes by may have been changed while we slept */
+		AcceptInvalidationMessages();
+		if (take(state) > 0 || !may_stay || !wait_sleep(&wait))
 			break;
 	}
 	pgmq_waiter_end();

@@ -25,6 +25,10 @@
  * (which may have held the lease that it counted on), and nothing when it is
  * prepared.
  *
+ * What makes nothing due but is worth a look is remembered likewise, as whom
+ * to wake: that messages are gone (which may have been a group's heads) by
+ * the verbs that remove them, so not of plain SQL.
+ *
  * The callbacks at commit may not fail: all they use was made before, and
  * they only take LWLocks and write what is there.
  *
@@ -79,13 +83,16 @@ struct PgmqLocal
 	Oid			relid;			/* hash key: the queue table */
 	bool		valid;			/* identity and map are up to date */
 	uint64		marks;			/* how often the relcache marked it */
-	uint64		pending_round;	/* the round of raises that has some of it, */
-	int64		pending_upto;	/* up to this id */
+	uint64		pending_round;	/* the round of raises that has some of it: */
+	struct PendingRaise **pending;	/* by id */
+	int			npending;
+	int			max_pending;
 	uint64		identity;
 	PgmqMapRef	map;
 	int			ntouches;		/* in this transaction */
 	Touch		touches[MAX_TOUCHES];
-	slist_node	touched;
+	int			wake;			/* PgmqWake: whom else to wake at its commit */
+	slist_node	touched;		/* in its list if there is any of these */
 };
 
 /* A table whose rows our trigger sees: the queue table, or a partition. */
@@ -106,6 +113,7 @@ typedef struct PendingRaise
 	PgmqMapRef	map;
 	PgmqDue		due;
 	int64		upto;
+	TimestampTz least;			/* of mins */
 	int			nmins;
 	PgmqMin    *mins;
 	slist_node	node;
@@ -180,11 +188,10 @@ tables_enter(Oid queue, List *oids)
 }
 
 /*
- * A queue and its map, up to date.  The queue table is locked, but by who
- * waits for it or shows how it stands.  Good until the transaction ends.
+ * A queue and its map, up to date.  make: if there is no map, make one.
  */
-PgmqLocal *
-pgmq_xact_queue(Oid relid)
+static PgmqLocal *
+local_find(Oid relid, bool make)
 {
 	/* without shared memory there is nothing to know of any */
 	static PgmqLocal unknown = {InvalidOid};
@@ -205,13 +212,13 @@ pgmq_xact_queue(Oid relid)
 		local->identity = 0;
 		local->map.map = NULL;
 		local->ntouches = 0;
+		local->wake = 0;
 	}
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;
 	if (!local->valid)
 	{
 		List	   *oids;
-		bool		listed;
 
 		local->map.map = NULL;
 		local->identity = 0;
@@ -228,22 +235,44 @@ pgmq_xact_queue(Oid relid)
 		if (oids != NIL)
 			local->identity = pgmq_identity(oids);
 		list_free(oids);
+	}
+	if (local->map.map == NULL && local->identity != 0)
+	{
+		bool		listed = true;
 
-		if (local->identity != 0)
+		local->map = make ? pgmq_map_attach(relid, local->identity, &listed) :
+			pgmq_map_search(relid, local->identity);
+		if (!listed)
 		{
-			local->map = pgmq_map_attach(relid, local->identity, &listed);
-			if (!listed)
-			{
-				if (max_prepared_xacts > 0)
-					pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
-								   " WHERE database OPERATOR(pg_catalog.=)"
-								   " pg_catalog.current_database()",
-								   0, NULL, NULL, false, row_prepared, &local->map);
-				pgmq_map_listed(local->map);
-			}
+			if (max_prepared_xacts > 0)
+				pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
+							   " WHERE database OPERATOR(pg_catalog.=)"
+							   " pg_catalog.current_database()",
+							   0, NULL, NULL, false, row_prepared, &local->map);
+			pgmq_map_listed(local->map);
 		}
 	}
 	return local;
+}
+
+/*
+ * A queue and its map, which is made if need be.  The queue table is locked,
+ * but by who waits for it.  Good until the transaction ends.
+ */
+PgmqLocal *
+pgmq_xact_queue(Oid relid)
+{
+	return local_find(relid, true);
+}
+
+/*
+ * A queue and its map, if it has one.  For who counts it or shows how it
+ * stands, and need not have a lock that keeps its triggers as they are.
+ */
+PgmqLocal *
+pgmq_xact_known(Oid relid)
+{
+	return local_find(relid, false);
 }
 
 /* The map by which a queue can be looked at; its map is NULL if by none. */
@@ -256,6 +285,13 @@ pgmq_xact_map(const PgmqLocal *local)
 		NULL, 0, 0
 	};
 	return local->map;
+}
+
+/* Of what a map of the queue is a map; 0 if there can be none. */
+uint64
+pgmq_xact_identity(const PgmqLocal *local)
+{
+	return local->identity;
 }
 
 /* Whether all that becomes readable in a queue is announced. */
@@ -349,6 +385,14 @@ touch_is_near(const Touch *touch, int64 id)
 	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
 }
 
+/* List a queue of which something is about to be remembered. */
+static void
+local_list(PgmqLocal *local)
+{
+	if (local->ntouches == 0 && local->wake == 0)
+		slist_push_head(&touched, &local->touched);
+}
+
 /* Remember that this transaction made a message readable from due on. */
 static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
@@ -364,8 +408,7 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 			return;
 		}
 	}
-	if (local->ntouches == 0)
-		slist_push_head(&touched, &local->touched);
+	local_list(local);
 	if (local->ntouches == MAX_TOUCHES)
 	{
 		/* one range for the lot */
@@ -380,6 +423,22 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 	{
 		id, id, due
 	};
+}
+
+/*
+ * Remember that the commit of this transaction is to wake some of those who
+ * wait for a queue, which is open, though it makes nothing due.
+ */
+void
+pgmq_xact_wake(Oid relid, PgmqWake whom)
+{
+	PgmqLocal  *local;
+
+	if (!pgmq_shmem_attach())
+		return;
+	local = pgmq_xact_queue(relid);
+	local_list(local);
+	local->wake |= whom;
 }
 
 /* What our trigger must know of the table that it fires for. */
@@ -462,6 +521,13 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
+/* The raises of a queue that wait for this transaction's commit. */
+static int
+local_npending(const PgmqLocal *local)
+{
+	return local->pending_round == raises_round ? local->npending : 0;
+}
+
 /*
  * Whether there is a point in raising what begins with an id: what this
  * transaction will raise after its commit need not be found out again.
@@ -469,7 +535,46 @@ pgmq_announce(PG_FUNCTION_ARGS)
 bool
 pgmq_xact_may_raise(const PgmqLocal *local, int64 lo)
 {
-	return local->pending_round != raises_round || lo > local->pending_upto;
+	int			n = local_npending(local);
+
+	return n == 0 || lo > local->pending[n - 1]->upto;
+}
+
+/*
+ * Leave out of n pieces that are due what this transaction will raise anyway:
+ * for itself that holds already, as long as nothing was announced there since
+ * and until the least of what is left.  How many pieces remain.
+ */
+int
+pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqDue *dues, int n)
+{
+	int			npending = local_npending(local);
+	int			at = 0;
+	int			kept = 0;
+
+	if (npending == 0)
+		return n;
+	for (int i = 0; i < n; i++)
+	{
+		PgmqDue		due = dues[i];
+
+		for (; at < npending && local->pending[at]->due.lo <= due.lo; at++)
+		{
+			const PendingRaise *raise = local->pending[at];
+
+			/* it may be a piece's beginning only */
+			if (raise->upto >= due.lo && raise->due.version == due.version &&
+				raise->marks == local->marks && raise->least > now)
+			{
+				if (raise->upto >= due.hi)
+					break;
+				due.lo = raise->upto + 1;
+			}
+		}
+		if (at == npending || local->pending[at]->due.lo > due.lo)
+			dues[kept++] = due;
+	}
+	return kept;
 }
 
 /*
@@ -487,25 +592,51 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
 		pgmq_map_raise(map, due, upto, mins, nmins);
 		return;
 	}
-	local->pending_upto = local->pending_round != raises_round ? upto :
-		Max(local->pending_upto, upto);
-	local->pending_round = raises_round;
+	if (local->pending_round != raises_round)
+	{
+		local->pending_round = raises_round;
+		local->npending = 0;
+		local->max_pending = 8;
+		local->pending = MemoryContextAlloc(TopTransactionContext,
+											local->max_pending * sizeof(PendingRaise *));
+	}
+	if (local->npending == local->max_pending)
+	{
+		local->max_pending *= 2;
+		local->pending = repalloc_huge(local->pending,
+									   local->max_pending * sizeof(PendingRaise *));
+	}
 	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PendingRaise));
 	raise->local = local;
 	raise->marks = local->marks;
 	raise->map = map;
 	raise->due = *due;
 	raise->upto = upto;
+	raise->least = PGMQ_DUE_NEVER;
+	for (int i = 0; i < nmins; i++)
+		raise->least = Min(raise->least, mins[i].due);
 	raise->nmins = nmins;
 	raise->mins = MemoryContextAllocHuge(TopTransactionContext, Max(nmins, 1) * sizeof(PgmqMin));
 	memcpy(raise->mins, mins, nmins * sizeof(PgmqMin));
 	slist_push_head(&raises, &raise->node);
+	local->pending[local->npending++] = raise;
 }
 
 /* ----------------------------------------------------------------
  *		The end of a transaction
  * ----------------------------------------------------------------
  */
+
+/*
+ * Queues to wake all waiters of, once the commit has sent its invalidations:
+ * what they are woken for is something that was kept.  That is later than the
+ * callback, in the release of resources.  If there are more, the others' look
+ * too soon, and again after their interval.
+ */
+#define MAX_WAKES		8
+
+static Oid	wakes[MAX_WAKES];
+static int	nwakes = 0;
 
 /* Announce all that was remembered, and wake who waits for it. */
 static void
@@ -516,7 +647,6 @@ touched_announce(void)
 	slist_foreach(iter, &touched)
 	{
 		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
 		TimestampTz due = PGMQ_DUE_NEVER;
 
 		for (int i = 0; i < local->ntouches; i++)
@@ -525,7 +655,14 @@ touched_announce(void)
 							  local->touches[i].hi, local->touches[i].due);
 			due = Min(due, local->touches[i].due);
 		}
-		pgmq_waiter_wake(local->relid, due);
+		if (local->ntouches > 0)
+			pgmq_waiter_wake(local->relid, due);
+		if (local->wake & PGMQ_WAKE_GROUPED)
+			pgmq_waiter_wake_grouped(local->relid);
+		if ((local->wake & PGMQ_WAKE_ALL) && nwakes < MAX_WAKES)
+			wakes[nwakes++] = local->relid;
+		else if (local->wake & PGMQ_WAKE_ALL)
+			pgmq_waiter_wake_all(local->relid);
 	}
 }
 
@@ -540,7 +677,11 @@ static void
 touched_forget(void)
 {
 	while (!slist_is_empty(&touched))
-		slist_container(PgmqLocal, touched, slist_pop_head_node(&touched))->ntouches = 0;
+	{
+		PgmqLocal  *local = slist_container(PgmqLocal, touched, slist_pop_head_node(&touched));
+
+		local->ntouches = local->wake = 0;
+	}
 	raises_forget();
 }
 
@@ -574,11 +715,19 @@ pgmq_xact_end(XactEvent event, void *arg)
 {
 	slist_iter	iter;
 
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		pgmq_map_leave();
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			slist_foreach(iter, &touched)
-				local_prepare(slist_container(PgmqLocal, touched, iter.cur));
+			{
+				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+				if (local->ntouches > 0)
+					local_prepare(local);
+			}
 			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
@@ -611,6 +760,15 @@ pgmq_xact_end(XactEvent event, void *arg)
 	}
 }
 
+/* Resource release callback, likewise. */
+void
+pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
+{
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top)
+		while (nwakes > 0)
+			pgmq_waiter_wake_all(wakes[--nwakes]);
+}
+
 /* Subtransaction callback: what the raises counted on may be undone. */
 void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
@@ -618,6 +776,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	pgmq_map_leave();
 	raises_forget();
 	pgmq_waiter_end();
 }

@@ -6,7 +6,8 @@
 #
 #   PG_CONFIG   the server to test with (default: found or installed)
 #   TESTS       which suites (default: all but demo, lint and torture)
-#   MODES       what pg_regress's suites are run with: plain, preload (both)
+#   MODES       what pg_regress's suites and torture are run with: plain, preload
+#               (both)
 #   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600"
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
@@ -232,9 +233,14 @@ if wants clients && [ -x test/clients/run.sh ]; then
 fi
 
 if wants torture; then
-    # shellcheck disable=SC2086 # a list of words
-    logged "$WORK/torture.log" as_user /usr/bin/python3 test/torture/due_map.py ${TORTURE:-}
-    count_tap "$WORK/torture.log" "$status"
+    for mode in $MODES; do
+        if [ "$mode" = preload ]; then preload=1; else preload=0; fi
+        # shellcheck disable=SC2086 # a list of words
+        logged "$WORK/torture_$mode.log" as_user /usr/bin/python3 test/torture/due_map.py --preload "$preload" ${TORTURE:-}
+        before=$failed
+        count_tap "$WORK/torture_$mode.log" "$status"
+        [ "$failed" = "$before" ] || keep "$WORK/torture_$mode.log"
+    done
 fi
 
 cd "$source_tree"

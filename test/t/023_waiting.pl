@@ -1,0 +1,332 @@
+
+# Waiting where one session, or a server that stays up, does not reach: what
+# becomes of a wake-up whose waiter goes away, of waiters whose queue does, and
+# of timers.  Intervals are so long that nothing is found by looking again.
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+# Longer than any test may take, and than a busy machine needs
+my $long = 60;
+my $soon = 10;
+
+my $node;
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# A session that stays, and what it is doing
+sub session
+{
+	my $s = { in => '', out => '', err => '' };
+	$s->{psql} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	begin($s, 'SELECT pg_backend_pid();');
+	$s->{pid} = result($s);
+	return $s;
+}
+
+sub begin
+{
+	my ($s, $sql) = @_;
+
+	$s->{out} = $s->{err} = '';
+	$s->{since} = time;
+	$s->{in} .= "$sql\n\\echo said\n\\warn said\n";
+	$s->{psql}->pump_nb;
+}
+
+sub result
+{
+	my ($s) = @_;
+
+	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
+	$s->{psql}->pump until $s->{err} =~ s/said\n$//;
+	$s->{took} = time - $s->{since};
+	chomp $s->{out};
+	return $s->{out};
+}
+
+sub ask { begin(@_); return result($_[0]) }
+
+sub done
+{
+	foreach my $s (@_)
+	{
+		eval { $s->{in} .= "\\q\n"; $s->{psql}->finish };
+	}
+}
+
+# Begin to wait, and come back when the session sleeps
+sub wait_in
+{
+	my ($s, $sql) = @_;
+
+	begin($s, $sql);
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity"
+		  . " WHERE pid = $s->{pid} AND state = 'active' AND wait_event_type = 'Extension'")
+	  or die "no session sleeps: $s->{err}";
+}
+
+my $poll = "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000);";
+my $grouped = "SELECT msg_id FROM pgmq.read_grouped_with_poll('q', 600, 1, $long, 600000);";
+
+sub fresh
+{
+	sql("SELECT pgmq.drop_queue('q')") if sql("SELECT to_regclass('pgmq.q_q') IS NOT NULL") eq 't';
+	sql("SELECT pgmq.create('q')");
+}
+
+# A process's state letter, and the ticks of CPU it has used; () where that
+# cannot be known
+sub proc_stat
+{
+	open(my $file, '<', "/proc/$_[0]/stat") or return;
+	my @fields = split ' ', (<$file> =~ s/^.*\)//r);
+	return ($fields[0], $fields[11] + $fields[12]);
+}
+
+# Have a waiter get a wake-up when it is about to be ended
+sub end_woken
+{
+	my ($s, $how) = @_;
+
+	kill 'STOP', $s->{pid};
+	for (1 .. 1000)
+	{
+		my ($state) = proc_stat($s->{pid});
+		last if !defined $state || $state eq 'T';
+		usleep(1000);
+	}
+	sql("SELECT pgmq.send('q', '{}')");
+	sql("SELECT $how($s->{pid})");
+	kill 'CONT', $s->{pid};
+}
+
+foreach my $preload ('pgmq_c', '')
+{
+	my $mode = $preload ? 'preload' : 'plain';
+
+	$node = PostgreSQL::Test::Cluster->new($mode);
+	$node->init(extra => ['--no-sync']);
+	$node->append_conf('postgresql.conf', qq{
+shared_preload_libraries = '$preload'
+restart_after_crash = on
+lock_timeout = '${soon}s'
+});
+	$node->start;
+	sql('CREATE EXTENSION pgmq_c');
+	fresh();
+	my $told = sql("SELECT due_map FROM pgmq.engine_status()") eq 'on';
+	my @s = map { session() } 1 .. 4;
+
+	# The queue goes away
+	wait_in($s[0], "\\set VERBOSITY sqlstate\nCALL pgmq.wait('q', $long);");
+	sql("SELECT pgmq.drop_queue('q')");
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, "$mode: pgmq.wait ends when its queue is dropped");
+	like($s[0]{err}, qr/^(psql:\S* ERROR:  42P01\s*)?$/, '.. with nothing, or an error that says so');
+	ask($s[0], "\\set VERBOSITY default");
+
+	# Neither snapshot nor transaction is held, also of those who look again
+	fresh();
+	wait_in($s[0], "CALL pgmq.wait('q', $long);");
+	ok($node->poll_query_until('postgres', "SELECT backend_xmin IS NULL AND backend_xid IS NULL"
+		. " AND NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.relation = 'pgmq.q_q'::regclass)"
+		. " FROM pg_stat_activity AS a WHERE pid = $s[0]{pid} AND wait_event_type = 'Extension'"),
+		"$mode: pgmq.wait holds no snapshot and no lock");
+	sql("SELECT pgmq.send('q', '{}')");
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, '.. and ends when a message is sent');
+
+	# What is locked cannot be read, so it does not end a wait
+	ask($s[1], "BEGIN; SELECT msg_id FROM pgmq.q_q FOR UPDATE;");
+	ask($s[0], "CALL pgmq.wait('q', 1);");
+	cmp_ok($s[0]{took}, '>=', 1, "$mode: pgmq.wait passes over a message that is locked");
+	sql("SELECT pgmq.send('q', '{}')");
+	ask($s[0], "CALL pgmq.wait('q', $long);");
+	cmp_ok($s[0]{took}, '<', $soon, '.. and sees the one behind it');
+	is(sql("SELECT msg_id FROM pgmq.read('q', 600, 1)"), 2, '.. which can be read');
+	wait_in($s[0], "CALL pgmq.wait('q', $long);");
+	ask($s[1], 'ROLLBACK;');
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, '.. and the other when its lock goes');
+	ask($s[0], "BEGIN; SELECT msg_id FROM pgmq.q_q WHERE msg_id = 1 FOR UPDATE; CALL pgmq.wait('q', $long); ROLLBACK;");
+	cmp_ok($s[0]{took}, '<', $soon, '.. but not what it has locked itself');
+
+	# The extension goes away
+	fresh();
+	wait_in($s[0], "CALL pgmq.wait('q', 2);");
+	sql('DROP EXTENSION pgmq_c CASCADE');
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, "$mode: a wait survives its extension, not for long");
+	sql('DROP SCHEMA IF EXISTS pgmq CASCADE; CREATE EXTENSION pgmq_c');
+	fresh();
+	is(ask($s[0], "SELECT pgmq.send('q', '{}'); $poll"), "1\n1", '.. and meets the next one');
+
+	if (!$told)
+	{
+		done(@s);
+		$node->stop;
+		next;
+	}
+
+	# Drop and purge send waiters away
+	fresh();
+	wait_in($s[0], $poll);
+	wait_in($s[1], $grouped);
+	sql("SELECT pgmq.purge_queue('q')");
+	is(result($s[$_]), '', 'purge sends a waiter away, with nothing') for 0 .. 1;
+	wait_in($s[0], $poll);
+	wait_in($s[1], "CALL pgmq.wait('q', $long);");
+	wait_in($s[2], $poll);
+	sql("SELECT pgmq.drop_queue('q')");
+	result($s[$_]) for 0 .. 2;
+	is("$s[0]{out}$s[0]{err}$s[2]{out}$s[2]{err}", '', '.. and so does drop');
+	cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+
+	# A wake-up does not die with its waiter
+	foreach my $end ([ 'cancelled', 'pg_cancel_backend', $poll ],
+		[ 'cancelled in pgmq.wait', 'pg_cancel_backend', "CALL pgmq.wait('q', $long);" ],
+		[ 'cancelled in a savepoint', 'pg_cancel_backend', "BEGIN; SAVEPOINT s;\n$poll" ],
+		[ 'cancelled in a grouped read', 'pg_cancel_backend', $grouped ],
+		[ 'terminated', 'pg_terminate_backend', $poll ])
+	{
+		my ($name, $how, $sql) = @$end;
+
+		fresh();
+		wait_in($s[0], $sql);
+		wait_in($s[1], $poll);
+		is(sql('SELECT waiting, next_due FROM pgmq.engine_status()'), '2|infinity', 'two wait for nothing');
+		end_woken($s[0], $how);
+		is(result($s[1]), 1, "a waiter is woken when one is $name");
+		cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+		if ($how eq 'pg_cancel_backend')
+		{
+			result($s[0]);
+			like($s[0]{err}, qr/canceling statement/, '.. which it was');
+			ask($s[0], 'ROLLBACK;') if $sql =~ /BEGIN/;
+		}
+	}
+	done($s[0]);
+	$s[0] = session();
+
+	fresh();
+	wait_in($s[0], "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000, '{\"a\": 1}');");
+	wait_in($s[1], $poll);
+	sql("SELECT pgmq.send('q', '{\"b\": 1}')");
+	is(result($s[1]), 1, 'a waiter is woken when another does not want the message');
+	cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+	sql("SELECT pgmq.send('q', '{\"a\": 1}')");
+	is(result($s[0]), 2, '.. who gets what it wants');
+
+	fresh();
+	wait_in($s[$_], $poll) for 0 .. 3;
+	is(sql("SELECT waiting FROM pgmq.engine_status()"), 4, 'four wait');
+	sql("SELECT pgmq.send_batch('q', array_fill('{}'::jsonb, ARRAY[4]))");
+	is(join(' ', sort map { result($_) } @s), '1 2 3 4', '.. and one commit of four messages wakes all');
+	is(sql("SELECT waiting FROM pgmq.engine_status()"), 0, '.. so that nobody waits');
+
+	# A queue that is paused, and no more
+	fresh();
+	sql("SELECT pgmq.send_batch('q', array_fill('{}'::jsonb, ARRAY[2])), pgmq.pause('q', 'infinity')");
+	wait_in($s[$_], $poll) for 0 .. 1;
+	sql("SELECT pgmq.resume('q')");
+	is(join(' ', sort map { result($_) } @s[0 .. 1]), '1 2', 'resume wakes all');
+	cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+
+	# Timers
+	fresh();
+	wait_in($s[0], $poll);
+	wait_in($s[1], $poll);
+	sql("SELECT pgmq.send('q', '{}', 3)");
+	sql("SELECT pg_cancel_backend($s[0]{pid})");
+	result($s[0]);
+	is(result($s[1]), 1, 'a delayed message is read when who kept the timer is gone');
+	cmp_ok($s[1]{took}, '<', $soon, '.. when it is due');
+	is(sql("SELECT last_read_at - enqueued_at BETWEEN '3 s' AND '$soon s' FROM pgmq.q_q"), 't', '.. not before');
+
+	fresh();
+	sql("SELECT pgmq.send('q', '{}'), pgmq.read('q', 2, 1)");
+	sql("SELECT pgmq.send('q', '{}', 1000)");
+	sql("SELECT pgmq.read('q', 2, 1)");
+	wait_in($s[0], $poll);
+	is(result($s[0]), 1, 'a message is read again when its lease ends');
+	cmp_ok($s[0]{took}, '<', $soon, '.. soon');
+	wait_in($s[0], $poll);
+	sql("SELECT pgmq.set_vt('q', 2, 1)");
+	is(result($s[0]), 2, '.. and one that becomes due sooner');
+	cmp_ok($s[0]{took}, '<', $soon, '.. then');
+
+	# A group's next message is readable when its head is gone
+	fresh();
+	sql("SELECT pgmq.send('q', '{}', '{\"x-pgmq-group\": \"a\"}'::jsonb) FROM generate_series(1, 8)");
+	my $head = 1;
+	is(ask($s[0], $grouped), $head, 'the head of a group');
+	foreach my $how ("pgmq.delete('q', %d)", "pgmq.archive('q', %d)",
+		"pgmq.delete('q', ARRAY[%d])", "pgmq.archive('q', ARRAY[%d])",
+		"pgmq.delete('q', %d, 1)", "pgmq.archive('q', ARRAY[%d], ARRAY[1])")
+	{
+		my $call = sprintf($how, $head);
+
+		# behind another, who does not read groups
+		wait_in($s[1], "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000, '{\"none\": 1}');");
+		wait_in($s[0], $grouped);
+		ask($s[2], "BEGIN; SELECT $call;");
+		ask($s[2], 'COMMIT;');
+		is(result($s[0]), ++$head, "the next one after $call");
+		cmp_ok($s[0]{took}, '<', $soon, '.. soon');
+		sql("SELECT pg_cancel_backend($s[1]{pid})");
+		result($s[1]);
+	}
+	sql("SELECT pgmq.set_vt('q', $head, 0)");
+	ask($s[2], "BEGIN; SELECT msg_id FROM pgmq.pop('q');");
+	wait_in($s[0], $grouped);
+	ask($s[2], 'COMMIT;');
+	is(result($s[0]), ++$head, 'the next one after a pop');
+	cmp_ok($s[0]{took}, '<', $soon, '.. soon');
+
+	# Nothing is used while nothing happens
+	fresh();
+	sql("SELECT pgmq.send('q', '{}', 1000)");
+	foreach my $wait ($poll, $grouped, "CALL pgmq.wait('q', $long);")
+	{
+		wait_in($s[0], $wait);
+	  SKIP:
+		{
+			my ($state, $before) = proc_stat($s[0]{pid});
+			skip 'no /proc here', 1 unless defined $before;
+			sleep 1;
+			my ($after_state, $after) = proc_stat($s[0]{pid});
+			cmp_ok($after - $before, '<=', 1, "no CPU while waiting: $wait");
+		}
+		sql("SELECT pg_cancel_backend($s[0]{pid})");
+		result($s[0]);
+	}
+
+	# A waiter is shot, and everybody with it
+	fresh();
+	wait_in($s[0], $poll);
+	wait_in($s[1], $poll);
+	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '2|infinity', 'two wait for what is not there');
+	kill 'KILL', $s[0]{pid};
+	done(@s);
+	$node->poll_query_until('postgres', 'SELECT true');
+	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|-infinity',
+		'after a crash nobody waits, and nothing is known');
+	@s = map { session() } 1 .. 2;
+	wait_in($s[0], $poll);
+	sql("SELECT pgmq.send('q', '{}')");
+	is(result($s[0]), 1, '.. and waiters are woken');
+	is(sql('SELECT coalesce(sum(net_finds), 0) FROM pgmq.engine_status()'), 0, 'the net found nothing');
+	done(@s);
+	$node->stop;
+}
+
+done_testing();
