@@ -20,7 +20,7 @@
  * the dead-letter queue, its constraints, its triggers, its absence.  It is
  * done in a subtransaction.  If that fails, the messages stay as they were,
  * there is one warning, and reads of this backend pass spent messages over;
- * after a while, or after DDL, they try again.
+ * after a while, or after DDL on one of the tables, they try again.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -34,12 +34,14 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/resowner.h"
@@ -63,6 +65,7 @@ typedef struct Stuck
 {
 	Oid			relid;			/* hash key: the queue table */
 	char		dead_letter[NAMEDATALEN];
+	Oid			dead_relid;		/* the table of that name, if any */
 	TimestampTz until;			/* try again then */
 }			Stuck;
 
@@ -340,6 +343,13 @@ pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS])
 	args[2] = PGMQ_ARG(BoolGetDatum(policy->ttl_header));
 }
 
+/* The table of the dead-letter queue, if there is one. */
+static Oid
+dead_letter_relid(const PgmqPolicy * policy)
+{
+	return get_relname_relid(policy->dead_letter, get_namespace_oid(PGMQ_SCHEMA, false));
+}
+
 /* Have reads of a queue pass spent messages over for a while. */
 static void
 screen_stuck(PgmqScreen * screen, ErrorData *error)
@@ -360,6 +370,7 @@ screen_stuck(PgmqScreen * screen, ErrorData *error)
 	if (found && strcmp(stuck->dead_letter, screen->policy.dead_letter) != 0)
 		found = false;
 	strlcpy(stuck->dead_letter, screen->policy.dead_letter, NAMEDATALEN);
+	stuck->dead_relid = dead_letter_relid(&screen->policy);
 	stuck->until = GetCurrentTimestamp() + STUCK_FOR;
 	if (!found)
 		ereport(WARNING,
@@ -455,7 +466,8 @@ pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue)
 	if (stuck_hash != NULL &&
 		(stuck = hash_search(stuck_hash, &queue->relid, HASH_FIND, NULL)) != NULL)
 		screen->passing = GetCurrentTimestamp() < stuck->until &&
-			strcmp(stuck->dead_letter, policy->dead_letter) == 0;
+			strcmp(stuck->dead_letter, policy->dead_letter) == 0 &&
+			stuck->dead_relid == dead_letter_relid(policy);
 	return true;
 }
 
@@ -566,7 +578,7 @@ pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int6
 	}
 }
 
-/* Relcache callback: somebody changed something; try again. */
+/* Relcache callback: one of the tables was changed, so try again. */
 void
 pgmq_dead_inval(Datum arg, Oid relid)
 {
@@ -577,5 +589,6 @@ pgmq_dead_inval(Datum arg, Oid relid)
 		return;
 	hash_seq_init(&scan, stuck_hash);
 	while ((stuck = hash_seq_search(&scan)) != NULL)
-		stuck->until = DT_NOBEGIN;
+		if (!OidIsValid(relid) || stuck->relid == relid || stuck->dead_relid == relid)
+			stuck->until = DT_NOBEGIN;
 }
