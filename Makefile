@@ -19,6 +19,8 @@ OBJS = \
 	src/adopt.o \
 	src/any.o \
 	src/arg.o \
+	src/dead.o \
+	src/dead_letter.o \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
@@ -30,6 +32,7 @@ OBJS = \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
+	src/nack.o \
 	src/notify.o \
 	src/partition.o \
 	src/partman.o \

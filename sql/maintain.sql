@@ -37,6 +37,30 @@ CALL pgmq.maintain();
 SELECT array_agg(msg_id) FROM pgmq.peek('maintain_header');
 SELECT pgmq.drop_queue('maintain_header');
 
+-- Dead letters: what has expired, what was read too often; and what cannot be moved stays.
+SELECT pgmq.create('maintain_dying');
+SELECT pgmq.purge_queue('maintain_none');
+SELECT count(*) FROM pgmq.send_batch('maintain_dying', '{1,2,3,4}'::jsonb[]);
+SELECT msg_id FROM pgmq.read('maintain_dying', 0, 1);
+SELECT msg_id FROM pgmq.set_vt('maintain_dying', 1, 1000);
+SELECT msg_id FROM pgmq.read('maintain_dying', 1000, 1);
+SELECT msg_id FROM pgmq.set_vt('maintain_dying', 1, 0);
+SELECT pgmq.set_policy('maintain_dying', '{"max_reads": 1, "ttl_header": true, "expired": "dead_letter",
+	"dead_letter_queue": "maintain_none"}');
+UPDATE pgmq.q_maintain_dying SET headers = '{"x-pgmq-ttl": 1}', enqueued_at = '-infinity' WHERE msg_id = 3;
+CALL pgmq.maintain();
+SELECT array_agg(msg_id) FROM pgmq.peek('maintain_dying');
+SELECT message, headers->'x-pgmq-dead-letter'->>'reason' AS reason FROM pgmq.peek('maintain_none');
+UPDATE pgmq.q_maintain_dying SET read_ct = 1, vt = now();
+SELECT pgmq.drop_queue('maintain_none');
+CALL pgmq.maintain();
+SELECT array_agg(msg_id) FROM pgmq.peek('maintain_dying');
+SELECT pgmq.create('maintain_none');
+CALL pgmq.maintain();
+SELECT array_agg(msg_id) FROM pgmq.peek('maintain_dying');
+SELECT message, headers->'x-pgmq-dead-letter'->>'reason' AS reason FROM pgmq.peek('maintain_none');
+SELECT pgmq.drop_queue('maintain_dying');
+
 -- The archive, too, and more than a batch of each.
 SELECT count(*) FROM pgmq.send_batch('maintain_q', (SELECT array_agg(to_jsonb(i)) FROM generate_series(1, 2500) i));
 SELECT count(*) FROM pgmq.archive('maintain_q', ARRAY(SELECT generate_series(100, 2305)));

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * maintain.c
- *	  What policies want done when nobody reads: expired messages, old
- *	  archives, the window for duplicates.
+ *	  What policies want done when nobody reads: messages that are
+ *	  spent, old archives.
  *
  * The work is done in batches, each a transaction of its own where the caller
  * may commit.  Within it a subtransaction holds the batch, so that an error
@@ -31,7 +31,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
@@ -61,7 +60,6 @@ typedef struct Maintain
 	const		PgmqPolicy *policy;
 	bool		may_commit;
 	int64		from;			/* ids from here on are still to be looked at */
-	int64		count;			/* rows of this batch */
 } Maintain;
 
 /* Does one batch of some work; whether there may be more of it. */
@@ -72,38 +70,11 @@ typedef bool (*StepFn) (Maintain *m);
  * ----------------------------------------------------------------
  */
 
-/* Row function: the id of a message that was dropped. */
-static void
-row_expired(TupleTableSlot *slot, void *state)
-{
-	Maintain   *m = state;
-	bool		isnull;
-	int64		id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-
-	m->from = Max(m->from, id);
-	m->count++;
-}
-
-/* Messages that have expired. */
+/* Messages that have expired, or were read too often. */
 static bool
-step_expired(Maintain *m)
+step_spent(Maintain *m)
 {
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
-		PGMQ_ARG(Int64GetDatum(BATCH)),
-		PGMQ_ARG(Int64GetDatum(m->from)),
-		PGMQ_ARG(Int32GetDatum(m->policy->ttl)),
-		PGMQ_ARG(BoolGetDatum(m->policy->ttl_header))
-	};
-
-	if (m->policy->ttl == 0 && !m->policy->ttl_header)
-		return false;
-	if (m->policy->expired == PGMQ_EXPIRED_DEAD_LETTER)
-		return false;
-	pgmq_exec_each(&m->queue, PGMQ_STMT_EXPIRE, args, row_expired, m);
-	if (m->count > 0)
-		pgmq_xact_wake(m->queue.relid, PGMQ_WAKE_GROUPED);
-	return m->count == BATCH;
+	return pgmq_screen_sweep(&m->queue, &m->from, BATCH);
 }
 
 /* What has been in the archive for long enough. */
@@ -129,7 +100,7 @@ step_archive(Maintain *m)
 }
 
 static const StepFn steps[] = {
-	step_expired,
+	step_spent,
 	step_archive,
 };
 
@@ -157,7 +128,6 @@ batch_do(Maintain *m, StepFn step)
 	saved = pgmq_role_restrict(m->queue.relid);
 	if (m->may_commit)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
-	m->count = 0;
 	m->policy = pgmq_policy(&m->queue);
 	if (m->policy != NULL)
 		more = step(m);

@@ -120,16 +120,24 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
-	PGMQ_STMT_EXPIRE,
+	PGMQ_STMT_SPENT_IDLE,
 	PGMQ_STMT_RETAIN,
 	PGMQ_STMT_PAGE,
 	PGMQ_STMT_PAGE_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
+	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_POP_PASSING,
+	PGMQ_STMT_PEEK_PASSING,
+	PGMQ_STMT_GROUP_LOCK_PASSING,
+	PGMQ_STMT_SPENT,
+	PGMQ_STMT_UNREAD,
+	PGMQ_STMT_HOLD,
+	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 
-#define PGMQ_STMT_MAX_ARGS	6
+#define PGMQ_STMT_MAX_ARGS	9
 
 typedef struct PgmqStmt
 {
@@ -173,6 +181,9 @@ typedef void (*PgmqIdFn) (int64 id, void *state);
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
+/* Whether a row belongs into a result. */
+typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
+
 /* One attempt of a read that may wait; the number of messages it took. */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
@@ -191,7 +202,21 @@ extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 
 /* ---- arg.c: what common arguments mean ---- */
 
+/* A message that an argument names, and what others say of it. */
+typedef struct PgmqIdArg
+{
+	int64		msg_id;
+	int32		read_ct;		/* the fence; 0 without one */
+	int			place;			/* in the array */
+}			PgmqIdArg;
+
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqArg pgmq_fence_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqIdArg * pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
+extern PgmqIdArg * pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
+extern int	pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced,
+						  int64 msg_id, int32 read_ct);
+extern PgmqArg pgmq_ids_array(const PgmqIdArg * pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
@@ -222,6 +247,7 @@ extern void pgmq_role_restore(PgmqRole saved);
 extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
+extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
@@ -289,6 +315,59 @@ extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern List *pgmq_policy_names(void);
+
+/* ---- dead.c: messages that are not to be read any more ---- */
+
+/* Headers that a policy gives a meaning. */
+#define PGMQ_DEAD_LETTER_HEADER	"x-pgmq-dead-letter"
+#define PGMQ_TTL_HEADER			"x-pgmq-ttl"
+
+/* Messages that live longer (seconds) live so long. */
+#define PGMQ_TTL_MAX			3000000000.0
+
+/* The arguments of a statement that knows what is spent. */
+#define PGMQ_SPENT_ARGS			3
+
+/* A message that is to go elsewhere. */
+typedef struct PgmqDead
+{
+	int64		msg_id;
+	int32		read_ct;		/* how often somebody got it */
+	text	   *reason;			/* NULL: none, or it is to be dropped */
+}			PgmqDead;
+
+/* A read, and the messages it met that nobody is to have. */
+typedef struct PgmqScreen
+{
+	const PgmqQueue *queue;
+	PgmqPolicy	policy;
+	MemoryContext context;
+	text	   *over;			/* the reasons */
+	text	   *expired;		/* NULL: drop it */
+	TimestampTz now;
+	bool		passing;		/* use statements that pass them over */
+	int			disposed;		/* how many, so far */
+	PgmqDead   *dead;
+	int			n;
+	int			max;
+	bool		sorted;			/* dead is, by msg_id */
+	int64		last;			/* the largest id among all rows tested */
+}			PgmqScreen;
+
+extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
+extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
+extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
+extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
+extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
+							  int64 lo, int64 hi, int64 qty);
+extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
+extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
+						   const PgmqDead * dead, int n);
+extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
+							   const char *headers, const PgmqDead * dead,
+							   int n, TimestampTz vt, double spacing);
+extern void pgmq_dead_inval(Datum arg, Oid relid);
 
 /* ---- put.c: putting messages in, as the policy says ---- */
 
