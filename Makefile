@@ -27,6 +27,7 @@ OBJS = \
 	src/group.o \
 	src/identity.o \
 	src/layout.o \
+	src/local.o \
 	src/look.o \
 	src/maintain.o \
 	src/manage.o \
