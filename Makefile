@@ -26,6 +26,7 @@ OBJS = \
 	src/group.o \
 	src/identity.o \
 	src/layout.o \
+	src/local.o \
 	src/look.o \
 	src/manage.o \
 	src/meta.o \
