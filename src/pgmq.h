@@ -296,8 +296,8 @@ extern void pgmq_policy_inval(Datum arg, Oid relid);
 /* ---- dead.c: messages that are not to be read any more ---- */
 
 /* Headers that a policy gives a meaning. */
-#define PGMQ_DEAD_LETTER_HEADER	"x-pgmq-dead-letter"
-#define PGMQ_TTL_HEADER			"x-pgmq-ttl"
+#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
+#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
 
 /* Messages that live longer (seconds) live so long. */
 #define PGMQ_TTL_MAX			3000000000.0
