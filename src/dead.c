@@ -161,7 +161,7 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
  * not give back the same, are kept in that one as a whole; but what goes round
  * in a circle does not grow for ever.
  */
-#define DEAD_HEADER "'" PGMQ_DEAD_LETTER_HEADER "'::pg_catalog.text"
+#define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
 #define IS_PLAIN_OBJECT \
 	"gone.headers IS NULL OR pg_catalog.jsonb_typeof(gone.headers)" \
 	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
@@ -226,8 +226,8 @@ message_ttl(const PgmqPolicy * policy, Datum headers, bool isnull)
 		JsonbValue	value;
 
 		if (JB_ROOT_IS_OBJECT(doc) &&
-			getKeyJsonValueFromContainer(&doc->root, PGMQ_TTL_HEADER,
-										 strlen(PGMQ_TTL_HEADER), &value) != NULL &&
+			getKeyJsonValueFromContainer(&doc->root, PGMQ_HEADER_TTL,
+										 strlen(PGMQ_HEADER_TTL), &value) != NULL &&
 			value.type == jbvNumeric)
 		{
 			double		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,

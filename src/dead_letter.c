@@ -159,7 +159,7 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 #define REDRIVE_BATCH	1000
 
 /* The headers that a message had before it became a dead letter. */
-#define DEAD_HEADER "'" PGMQ_DEAD_LETTER_HEADER "'::pg_catalog.text"
+#define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
 #define LIVE_HEADERS \
 	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
 	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \

@@ -434,7 +434,7 @@ messages_read_screened(GroupRead *read)
 		pgmq_screen_rows(&read->screen, read->now, read->rows);
 		count += messages_read(read) - read->screen.n;
 		if (read->screen.n == 0)
-			return count;
+			break;
 
 		for (int64 i = read->nleased; i < read->nids; i++)
 		{
@@ -444,8 +444,10 @@ messages_read_screened(GroupRead *read)
 		read->nids = read->nleased = kept;
 		pgmq_screen_dispose(&read->screen, PG_INT64_MAX);
 		if (READ_FULL(read))
-			return count;
+			break;
 	}
+	pgmq_rows_test(read->rows, NULL, NULL);
+	return count;
 }
 
 /* Read once; the number of messages taken. */

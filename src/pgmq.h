@@ -321,8 +321,8 @@ extern List *pgmq_policy_names(void);
 /* ---- dead.c: messages that are not to be read any more ---- */
 
 /* Headers that a policy gives a meaning. */
-#define PGMQ_DEAD_LETTER_HEADER	"x-pgmq-dead-letter"
-#define PGMQ_TTL_HEADER			"x-pgmq-ttl"
+#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
+#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
 
 /* Messages that live longer (seconds) live so long. */
 #define PGMQ_TTL_MAX			3000000000.0

@@ -130,6 +130,7 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 			break;
 		lo = screen->last + 1;
 	}
+	pgmq_rows_test(read->rows, NULL, NULL);
 	*last = pgmq_rows_last_id(read->rows);
 	return count;
 }

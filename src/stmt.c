@@ -74,13 +74,13 @@
  * number however large or small, makes it fail.
  */
 #define TTL_NUMBER \
-	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_TTL_HEADER "'::pg_catalog.text)"
+	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
 #define SPENT(now, max_reads, ttl, ttl_header) \
 	"(read_ct" GE max_reads " OR enqueued_at" LE "(" now " OPERATOR(pg_catalog.-)" \
 	" (pg_catalog.float8(pg_catalog.round(" \
 	"CASE WHEN NOT " ttl_header " THEN " ttl "::pg_catalog.numeric" \
 	" WHEN pg_catalog.jsonb_typeof(headers OPERATOR(pg_catalog.->)" \
-	" '" PGMQ_TTL_HEADER "'::pg_catalog.text)" EQ "'number'::pg_catalog.text" \
+	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)" EQ "'number'::pg_catalog.text" \
 	" THEN CASE WHEN " TTL_NUMBER GE "0.0000005 THEN LEAST(" TTL_NUMBER ", 3000000000)" \
 	" ELSE " ttl "::pg_catalog.numeric END" \
 	" ELSE " ttl "::pg_catalog.numeric END, 6))" \
@@ -320,7 +320,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* lock up to $2 messages readable at $1 after $3: id, and whence it came */
 	[PGMQ_STMT_DEAD_LETTERS] = {
 		"SELECT msg_id, headers OPERATOR(pg_catalog.->)"
-		" '" PGMQ_DEAD_LETTER_HEADER "'::pg_catalog.text OPERATOR(pg_catalog.->>)"
+		" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)"
 		" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND msg_id" GT "$3"
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
