@@ -130,14 +130,14 @@ SELECT pgmq.set_policy('dedup_q', '{"dedup_window": null}');
 SELECT * FROM dedup_tables;
 SELECT pgmq.send('dedup_q', '1', dedup_id('window')) > :w AS later;
 BEGIN;
-SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 10}');
+SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 1000}');
 SELECT pgmq.send('dedup_q', '1', dedup_id('t')) = pgmq.send('dedup_q', '1', dedup_id('t')) AS same;
 ROLLBACK;
 SELECT * FROM dedup_tables;
 SELECT pgmq.send('dedup_q', '1', dedup_id('t')) <> pgmq.send('dedup_q', '1', dedup_id('t')) AS differ;
 
 -- A missing table: an error says what to do, and that does it.
-SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 10}');
+SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 1000}');
 DROP TABLE pgmq.d0_dedup_q, pgmq.d1_dedup_q, pgmq.d2_dedup_q;
 SELECT regexp_replace(refused('dedup_q', dedup_id('t')), 'd[0-2]', 'dN'), refused('dedup_q', NULL);
 SELECT pgmq.set_policy('dedup_q', '{}');
@@ -196,11 +196,22 @@ SELECT * FROM dedup_tables;
 SELECT pgmq.create_unlogged('dedup_u');
 SELECT pgmq.create('dedup "x" {q} {0}%s');
 SELECT pgmq.create(repeat('y', 47));
-SELECT pgmq.set_policy(q, '{"dedup_window": 5}') FROM unnest(ARRAY['dedup_u', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
+SELECT pgmq.set_policy(q, '{"dedup_window": 500}') FROM unnest(ARRAY['dedup_u', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
 SELECT * FROM dedup_tables;
 SELECT pgmq.send(q, '1', dedup_id('a')), pgmq.send(q, '1', dedup_id('a')), (SELECT array_agg(s) FROM pgmq.send_batch(q, ARRAY['1', '2']::jsonb[], ARRAY[dedup_id('b'), dedup_id('a')]) s)
 FROM unnest(ARRAY['dedup_u', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
-SELECT count(*) FROM pgmq.list_queues();
+SELECT count(*) FROM pgmq.list_queues() WHERE queue_name NOT IN ('dedup_u', 'dedup "x" {q} {0}%s', repeat('y', 47));
+
+-- A partitioned one.
+CREATE TABLE pgmq.q_dedup_p (LIKE pgmq.q_dedup_u INCLUDING DEFAULTS INCLUDING IDENTITY, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
+CREATE TABLE pgmq.q_dedup_p_1 PARTITION OF pgmq.q_dedup_p FOR VALUES FROM (1) TO (3);
+CREATE TABLE pgmq.q_dedup_p_2 PARTITION OF pgmq.q_dedup_p FOR VALUES FROM (3) TO (100);
+CREATE TABLE pgmq.a_dedup_p (LIKE pgmq.a_dedup_u INCLUDING ALL);
+SELECT pgmq.create('dedup_p');
+SELECT pgmq.set_policy('dedup_p', '{"dedup_window": 100, "strict_fifo": true}');
+SELECT pgmq.send('dedup_p', '1', dedup_id('a')), pgmq.send('dedup_p', '1', dedup_id('a'));
+SELECT * FROM pgmq.send_batch('dedup_p', '{1,2,3,4,5}'::jsonb[], ARRAY[dedup_id('e'), dedup_id('b'), dedup_id('a'), dedup_id('c'), dedup_id('d')]);
+SELECT tableoid::regclass, msg_id, message FROM pgmq.q_dedup_p ORDER BY 2;
 
 -- Through topics.
 SELECT pgmq.bind_topic('dedup.*', 'dedup_u');
@@ -223,7 +234,7 @@ SELECT count(DISTINCT s) FROM pgmq.send_batch('dedup_u', ARRAY(SELECT to_jsonb(i
 	ARRAY(SELECT dedup_id('many ' || i % 15000) FROM generate_series(1, 20000) i)) s;
 SELECT count(*) <= 1100 AS bounded FROM (SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid()) l;
 
-SELECT pgmq.drop_queue(q) FROM unnest(ARRAY['dedup_u', 'dedup_plain', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
+SELECT pgmq.drop_queue(q) FROM unnest(ARRAY['dedup_u', 'dedup_p', 'dedup_plain', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
 SELECT * FROM dedup_tables;
 DROP VIEW dedup_tables;
 DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), dedup_shift(integer);
