@@ -5,7 +5,7 @@
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
  * manage, partition, metrics, adopt) - layout - waiter, meta, partman - SQL
- * (exec, stmt) - ground (queue, arg).
+ * (exec, stmt) - ground (queue, arg, header, lock).
  * Calls go down only; src/README.md draws the house.
  *
  * Copyright (c) 2026, pgmq_c contributors
