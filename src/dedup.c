@@ -177,7 +177,7 @@ text_array(text **ids, int n)
  */
 void
 pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
-				const PgmqPolicy *policy, text **ids, int n, int64 *msg_ids)
+				const PgmqPolicy * policy, text **ids, int n, int64 *msg_ids)
 {
 	FoundState	found = {msg_ids, 0};
 	PgmqArg		args[2];
@@ -321,7 +321,7 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
  * it is empty or somebody uses it.  The number of tables truncated, 0 or 1.
  */
 int64
-pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy *policy)
+pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
 {
 	Oid			relid;
 	int			table;

@@ -329,7 +329,7 @@ typedef struct PgmqDedup
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
 extern void pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
-							const PgmqPolicy *policy, text **ids, int n,
+							const PgmqPolicy * policy, text **ids, int n,
 							int64 *msg_ids);
 extern void pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
 						   text **ids, const int64 *msg_ids, int n);
@@ -337,7 +337,7 @@ extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
 						   int32 window);
 extern void pgmq_dedup_drop(const PgmqQueue *queue);
 extern int64 pgmq_dedup_rotate(const PgmqQueue *queue,
-							   const PgmqPolicy *policy);
+							   const PgmqPolicy * policy);
 
 /* ---- put.c: putting messages in, as the policy says ---- */
 

@@ -104,7 +104,7 @@ send_policy(const PgmqQueue *queue)
  * Error: 22023 when one that the policy reads is malformed.
  */
 static void
-wishes_add(Wishes * wishes, const PgmqPolicy *policy, Jsonb *headers, int index)
+wishes_add(Wishes * wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
 {
 	text	   *id;
 
@@ -135,7 +135,7 @@ lock_ids(const PgmqQueue *queue, text **ids, int n)
  * as it is then, by which there may be none.
  */
 static const PgmqPolicy *
-hold_window(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes * wishes)
+hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes * wishes)
 {
 	if (wishes->nitems == 0)
 		return policy;
@@ -152,7 +152,7 @@ hold_window(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes * wishes)
  */
 
 static bool
-put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
+put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 			  const PgmqArg *args, int64 *id)
 {
 	DedupItem	item;
@@ -263,7 +263,7 @@ item_compare(const void *a, const void *b)
  * ids of all of its n messages.
  */
 static void
-put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
+put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 			 PgmqArg msgs, PgmqArg headers, Wishes * wishes, int64 *result, int n)
 {
 	DedupItem  *items = wishes->items;
@@ -347,7 +347,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 
 /* Whether that is all; if so fn has got the ids. */
 static bool
-put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
+put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 					PgmqArg msgs, PgmqArg headers, PgmqIdFn fn, void *state)
 {
 	Wishes		wishes = {.nitems = 0};
@@ -355,8 +355,8 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt
 	bool	   *nulls;
 	int			nheaders = elements(headers, &elems, &nulls);
 	int			nmsgs = msgs.isnull ? 0 :
-		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(msgs.value)),
-					   ARR_DIMS(DatumGetArrayTypeP(msgs.value)));
+	ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(msgs.value)),
+				   ARR_DIMS(DatumGetArrayTypeP(msgs.value)));
 	int			n = Max(nmsgs, nheaders);
 	int64	   *result;
 
