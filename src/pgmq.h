@@ -345,6 +345,8 @@ extern bool pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg,
 					 PgmqArg headers, int64 *id);
 extern void pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 						   PgmqArg headers, PgmqIdFn fn, void *state);
+extern void pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
+						   PgmqArg headers, PgmqIdFn fn, void *state);
 
 /* ---- notify.c: LISTEN/NOTIFY ---- */
 

@@ -351,8 +351,8 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg v
 					PgmqArg msgs, PgmqArg headers, PgmqIdFn fn, void *state)
 {
 	Wishes		wishes = {.nitems = 0};
-	Datum	   *elems;
-	bool	   *nulls;
+	Datum	   *elems = NULL;
+	bool	   *nulls = NULL;
 	int			nheaders = elements(headers, &elems, &nulls);
 	int			nmsgs = msgs.isnull ? 0 :
 	ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(msgs.value)),
@@ -391,5 +391,25 @@ pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 	if (policy != NULL &&
 		put_batch_by_policy(queue, policy, vt, msgs, headers, fn, state))
 		return;
+	pgmq_exec_each(queue, PGMQ_STMT_SEND_BATCH, args, row_id, &ids);
+}
+
+/*
+ * Put messages that have been in a queue before, like those that come back
+ * from an archive or from a dead-letter queue.  Their headers were checked
+ * when they were sent, or never, and they are duplicates of none but
+ * themselves, so of the policy only strict FIFO holds: none gets lost.
+ */
+void
+pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
+			   PgmqArg headers, PgmqIdFn fn, void *state)
+{
+	PgmqArg		args[] = {vt, msgs, headers};
+	IdState		ids = {fn, state};
+	const		PgmqPolicy *policy = send_policy(queue);
+	const		PgmqPolicy fifo = {.strict_fifo = true};
+
+	if (policy != NULL && policy->strict_fifo)
+		(void) put_batch_by_policy(queue, &fifo, vt, msgs, headers, fn, state);
 	pgmq_exec_each(queue, PGMQ_STMT_SEND_BATCH, args, row_id, &ids);
 }
