@@ -63,7 +63,7 @@ typedef struct FoundState
 {
 	int64	   *msg_ids;
 	int			n;
-}			FoundState;
+} FoundState;
 
 /* ----------------------------------------------------------------
  *		The tables

@@ -39,7 +39,7 @@ typedef struct IdState
 {
 	PgmqIdFn	fn;
 	void	   *state;
-}			IdState;
+} IdState;
 
 /* An array of ids that is being filled. */
 typedef struct IdArray
@@ -47,7 +47,7 @@ typedef struct IdArray
 	int64	   *ids;
 	int			n;
 	int			max;
-}			IdArray;
+} IdArray;
 
 /* A message of a batch that has a deduplication id. */
 typedef struct DedupItem
@@ -55,7 +55,7 @@ typedef struct DedupItem
 	text	   *id;
 	int			index;			/* in the batch */
 	int			first;			/* of the batch's messages with this id */
-}			DedupItem;
+} DedupItem;
 
 /* What of several messages the policy is about. */
 typedef struct Wishes
@@ -63,7 +63,7 @@ typedef struct Wishes
 	PgmqLockSet groups;
 	DedupItem  *items;
 	int			nitems;
-}			Wishes;
+} Wishes;
 
 /* Row function: the first column is the id of a message. */
 static void
@@ -104,7 +104,7 @@ send_policy(const PgmqQueue *queue)
  * Error: 22023 when one that the policy reads is malformed.
  */
 static void
-wishes_add(Wishes * wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
+wishes_add(Wishes *wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
 {
 	text	   *id;
 
@@ -135,7 +135,7 @@ lock_ids(const PgmqQueue *queue, text **ids, int n)
  * as it is then, by which there may be none.
  */
 static const PgmqPolicy *
-hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes * wishes)
+hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
 {
 	if (wishes->nitems == 0)
 		return policy;
@@ -251,8 +251,8 @@ id_compare(const text *a, const text *b)
 static int
 item_compare(const void *a, const void *b)
 {
-	const		DedupItem *x = a;
-	const		DedupItem *y = b;
+	const DedupItem *x = a;
+	const DedupItem *y = b;
 	int			order = id_compare(x->id, y->id);
 
 	return order != 0 ? order : x->index - y->index;
@@ -264,7 +264,7 @@ item_compare(const void *a, const void *b)
  */
 static void
 put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
-			 PgmqArg msgs, PgmqArg headers, Wishes * wishes, int64 *result, int n)
+			 PgmqArg msgs, PgmqArg headers, Wishes *wishes, int64 *result, int n)
 {
 	DedupItem  *items = wishes->items;
 	text	  **ids = palloc(wishes->nitems * sizeof(text *));
