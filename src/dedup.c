@@ -171,6 +171,16 @@ text_array(text **ids, int n)
 	return construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
+static ArrayType *
+int8_array(const int64 *values, int n)
+{
+	Datum	   *elems = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		elems[i] = Int64GetDatum(values[i]);
+	return construct_array(elems, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
 /*
  * Look for ids, whose locks the caller holds, in the window that ends now.
  * msg_ids gets for each of them the message that had it, or PGMQ_DEDUP_NEW.
@@ -188,12 +198,15 @@ pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
 	dedup->relid = table_lock(queue, dedup->table, RowExclusiveLock);
 	(void) table_lock(queue, (dedup->table + 2) % 3, AccessShareLock);
 
-	args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
+	/* one by its own statement, at half the price of an array */
+	args[0] = PGMQ_ARG(PointerGetDatum(n == 1 ? (void *) ids[0] :
+									   (void *) text_array(ids, n)));
 	args[1] = PGMQ_ARG(TimestampTzGetDatum(dedup->now -
 										   policy->dedup_window * USECS_PER_SEC));
 	saved = pgmq_role_become_owner(dedup->relid);
-	pgmq_exec_latest(queue, PGMQ_STMT_DEDUP_FIND_0 + dedup->table, args,
-					 row_found, &found);
+	pgmq_exec_latest(queue, dedup->table +
+					 (n == 1 ? PGMQ_STMT_DEDUP_FIND_ONE_0 : PGMQ_STMT_DEDUP_FIND_0),
+					 args, row_found, &found);
 	pgmq_role_restore(saved);
 }
 
@@ -202,19 +215,23 @@ void
 pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
 			   text **ids, const int64 *msg_ids, int n)
 {
-	Datum	   *elems = palloc(n * sizeof(Datum));
 	PgmqArg		args[3];
 	PgmqRole	saved;
 
-	for (int i = 0; i < n; i++)
-		elems[i] = Int64GetDatum(msg_ids[i]);
-	args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
-	args[1] = PGMQ_ARG(PointerGetDatum(construct_array(elems, n, INT8OID, 8,
-													   FLOAT8PASSBYVAL,
-													   TYPALIGN_DOUBLE)));
+	if (n == 1)
+	{
+		args[0] = PGMQ_ARG(PointerGetDatum(ids[0]));
+		args[1] = PGMQ_ARG(Int64GetDatum(msg_ids[0]));
+	}
+	else
+	{
+		args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
+		args[1] = PGMQ_ARG(PointerGetDatum(int8_array(msg_ids, n)));
+	}
 	args[2] = PGMQ_ARG(TimestampTzGetDatum(dedup->now));
 	saved = pgmq_role_become_owner(dedup->relid);
-	pgmq_exec(queue, PGMQ_STMT_DEDUP_PUT_0 + dedup->table, args);
+	pgmq_exec(queue, dedup->table +
+			  (n == 1 ? PGMQ_STMT_DEDUP_PUT_ONE_0 : PGMQ_STMT_DEDUP_PUT_0), args);
 	pgmq_role_restore(saved);
 }
 
