@@ -26,6 +26,7 @@ OBJS = \
 	src/header.o \
 	src/identity.o \
 	src/layout.o \
+	src/local.o \
 	src/lock.o \
 	src/look.o \
 	src/manage.o \

@@ -268,7 +268,7 @@ pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 
 	if (pgmq_policy_pauses(queue, now))
 		return true;
-	map = pgmq_xact_map(pgmq_xact_queue(queue->relid));
+	map = pgmq_local_map(pgmq_local(queue->relid));
 	if (!look_uses(map) || pgmq_map_next_due(map) <= now)
 		return false;
 	if (look_sees_all(queue) && pgmq_map_net_claim(map, now, &from))
@@ -384,8 +384,8 @@ uint64
 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 		  PgmqTakeRangeFn take, void *state)
 {
-	PgmqLocal  *local = pgmq_xact_queue(queue->relid);
-	PgmqMapRef	map = pgmq_xact_map(local);
+	PgmqLocal  *local = pgmq_local(queue->relid);
+	PgmqMapRef	map = pgmq_local_map(local);
 	bool		may_raise;
 	uint64		count;
 	int64		from;

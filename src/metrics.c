@@ -159,7 +159,7 @@ ranges_find(const PgmqQueue *queue, Ranges * ranges)
 	/* a standby announces nothing, and its map knows nothing */
 	if (!pgmq_use_due_map || IsolationUsesXactSnapshot() || RecoveryInProgress())
 		return false;
-	map = pgmq_xact_map(pgmq_xact_known(queue->relid));
+	map = pgmq_local_map(pgmq_local_known(queue->relid));
 	if (map.map == NULL)
 		return false;
 

@@ -21,12 +21,14 @@
 #include "access/xact.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "lib/ilist.h"
 #include "nodes/execnodes.h"
 #include "nodes/plannodes.h"
 #include "optimizer/planner.h"
 #include "storage/lockdefs.h"
 #include "utils/resowner.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 
 /* The schema that holds everything. */
 #define PGMQ_SCHEMA			"pgmq"
@@ -549,9 +551,57 @@ extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 
 extern uint64 pgmq_identity(List *tables);
 
+/* ---- local.c: queues as this backend knows them ---- */
+
+/* Ranges that a transaction remembers of a queue before it merges them. */
+#define PGMQ_MAX_TOUCHES	8
+
+/* A range of ids in which a transaction made something readable. */
+typedef struct PgmqTouch
+{
+	int64		lo;
+	int64		hi;
+	TimestampTz due;			/* the least in the range */
+}			PgmqTouch;
+
+/* A queue; below identity and map is what xact.c knows of it. */
+typedef struct PgmqLocal
+{
+	Oid			relid;			/* hash key: the queue table */
+	bool		valid;			/* identity and map are up to date */
+	uint64		marks;			/* how often the relcache marked it */
+	uint64		identity;		/* 0: not all in it is announced, so no map */
+	PgmqMapRef	map;
+
+	uint64		pending_round;	/* the round of raises that has some of it: */
+	struct PgmqPending **pending;	/* by id */
+	int			npending;
+	int			max_pending;
+	int			ntouches;		/* in this transaction */
+	PgmqTouch	touches[PGMQ_MAX_TOUCHES];
+	int			wake;			/* PgmqWake: whom else to wake at its commit */
+	slist_node	touched;		/* in its list if there is any of these */
+} PgmqLocal;
+
+/* A table whose rows our trigger sees: the queue table, or a partition. */
+typedef struct PgmqLocalTable
+{
+	Oid			relid;			/* hash key */
+	Oid			queue;			/* the queue table */
+	AttrNumber	msg_id;
+	AttrNumber	vt;
+	bool		valid;
+}			PgmqLocalTable;
+
+extern PgmqLocal *pgmq_local(Oid relid);
+extern PgmqLocal *pgmq_local_known(Oid relid);
+extern PgmqMapRef pgmq_local_map(const PgmqLocal *local);
+extern const PgmqLocalTable *pgmq_local_table(Relation rel);
+extern void pgmq_local_inval(Datum arg, Oid relid);
+extern void pgmq_local_sweep(void);
+
 /* ---- xact.c: what this transaction touched ---- */
 
-typedef struct PgmqLocal PgmqLocal;
 
 /* Whom to wake at the commit, but for what becomes due. */
 typedef enum PgmqWake
@@ -560,11 +610,6 @@ typedef enum PgmqWake
 	PGMQ_WAKE_ALL = 1 << 1
 } PgmqWake;
 
-extern PgmqLocal *pgmq_xact_queue(Oid relid);
-extern PgmqLocal *pgmq_xact_known(Oid relid);
-extern uint64 pgmq_xact_identity(const PgmqLocal *local);
-extern bool pgmq_xact_announces(const PgmqLocal *local);
-extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
 extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
 								PgmqDue *dues, int n);
@@ -572,7 +617,6 @@ extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
-extern void pgmq_xact_inval(Datum arg, Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
 extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 							  bool is_top, void *arg);

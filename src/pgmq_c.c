@@ -36,7 +36,7 @@ static void
 pgmq_inval(Datum arg, Oid relid)
 {
 	pgmq_exec_inval(arg, relid);
-	pgmq_xact_inval(arg, relid);
+	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
 }
 

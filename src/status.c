@@ -69,12 +69,12 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 										get_namespace_oid(PGMQ_SCHEMA, false));
 		if (!OidIsValid(queue.relid))
 			continue;
-		local = pgmq_xact_known(queue.relid);
-		has_map = pgmq_map_status(queue.relid, pgmq_xact_identity(local), &status);
+		local = pgmq_local_known(queue.relid);
+		has_map = pgmq_map_status(queue.relid, local->identity, &status);
 		if (status.next_due == PGMQ_DUE_LAST)
 			status.next_due = PGMQ_DUE_NEVER;
 		values[0] = PointerGetDatum(name);
-		values[1] = CStringGetTextDatum(map_state(pgmq_xact_announces(local), has_map, &status));
+		values[1] = CStringGetTextDatum(map_state(local->identity != 0, has_map, &status));
 		values[2] = Int64GetDatum(status.pieces);
 		values[3] = Int64GetDatum(status.bytes);
 		values[4] = TimestampTzGetDatum(status.next_due);

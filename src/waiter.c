@@ -503,7 +503,7 @@ wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 	wait->nqueues = nqueues;
 	for (int i = 0; i < nqueues; i++)
 	{
-		wait->maps[i] = pgmq_xact_map(pgmq_xact_queue(queues[i].relid));
+		wait->maps[i] = pgmq_local_map(pgmq_local(queues[i].relid));
 		if (wait->maps[i].map == NULL || !pgmq_use_due_map ||
 			IsolationUsesXactSnapshot())
 			continue;

@@ -41,22 +41,11 @@
  */
 #include "postgres.h"
 
-#include "access/twophase.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
-#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
-#include "executor/tuptable.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
-#include "storage/sinval.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -64,49 +53,11 @@
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
 
-/* Ranges that a transaction remembers of a queue before it merges them. */
-#define MAX_TOUCHES		8
-
 /* Ids no farther apart than this are one range. */
 #define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
 
-typedef struct Touch
-{
-	int64		lo;
-	int64		hi;
-	TimestampTz due;			/* the least in the range */
-} Touch;
-
-/* A queue, as this backend knows it. */
-struct PgmqLocal
-{
-	Oid			relid;			/* hash key: the queue table */
-	bool		valid;			/* identity and map are up to date */
-	uint64		marks;			/* how often the relcache marked it */
-	uint64		pending_round;	/* the round of raises that has some of it: */
-	struct PendingRaise **pending;	/* by id */
-	int			npending;
-	int			max_pending;
-	uint64		identity;
-	PgmqMapRef	map;
-	int			ntouches;		/* in this transaction */
-	Touch		touches[MAX_TOUCHES];
-	int			wake;			/* PgmqWake: whom else to wake at its commit */
-	slist_node	touched;		/* in its list if there is any of these */
-};
-
-/* A table whose rows our trigger sees: the queue table, or a partition. */
-typedef struct LocalTable
-{
-	Oid			relid;			/* hash key */
-	Oid			queue;			/* the queue table */
-	AttrNumber	msg_id;
-	AttrNumber	vt;
-	bool		valid;
-} LocalTable;
-
 /* A raise that waits for the commit; in TopTransactionContext. */
-typedef struct PendingRaise
+typedef struct PgmqPending
 {
 	PgmqLocal  *local;
 	uint64		marks;			/* of it, when the raise was left */
@@ -117,251 +68,11 @@ typedef struct PendingRaise
 	int			nmins;
 	PgmqMin    *mins;
 	slist_node	node;
-} PendingRaise;
+}			PgmqPending;
 
-static HTAB *locals = NULL;
-static HTAB *tables = NULL;
 static slist_head touched = SLIST_STATIC_INIT(touched);
 static slist_head raises = SLIST_STATIC_INIT(raises);
 static uint64 raises_round = 1; /* moves whenever the list is emptied */
-static bool have_marked = false;	/* some queue may be swept */
-
-/* ----------------------------------------------------------------
- *		Queues as this backend knows them
- * ----------------------------------------------------------------
- */
-
-static void
-make_hashes(void)
-{
-	HASHCTL		ctl = {.keysize = sizeof(Oid),.hcxt = CacheMemoryContext};
-
-	if (tables != NULL)
-		return;
-	ctl.entrysize = sizeof(PgmqLocal);
-	locals = hash_create("pgmq_c queues", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ctl.entrysize = sizeof(LocalTable);
-	tables = hash_create("pgmq_c tables", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* Note prepared transactions that wrote before this map was made. */
-static void
-row_prepared(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-	TransactionId xid = DatumGetTransactionId(slot_getattr(slot, 1, &isnull));
-
-	(void) pgmq_map_prepare(*(PgmqMapRef *) state, xid);
-}
-
-/* A queue's table and all its partitions; none when it was dropped. */
-static List *
-queue_tables(Oid relid)
-{
-	/* who waits holds no lock on it */
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		return NIL;
-	/* a partition is a piece of its queue, never a queue */
-	if (get_rel_relispartition(relid))
-		return NIL;
-	return find_all_inheritors(relid, NoLock, NULL);
-}
-
-/* Make tables known as a queue's; whether any was not. */
-static bool
-tables_enter(Oid queue, List *oids)
-{
-	ListCell   *lc;
-	bool		any_new = false;
-
-	foreach(lc, oids)
-	{
-		bool		found;
-		LocalTable *table = hash_search(tables, &lfirst_oid(lc), HASH_ENTER, &found);
-
-		if (!found)
-			table->valid = false;
-		any_new = any_new || !found || table->queue != queue;
-		table->queue = queue;
-	}
-	return any_new;
-}
-
-/*
- * A queue and its map, up to date.  make: if there is no map, make one.
- */
-static PgmqLocal *
-local_find(Oid relid, bool make)
-{
-	/* without shared memory there is nothing to know of any */
-	static PgmqLocal unknown = {InvalidOid};
-	PgmqLocal  *local;
-	bool		found;
-
-	if (!pgmq_shmem_attach())
-		return &unknown;
-	make_hashes();
-	AcceptInvalidationMessages();
-	local = hash_search(locals, &relid, HASH_FIND, NULL);
-	if (local == NULL)
-	{
-		local = hash_search(locals, &relid, HASH_ENTER, &found);
-		local->valid = false;
-		local->marks = 0;
-		local->pending_round = 0;
-		local->identity = 0;
-		local->map.map = NULL;
-		local->ntouches = 0;
-		local->wake = 0;
-	}
-	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
-		local->valid = false;
-	if (!local->valid)
-	{
-		List	   *oids;
-
-		local->map.map = NULL;
-		local->identity = 0;
-
-		/*
-		 * The callback may mark it again from here on, if it knows the table
-		 * that is changed: so go on until we meet no new one.
-		 */
-		do
-		{
-			local->valid = true;
-			oids = queue_tables(relid);
-		} while (tables_enter(relid, oids));
-		if (oids != NIL)
-			local->identity = pgmq_identity(oids);
-		list_free(oids);
-	}
-	if (local->map.map == NULL && local->identity != 0)
-	{
-		bool		listed = true;
-
-		local->map = make ? pgmq_map_attach(relid, local->identity, &listed) :
-			pgmq_map_search(relid, local->identity);
-		if (!listed)
-		{
-			if (max_prepared_xacts > 0)
-				pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
-							   " WHERE database OPERATOR(pg_catalog.=)"
-							   " pg_catalog.current_database()",
-							   0, NULL, NULL, false, row_prepared, &local->map);
-			pgmq_map_listed(local->map);
-		}
-	}
-	return local;
-}
-
-/*
- * A queue and its map, which is made if need be.  The queue table is locked,
- * but by who waits for it.  Good until the transaction ends.
- */
-PgmqLocal *
-pgmq_xact_queue(Oid relid)
-{
-	return local_find(relid, true);
-}
-
-/*
- * A queue and its map, if it has one.  For who counts it or shows how it
- * stands, and need not have a lock that keeps its triggers as they are.
- */
-PgmqLocal *
-pgmq_xact_known(Oid relid)
-{
-	return local_find(relid, false);
-}
-
-/* The map by which a queue can be looked at; its map is NULL if by none. */
-PgmqMapRef
-pgmq_xact_map(const PgmqLocal *local)
-{
-	if (local->identity == 0 || local->ntouches > 0)
-		return (PgmqMapRef)
-	{
-		NULL, 0, 0
-	};
-	return local->map;
-}
-
-/* Of what a map of the queue is a map; 0 if there can be none. */
-uint64
-pgmq_xact_identity(const PgmqLocal *local)
-{
-	return local->identity;
-}
-
-/* Whether all that becomes readable in a queue is announced. */
-bool
-pgmq_xact_announces(const PgmqLocal *local)
-{
-	return local->identity != 0;
-}
-
-static void
-local_mark(PgmqLocal *local)
-{
-	local->valid = false;
-	local->marks++;
-	have_marked = true;
-}
-
-/*
- * Forget the queues that were marked, and their tables: they may be gone, and
- * the others are soon known again.  Not while anything refers to them, so at
- * the end of a transaction.
- */
-static void
-locals_sweep(void)
-{
-	HASH_SEQ_STATUS scan;
-	PgmqLocal  *local;
-	LocalTable *table;
-
-	if (!have_marked)
-		return;
-	have_marked = false;
-	hash_seq_init(&scan, locals);
-	while ((local = hash_seq_search(&scan)) != NULL)
-		if (!local->valid)
-			(void) hash_search(locals, &local->relid, HASH_REMOVE, NULL);
-	hash_seq_init(&scan, tables);
-	while ((table = hash_seq_search(&scan)) != NULL)
-		if (hash_search(locals, &table->queue, HASH_FIND, NULL) == NULL)
-			(void) hash_search(tables, &table->relid, HASH_REMOVE, NULL);
-}
-
-/* Relcache callback: mark only. */
-void
-pgmq_xact_inval(Datum arg, Oid relid)
-{
-	LocalTable *table;
-	PgmqLocal  *local;
-	HASH_SEQ_STATUS scan;
-
-	if (tables == NULL)
-		return;
-	if (OidIsValid(relid))
-	{
-		table = hash_search(tables, &relid, HASH_FIND, NULL);
-		if (table == NULL)
-			return;
-		table->valid = false;
-		local = hash_search(locals, &table->queue, HASH_FIND, NULL);
-		if (local != NULL)
-			local_mark(local);
-		return;
-	}
-	hash_seq_init(&scan, tables);
-	while ((table = hash_seq_search(&scan)) != NULL)
-		table->valid = false;
-	hash_seq_init(&scan, locals);
-	while ((local = hash_seq_search(&scan)) != NULL)
-		local_mark(local);
-}
 
 /* ----------------------------------------------------------------
  *		Remembering
@@ -369,7 +80,7 @@ pgmq_xact_inval(Datum arg, Oid relid)
  */
 
 static void
-touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
+touch_extend(PgmqTouch * touch, int64 lo, int64 hi, TimestampTz due)
 {
 	touch->lo = Min(touch->lo, lo);
 	touch->hi = Max(touch->hi, hi);
@@ -378,7 +89,7 @@ touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
 
 /* Whether an id lies in a range, or so near that they may be one. */
 static bool
-touch_is_near(const Touch *touch, int64 id)
+touch_is_near(const PgmqTouch * touch, int64 id)
 {
 	if (id < touch->lo)
 		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
@@ -397,7 +108,7 @@ local_list(PgmqLocal *local)
 static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 {
-	Touch	   *touch;
+	PgmqTouch  *touch;
 
 	for (int i = local->ntouches; --i >= 0;)
 	{
@@ -409,7 +120,7 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 		}
 	}
 	local_list(local);
-	if (local->ntouches == MAX_TOUCHES)
+	if (local->ntouches == PGMQ_MAX_TOUCHES)
 	{
 		/* one range for the lot */
 		for (int i = 1; i < local->ntouches; i++)
@@ -419,7 +130,7 @@ touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 		local->ntouches = 1;
 		return;
 	}
-	local->touches[local->ntouches++] = (Touch)
+	local->touches[local->ntouches++] = (PgmqTouch)
 	{
 		id, id, due
 	};
@@ -436,51 +147,9 @@ pgmq_xact_wake(Oid relid, PgmqWake whom)
 
 	if (!pgmq_shmem_attach())
 		return;
-	local = pgmq_xact_queue(relid);
+	local = pgmq_local(relid);
 	local_list(local);
 	local->wake |= whom;
-}
-
-/* What our trigger must know of the table that it fires for. */
-static LocalTable *
-table_for_trigger(Relation rel)
-{
-	Oid			relid = RelationGetRelid(rel);
-	LocalTable *table;
-	bool		found;
-
-	make_hashes();
-	table = hash_search(tables, &relid, HASH_FIND, NULL);
-	if (table == NULL || !table->valid)
-	{
-		Oid			queue = relid;
-		AttrNumber	msg_id = get_attnum(relid, "msg_id");
-		AttrNumber	vt = get_attnum(relid, "vt");
-
-		/* a partition that is being detached has no ancestors any more */
-		if (rel->rd_rel->relispartition)
-		{
-			List	   *ancestors = get_partition_ancestors(relid);
-
-			if (ancestors != NIL)
-				queue = llast_oid(ancestors);
-		}
-		if (msg_id == InvalidAttrNumber || vt == InvalidAttrNumber ||
-			get_atttype(relid, msg_id) != INT8OID ||
-			get_atttype(relid, vt) != TIMESTAMPTZOID)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("\"%s\" is not a message queue",
-							RelationGetRelationName(rel)),
-					 errhint("Drop its trigger that calls %s.%s().",
-							 PGMQ_SCHEMA, PGMQ_ANNOUNCE_FUNCTION)));
-		table = hash_search(tables, &relid, HASH_ENTER, &found);
-		table->queue = queue;
-		table->msg_id = msg_id;
-		table->vt = vt;
-		table->valid = true;
-	}
-	return table;
 }
 
 /* _announce() returns trigger: remembers a row inserted or made visible */
@@ -488,7 +157,7 @@ Datum
 pgmq_announce(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	LocalTable *table;
+	const		PgmqLocalTable *table;
 	TupleTableSlot *slot;
 	int64		id;
 	TimestampTz vt;
@@ -505,7 +174,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 
-	table = table_for_trigger(trigger->tg_relation);
+	table = pgmq_local_table(trigger->tg_relation);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
@@ -517,7 +186,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 			DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull)) <= vt)
 			return PointerGetDatum(NULL);
 	}
-	touch_add(pgmq_xact_queue(table->queue), id, vt);
+	touch_add(pgmq_local(table->queue), id, vt);
 	return PointerGetDatum(NULL);
 }
 
@@ -560,7 +229,7 @@ pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqDue *dues, int 
 
 		for (; at < npending && local->pending[at]->due.lo <= due.lo; at++)
 		{
-			const PendingRaise *raise = local->pending[at];
+			const		PgmqPending *raise = local->pending[at];
 
 			/* it may be a piece's beginning only */
 			if (raise->upto >= due.lo && raise->due.version == due.version &&
@@ -585,7 +254,7 @@ void
 pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto,
 				const PgmqMin *mins, int nmins)
 {
-	PendingRaise *raise;
+	PgmqPending *raise;
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 	{
@@ -598,15 +267,15 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
 		local->npending = 0;
 		local->max_pending = 8;
 		local->pending = MemoryContextAlloc(TopTransactionContext,
-											local->max_pending * sizeof(PendingRaise *));
+											local->max_pending * sizeof(PgmqPending *));
 	}
 	if (local->npending == local->max_pending)
 	{
 		local->max_pending *= 2;
 		local->pending = repalloc_huge(local->pending,
-									   local->max_pending * sizeof(PendingRaise *));
+									   local->max_pending * sizeof(PgmqPending *));
 	}
-	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PendingRaise));
+	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PgmqPending));
 	raise->local = local;
 	raise->marks = local->marks;
 	raise->map = map;
@@ -732,7 +401,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
 			{
-				PendingRaise *raise = slist_container(PendingRaise, node, iter.cur);
+				PgmqPending *raise = slist_container(PgmqPending, node, iter.cur);
 
 				/* not after DDL of our own, which the identity may not show */
 				if (raise->marks == raise->local->marks)
@@ -742,18 +411,18 @@ pgmq_xact_end(XactEvent event, void *arg)
 			touched_announce();
 			touched_forget();
 			pgmq_waiter_undrain();
-			locals_sweep();
+			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_ABORT:
 			pgmq_waiter_end();
 			pgmq_waiter_undrain();
 			touched_forget();
-			locals_sweep();
+			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
 			pgmq_waiter_undrain();
 			touched_forget();
-			locals_sweep();
+			pgmq_local_sweep();
 			break;
 		default:
 			break;
