@@ -214,25 +214,17 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 static char *
 plan_text(const PgmqQueue *queue, const char *sql)
 {
-	char	   *qname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
-														   queue->relname));
-	char	   *aname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
-														   psprintf("a_%s", PGMQ_QUEUE_BASE(queue))));
 	StringInfoData text;
 
 	initStringInfo(&text);
 	for (const char *p = sql; *p != '\0'; p++)
 	{
-		if (strncmp(p, "{q}", 3) == 0 || strncmp(p, "{a}", 3) == 0)
+		if (p[0] == '{' && p[1] != '\0' && strchr("qa012", p[1]) && p[2] == '}')
 		{
-			appendStringInfoString(&text, p[1] == 'q' ? qname : aname);
-			p += 2;
-		}
-		else if (p[0] == '{' && p[1] >= '0' && p[1] <= '2' && p[2] == '}')
-		{
-			char	   *dname = psprintf("d%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
+			const char *letter = p[1] >= '0' && p[1] <= '2' ? "d" : "";
+			char	   *name = psprintf("%s%c_%s", letter, p[1], PGMQ_QUEUE_BASE(queue));
 
-			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, dname));
+			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 			p += 2;
 		}
 		else
@@ -546,9 +538,7 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	stmt_run(queue, id, args, false, &receiver.pub);
 }
 
-/*
- * The same for a SELECT of what is there now, whatever the isolation level.
- */
+/* The same for a SELECT of what is there now, whatever the isolation level. */
 void
 pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 				 PgmqRowFn fn, void *state)
