@@ -21,13 +21,16 @@ OBJS = \
 	src/arg.o \
 	src/dead.o \
 	src/dead_letter.o \
+	src/dedup.o \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
 	src/group.o \
+	src/header.o \
 	src/identity.o \
 	src/layout.o \
 	src/local.o \
+	src/lock.o \
 	src/look.o \
 	src/maintain.o \
 	src/manage.o \

@@ -875,7 +875,7 @@ CREATE OR REPLACE PROCEDURE pgmq.maintain()
 AS 'MODULE_PATHNAME', 'pgmq_maintain'
 LANGUAGE C;
 COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, and delete what is too old in archives. Commits as it goes, unless it is called inside a transaction block or a function.';
+'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, delete what is too old in archives, forget ids that have left the window for duplicates. Commits as it goes, unless it is called inside a transaction block or a function.';
 
 --
 -- Looking into a queue (peek.c)

@@ -75,6 +75,22 @@ SELECT array_agg(msg_id) FROM pgmq.peek_archive('maintain_q');
 CALL pgmq.maintain();
 SELECT count(*) FROM pgmq.a_maintain_q;
 
+-- The window for duplicates: what has left it leaves the disk, what counts stays.
+SELECT pgmq.create('maintain_dedup');
+SELECT pgmq.set_policy('maintain_dedup', '{"dedup_window": 1000}');
+SELECT pgmq.send('maintain_dedup', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
+CREATE VIEW maintain_ids AS SELECT dedup_id FROM (TABLE pgmq.d0_maintain_dedup
+	UNION ALL TABLE pgmq.d1_maintain_dedup UNION ALL TABLE pgmq.d2_maintain_dedup) t;
+INSERT INTO pgmq.d0_maintain_dedup (dedup_id, msg_id, sent_at) VALUES ('old', 0, '2020-01-01');
+INSERT INTO pgmq.d1_maintain_dedup (dedup_id, msg_id, sent_at) VALUES ('old', 0, '2020-01-01');
+INSERT INTO pgmq.d2_maintain_dedup (dedup_id, msg_id, sent_at) VALUES ('old', 0, '2020-01-01');
+SELECT dedup_id, count(*) FROM maintain_ids GROUP BY 1 ORDER BY 1;
+CALL pgmq.maintain();
+SELECT dedup_id, count(*) FROM maintain_ids GROUP BY 1 ORDER BY 1;
+SELECT pgmq.send('maintain_dedup', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
+DROP VIEW maintain_ids;
+SELECT pgmq.drop_queue('maintain_dedup');
+
 -- In a transaction it cannot commit, says so, and can be rolled back.
 INSERT INTO pgmq.q_maintain_q (message, enqueued_at) SELECT '1', now() - interval '1 hour' FROM generate_series(1, 2500);
 BEGIN;

@@ -2,7 +2,7 @@
  *
  * maintain.c
  *	  What policies want done when nobody reads: messages that are
- *	  spent, old archives.
+ *	  spent, old archives, the window for duplicates.
  *
  * The work is done in batches, each a transaction of its own where the caller
  * may commit.  Within it a subtransaction holds the batch, so that an error
@@ -99,9 +99,19 @@ step_archive(Maintain *m)
 	return pgmq_exec(&m->queue, PGMQ_STMT_RETAIN, args) >= BATCH;
 }
 
+/* The window for duplicates, of which a piece may be over. */
+static bool
+step_dedup(Maintain *m)
+{
+	if (m->policy->dedup_window > 0)
+		(void) pgmq_dedup_rotate(&m->queue, m->policy);
+	return false;
+}
+
 static const StepFn steps[] = {
 	step_spent,
 	step_archive,
+	step_dedup,
 };
 
 /* ----------------------------------------------------------------
@@ -120,6 +130,7 @@ batch_do(Maintain *m, StepFn step)
 	int			nestlevel;
 	PgmqRole	saved;
 
+	m->policy = NULL;
 	if (!pgmq_queue_try_open(&m->queue, m->queue_name, RowExclusiveLock))
 		return false;
 	/* a worker has no portal that would see to it */
@@ -233,6 +244,10 @@ pgmq_maintain_all(bool may_commit)
 				if (may_commit)
 					pgmq_exec_commit();
 			}
+
+			/* gone, locked, or without a policy that can be read */
+			if (m.policy == NULL)
+				break;
 		}
 	}
 	MemoryContextSwitchTo(old);

@@ -215,8 +215,7 @@ static void
 unarchive(FunctionCallInfo fcinfo, PgmqArg ids, Unarchive *un)
 {
 	PgmqQueue	queue;
-	const		PgmqPolicy *policy;
-	PgmqArg		args[] = {ids, PGMQ_ARG_NULL};
+	PgmqArg		args[] = {ids};
 	PgmqArg    *messages;
 	PgmqArg    *headers;
 
@@ -226,8 +225,6 @@ unarchive(FunctionCallInfo fcinfo, PgmqArg ids, Unarchive *un)
 	un->messages = palloc(un->max * sizeof(Returned));
 
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
-	policy = pgmq_policy(&queue);
-	args[1] = PGMQ_ARG(BoolGetDatum(policy != NULL && policy->dedup_window > 0));
 	pgmq_exec_each(&queue, PGMQ_STMT_UNARCHIVE, args, row_returned, un);
 	if (un->count == 0)
 		return;
@@ -241,7 +238,7 @@ unarchive(FunctionCallInfo fcinfo, PgmqArg ids, Unarchive *un)
 		messages[i] = un->messages[i].message;
 		headers[i] = un->messages[i].headers;
 	}
-	pgmq_put_batch(&queue, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+	pgmq_put_again(&queue, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
 				   jsonb_array(messages, un->count), jsonb_array(headers, un->count),
 				   unarchive_id, un);
 	if (un->nids < un->count)
