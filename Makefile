@@ -18,13 +18,16 @@ OBJS = \
 	src/ack.o \
 	src/adopt.o \
 	src/arg.o \
+	src/dedup.o \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
 	src/group.o \
+	src/header.o \
 	src/identity.o \
 	src/layout.o \
 	src/local.o \
+	src/lock.o \
 	src/look.o \
 	src/manage.o \
 	src/meta.o \

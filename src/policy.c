@@ -112,7 +112,7 @@ static uint64 policy_invals = 0;	/* how many invalidations came */
 
 /* Say that a key's value is not what it must be. */
 pg_noreturn static void
-value_error(const PolicyKey * key, JsonbValue * value)
+value_error(const PolicyKey * key, JsonbValue *value)
 {
 	StringInfoData must;
 	Jsonb	   *shown = JsonbValueToJsonb(value);
@@ -146,7 +146,7 @@ value_error(const PolicyKey * key, JsonbValue * value)
 
 /* A number as the nearest double, which may be infinite. */
 static double
-value_number(const PolicyKey * key, JsonbValue * value)
+value_number(const PolicyKey * key, JsonbValue *value)
 {
 	double		number;
 
@@ -161,7 +161,7 @@ value_number(const PolicyKey * key, JsonbValue * value)
 
 /* Put a key's value, which is not null, into a policy. */
 static void
-policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue * value)
+policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue *value)
 {
 	void	   *field = (char *) policy + key->offset;
 	double		number;
@@ -206,7 +206,7 @@ policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue * value)
 }
 
 static const PolicyKey *
-key_find(const JsonbValue * name)
+key_find(const JsonbValue *name)
 {
 	for (int i = 0; i < lengthof(policy_keys); i++)
 		if (name->val.string.len == strlen(policy_keys[i].name) &&
