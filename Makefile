@@ -20,13 +20,16 @@ OBJS = \
 	src/arg.o \
 	src/dead.o \
 	src/dead_letter.o \
+	src/dedup.o \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
 	src/group.o \
+	src/header.o \
 	src/identity.o \
 	src/layout.o \
 	src/local.o \
+	src/lock.o \
 	src/look.o \
 	src/manage.o \
 	src/meta.o \
@@ -74,7 +77,7 @@ $(if $(wildcard $(PGXS)),,$(error $(PG_CONFIG) shows no server to build for: \
 	install the server's development package or set PG_CONFIG))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): src/pgmq.h src/compat.h
+$(OBJS) $(OBJS:.o=.bc): src/pgmq.h src/compat.h src/dead.h
 
 install-pgmq: all installdirs install-lib
 	tools/install-pgmq.sh install '$(DESTDIR)$(datadir)/extension'

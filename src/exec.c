@@ -57,6 +57,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
@@ -213,18 +214,17 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 static char *
 plan_text(const PgmqQueue *queue, const char *sql)
 {
-	char	   *qname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
-														   queue->relname));
-	char	   *aname = pstrdup(quote_qualified_identifier(PGMQ_SCHEMA,
-														   psprintf("a_%s", PGMQ_QUEUE_BASE(queue))));
 	StringInfoData text;
 
 	initStringInfo(&text);
 	for (const char *p = sql; *p != '\0'; p++)
 	{
-		if (strncmp(p, "{q}", 3) == 0 || strncmp(p, "{a}", 3) == 0)
+		if (p[0] == '{' && p[1] != '\0' && strchr("qa012", p[1]) && p[2] == '}')
 		{
-			appendStringInfoString(&text, p[1] == 'q' ? qname : aname);
+			const char *letter = p[1] >= '0' && p[1] <= '2' ? "d" : "";
+			char	   *name = psprintf("%s%c_%s", letter, p[1], PGMQ_QUEUE_BASE(queue));
+
+			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 			p += 2;
 		}
 		else
@@ -477,7 +477,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 
 static uint64
 stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		 DestReceiver *dest)
+		 bool read_only, DestReceiver *dest)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	uint64		processed;
@@ -485,7 +485,7 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	SPI_connect();
 	processed = plan_run(plan_fetch(queue, id),
 						 make_params(stmt->nargs, stmt->argtypes, args),
-						 false, dest);
+						 read_only, dest);
 	SPI_finish();
 	return processed;
 }
@@ -497,7 +497,7 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 uint64
 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
-	return stmt_run(queue, id, args, None_Receiver);
+	return stmt_run(queue, id, args, false, None_Receiver);
 }
 
 /* Row function: keep the first column, a bigint. */
@@ -520,7 +520,7 @@ pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	FnReceiver	receiver;
 
 	receiver_init(&receiver, NULL, row_int8, value);
-	return stmt_run(queue, id, args, &receiver.pub) > 0;
+	return stmt_run(queue, id, args, false, &receiver.pub) > 0;
 }
 
 /*
@@ -535,7 +535,20 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	FnReceiver	receiver;
 
 	receiver_init(&receiver, NULL, fn, state);
-	stmt_run(queue, id, args, &receiver.pub);
+	stmt_run(queue, id, args, false, &receiver.pub);
+}
+
+/* The same for a SELECT of what is there now, whatever the isolation level. */
+void
+pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+				 PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, NULL, fn, state);
+	PushActiveSnapshot(GetLatestSnapshot());
+	stmt_run(queue, id, args, true, &receiver.pub);
+	PopActiveSnapshot();
 }
 
 /*
@@ -551,7 +564,7 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	uint64		processed;
 
 	receiver_init(&receiver, pgmq_rows_desc(rows), pgmq_rows_store, rows);
-	processed = stmt_run(queue, id, args, &receiver.pub);
+	processed = stmt_run(queue, id, args, false, &receiver.pub);
 	pgmq_rows_sort(rows);
 	return processed;
 }

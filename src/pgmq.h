@@ -5,7 +5,7 @@
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
  * manage, partition, metrics, adopt) - layout - waiter, meta, partman - SQL
- * (exec, stmt) - ground (queue, arg).
+ * (exec, stmt) - ground (queue, arg, header, lock).
  * Calls go down only; src/README.md draws the house.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -130,6 +130,18 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_UNREAD,
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
+	PGMQ_STMT_DEDUP_FIND_0,		/* by the current table */
+	PGMQ_STMT_DEDUP_FIND_1,
+	PGMQ_STMT_DEDUP_FIND_2,
+	PGMQ_STMT_DEDUP_FIND_ONE_0,
+	PGMQ_STMT_DEDUP_FIND_ONE_1,
+	PGMQ_STMT_DEDUP_FIND_ONE_2,
+	PGMQ_STMT_DEDUP_PUT_0,
+	PGMQ_STMT_DEDUP_PUT_1,
+	PGMQ_STMT_DEDUP_PUT_2,
+	PGMQ_STMT_DEDUP_PUT_ONE_0,
+	PGMQ_STMT_DEDUP_PUT_ONE_1,
+	PGMQ_STMT_DEDUP_PUT_ONE_2,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
@@ -138,7 +150,8 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive */
+	const char *sql;			/* {q} is the queue table, {a} the archive,
+								 * {0} to {2} are those of its dedup ids */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
@@ -220,8 +233,49 @@ extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 /* ---- role.c: acting by a table owner's rights ---- */
 
+extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
+
+/* ---- lock.c: locks on what a queue is about ---- */
+
+/* What a lock is about; part of its tag, where users' locks have 1 or 2. */
+typedef enum PgmqLockKind
+{
+	PGMQ_LOCK_GATE = 20807,
+	PGMQ_LOCK_GROUP,
+	PGMQ_LOCK_DEDUP_ID
+} PgmqLockKind;
+
+/* Into how many locks of a kind a queue's groups or ids are hashed. */
+#define PGMQ_LOCK_SET_SIZE	1024
+
+/* Which of them are wanted. */
+typedef struct PgmqLockSet
+{
+	uint64		words[PGMQ_LOCK_SET_SIZE / 64];
+} PgmqLockSet;
+
+extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
+extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
+extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
+						  const PgmqLockSet *set);
+
+/* ---- header.c: what headers mean to a send ---- */
+
+#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
+#define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
+#define PGMQ_HEADER_GROUP		"x-pgmq-group"
+
+/* The group of messages without a header for it. */
+#define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
+
+/* The longest deduplication id, in bytes. */
+#define PGMQ_DEDUP_ID_MAX		256
+
+extern void pgmq_header_check_ttl(Jsonb *headers);
+extern text *pgmq_header_dedup_id(Jsonb *headers);
+extern uint32 pgmq_header_group_hash(Jsonb *headers);
 
 /* ---- rows.c: the result of a set-returning function ---- */
 
@@ -243,6 +297,8 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
+extern void pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id,
+							 const PgmqArg *args, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
 
@@ -293,63 +349,37 @@ extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 
-/* ---- dead.c: messages that are not to be read any more ---- */
+/* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 
-/* Headers that a policy gives a meaning. */
-#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
-#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
-
-/* Messages that live longer (seconds) live so long. */
-#define PGMQ_TTL_MAX			3000000000.0
-
-/* The arguments of a statement that knows what is spent. */
-#define PGMQ_SPENT_ARGS			3
-
-/* A message that is to go elsewhere. */
-typedef struct PgmqDead
+/* A look for ids that is followed by putting down the new ones. */
+typedef struct PgmqDedup
 {
-	int64		msg_id;
-	int32		read_ct;		/* how often somebody got it */
-	text	   *reason;			/* NULL: none, or it is to be dropped */
-}			PgmqDead;
+	TimestampTz now;			/* of the look */
+	int			table;			/* the current one, 0 to 2 */
+	Oid			relid;			/* its OID */
+} PgmqDedup;
 
-/* A read, and the messages it met that nobody is to have. */
-typedef struct PgmqScreen
-{
-	const PgmqQueue *queue;
-	PgmqPolicy	policy;
-	MemoryContext context;
-	text	   *over;			/* the reasons */
-	text	   *expired;		/* NULL: drop it */
-	TimestampTz now;
-	bool		passing;		/* use statements that pass them over */
-	int			disposed;		/* how many, so far */
-	PgmqDead   *dead;
-	int			n;
-	int			max;
-	bool		sorted;			/* dead is, by msg_id */
-	int64		last;			/* the largest id among all rows tested */
-}			PgmqScreen;
+/* No message of the window had the id. */
+#define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
-extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
-extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
-extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
-extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
-							  int64 lo, int64 hi, int64 qty);
-extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
-						   const PgmqDead * dead, int n);
-extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
-							   const char *headers, const PgmqDead * dead,
-							   int n, TimestampTz vt, double spacing);
-extern void pgmq_dead_inval(Datum arg, Oid relid);
+extern void pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
+							const PgmqPolicy * policy, text **ids, int n,
+							int64 *msg_ids);
+extern void pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
+						   text **ids, const int64 *msg_ids, int n);
+extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
+						   int32 window);
+extern void pgmq_dedup_drop(const PgmqQueue *queue);
+extern int64 pgmq_dedup_rotate(const PgmqQueue *queue,
+							   const PgmqPolicy * policy);
 
 /* ---- put.c: putting messages in, as the policy says ---- */
 
 extern bool pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg,
 					 PgmqArg headers, int64 *id);
 extern void pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
+						   PgmqArg headers, PgmqIdFn fn, void *state);
+extern void pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 						   PgmqArg headers, PgmqIdFn fn, void *state);
 
 /* ---- notify.c: LISTEN/NOTIFY ---- */
@@ -643,7 +673,7 @@ extern const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS];
 
 /* The FIFO group of a message, as SQL; what create_fifo_index indexes. */
 #define PGMQ_GROUP_SQL \
-	"(COALESCE(headers OPERATOR(pg_catalog.->>) 'x-pgmq-group'::pg_catalog.text," \
-	" '_default_fifo_group'::pg_catalog.text) COLLATE pg_catalog.\"C\")"
+	"(COALESCE(headers OPERATOR(pg_catalog.->>) '" PGMQ_HEADER_GROUP "'::pg_catalog.text," \
+	" '" PGMQ_DEFAULT_GROUP "'::pg_catalog.text) COLLATE pg_catalog.\"C\")"
 
 #endif							/* PGMQ_H */

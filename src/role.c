@@ -24,8 +24,8 @@
 #include "pgmq.h"
 
 /* The owner of a relation that exists. */
-static Oid
-relation_owner(Oid relid)
+Oid
+pgmq_role_owner(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
@@ -44,7 +44,7 @@ pgmq_role_become_owner(Oid relid)
 	PgmqRole	saved;
 
 	GetUserIdAndSecContext(&saved.roleid, &saved.context);
-	SetUserIdAndSecContext(relation_owner(relid),
+	SetUserIdAndSecContext(pgmq_role_owner(relid),
 						   saved.context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 	return saved;

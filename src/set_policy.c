@@ -215,6 +215,9 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	PgmqPolicy	policy;
 	Jsonb	   *doc;
 	bool		create;
+	int32		old_window = 0;
+	bool		sets_window;
+	JsonbValue	value;
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -223,6 +226,19 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	doc = create_key_take(PG_GETARG_JSONB_P(1), &create);
 	pgmq_policy_parse(doc, &policy);
 	queue_open_owned(&queue, fcinfo);
+
+	/* whoever sends by the old window comes first, or else sees the new one */
+	sets_window = getKeyJsonValueFromContainer(&PG_GETARG_JSONB_P(1)->root,
+											   "dedup_window", strlen("dedup_window"),
+											   &value) != NULL;
+	if (sets_window)
+	{
+		const		PgmqPolicy *old;
+
+		pgmq_lock_gate(&queue, ExclusiveLock);
+		old = pgmq_policy(&queue);
+		old_window = old ? old->dedup_window : 0;
+	}
 
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
@@ -242,6 +258,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	if (create)
 		dead_letter_create(merged.doc);
 	dead_letter_check(&queue, &policy);
+	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
+				   policy.dedup_window);
 	PG_RETURN_JSONB_P(merged.doc);
 }
 

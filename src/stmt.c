@@ -3,8 +3,8 @@
  * stmt.c
  *	  Every hot SQL text, as one table.
  *
- * {q} stands for the quoted, schema-qualified queue table and {a} for the
- * archive; values are parameters only.  Every function and operator is
+ * {q} stands for the quoted, schema-qualified queue table, {a} for the
+ * archive and {0} to {2} for the tables of dedup.c; values are parameters only.  Every function and operator is
  * qualified (a hostile search_path changes nothing), types are given by OID.
  *
  * Statements are planned once per backend and queue, generically, and kept
@@ -35,6 +35,7 @@
 #include "catalog/pg_type.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 /*
@@ -92,6 +93,44 @@
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
+
+/*
+ * The message that was sent with id $1 after $2, or for each of the ids $1.
+ * Not as a join, of which a generic plan would make one over whole tables.
+ */
+#define DEDUP_IN(table, id) \
+	"(SELECT d.msg_id FROM " table " AS d" \
+	" WHERE d.dedup_id" EQ id " AND d.sent_at" GT "$2)"
+#define DEDUP_FIND(current, previous) \
+	{ \
+		"SELECT COALESCE(" DEDUP_IN(current, "f.dedup_id") \
+		", " DEDUP_IN(previous, "f.dedup_id") ")" \
+		" FROM pg_catalog.unnest($1) AS f (dedup_id)", \
+		2, {TEXTARRAYOID, TIMESTAMPTZOID} \
+	}
+#define DEDUP_FIND_ONE(current, previous) \
+	{ \
+		"SELECT COALESCE(" DEDUP_IN(current, "$1") ", " DEDUP_IN(previous, "$1") ")", \
+		2, {TEXTOID, TIMESTAMPTZOID} \
+	}
+
+/* Message $2 has been sent with id $1 at $3, or messages with ids. */
+#define DEDUP_INTO(current, what) \
+	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
+	" ON CONFLICT (dedup_id) DO UPDATE" \
+	" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
+#define DEDUP_PUT(current) \
+	{ \
+		DEDUP_INTO(current, "SELECT f.dedup_id, f.msg_id, $3 FROM ROWS FROM" \
+				   " (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+				   " AS f (dedup_id, msg_id)"), \
+		3, {TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID} \
+	}
+#define DEDUP_PUT_ONE(current) \
+	{ \
+		DEDUP_INTO(current, "VALUES ($1, $2, $3)"), \
+		3, {TEXTOID, INT8OID, TIMESTAMPTZOID} \
+	}
 
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
@@ -279,6 +318,18 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
+	[PGMQ_STMT_DEDUP_FIND_0] = DEDUP_FIND("{0}", "{2}"),
+	[PGMQ_STMT_DEDUP_FIND_1] = DEDUP_FIND("{1}", "{0}"),
+	[PGMQ_STMT_DEDUP_FIND_2] = DEDUP_FIND("{2}", "{1}"),
+	[PGMQ_STMT_DEDUP_FIND_ONE_0] = DEDUP_FIND_ONE("{0}", "{2}"),
+	[PGMQ_STMT_DEDUP_FIND_ONE_1] = DEDUP_FIND_ONE("{1}", "{0}"),
+	[PGMQ_STMT_DEDUP_FIND_ONE_2] = DEDUP_FIND_ONE("{2}", "{1}"),
+	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
+	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
+	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_0] = DEDUP_PUT_ONE("{0}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
 
 	/* on no queue: all topic bindings, whatever their owner made of them */
 	[PGMQ_STMT_BINDINGS] = {

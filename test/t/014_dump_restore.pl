@@ -66,7 +66,7 @@ sub tables
 		$db,
 		q{SELECT oid::regclass::text FROM pg_class
 		  WHERE relnamespace = 'pgmq'::regnamespace
-		  AND relkind IN ('r', 'p') AND relname ~ '^[qa]_' ORDER BY 1});
+		  AND relkind IN ('r', 'p') AND relname ~ '^([qa]|d[0-2])_' ORDER BY 1});
 
 	return join '',
 	  map { "$_:\n" . $node->safe_psql($db, "SELECT * FROM $_ ORDER BY 1") . "\n" }
@@ -142,6 +142,8 @@ $node->safe_psql(
 	SELECT pgmq.bind_topic('*.error', 'Mixed "Case"');
 	SELECT pgmq.enable_notify_insert('jobs', 250);
 	SELECT pgmq.enable_notify_insert('Mixed "Case"', 0);
+	SELECT pgmq.set_policy('Mixed "Case"', '{"dedup_window": 86400}');
+	SELECT pgmq.send('Mixed "Case"', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
 	GRANT USAGE ON SCHEMA pgmq TO reader;
 	GRANT SELECT ON pgmq.q_jobs, pgmq.meta TO reader;
 	REVOKE EXECUTE ON FUNCTION pgmq.delete(text, bigint, integer) FROM PUBLIC;
@@ -157,10 +159,11 @@ foreach my $format ('p', 'c')
 			q{SELECT pgmq.send('jobs', '7');
 			  SELECT pgmq.send('fleeting', '2');
 			  SELECT pgmq.send('Mixed "Case"', '2');
+			  SELECT pgmq.send('Mixed "Case"', '2', '{"x-pgmq-dedup-id": "a"}'::jsonb);
 			  SELECT msg_id FROM pgmq.read('jobs', 30, 10);
 			  SELECT pgmq.send_topic('logs.error', '8')}),
-		"7\n2\n2\n4\n5\n7\n2",
-		"$copy: ids go on, what is in flight stays so, bindings route");
+		"7\n2\n3\n2\n4\n5\n7\n2",
+		"$copy: ids go on, duplicates are known, what is in flight stays so, bindings route");
 	my ($rc, $out, $err) = $node->psql($copy,
 		q{LISTEN "pgmq.q_jobs.INSERT"; SELECT FROM pgmq.send('jobs', '9')});
 	like($out, qr/notification "pgmq.q_jobs.INSERT"/, "$copy: notifies");

@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * header.c
+ *	  What the headers of a message mean to a send.
+ *
+ * Only called where a queue's policy reads the header in question.  Headers
+ * that are no JSON object hold nothing to read.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/header.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+/* How much of a bad value an error shows, in bytes. */
+#define SHOWN_MAX		64
+
+/* The longest time to live: 60 years, in seconds. */
+#define TTL_MAX			(60 * 365.0 * 24 * 60 * 60)
+
+static bool
+header_find(Jsonb *headers, const char *name, JsonbValue *value)
+{
+	return headers != NULL && JB_ROOT_IS_OBJECT(headers) &&
+		getKeyJsonValueFromContainer(&headers->root, name, strlen(name),
+									 value) != NULL;
+}
+
+/* A header's value for an error, or the beginning of it. */
+static char *
+value_shown(JsonbValue *value)
+{
+	JsonbValue	shown = *value;
+	Jsonb	   *doc;
+	char	   *str;
+	int			len;
+
+	if (value->type == jbvBinary)
+		return pstrdup(JsonContainerIsArray(value->val.binary.data) ?
+					   "an array" : "an object");
+	/* before it is written out, which can make it six times longer */
+	if (value->type == jbvString)
+		shown.val.string.len = pg_mbcliplen(value->val.string.val,
+											value->val.string.len, SHOWN_MAX);
+	doc = JsonbValueToJsonb(&shown);
+	str = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	len = strlen(str);
+	if (len <= SHOWN_MAX && (value->type != jbvString ||
+							 shown.val.string.len == value->val.string.len))
+		return str;
+	return psprintf("%.*s...", pg_mbcliplen(str, len, SHOWN_MAX), str);
+}
+
+pg_noreturn static void
+value_error(const char *name, JsonbValue *value, const char *must)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for header \"%s\": %s", name, value_shown(value)),
+			 errdetail("The queue's policy reads this header, which must be %s.", must)));
+}
+
+/* Check a message's own time to live, if it has one. */
+void
+pgmq_header_check_ttl(Jsonb *headers)
+{
+	const char *must = psprintf("a number of seconds greater than 0 and at most %.0f", TTL_MAX);
+	JsonbValue	value;
+	double		seconds;
+
+	if (!header_find(headers, PGMQ_HEADER_TTL, &value))
+		return;
+	if (value.type != jbvNumeric)
+		value_error(PGMQ_HEADER_TTL, &value, must);
+	seconds = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												 NumericGetDatum(value.val.numeric)));
+	if (!(seconds > 0 && seconds <= TTL_MAX))
+		value_error(PGMQ_HEADER_TTL, &value, must);
+}
+
+/* A message's deduplication id; NULL when it has none. */
+text *
+pgmq_header_dedup_id(Jsonb *headers)
+{
+	JsonbValue	value;
+
+	if (!header_find(headers, PGMQ_HEADER_DEDUP_ID, &value))
+		return NULL;
+	if (value.type != jbvString ||
+		value.val.string.len < 1 || value.val.string.len > PGMQ_DEDUP_ID_MAX)
+		value_error(PGMQ_HEADER_DEDUP_ID, &value,
+					psprintf("a string of 1 to %d bytes", PGMQ_DEDUP_ID_MAX));
+	return cstring_to_text_with_len(value.val.string.val, value.val.string.len);
+}
+
+/*
+ * A hash of the group that a message belongs to: of the text that
+ * PGMQ_GROUP_SQL makes of the header, or of nothing for the default group.
+ */
+uint32
+pgmq_header_group_hash(Jsonb *headers)
+{
+	JsonbValue	value;
+	Jsonb	   *doc;
+	char	   *str;
+
+	if (!header_find(headers, PGMQ_HEADER_GROUP, &value) || value.type == jbvNull)
+	{
+		str = PGMQ_DEFAULT_GROUP;
+		return hash_bytes((unsigned char *) str, strlen(str));
+	}
+	if (value.type == jbvString)
+		return hash_bytes((unsigned char *) value.val.string.val,
+						  value.val.string.len);
+	doc = JsonbValueToJsonb(&value);
+	str = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	return hash_bytes((unsigned char *) str, strlen(str));
+}

@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * lock.c
+ *	  Locks on what a queue is about, held until the transaction ends.
+ *
+ * They are heavyweight locks of the advisory kind, so that deadlocks are
+ * found, lock_timeout holds, and PREPARE TRANSACTION keeps them.  The last
+ * field of their tag, which is 1 or 2 for users' advisory locks, is one of
+ * PgmqLockKind, so none of ours can be one of theirs.  pg_locks shows the
+ * queue's OID as classid and the kind as objsubid.
+ *
+ * What there may be many of (groups, ids) is hashed into a fixed number of
+ * locks, so that no batch fills the server's lock table, and several are
+ * taken in rising order, so that batches do not deadlock.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/lock.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/inval.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+static void
+lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, relid, number, kind);
+	(void) LockAcquire(&tag, lockmode, false, false);
+}
+
+/*
+ * Hold off a change of what a queue does about duplicates (ShareLock), or
+ * whoever goes by it (ExclusiveLock).  After it the policy is the newest.
+ */
+void
+pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode)
+{
+	lock_take(queue->relid, PGMQ_LOCK_GATE, 0, lockmode);
+	AcceptInvalidationMessages();
+}
+
+/* Note that the lock of a hash is to be taken. */
+void
+pgmq_lock_add(PgmqLockSet *set, uint32 hash)
+{
+	uint32		number = hash % PGMQ_LOCK_SET_SIZE;
+
+	set->words[number / 64] |= UINT64CONST(1) << (number % 64);
+}
+
+/* Take the locks that were noted, in rising order. */
+void
+pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind, const PgmqLockSet *set)
+{
+	for (uint32 number = 0; number < PGMQ_LOCK_SET_SIZE; number++)
+		if (set->words[number / 64] & (UINT64CONST(1) << (number % 64)))
+			lock_take(queue->relid, kind, number, ExclusiveLock);
+}
