@@ -48,6 +48,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 /*

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_dead_letter);

@@ -202,12 +202,9 @@ typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 /* One attempt of a read that may wait; the number of messages it took. */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
-/* ---- worker.c: maintenance by a background worker ---- */
+/* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
 
 extern void pgmq_worker_init(void);
-
-/* ---- maintain.c: what policies want done when nobody reads ---- */
-
 extern void pgmq_maintain_all(bool may_commit);
 
 /* ---- read.c: taking messages ---- */
@@ -374,58 +371,6 @@ extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern List *pgmq_policy_names(void);
 
-/* ---- dead.c: messages that are not to be read any more ---- */
-
-/* Headers that a policy gives a meaning. */
-#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
-
-/* Messages that live longer (seconds) live so long. */
-#define PGMQ_TTL_MAX			3000000000.0
-
-/* The arguments of a statement that knows what is spent. */
-#define PGMQ_SPENT_ARGS			3
-
-/* A message that is to go elsewhere. */
-typedef struct PgmqDead
-{
-	int64		msg_id;
-	int32		read_ct;		/* how often somebody got it */
-	text	   *reason;			/* NULL: none, or it is to be dropped */
-}			PgmqDead;
-
-/* A read, and the messages it met that nobody is to have. */
-typedef struct PgmqScreen
-{
-	const PgmqQueue *queue;
-	PgmqPolicy	policy;
-	MemoryContext context;
-	text	   *over;			/* the reasons */
-	text	   *expired;		/* NULL: drop it */
-	TimestampTz now;
-	bool		passing;		/* use statements that pass them over */
-	int			disposed;		/* how many, so far */
-	PgmqDead   *dead;
-	int			n;
-	int			max;
-	bool		sorted;			/* dead is, by msg_id */
-	int64		last;			/* the largest id among all rows tested */
-}			PgmqScreen;
-
-extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
-extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
-extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
-extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
-extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
-							  int64 lo, int64 hi, int64 qty);
-extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
-extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
-						   const PgmqDead * dead, int n);
-extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
-							   const char *headers, const PgmqDead * dead,
-							   int n, TimestampTz vt, double spacing);
-extern void pgmq_dead_inval(Datum arg, Oid relid);
-
 /* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 
 /* A look for ids that is followed by putting down the new ones. */
@@ -483,7 +428,6 @@ extern void pgmq_waiter_undrain(void);
 extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
-
 
 /* ---- layout.c: what a queue is made of ---- */
 
@@ -704,7 +648,6 @@ extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 
 /* ---- xact.c: what this transaction touched ---- */
-
 
 /* Whom to wake at the commit, but for what becomes due. */
 typedef enum PgmqWake

@@ -25,6 +25,7 @@
 #include "utils/inval.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.0.0");

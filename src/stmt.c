@@ -35,6 +35,7 @@
 #include "catalog/pg_type.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 /*
