@@ -18,6 +18,8 @@ OBJS = \
 	src/ack.o \
 	src/adopt.o \
 	src/arg.o \
+	src/dead.o \
+	src/dead_letter.o \
 	src/dedup.o \
 	src/directory.o \
 	src/duemap.o \
@@ -33,6 +35,7 @@ OBJS = \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
+	src/nack.o \
 	src/notify.o \
 	src/partition.o \
 	src/partman.o \
@@ -75,7 +78,7 @@ $(if $(wildcard $(PGXS)),,$(error $(PG_CONFIG) shows no server to build for: \
 	install the server's development package or set PG_CONFIG))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): src/pgmq.h src/duemap.h src/compat.h
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
 
 install-pgmq: all installdirs install-lib
 	tools/install-pgmq.sh install '$(DESTDIR)$(datadir)/extension'

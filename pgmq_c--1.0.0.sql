@@ -625,6 +625,115 @@ COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone, intege
 'Make several messages readable from a point in time on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
 
 --
+-- Giving back, and sending elsewhere (nack.c, dead_letter.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint) IS
+'Give a message back, to be read again after the delay of the back-off policy, or at once without one. False when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint, integer) IS
+'Give a message back, to be read again after delay seconds; NULL leaves the delay to the policy. False when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer) IS
+'Give a message back, unless it was read again since the read that returned read_ct; a delay of NULL is left to the policy. False when it was, or is gone.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[]) IS
+'Give several messages back, to be read again after the delay of the back-off policy. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer) IS
+'Give several messages back, to be read again after delay seconds; NULL leaves the delay to the policy. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delays'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[]) IS
+'Give several messages back, each to be read again after its delay in seconds; where it is NULL, the policy decides. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[]) IS
+'Give several messages back after delay seconds, but none that was read again since the read that returned its read_ct. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[], read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delays_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[], integer[]) IS
+'Give several messages back, each after its delay in seconds, but none that was read again since the read that returned its read_ct. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text) IS
+'Move a message to the dead-letter queue of its queue. False when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text, integer) IS
+'Move a message to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text) IS
+'Move several messages to the dead-letter queue of their queue. Returns the ids moved.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text, read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text, integer[]) IS
+'Move several messages to the dead-letter queue of their queue, but none that was read again since the read that returned its read_ct. Returns the ids moved.';
+
+CREATE OR REPLACE FUNCTION pgmq.redrive(queue_name text, qty integer)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_redrive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.redrive(text, integer) IS
+'Move up to qty messages from a dead-letter queue back to the queues they came from. Returns how many.';
+
+CREATE OR REPLACE FUNCTION pgmq.redrive(queue_name text, qty integer, options jsonb)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_redrive_options'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.redrive(text, integer, jsonb) IS
+'Move up to qty messages from a dead-letter queue back to the queues they came from, or to the queue that option to_queue names, at most per_second of them each second to one queue. Returns how many.';
+
+CREATE OR REPLACE FUNCTION pgmq.forward(queue_name text, msg_id bigint, to_queue text, msg jsonb, headers jsonb, read_ct integer)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_forward'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.forward(text, bigint, text, jsonb, jsonb, integer) IS
+'Delete a message and send another to a queue, both or none, unless the message was read again since the read that returned read_ct. Returns the id of the new message; NULL when it was, or is gone.';
+
+--
 -- Managing queues (manage.c, partition.c)
 --
 

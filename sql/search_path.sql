@@ -89,6 +89,18 @@ SELECT * FROM pgmq.archive('path', '{5}'::bigint[]);
 SELECT pgmq.archive('path', 6, 99);
 SELECT msg_id FROM pgmq.pop('path', 2);
 
+-- Nor those of policies: a spent message, one that has expired, sent back and given up.
+SELECT pgmq.set_policy('path', '{"max_reads": 1, "dead_letter_queue": "path_dead", "create_dead_letter_queue": true, "ttl": 1000, "ttl_header": true}');
+SELECT pgmq.send('path', '"old"', '{"x-pgmq-ttl": 0.000001}'::pg_catalog.jsonb), pgmq.send('path', '"new"', '{"x-pgmq-ttl": 1000}'::pg_catalog.jsonb);
+SELECT message FROM pgmq.read('path', 0, 100);
+SELECT count(*) FROM pgmq.read_grouped('path', 0, 100);
+SELECT message, headers OPERATOR(pg_catalog.#>) '{x-pgmq-dead-letter,reason}'::pg_catalog.text[] AS reason FROM pgmq.read('path_dead', -1, 100) WHERE message::pg_catalog.text OPERATOR(pg_catalog.=) '"new"'::pg_catalog.text;
+SELECT pgmq.redrive('path_dead', 1), pgmq.redrive('path_dead', 100, '{"to_queue": "path", "per_second": 1000000}') OPERATOR(pg_catalog.>) 0 AS more;
+SELECT count(*) OPERATOR(pg_catalog.>) 0 AS some FROM pgmq.pop('path', 1);
+SELECT pgmq.send('path', '"last"');
+SELECT pgmq.nack('path', pg_catalog.max(msg_id), 1), pgmq.dead_letter('path', pg_catalog.max(msg_id), 'x', 0) FROM pgmq.q_path;
+SELECT pgmq.drop_queue('path_dead');
+
 -- Managing them too.
 SELECT pgmq.create('path2');
 SELECT pgmq.send('path2', '{}');

@@ -20,9 +20,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "lib/qunique.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -45,92 +42,10 @@ PG_FUNCTION_INFO_V1(pgmq_set_vt_fenced_at);
 PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced);
 PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced_at);
 
-/* A message and the read_ct its consumer saw. */
-typedef struct FencedId
-{
-	int64		msg_id;
-	int32		read_ct;
-} FencedId;
-
 static void
 queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, const char *command)
 {
 	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, command);
-}
-
-/* A fence without a value would let everything pass, or nothing. */
-static void
-fence_check(bool isnull, const char *argname)
-{
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", argname)));
-}
-
-/* Argument argno, the read_ct of a fenced call on one message. */
-static PgmqArg
-fence_arg(FunctionCallInfo fcinfo, int argno)
-{
-	fence_check(PG_ARGISNULL(argno), "read_ct");
-	return PGMQ_ARG_FROM(argno);
-}
-
-static int
-fenced_id_cmp(const void *a, const void *b)
-{
-	const FencedId *fa = a;
-	const FencedId *fb = b;
-
-	if (fa->msg_id != fb->msg_id)
-		return fa->msg_id > fb->msg_id ? 1 : -1;
-	return (fa->read_ct > fb->read_ct) - (fa->read_ct < fb->read_ct);
-}
-
-/*
- * The arguments msg_ids (1) and read_cts (cts_argno) as pairs in msg_id
- * order, each once; an id that is NULL names no message and is left out.
- * Errors: 22004 for a NULL fence, 2202E when the arrays differ in length.
- */
-static FencedId *
-fenced_ids(FunctionCallInfo fcinfo, int cts_argno, int *nids)
-{
-	FencedId   *pairs;
-	Datum	   *ids;
-	Datum	   *cts;
-	bool	   *id_nulls;
-	bool	   *ct_nulls;
-	int			n;
-	int			ncts;
-
-	*nids = 0;
-	fence_check(PG_ARGISNULL(cts_argno), "read_cts");
-	if (PG_ARGISNULL(1))
-		return NULL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64),
-					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, &id_nulls, &n);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(cts_argno), INT4OID, sizeof(int32),
-					  true, TYPALIGN_INT, &cts, &ct_nulls, &ncts);
-	if (n != ncts)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("read_cts has %d elements, msg_ids has %d", ncts, n)));
-
-	pairs = palloc(n * sizeof(FencedId));
-	for (int i = 0; i < n; i++)
-	{
-		fence_check(ct_nulls[i], "element of read_cts");
-		if (id_nulls[i])
-			continue;
-		pairs[*nids].msg_id = DatumGetInt64(ids[i]);
-		pairs[(*nids)++].read_ct = DatumGetInt32(cts[i]);
-	}
-	if (*nids > 0)
-	{
-		qsort(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
-		*nids = qunique(pairs, *nids, sizeof(FencedId), fenced_id_cmp);
-	}
-	return pairs;
 }
 
 /*
@@ -153,7 +68,7 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	PgmqQueue	queue;
 
 	if (fenced)
-		args[1] = fence_arg(fcinfo, 2);
+		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, "DELETE");
 	PG_RETURN_BOOL(remove_told(&queue, pgmq_exec(&queue, id, args)));
 }
@@ -177,7 +92,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	int			nids;
-	FencedId   *ids = fenced_ids(fcinfo, 2, &nids);
+	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 2, &nids);
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, "DELETE");
@@ -272,7 +187,7 @@ set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 	PgmqQueue	queue;
 
 	if (fenced)
-		args[2] = fence_arg(fcinfo, 3);
+		args[2] = pgmq_fence_arg(fcinfo, 3);
 	queue_open_arg(&queue, fcinfo, "UPDATE");
 	pgmq_exec_rows(&queue, id, args, rows);
 	return (Datum) 0;
@@ -284,7 +199,7 @@ set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	int			nids;
-	FencedId   *ids = fenced_ids(fcinfo, 3, &nids);
+	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 3, &nids);
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, "UPDATE");

@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "lib/qunique.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -53,6 +55,130 @@ pgmq_after(TimestampTz now, PgmqArg seconds)
 	/* An int32 of seconds, 68 years, cannot leave the type's range. */
 	return PGMQ_ARG(TimestampTzGetDatum(now +
 										(int64) DatumGetInt32(seconds.value) * USECS_PER_SEC));
+}
+
+/* A fence without a value would let everything pass, or nothing. */
+static void
+fence_check(bool isnull, const char *argname)
+{
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", argname)));
+}
+
+/*
+ * Argument argno, the read_ct of a fenced call on one message.
+ * Error: 22004 when it is NULL.
+ */
+PgmqArg
+pgmq_fence_arg(FunctionCallInfo fcinfo, int argno)
+{
+	fence_check(PG_ARGISNULL(argno), "read_ct");
+	return PGMQ_ARG_FROM(argno);
+}
+
+static int
+id_arg_cmp(const void *a, const void *b)
+{
+	const		PgmqIdArg *ia = a;
+	const		PgmqIdArg *ib = b;
+
+	if (ia->msg_id != ib->msg_id)
+		return ia->msg_id > ib->msg_id ? 1 : -1;
+	return (ia->read_ct > ib->read_ct) - (ia->read_ct < ib->read_ct);
+}
+
+/*
+ * The arguments msg_ids (1) and read_cts (cts_argno; -1: there is none) as
+ * pairs in msg_id order, each once; an id that is NULL names no message and is
+ * left out.
+ * Errors: 22004 for a NULL fence, 2202E when the arrays differ in length.
+ */
+PgmqIdArg *
+pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids)
+{
+	PgmqIdArg  *pairs;
+	Datum	   *ids;
+	Datum	   *cts = NULL;
+	bool	   *id_nulls;
+	bool	   *ct_nulls;
+	int			n;
+	int			ncts;
+
+	*nids = 0;
+	if (cts_argno >= 0)
+		fence_check(PG_ARGISNULL(cts_argno), "read_cts");
+	if (PG_ARGISNULL(1))
+		return NULL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &ids, &id_nulls, &n);
+	if (cts_argno >= 0)
+	{
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(cts_argno), INT4OID, sizeof(int32),
+						  true, TYPALIGN_INT, &cts, &ct_nulls, &ncts);
+		if (n != ncts)
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg("read_cts has %d elements, msg_ids has %d", ncts, n)));
+	}
+
+	pairs = palloc(n * sizeof(PgmqIdArg));
+	for (int i = 0; i < n; i++)
+	{
+		if (cts != NULL)
+			fence_check(ct_nulls[i], "element of read_cts");
+		if (id_nulls[i])
+			continue;
+		pairs[*nids].msg_id = DatumGetInt64(ids[i]);
+		pairs[*nids].read_ct = cts == NULL ? 0 : DatumGetInt32(cts[i]);
+		pairs[(*nids)++].place = i;
+	}
+	if (*nids > 0)
+	{
+		qsort(pairs, *nids, sizeof(PgmqIdArg), id_arg_cmp);
+		*nids = qunique(pairs, *nids, sizeof(PgmqIdArg), id_arg_cmp);
+	}
+	return pairs;
+}
+
+/*
+ * What was said of a message that has been read read_ct times, by its number
+ * among the pairs; -1 when it is not one of those meant.
+ */
+int
+pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced, int64 msg_id, int32 read_ct)
+{
+	PgmqIdArg	key = {msg_id, fenced ? read_ct : 0, 0};
+	const		PgmqIdArg *found = bsearch(&key, pairs, nids, sizeof(PgmqIdArg), id_arg_cmp);
+
+	return found == NULL ? -1 : found - pairs;
+}
+
+/* The ids of pairs, as an array for a statement. */
+PgmqArg
+pgmq_ids_array(const PgmqIdArg * pairs, int nids)
+{
+	Datum	   *ids = palloc(nids * sizeof(Datum));
+
+	for (int i = 0; i < nids; i++)
+		ids[i] = Int64GetDatum(pairs[i].msg_id);
+	return PGMQ_ARG(PointerGetDatum(construct_array(ids, nids, INT8OID, sizeof(int64),
+													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+}
+
+/* The arguments msg_id (1) and read_ct (ct_argno) likewise. */
+PgmqIdArg *
+pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
+{
+	PgmqIdArg  *pair = palloc0(sizeof(PgmqIdArg));
+
+	if (ct_argno >= 0)
+		pair->read_ct = DatumGetInt32(pgmq_fence_arg(fcinfo, ct_argno).value);
+	*nids = PG_ARGISNULL(1) ? 0 : 1;
+	if (*nids > 0)
+		pair->msg_id = PG_GETARG_INT64(1);
+	return pair;
 }
 
 /* array_length(array, 1), which is what PGMQ compares; -1 for none. */

@@ -49,6 +49,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read_grouped);
@@ -128,7 +129,10 @@ typedef struct GroupRead
 	int64	   *ids;			/* messages taken, in order */
 	int64		nids;
 	int64		maxids;
+	int64		nleased;		/* so many of them are leased */
 	uint64		walked;			/* messages that the walk met */
+	bool		screened;		/* the policy knows of spent messages */
+	PgmqScreen	screen;
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -208,13 +212,25 @@ group_cmp(const ListCell *a, const ListCell *b)
 static bool
 message_take(GroupRead *read, Message message)
 {
-	PgmqArg		args[] = {
+	PgmqArg		args[2 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(Int64GetDatum(message.msg_id)),
 		PGMQ_ARG(TimestampTzGetDatum(read->now))
 	};
+	PgmqStmtId	stmt = PGMQ_STMT_GROUP_LOCK;
 
-	if (!message.readable ||
-		pgmq_exec(&read->queue, PGMQ_STMT_GROUP_LOCK, args) == 0)
+	if (!message.readable)
+		return false;
+	/* with a lease of no length, what this read has leased is readable */
+	if (!read->vt.isnull && DatumGetInt32(read->vt.value) <= 0)
+		for (int64 i = 0; i < read->nleased; i++)
+			if (read->ids[i] == message.msg_id)
+				return false;
+	if (read->screened && read->screen.passing)
+	{
+		stmt = PGMQ_STMT_GROUP_LOCK_PASSING;
+		pgmq_screen_args(&read->screen, args + 2);
+	}
+	if (pgmq_exec(&read->queue, stmt, args) == 0)
 		return false;
 
 	if (read->nids == read->maxids)
@@ -372,21 +388,67 @@ groups_search(GroupRead *read)
  * ----------------------------------------------------------------
  */
 
-/* Lease the messages taken, and return them. */
+/* Lease the messages taken since the last time, and return them. */
 static uint64
 messages_lease(GroupRead *read)
 {
-	Datum	   *ids = palloc_extended(read->nids * sizeof(Datum), MCXT_ALLOC_HUGE);
+	int64		n = read->nids - read->nleased;
+	Datum	   *ids = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
 	PgmqArg		args[3];
 
-	for (int64 i = 0; i < read->nids; i++)
-		ids[i] = Int64GetDatum(read->ids[i]);
-	args[0] = PGMQ_ARG(PointerGetDatum(construct_array(ids, read->nids, INT8OID,
+	for (int64 i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(read->ids[read->nleased + i]);
+	args[0] = PGMQ_ARG(PointerGetDatum(construct_array(ids, n, INT8OID,
 													   sizeof(int64), FLOAT8PASSBYVAL,
 													   TYPALIGN_DOUBLE)));
 	args[1] = PGMQ_ARG(TimestampTzGetDatum(read->now));
 	args[2] = pgmq_after(read->now, read->vt);
 	return pgmq_exec_rows(&read->queue, PGMQ_STMT_GROUP_LEASE, args, read->rows);
+}
+
+/* Look for messages until there are enough, and lease them; how many. */
+static uint64
+messages_read(GroupRead *read)
+{
+	read->seen = seen_create(read->context, 64, NULL);
+	read->heads = read->stepped = read->groups = NIL;
+	groups_search(read);
+	groups_take_in_turn(read);
+	return read->nids == read->nleased ? 0 : messages_lease(read);
+}
+
+/*
+ * The same for a queue whose policy knows of spent messages.  They are taken
+ * and leased as any other, then disposed of, and others looked for in their
+ * place, but no more from the groups that others were got from.  Where spent
+ * messages are passed over, they block their group.
+ */
+static uint64
+messages_read_screened(GroupRead *read)
+{
+	uint64		count = 0;
+
+	for (;;)
+	{
+		int64		kept = read->nleased;
+
+		pgmq_screen_rows(&read->screen, read->now, read->rows);
+		count += messages_read(read) - read->screen.n;
+		if (read->screen.n == 0)
+			break;
+
+		for (int64 i = read->nleased; i < read->nids; i++)
+		{
+			if (!pgmq_screen_has(&read->screen, read->ids[i]))
+				read->ids[kept++] = read->ids[i];
+		}
+		read->nids = read->nleased = kept;
+		pgmq_screen_dispose(&read->screen, PG_INT64_MAX);
+		if (READ_FULL(read))
+			break;
+	}
+	pgmq_rows_test(read->rows, NULL, NULL);
+	return count;
 }
 
 /* Read once; the number of messages taken. */
@@ -395,7 +457,7 @@ read_once(void *state)
 {
 	GroupRead  *read = state;
 	MemoryContext old;
-	uint64		count = 0;
+	uint64		count;
 
 	read->now = GetCurrentTimestamp();
 	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now))
@@ -403,17 +465,13 @@ read_once(void *state)
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(read->context);
-	read->seen = seen_create(read->context, 64, NULL);
-	read->heads = read->stepped = read->groups = NIL;
-	read->nids = 0;
+	read->nids = read->nleased = 0;
 	read->walked = 0;
 	read->maxids = 64;
 	read->ids = palloc(read->maxids * sizeof(int64));
 
-	groups_search(read);
-	groups_take_in_turn(read);
-	if (read->nids > 0)
-		count = messages_lease(read);
+	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
+	count = read->screened ? messages_read_screened(read) : messages_read(read);
 	if (read->order == GROUP_ROUND_ROBIN)
 		pgmq_rows_order(read->rows, read->ids, read->nids);
 

@@ -122,6 +122,14 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_POP_PASSING,
+	PGMQ_STMT_PEEK_PASSING,
+	PGMQ_STMT_GROUP_LOCK_PASSING,
+	PGMQ_STMT_SPENT,
+	PGMQ_STMT_UNREAD,
+	PGMQ_STMT_HOLD,
+	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEDUP_FIND_0,		/* by the current table */
 	PGMQ_STMT_DEDUP_FIND_1,
 	PGMQ_STMT_DEDUP_FIND_2,
@@ -138,7 +146,7 @@ typedef enum PgmqStmtId
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 
-#define PGMQ_STMT_MAX_ARGS	6
+#define PGMQ_STMT_MAX_ARGS	9
 
 typedef struct PgmqStmt
 {
@@ -183,12 +191,29 @@ typedef void (*PgmqIdFn) (int64 id, void *state);
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
+/* Whether a row belongs into a result. */
+typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
+
 /* One attempt of a read that may wait; the number of messages it took. */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
 /* ---- arg.c: what common arguments mean ---- */
 
+/* A message that an argument names, and what others say of it. */
+typedef struct PgmqIdArg
+{
+	int64		msg_id;
+	int32		read_ct;		/* the fence; 0 without one */
+	int			place;			/* in the array */
+}			PgmqIdArg;
+
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqArg pgmq_fence_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqIdArg * pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
+extern PgmqIdArg * pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
+extern int	pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced,
+						  int64 msg_id, int32 read_ct);
+extern PgmqArg pgmq_ids_array(const PgmqIdArg * pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
@@ -257,6 +282,7 @@ extern uint32 pgmq_header_group_hash(Jsonb *headers);
 extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
+extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);

@@ -25,6 +25,7 @@
 #include "utils/inval.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.0.0");
@@ -38,6 +39,7 @@ pgmq_inval(Datum arg, Oid relid)
 	pgmq_exec_inval(arg, relid);
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
+	pgmq_dead_inval(arg, relid);
 }
 
 void

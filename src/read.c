@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read);
@@ -44,6 +45,8 @@ typedef struct ReadState
 	PgmqArg		vt;				/* seconds */
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
+	bool		screened;		/* its policy knows of spent messages */
+	PgmqScreen	screen;
 } ReadState;
 
 /*
@@ -84,14 +87,65 @@ read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	return count;
 }
 
+/* Read what is readable between two ids, but nothing that is spent. */
+static uint64
+read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+{
+	PgmqArg		args[6 + PGMQ_SPENT_ARGS] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		pgmq_after(now, read->vt),
+		PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(hi)),
+		read->conditional
+	};
+
+	pgmq_screen_args(&read->screen, args + 6);
+	return pgmq_exec_rows(&read->queue, PGMQ_STMT_READ_PASSING, args, read->rows);
+}
+
+/*
+ * Read what is readable between two ids of a queue whose policy knows of spent
+ * messages, and dispose of those that are met.
+ */
+static uint64
+read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	ReadState  *read = state;
+	PgmqScreen *screen = &read->screen;
+	uint64		count = 0;
+
+	for (;;)
+	{
+		pgmq_screen_rows(screen, now, read->rows);
+		if (screen->passing)
+		{
+			count += read_range_passing(read, now, lo, hi, qty - count);
+			break;
+		}
+		count += read_range(read, now, lo, hi, qty - count, last) - screen->n;
+		if (screen->n == 0)
+			break;
+		pgmq_screen_dispose(screen, hi);
+		if (count >= qty || screen->last >= hi)
+			break;
+		lo = screen->last + 1;
+	}
+	pgmq_rows_test(read->rows, NULL, NULL);
+	*last = pgmq_rows_last_id(read->rows);
+	return count;
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
 
+	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
 	return pgmq_look(&read->queue, GetCurrentTimestamp(), read->qty,
-					 !read->conditional.isnull, read_range, read);
+					 !read->conditional.isnull,
+					 read->screened ? read_range_screened : read_range, read);
 }
 
 /* Begin a read whose arguments are (queue_name, vt, qty, ...). */
@@ -153,6 +207,26 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 	return count;
 }
 
+/* The same, but nothing that is spent, which is disposed of first. */
+static uint64
+pop_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	ReadState  *pop = state;
+	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
+		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(hi))
+	};
+	uint64		count;
+
+	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
+	pgmq_screen_args(&pop->screen, args + 4);
+	count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
+	*last = pgmq_rows_last_id(pop->rows);
+	return count;
+}
+
 /* pop(queue_name text, qty integer) returns setof message_record */
 Datum
 pgmq_pop(PG_FUNCTION_ARGS)
@@ -161,7 +235,9 @@ pgmq_pop(PG_FUNCTION_ARGS)
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	if (pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false, pop_range, &pop) > 0)
+	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
+	if (pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false,
+				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }
@@ -233,13 +309,22 @@ static uint64
 peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
 {
 	WaitState  *wait = state;
-	PgmqArg		args[] = {
+	PgmqScreen	screen;
+	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	PgmqCursor *cursor = pgmq_cursor_open(&wait->queue, PGMQ_STMT_PEEK, args);
+	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
+	PgmqCursor *cursor;
 	uint64		turn = 1;
+
+	if (pgmq_screen_begin(&screen, &wait->queue))
+	{
+		pgmq_screen_args(&screen, args + 3);
+		stmt = PGMQ_STMT_PEEK_PASSING;
+	}
+	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
 
 	/* what others have locked is passed over */
 	wait->any = false;

@@ -28,6 +28,8 @@ struct PgmqRows
 	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
 	bool		sorted;			/* so far in msg_id order */
 	int64		last_id;		/* the largest */
+	PgmqRowTest test;			/* what is stored passes it */
+	void	   *test_state;
 };
 
 /*
@@ -43,7 +45,16 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	rows->sorted = true;
 	rows->last_id = PG_INT64_MIN;
+	rows->test = NULL;
 	return rows;
+}
+
+/* Have only rows stored from now on that pass a test; NULL: all. */
+void
+pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)
+{
+	rows->test = test;
+	rows->test_state = state;
 }
 
 /* The type of the rows. */
@@ -53,14 +64,17 @@ pgmq_rows_desc(const PgmqRows *rows)
 	return rows->rsinfo->setDesc;
 }
 
-/* Row function: store the row, and see whether msg_id, its first, rises. */
+/* Row function: store the row if it passes, and see whether msg_id, its first, rises. */
 void
 pgmq_rows_store(TupleTableSlot *slot, void *state)
 {
 	PgmqRows   *rows = state;
 	bool		isnull;
-	int64		id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	int64		id;
 
+	if (rows->test != NULL && !rows->test(slot, rows->test_state))
+		return;
+	id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
 	if (id < rows->last_id)
 		rows->sorted = false;
 	else

@@ -38,6 +38,9 @@ PG_FUNCTION_INFO_V1(pgmq_resume);
 /* A chain of dead-letter queues longer than this is taken for a cycle. */
 #define MAX_DEAD_LETTER_CHAIN	100
 
+/* A key that set_policy acts on, and that no policy has. */
+#define CREATE_KEY	"create_dead_letter_queue"
+
 /* A policy on its way out of a statement. */
 typedef struct PolicyDoc
 {
@@ -150,6 +153,54 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
 }
 
 /*
+ * Take the key "create_dead_letter_queue" out of what set_policy was told;
+ * *create is whether it was true.  Error: 22023 when it is neither that nor
+ * false nor null.
+ */
+static Jsonb *
+create_key_take(Jsonb *doc, bool *create)
+{
+	JsonbValue	value;
+
+	*create = false;
+	if (!JB_ROOT_IS_OBJECT(doc) ||
+		getKeyJsonValueFromContainer(&doc->root, CREATE_KEY, strlen(CREATE_KEY), &value) == NULL)
+		return doc;
+	if (value.type != jbvBool && value.type != jbvNull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for policy key \"%s\"", CREATE_KEY),
+				 errdetail("The value must be true, false or null.")));
+	*create = value.type == jbvBool && value.val.boolean;
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(doc),
+											  CStringGetTextDatum(CREATE_KEY)));
+}
+
+/*
+ * Create the dead-letter queue that a policy names, unless it exists.
+ * Errors: those of pgmq.create.
+ */
+static void
+dead_letter_create(Jsonb *doc)
+{
+	JsonbValue	value;
+	text	   *queue_name;
+	PgmqQueue	queue;
+
+	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
+									 strlen("dead_letter_queue"), &value) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"", CREATE_KEY)));
+	queue_name = cstring_to_text_with_len(value.val.string.val, value.val.string.len);
+	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_LOGGED))
+		return;
+	pgmq_layout_create_queue(PGMQ_QUEUE_BASE(&queue), PGMQ_KIND_LOGGED);
+	pgmq_layout_create_archive(PGMQ_QUEUE_BASE(&queue), NULL);
+	pgmq_layout_finish(&queue, queue_name, PGMQ_KIND_LOGGED);
+}
+
+/*
  * set_policy(queue_name text, policy jsonb) returns jsonb
  *
  * The whole policy as it is now.
@@ -162,6 +213,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	PgmqQueue	queue;
 	PolicyDoc	merged = {CurrentMemoryContext, NULL};
 	PgmqPolicy	policy;
+	Jsonb	   *doc;
+	bool		create;
 	int32		old_window = 0;
 	bool		sets_window;
 	JsonbValue	value;
@@ -170,7 +223,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("policy must not be null")));
-	pgmq_policy_parse(PG_GETARG_JSONB_P(1), &policy);
+	doc = create_key_take(PG_GETARG_JSONB_P(1), &create);
+	pgmq_policy_parse(doc, &policy);
 	queue_open_owned(&queue, fcinfo);
 
 	/* whoever sends by the old window comes first, or else sees the new one */
@@ -193,7 +247,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				  " ON CONFLICT (queue_name) DO UPDATE SET policy ="
 				  " pg_catalog.jsonb_strip_nulls(p.policy OPERATOR(pg_catalog.||) $2)"
 				  " RETURNING policy::pg_catalog.jsonb",
-				  JSONBOID, PG_GETARG_DATUM(1), row_doc, &merged);
+				  JSONBOID, JsonbPGetDatum(doc), row_doc, &merged);
 	pgmq_policy_parse(merged.doc, &policy);
 	if (policy.dead_letter[0] == '\0' &&
 		(policy.max_reads > 0 || policy.expired == PGMQ_EXPIRED_DEAD_LETTER))
@@ -201,6 +255,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"",
 						policy.max_reads > 0 ? "max_reads" : "expired")));
+	if (create)
+		dead_letter_create(merged.doc);
 	dead_letter_check(&queue, &policy);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
 				   policy.dedup_window);

@@ -35,6 +35,7 @@
 #include "catalog/pg_type.h"
 
 #include "compat.h"
+#include "dead.h"
 #include "pgmq.h"
 
 /*
@@ -66,6 +67,25 @@
 #define POP(filter) \
 	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
+
+/*
+ * Whether nobody is to have a message any more, at now: it was read max_reads
+ * times, or it is as old as its header says, if that counts, or as ttl says
+ * (seconds).  As dead.c tells it of rows already leased.  No header, and no
+ * number however large or small, makes it fail.
+ */
+#define TTL_NUMBER \
+	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
+#define SPENT(now, max_reads, ttl, ttl_header) \
+	"(read_ct" GE max_reads " OR enqueued_at" LE "(" now " OPERATOR(pg_catalog.-)" \
+	" (pg_catalog.float8(pg_catalog.round(" \
+	"CASE WHEN NOT " ttl_header " THEN " ttl "::pg_catalog.numeric" \
+	" WHEN pg_catalog.jsonb_typeof(headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)" EQ "'number'::pg_catalog.text" \
+	" THEN CASE WHEN " TTL_NUMBER GE "0.0000005 THEN LEAST(" TTL_NUMBER ", 3000000000)" \
+	" ELSE " ttl "::pg_catalog.numeric END" \
+	" ELSE " ttl "::pg_catalog.numeric END, 6))" \
+	" OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval)))"
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
@@ -248,6 +268,56 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
+	/* as the ones above; what is spent is neither taken nor touched */
+	[PGMQ_STMT_READ_PASSING] = {
+		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
+			 " AND " SPENT("$1", "$7", "$8", "$9") " IS NOT TRUE"),
+		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
+		INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_PASSING] = {
+		POP(RANGE("$3", "$4") " AND " SPENT("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_PEEK_PASSING] = {
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
+		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_GROUP_LOCK_PASSING] = {
+		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
+		" AND " SPENT("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
+		5, {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID}
+	},
+	/* lock what is spent among the first $4 due messages between two ids */
+	[PGMQ_STMT_SPENT] = {
+		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
+		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" ORDER BY msg_id LIMIT $4) AS first)"
+		" AND " SPENT("$1", "$5", "$6", "$7") " IS TRUE"
+		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	/* take back a lease that nobody got */
+	[PGMQ_STMT_UNREAD] = {
+		"UPDATE {q} SET vt = $2, read_ct = read_ct OPERATOR(pg_catalog.-) 1"
+		" WHERE " SEVERAL,
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
+	/* lock messages, whoever has them now */
+	[PGMQ_STMT_HOLD] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
+		1, {INT8ARRAYOID}
+	},
+	/* lock up to $2 messages readable at $1 after $3: id, and whence it came */
+	[PGMQ_STMT_DEAD_LETTERS] = {
+		"SELECT msg_id, headers OPERATOR(pg_catalog.->)"
+		" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)"
+		" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND msg_id" GT "$3"
+		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
 	[PGMQ_STMT_DEDUP_FIND_0] = DEDUP_FIND("{0}", "{2}"),
 	[PGMQ_STMT_DEDUP_FIND_1] = DEDUP_FIND("{1}", "{0}"),
 	[PGMQ_STMT_DEDUP_FIND_2] = DEDUP_FIND("{2}", "{1}"),

@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * dead.h
+ *	  What dead.c offers: messages that are not to be read any more.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/dead.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_DEAD_H
+#define PGMQ_DEAD_H
+
+#include "pgmq.h"
+
+/* The header that a dead letter has. */
+#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
+
+/* Messages that live longer (seconds) live so long. */
+#define PGMQ_TTL_MAX			3000000000.0
+
+/* The arguments of a statement that knows what is spent. */
+#define PGMQ_SPENT_ARGS			3
+
+/* A message that is to go elsewhere. */
+typedef struct PgmqDead
+{
+	int64		msg_id;
+	int32		read_ct;		/* how often somebody got it */
+	text	   *reason;			/* NULL: none, or it is to be dropped */
+}			PgmqDead;
+
+/* A read, and the messages it met that nobody is to have. */
+typedef struct PgmqScreen
+{
+	const PgmqQueue *queue;
+	PgmqPolicy	policy;
+	MemoryContext context;
+	text	   *over;			/* the reasons */
+	text	   *expired;		/* NULL: drop it */
+	TimestampTz now;
+	bool		passing;		/* use statements that pass them over */
+	int			disposed;		/* how many, so far */
+	PgmqDead   *dead;
+	int			n;
+	int			max;
+	bool		sorted;			/* dead is, by msg_id */
+	int64		last;			/* the largest id among all rows tested */
+}			PgmqScreen;
+
+extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
+extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
+extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
+extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
+extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
+							  int64 lo, int64 hi, int64 qty);
+extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
+						   const PgmqDead * dead, int n);
+extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
+							   const char *headers, const PgmqDead * dead,
+							   int n, TimestampTz vt, double spacing);
+extern void pgmq_dead_inval(Datum arg, Oid relid);
+
+#endif							/* PGMQ_DEAD_H */

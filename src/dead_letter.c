@@ -1,0 +1,450 @@
+/*-------------------------------------------------------------------------
+ *
+ * dead_letter.c
+ *	  Sending messages elsewhere: dead_letter, redrive, forward.
+ *
+ * Each removes a message from one queue and puts it into another in one
+ * transaction: whatever fails, it is in one of them.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/dead_letter.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "executor/tuptable.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "dead.h"
+#include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_dead_letter);
+PG_FUNCTION_INFO_V1(pgmq_dead_letter_fenced);
+PG_FUNCTION_INFO_V1(pgmq_dead_letter_batch);
+PG_FUNCTION_INFO_V1(pgmq_dead_letter_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_redrive);
+PG_FUNCTION_INFO_V1(pgmq_redrive_options);
+PG_FUNCTION_INFO_V1(pgmq_forward);
+
+/* ----------------------------------------------------------------
+ *		dead_letter
+ * ----------------------------------------------------------------
+ */
+
+/* What a consumer gives up. */
+typedef struct Hopeless
+{
+	PgmqIdArg  *ids;			/* what it named */
+	int			nids;
+	bool		fenced;
+	text	   *reason;
+	PgmqDead   *dead;			/* what there is of it */
+	int			n;
+}			Hopeless;
+
+/* Row function: a message held, (msg_id, read_ct). */
+static void
+row_held(TupleTableSlot *slot, void *state)
+{
+	Hopeless   *hopeless = state;
+	int64		msg_id;
+	int32		read_ct;
+
+	slot_getallattrs(slot);
+	msg_id = DatumGetInt64(slot->tts_values[0]);
+	read_ct = DatumGetInt32(slot->tts_values[1]);
+	if (hopeless->n < hopeless->nids &&
+		pgmq_ids_find(hopeless->ids, hopeless->nids, hopeless->fenced, msg_id, read_ct) >= 0)
+		hopeless->dead[hopeless->n++] = (PgmqDead)
+	{
+		msg_id, read_ct, hopeless->reason
+	};
+}
+
+/* Move the messages named to the dead-letter queue. */
+static void
+dead_letter(Hopeless * hopeless, FunctionCallInfo fcinfo)
+{
+	PgmqQueue	queue;
+	PgmqArg		ids;
+
+	hopeless->reason = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	if (hopeless->nids > 0)
+	{
+		hopeless->dead = palloc(hopeless->nids * sizeof(PgmqDead));
+		ids = pgmq_ids_array(hopeless->ids, hopeless->nids);
+		pgmq_exec_each(&queue, PGMQ_STMT_HOLD, &ids, row_held, hopeless);
+	}
+	pgmq_dead_move(&queue, pgmq_policy(&queue), hopeless->dead, hopeless->n);
+}
+
+static Datum
+dead_letter_one(FunctionCallInfo fcinfo, int ct_argno)
+{
+	Hopeless	hopeless = {.fenced = ct_argno >= 0};
+
+	hopeless.ids = pgmq_id_arg(fcinfo, ct_argno, &hopeless.nids);
+	dead_letter(&hopeless, fcinfo);
+	PG_RETURN_BOOL(hopeless.n > 0);
+}
+
+static Datum
+dead_letter_batch(FunctionCallInfo fcinfo, int cts_argno)
+{
+	Hopeless	hopeless = {.fenced = cts_argno >= 0};
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+
+	hopeless.ids = pgmq_ids_arg(fcinfo, cts_argno, &hopeless.nids);
+	dead_letter(&hopeless, fcinfo);
+	for (int i = 0; i < hopeless.n; i++)
+	{
+		Datum		id = Int64GetDatum(hopeless.dead[i].msg_id);
+		bool		isnull = false;
+
+		pgmq_rows_put(rows, &id, &isnull);
+	}
+	return (Datum) 0;
+}
+
+/* dead_letter(queue_name text, msg_id bigint, reason text) returns boolean */
+Datum
+pgmq_dead_letter(PG_FUNCTION_ARGS)
+{
+	return dead_letter_one(fcinfo, -1);
+}
+
+/* dead_letter(queue_name text, msg_id bigint, reason text, read_ct integer) */
+Datum
+pgmq_dead_letter_fenced(PG_FUNCTION_ARGS)
+{
+	return dead_letter_one(fcinfo, 3);
+}
+
+/*
+ * dead_letter(queue_name text, msg_ids bigint[], reason text)
+ * returns setof bigint
+ */
+Datum
+pgmq_dead_letter_batch(PG_FUNCTION_ARGS)
+{
+	return dead_letter_batch(fcinfo, -1);
+}
+
+/*
+ * dead_letter(queue_name text, msg_ids bigint[], reason text,
+ *			   read_cts integer[])
+ */
+Datum
+pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return dead_letter_batch(fcinfo, 3);
+}
+
+/* ----------------------------------------------------------------
+ *		redrive
+ * ----------------------------------------------------------------
+ */
+
+/* Messages that are looked at, and moved, at a time. */
+#define REDRIVE_BATCH	1000
+
+/* The headers that a message had before it became a dead letter. */
+#define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
+#define LIVE_HEADERS \
+	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
+	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \
+	" WHEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+	" OPERATOR(pg_catalog.?) 'headers'::pg_catalog.text" \
+	" THEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+	" OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text" \
+	" WHEN gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER \
+	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb THEN NULL" \
+	" ELSE gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER " END"
+
+/* A queue where messages go, or cannot go. */
+typedef struct Target
+{
+	char		name[NAMEDATALEN];	/* hash key: as the header has it */
+	PgmqQueue	queue;
+	bool		usable;
+	PgmqDead   *dead;			/* what goes there next */
+	int			n;
+	int64		sent;			/* what went there */
+}			Target;
+
+/* Dead letters on their way. */
+typedef struct Redrive
+{
+	PgmqQueue	queue;			/* the dead-letter queue */
+	HTAB	   *targets;
+	Target	   *only;			/* all go there; NULL: each where it came from */
+	double		spacing;		/* seconds from one to the next */
+	int64		ids[REDRIVE_BATCH];
+	Target	   *to[REDRIVE_BATCH];
+	int			n;
+}			Redrive;
+
+/* A target by its name; open, locked and usable if there is such a queue. */
+static Target *
+target_open(Redrive * redrive, const char *name)
+{
+	Target	   *target;
+	bool		found;
+
+	target = hash_search(redrive->targets, name, HASH_ENTER, &found);
+	if (found)
+		return target;
+	memset((char *) target + NAMEDATALEN, 0, sizeof(Target) - NAMEDATALEN);
+	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
+
+	/* the name may be anything; that there is no such queue is no error */
+	target->queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
+																target->queue.relname, -1),
+												   RowExclusiveLock, RVR_MISSING_OK,
+												   NULL, NULL);
+	target->usable = OidIsValid(target->queue.relid) &&
+		target->queue.relid != redrive->queue.relid &&
+		pgmq_queue_misfit(target->queue.relid, false) == NULL;
+	if (target->usable)
+		target->dead = palloc(REDRIVE_BATCH * sizeof(PgmqDead));
+	return target;
+}
+
+/* Row function: a dead letter, (msg_id, name of the queue it came from). */
+static void
+row_dead_letter(TupleTableSlot *slot, void *state)
+{
+	Redrive    *redrive = state;
+	char	   *name;
+
+	slot_getallattrs(slot);
+	redrive->ids[redrive->n] = DatumGetInt64(slot->tts_values[0]);
+	redrive->to[redrive->n] = redrive->only;
+	if (redrive->only == NULL && !slot->tts_isnull[1])
+	{
+		name = TextDatumGetCString(slot->tts_values[1]);
+		if (strlen(name) < NAMEDATALEN - strlen("q_"))
+			redrive->to[redrive->n] = target_open(redrive, name);
+		pfree(name);
+	}
+	redrive->n++;
+}
+
+/* Move the dead letters of a batch that have a place to go; how many. */
+static int
+redrive_batch(Redrive * redrive, TimestampTz now)
+{
+	int			count = 0;
+
+	for (int i = 0; i < redrive->n; i++)
+	{
+		Target	   *to = redrive->to[i];
+
+		if (to == NULL || !to->usable)
+			continue;
+		to->dead[to->n].msg_id = redrive->ids[i];
+		to->dead[to->n].read_ct = 0;
+		to->dead[to->n++].reason = NULL;
+		count++;
+	}
+	for (int i = 0; i < redrive->n; i++)
+	{
+		Target	   *to = redrive->to[i];
+
+		if (to == NULL || to->n == 0)
+			continue;
+		pgmq_dead_transfer(&redrive->queue, &to->queue, LIVE_HEADERS, to->dead, to->n,
+						   now + (int64) (to->sent * redrive->spacing * USECS_PER_SEC),
+						   redrive->spacing);
+		to->sent += to->n;
+		to->n = 0;
+	}
+	return count;
+}
+
+/* Move up to qty dead letters; how many there were. */
+static int64
+redrive_all(Redrive * redrive, int64 qty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		last = PG_INT64_MIN;
+	int64		count = 0;
+	int64		stay = 0;
+	int			batch;
+
+	do
+	{
+		PgmqArg		args[3];
+		int			moved;
+
+		batch = Min(qty - count, REDRIVE_BATCH);
+		args[0] = PGMQ_ARG(TimestampTzGetDatum(now));
+		args[1] = PGMQ_ARG(Int64GetDatum((int64) batch));
+		args[2] = PGMQ_ARG(Int64GetDatum(last));
+		redrive->n = 0;
+		pgmq_exec_each(&redrive->queue, PGMQ_STMT_DEAD_LETTERS, args, row_dead_letter, redrive);
+		if (redrive->n == 0)
+			break;
+		last = redrive->ids[redrive->n - 1];
+		moved = redrive_batch(redrive, now);
+		count += moved;
+		stay += redrive->n - moved;
+	} while (redrive->n == batch && count < qty);
+
+	if (stay > 0)
+		ereport(WARNING,
+				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone: " INT64_FORMAT,
+						PGMQ_QUEUE_BASE(&redrive->queue), stay),
+				 errhint("Option \"to_queue\" of pgmq.redrive() names a queue for all.")));
+	return count;
+}
+
+/* Begin a redrive, whose arguments are (queue_name, qty, ...). */
+static Redrive *
+redrive_begin(FunctionCallInfo fcinfo, int64 *qty)
+{
+	Redrive    *redrive = palloc0(sizeof(Redrive));
+	HASHCTL		ctl = {.keysize = NAMEDATALEN,.entrysize = sizeof(Target)};
+
+	*qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
+	pgmq_queue_open(&redrive->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	ctl.hcxt = CurrentMemoryContext;
+	redrive->targets = hash_create("pgmq_c redrive", 16, &ctl,
+								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	return redrive;
+}
+
+/* Say that an option of redrive is not what it must be. */
+pg_noreturn static void
+option_error(const char *option, const char *must)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\"", option),
+			 errdetail("The value must be %s.", must)));
+}
+
+/*
+ * Take an option of redrive.
+ * Errors: 22023 for an unknown one or a bad value, 42P01 for no such queue.
+ */
+static void
+redrive_option(Redrive * redrive, const char *option, JsonbValue *value)
+{
+	if (strcmp(option, "to_queue") == 0)
+	{
+		PgmqQueue	queue;
+
+		if (value->type != jbvString)
+			option_error(option, "the name of a queue");
+		pgmq_queue_open(&queue, cstring_to_text_with_len(value->val.string.val,
+														 value->val.string.len),
+						RowExclusiveLock, "INSERT");
+		pgmq_queue_check_shape(&queue);
+		if (queue.relid == redrive->queue.relid)
+			option_error(option, "another queue");
+		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
+	}
+	else if (strcmp(option, "per_second") == 0)
+	{
+		double		number = value->type != jbvNumeric ? 0 :
+		DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+										   NumericGetDatum(value->val.numeric)));
+
+		if (!(number >= 0.001 && number <= 1000000))
+			option_error(option, "a number from 0.001 to 1000000");
+		redrive->spacing = 1 / number;
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown option \"%s\"", option),
+				 errhint("The options are: to_queue, per_second.")));
+}
+
+/*
+ * redrive(queue_name text, qty integer) returns bigint
+ *
+ * Sends messages back to where each came from, readable at once.
+ */
+Datum
+pgmq_redrive(PG_FUNCTION_ARGS)
+{
+	int64		qty;
+	Redrive    *redrive = redrive_begin(fcinfo, &qty);
+
+	PG_RETURN_INT64(redrive_all(redrive, qty));
+}
+
+/* redrive(queue_name text, qty integer, options jsonb) returns bigint */
+Datum
+pgmq_redrive_options(PG_FUNCTION_ARGS)
+{
+	int64		qty;
+	Redrive    *redrive = redrive_begin(fcinfo, &qty);
+	JsonbIterator *it;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("options must not be null")));
+	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(2)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(2)->root);
+	(void) JsonbIteratorNext(&it, &name, true);
+	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&it, &value, true);
+		redrive_option(redrive, pnstrdup(name.val.string.val, name.val.string.len), &value);
+	}
+	PG_RETURN_INT64(redrive_all(redrive, qty));
+}
+
+/* ----------------------------------------------------------------
+ *		forward
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * forward(queue_name text, msg_id bigint, to_queue text, msg jsonb,
+ *		   headers jsonb, read_ct integer) returns bigint
+ *
+ * The new message's id; NULL when the message is not there any more, or was
+ * read since.
+ */
+Datum
+pgmq_forward(PG_FUNCTION_ARGS)
+{
+	PgmqArg		args[] = {PGMQ_ARG_FROM(1), pgmq_fence_arg(fcinfo, 5)};
+	PgmqQueue	queue;
+	PgmqQueue	to;
+	int64		id;
+
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock, "INSERT");
+	if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)
+		PG_RETURN_NULL();
+	pgmq_xact_wake(queue.relid, PGMQ_WAKE_GROUPED);
+	if (!pgmq_put(&to, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4), &id))
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("a trigger of queue \"%s\" took the message away",
+						PGMQ_QUEUE_BASE(&to))));
+	PG_RETURN_INT64(id);
+}
