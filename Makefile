@@ -82,7 +82,7 @@ $(if $(wildcard $(PGXS)),,$(error $(PG_CONFIG) shows no server to build for: \
 	install the server's development package or set PG_CONFIG))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): src/pgmq.h src/duemap.h src/dead.h src/compat.h
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
 
 install-pgmq: all installdirs install-lib
 	tools/install-pgmq.sh install '$(DESTDIR)$(datadir)/extension'
