@@ -17,6 +17,7 @@ PGFILEDESC = "pgmq_c - message queue"
 OBJS = \
 	src/ack.o \
 	src/adopt.o \
+	src/any.o \
 	src/arg.o \
 	src/dead.o \
 	src/dead_letter.o \
@@ -32,6 +33,7 @@ OBJS = \
 	src/local.o \
 	src/lock.o \
 	src/look.o \
+	src/maintain.o \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
@@ -39,6 +41,7 @@ OBJS = \
 	src/notify.o \
 	src/partition.o \
 	src/partman.o \
+	src/peek.o \
 	src/pgmq_c.o \
 	src/policy.o \
 	src/put.o \
@@ -53,6 +56,7 @@ OBJS = \
 	src/stmt.o \
 	src/topic.o \
 	src/waiter.o \
+	src/worker.o \
 	src/xact.o
 
 # Every test file stands alone, so their order means nothing; only the listing

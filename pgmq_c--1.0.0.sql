@@ -508,6 +508,20 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
 'As read_grouped_head, but wait up to max_poll_seconds for a message when there is none.';
 
+CREATE OR REPLACE FUNCTION pgmq.read_any(queue_names text[], vt integer, qty integer, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
+'Read up to qty messages from several queues: from each what the ones before it in the list leave to be had, or with {"order": "fair"} an equal share of all.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
+'As read_any, but wait up to max_poll_seconds for a message in any of the queues when there is none.';
+
 --
 -- Acknowledging (ack.c)
 --
@@ -856,6 +870,44 @@ AS 'MODULE_PATHNAME', 'pgmq_resume'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.resume(text) IS
 'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
+
+CREATE OR REPLACE PROCEDURE pgmq.maintain()
+AS 'MODULE_PATHNAME', 'pgmq_maintain'
+LANGUAGE C;
+COMMENT ON PROCEDURE pgmq.maintain() IS
+'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, delete what is too old in archives, forget ids that have left the window for duplicates. Commits as it goes, unless it is called inside a transaction block or a function.';
+
+--
+-- Looking into a queue (peek.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.peek(queue_name text, state text DEFAULT 'all', qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_peek'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.peek(text, text, integer, bigint) IS
+'Show up to qty messages in a state (visible, delayed, in_flight, all) with ids after after_msg_id, oldest first, without touching them.';
+
+CREATE OR REPLACE FUNCTION pgmq.peek_archive(queue_name text, qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
+RETURNS TABLE(msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, archived_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_peek_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.peek_archive(text, integer, bigint) IS
+'Show up to qty archived messages with ids after after_msg_id, oldest first.';
+
+CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id bigint)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
+'Send an archived message again, as a new one whose header x-pgmq-unarchived names the old one, and remove it from the archive. Returns the new id, or NULL when there is no such message.';
+
+CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
+'Send several archived messages again, oldest first. Returns the new ids of those there were.';
 
 --
 -- Metrics (metrics.c)

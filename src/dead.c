@@ -579,6 +579,33 @@ pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int6
 	}
 }
 
+/*
+ * Dispose of up to limit messages that are spent and leased to nobody, ids
+ * from *from on; whether there may be more, from the new *from on.  For
+ * maintenance, to which what goes wrong is an error.
+ */
+bool
+pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
+{
+	PgmqScreen	screen;
+	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
+		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+		PGMQ_ARG(Int64GetDatum(limit)),
+		PGMQ_ARG(Int64GetDatum(*from))
+	};
+
+	if (!pgmq_screen_begin(&screen, queue))
+		return false;
+	pgmq_screen_args(&screen, args + 3);
+	pgmq_exec_each(queue, PGMQ_STMT_SPENT_IDLE, args, row_spent, &screen);
+	if (screen.n == 0)
+		return false;
+	*from = screen.dead[screen.n - 1].msg_id;
+	screen_remove(&screen);
+	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
+	return screen.n == limit;
+}
+
 /* Relcache callback: one of the tables was changed, so try again. */
 void
 pgmq_dead_inval(Datum arg, Oid relid)

@@ -57,6 +57,7 @@ extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_
 extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
 extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
 							  int64 lo, int64 hi, int64 qty);
+extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
 extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
 						   const PgmqDead * dead, int n);
 extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,

@@ -122,6 +122,11 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_STMT_SPENT_IDLE,
+	PGMQ_STMT_RETAIN,
+	PGMQ_STMT_PAGE,
+	PGMQ_STMT_PAGE_ARCHIVE,
+	PGMQ_STMT_UNARCHIVE,
 	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_PEEK_PASSING,
@@ -197,6 +202,16 @@ typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 /* One attempt of a read that may wait; the number of messages it took. */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
+/* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
+
+extern void pgmq_worker_init(void);
+extern void pgmq_maintain_all(bool may_commit);
+
+/* ---- read.c: taking messages ---- */
+
+extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
+							  PgmqRows *rows);
+
 /* ---- arg.c: what common arguments mean ---- */
 
 /* A message that an argument names, and what others say of it. */
@@ -225,6 +240,8 @@ extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, const char *command);
+extern bool pgmq_queue_try_open(PgmqQueue *queue, text *queue_name,
+								LOCKMODE lockmode);
 pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 										   const char *relname);
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
@@ -235,6 +252,7 @@ extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 
 /* ---- lock.c: locks on what a queue is about ---- */
@@ -288,6 +306,8 @@ extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
+extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
+extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
 /* ---- exec.c: the only room that talks to SPI ---- */
 
@@ -347,7 +367,9 @@ extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
 extern Oid	pgmq_policy_table(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
+extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
+extern List *pgmq_policy_names(void);
 
 /* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 
@@ -406,7 +428,6 @@ extern void pgmq_waiter_undrain(void);
 extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
-
 
 /* ---- layout.c: what a queue is made of ---- */
 
@@ -627,7 +648,6 @@ extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 
 /* ---- xact.c: what this transaction touched ---- */
-
 
 /* Whom to wake at the commit, but for what becomes due. */
 typedef enum PgmqWake

@@ -46,6 +46,7 @@ void
 _PG_init(void)
 {
 	pgmq_shmem_init();
+	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Reads look only for messages that the due map says may be readable.",
 							 NULL, &pgmq_use_due_map, true,

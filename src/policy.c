@@ -275,11 +275,13 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy)
  * ----------------------------------------------------------------
  */
 
-/* The table of policies; InvalidOid where the extension has none. */
+/* The table of policies; InvalidOid where there is none. */
 Oid
 pgmq_policy_table(void)
 {
-	return get_relname_relid("policy", get_namespace_oid(PGMQ_SCHEMA, false));
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid("policy", schema) : InvalidOid;
 }
 
 /* Row function: (policy jsonb, paused_until timestamptz). */
@@ -375,6 +377,54 @@ pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
 	const		PgmqPolicy *policy = pgmq_policy(queue);
 
 	return policy != NULL && policy->paused_until > now;
+}
+
+/*
+ * Until when reads of a queue that this backend has just looked into return
+ * nothing.  By what is kept only, since there may be no lock and no snapshot;
+ * where nothing is kept the queue counts as not paused.
+ */
+TimestampTz
+pgmq_policy_paused_until(Oid relid)
+{
+	PolicyEntry *entry = policy_hash == NULL ? NULL :
+	hash_search(policy_hash, &relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
+}
+
+/* Names, and where they outlive the statement they come from. */
+typedef struct NameList
+{
+	MemoryContext context;
+	List	   *names;
+} NameList;
+
+/* Row function: add the first column, a text. */
+static void
+row_name(TupleTableSlot *slot, void *state)
+{
+	NameList   *list = state;
+	bool		isnull;
+	Datum		name = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(list->context);
+
+	list->names = lappend(list->names, DatumGetTextPCopy(name));
+	MemoryContextSwitchTo(old);
+}
+
+/* The names of all queues with a policy, as a list of texts, in order. */
+List *
+pgmq_policy_names(void)
+{
+	NameList	list = {CurrentMemoryContext, NIL};
+	PgmqRole	saved = pgmq_role_restrict(pgmq_policy_table());
+
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
+				   0, NULL, NULL, false, row_name, &list);
+	pgmq_role_restore(saved);
+	return list.names;
 }
 
 /* Relcache callback: forget.  relid 0 means every relation. */

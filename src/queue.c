@@ -205,6 +205,23 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 }
 
 /*
+ * Open a queue unless it is gone, or somebody has it locked: then false.
+ * Error: P0001 for a bad name.
+ */
+bool
+pgmq_queue_try_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode)
+{
+	if (!pgmq_name_fits(queue_name, 'q', queue->relname))
+		return false;
+	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
+														 queue->relname, -1),
+											lockmode,
+											RVR_MISSING_OK | RVR_SKIP_LOCKED,
+											NULL, NULL);
+	return OidIsValid(queue->relid);
+}
+
+/*
  * Why a relation cannot be a queue table, or an archive, as a sentence for
  * an error's detail; NULL when it can.
  */

@@ -148,6 +148,17 @@ read_once(void *state)
 					 read->screened ? read_range_screened : read_range, read);
 }
 
+/* The same for others: up to qty messages of an open queue, no filter. */
+uint64
+pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows)
+{
+	ReadState	read = {
+		.queue = *queue,.rows = rows,.vt = vt,.qty = qty,.conditional = PGMQ_ARG_NULL
+	};
+
+	return read_once(&read);
+}
+
 /* Begin a read whose arguments are (queue_name, vt, qty, ...). */
 static void
 read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)

@@ -50,6 +50,22 @@ pgmq_role_become_owner(Oid relid)
 	return saved;
 }
 
+/*
+ * The same for an operation in which code of users may run that must not
+ * reach beyond its owner's rights, whoever the caller is.
+ */
+PgmqRole
+pgmq_role_restrict(Oid relid)
+{
+	PgmqRole	saved = pgmq_role_become_owner(relid);
+	Oid			roleid;
+	int			context;
+
+	GetUserIdAndSecContext(&roleid, &context);
+	SetUserIdAndSecContext(roleid, context | SECURITY_RESTRICTED_OPERATION);
+	return saved;
+}
+
 void
 pgmq_role_restore(PgmqRole saved)
 {

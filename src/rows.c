@@ -18,6 +18,7 @@
 
 #include "executor/tuptable.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/tuplestore.h"
 
 #include "compat.h"
@@ -168,4 +169,48 @@ pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
 {
 	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
 						 (Datum *) values, (bool *) isnull);
+}
+
+/*
+ * Rows that are collected apart from a result of labelled rows, of its type
+ * but for the first column, the label.
+ */
+PgmqRows *
+pgmq_rows_unlabelled(const PgmqRows *labelled)
+{
+	TupleDesc	from = labelled->rsinfo->setDesc;
+	TupleDesc	desc = CreateTemplateTupleDesc(from->natts - 1);
+	PgmqRows   *rows = palloc0(sizeof(PgmqRows));
+
+	for (int i = 1; i <= desc->natts; i++)
+		TupleDescCopyEntry(desc, i, from, i + 1);
+	rows->rsinfo = makeNode(ReturnSetInfo);
+	rows->rsinfo->setDesc = desc;
+	rows->rsinfo->setResult = tuplestore_begin_heap(false, false, work_mem);
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
+	return rows;
+}
+
+/* Move rows to a result of labelled rows. */
+void
+pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label)
+{
+	ReturnSetInfo *rsinfo = rows->rsinfo;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rsinfo->setDesc,
+													&TTSOpsMinimalTuple);
+	Datum		values[MaxTupleAttributeNumber] = {label};
+	bool		nulls[MaxTupleAttributeNumber] = {false};
+
+	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		memcpy(values + 1, slot->tts_values, rsinfo->setDesc->natts * sizeof(Datum));
+		memcpy(nulls + 1, slot->tts_isnull, rsinfo->setDesc->natts * sizeof(bool));
+		pgmq_rows_put(labelled, values, nulls);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_clear(rsinfo->setResult);
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
 }

@@ -312,6 +312,9 @@ pgmq_pause(PG_FUNCTION_ARGS)
 				  " ON CONFLICT (queue_name) DO UPDATE"
 				  " SET paused_until = EXCLUDED.paused_until",
 				  TIMESTAMPTZOID, PG_GETARG_DATUM(1), NULL, NULL);
+
+	/* it may have been paused until later */
+	pgmq_xact_wake(queue.relid, PGMQ_WAKE_ALL);
 	PG_RETURN_VOID();
 }
 

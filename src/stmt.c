@@ -268,6 +268,47 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
+	/*
+	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
+	 * on
+	 */
+	[PGMQ_STMT_SPENT_IDLE] = {
+		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
+		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	/* delete up to $2 messages that were archived before $1 */
+	[PGMQ_STMT_RETAIN] = {
+		"DELETE FROM {a} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {a} WHERE archived_at"
+		LE "$1 ORDER BY archived_at LIMIT $2 FOR UPDATE SKIP LOCKED)) AND archived_at" LE "$1",
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+
+	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
+	[PGMQ_STMT_PAGE] = {
+		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ
+		"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed'"
+		" ELSE 'in_flight' END) ORDER BY msg_id LIMIT $2",
+		4, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_PAGE_ARCHIVE] = {
+		"SELECT msg_id, read_ct, enqueued_at, last_read_at, archived_at, vt, message, headers"
+		" FROM {a} WHERE msg_id" GE "$1 ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
+	/* out of the archive, with headers that say so */
+	[PGMQ_STMT_UNARCHIVE] = {
+		"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"
+		" CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
+		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object' THEN headers"
+		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('x-pgmq-unarchived',"
+		" pg_catalog.jsonb_build_object('msg_id', msg_id, 'archived_at', archived_at))",
+		1, {INT8ARRAYOID}
+	},
+
 	/* as the ones above; what is spent is neither taken nor touched */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"

@@ -442,6 +442,7 @@ typedef struct Wait
 	instr_time	begun;			/* by a clock that nobody sets */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
+	int64		doubt;			/* ms until a pause is not believed any more */
 	int			nqueues;
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 } Wait;
@@ -457,6 +458,7 @@ wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
 	INSTR_TIME_SET_CURRENT(wait->begun);
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
+	wait->doubt = 1;
 }
 
 /* How many milliseconds of a wait are left. */
@@ -516,15 +518,26 @@ wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 /*
  * How long to sleep for a queue after a look in vain.  In its list no longer
  * than until something is due there, by its map, if nobody else sees to that;
- * where something is due, or nobody tells, for the interval.
+ * where something is due, or nobody tells, for the interval.  While the queue
+ * is paused nothing of that matters.
  */
 static int64
 wait_one(const Wait *wait, int place)
 {
 	TimestampTz due;
+	TimestampTz paused_until;
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
+
+	/*
+	 * All are woken when a pause is to end sooner.  But a commit calls us
+	 * before it sends its invalidations, so look again soon after a wake-up,
+	 * then less and less often.
+	 */
+	paused_until = pgmq_policy_paused_until(my_queues[place]);
+	if (paused_until > GetCurrentTimestamp())
+		return Min(ms_until(paused_until), wait->doubt);
 	due = pgmq_map_next_due(wait->maps[place]);
 	if (due <= GetCurrentTimestamp())
 	{
@@ -539,7 +552,7 @@ wait_one(const Wait *wait, int place)
  * time is up.
  */
 static bool
-wait_sleep(const Wait *wait)
+wait_sleep(Wait *wait)
 {
 	int64		sleep = wait_left(wait);
 
@@ -549,8 +562,11 @@ wait_sleep(const Wait *wait)
 	for (int i = 0; i < wait->nqueues; i++)
 		sleep = Min(sleep, wait_one(wait, i));
 
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 sleep, PG_WAIT_EXTENSION);
+	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  sleep, PG_WAIT_EXTENSION) & WL_LATCH_SET)
+		wait->doubt = 1;
+	else
+		wait->doubt = Min(wait->doubt * 2, MAX_SLEEP_MS);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;

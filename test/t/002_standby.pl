@@ -40,11 +40,24 @@ is($standby->safe_psql('postgres', q{SELECT string_agg(queue_name, ' ' ORDER BY 
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pgmq.q_q}),
 	99, 'SELECT');
 
+is( $standby->safe_psql(
+		'postgres',
+		q{SELECT count(*) FILTER (WHERE state = 'in_flight'), count(*) FILTER (WHERE state = 'visible')
+		FROM unnest('{in_flight,visible}'::text[]) state, pgmq.peek('q', state)}),
+	'9|90',
+	'peek');
+is($standby->safe_psql('postgres', q{SELECT msg_id FROM pgmq.peek_archive('q')}),
+	1, 'peek_archive');
+
 # What changes something is refused.
 for my $call (
 	q{pgmq.send('q', '{}')},
 	q{pgmq.send_batch('q', '{1,2}'::jsonb[])},
 	q{pgmq.read('q', 30, 1)},
+	q{pgmq.read_any('{q}', 30, 1)},
+	q{pgmq.read_any_with_poll('{q}', 30, 1, 60)},
+	q{pgmq.unarchive('q', 1)},
+	q{pgmq.pause('q', 'infinity')},
 	q{pgmq.read('q', 30, 1, '{"n": 1}')},
 	q{pgmq.read_with_poll('q', 30, 1, 60)},
 	q{pgmq.read_grouped('q', 30, 1)},

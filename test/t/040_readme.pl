@@ -240,6 +240,17 @@ my @raises = (
 	[ '2201W', "SELECT pgmq.read_grouped('jobs', 30, -1)" ],
 	[ '2202E', "SELECT pgmq.archive('jobs', ARRAY[1, 2], ARRAY[1])" ],
 	[ '22023', "SELECT pgmq.send('jobs', '{}', '[1]')" ],
+	[ '22023', "SELECT pgmq.peek('jobs', 'asleep')" ],
+	[ '22023', q{SELECT pgmq.read_any('{jobs}', 0, 1, '{"order": "any"}')} ],
+	[ '55000', "SELECT pgmq.dead_letter('jobs', 1, 'hopeless')" ],
+	[
+		'09000',
+		"SELECT pgmq.unarchive('swallows', 1)",
+		"SELECT pgmq.send('swallows', '1'); SELECT pgmq.archive('swallows', 1);"
+		  . " CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+		  . ' CREATE TRIGGER swallow BEFORE INSERT ON pgmq.q_swallows'
+		  . ' FOR EACH ROW EXECUTE FUNCTION swallow()'
+	],
 	[ '23502', "SELECT pgmq.send('jobs', '{}', NULL::integer)" ],
 	[ '23502', "SELECT pgmq.read('jobs', NULL, 1)" ],
 	[ '22P02', "SELECT pgmq.send('jobs', 'no json')" ],
@@ -314,7 +325,7 @@ my %raised;
 $node->safe_psql(
 	'postgres', q{
 	SELECT pgmq.create(name)
-	FROM unnest('{jobs, empty, locked, grouped, full, hooked}'::text[]) name;
+	FROM unnest('{jobs, empty, locked, grouped, full, hooked, swallows}'::text[]) name;
 	SELECT pgmq.send_batch('jobs', '{1,2,3}'::jsonb[]);
 	CREATE TABLE pgmq.q_foreign_table (a integer);
 	CREATE ROLE docs_nobody});
