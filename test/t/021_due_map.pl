@@ -153,6 +153,20 @@ is(map_of('other'), 'on', '.. and is not worse off');
 exhaust();
 is(map_of('due'), 'on', 'the map comes back when there are none');
 
+# Who cannot find out which there are, leaves that to the next
+{
+	my $s = session();
+	sql(q{SELECT pgmq.create('unlisted'); REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC;
+		CREATE ROLE regress_unlisted; GRANT USAGE ON SCHEMA pgmq TO regress_unlisted;
+		GRANT ALL ON pgmq.q_unlisted TO regress_unlisted});
+	ask($s, q{SET ROLE regress_unlisted; SELECT pgmq.read('unlisted', 0, 1);});
+	ask($s, q{RESET ROLE; SELECT pgmq.read('unlisted', 0, 1);});
+	is(map_of('unlisted'), 'on', 'a map that could not be made is made by the next look');
+	sql(q{GRANT SELECT ON pg_prepared_xacts TO PUBLIC; SELECT pgmq.drop_queue('unlisted');
+		DROP OWNED BY regress_unlisted; DROP ROLE regress_unlisted});
+	done($s);
+}
+
 # Counting does not come by what is dead
 sub blocks
 {
