@@ -525,6 +525,10 @@ wait_one(const Wait *wait, int place)
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
+
+	/* what we did meanwhile may have slept on the latch, and reset it */
+	if (MY_WAITER(place)->woken)
+		return 0;
 	due = pgmq_map_next_due(wait->maps[place]);
 	if (due <= GetCurrentTimestamp())
 	{

@@ -134,6 +134,26 @@ lock_timeout = '${soon}s'
 	like($s[0]{err}, qr/^(psql:\S* ERROR:  42P01\s*)?$/, '.. with nothing, or an error that says so');
 	ask($s[0], "\\set VERBOSITY default");
 
+	# .. while the waiter looks, and sleeps over it, which uses up the signal
+	fresh();
+	sql(q{CREATE OR REPLACE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$;
+		CREATE TRIGGER doze AFTER UPDATE ON pgmq.q_q FOR EACH STATEMENT EXECUTE FUNCTION doze()});
+	begin($s[0], $poll);
+	$node->poll_query_until('postgres',
+		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $s[0]{pid}") or die;
+	SKIP:
+	{
+		skip 'nobody is told without shared memory', 1 unless $told;
+		sql("SELECT pgmq.drop_queue('q')");
+		is(result($s[0]), '', "$mode: a waiter that is busy is sent away as well");
+	}
+	if (!$told)
+	{
+		sql("SELECT pg_cancel_backend($s[0]{pid})");
+		result($s[0]);
+	}
+
 	# Neither snapshot nor transaction is held, also of those who look again
 	fresh();
 	wait_in($s[0], "CALL pgmq.wait('q', $long);");
