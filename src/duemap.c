@@ -25,8 +25,9 @@
  *
  *	- A queue has a slot in a fixed table, found by hash.  When none is free, a
  *	  hand goes round the slots and takes one that was not used since it last
- *	  came by; it does not go far before it takes any.  An announcement that finds its slot gone, or never
- *	  had one, moves a *loss counter* (one of many, by the table's OID); a map
+ *	  came by; it does not go far before it takes any.  When nodes run out,
+ *	  maps that nobody looks at give up theirs.  An announcement that finds
+ *	  its slot gone, or never had one, moves a *loss counter* (one of many, by the table's OID); a map
  *	  whose counter has moved makes itself unknown before it is looked at.
  *	- Unknown is the state of everything at first.
  *
@@ -70,6 +71,9 @@
 /* How many maps in use are spared when one must go. */
 #define MAX_SPARED		64
 
+/* How often maps must give up nodes when these run out. */
+#define RECLAIM_PERIOD	(60 * USECS_PER_SEC)
+
 #define NO_MAP			(-1)
 
 struct PgmqMap
@@ -108,6 +112,7 @@ typedef struct Directory
 	int			nmaps;
 	int			nused;			/* the first so many have had a queue */
 	int			hand;			/* the next to go, perhaps */
+	pg_atomic_uint64 reclaimed; /* when nodes were taken from maps */
 	PgmqMap		maps[FLEXIBLE_ARRAY_MEMBER];
 } Directory;
 
@@ -130,6 +135,7 @@ pgmq_map_init(void *memory, Size size, int tranche)
 	LWLockInitialize(&directory->lock, tranche);
 	directory->nused = 0;
 	directory->hand = 0;
+	pg_atomic_init_u64(&directory->reclaimed, 0);
 	for (int i = 0; i < N_LOSS_COUNTERS; i++)
 		pg_atomic_init_u32(&directory->losses[i], 0);
 	memset(directory->maps, 0, directory->nmaps * sizeof(PgmqMap));
@@ -299,6 +305,35 @@ map_take(void)
 		LWLockRelease(&map->lock);
 	}
 	return NULL;
+}
+
+/*
+ * Nodes run out: now and then, make those maps unknown that nobody has looked
+ * at since the last time, those of dropped queues among them.  For callbacks.
+ */
+static void
+maps_reclaim(void)
+{
+	uint64		last = pg_atomic_read_u64(&directory->reclaimed);
+	TimestampTz now = GetCurrentTimestamp();
+
+	/* the clock may have been set back since */
+	if ((now >= (TimestampTz) last && now - (TimestampTz) last < RECLAIM_PERIOD) ||
+		!pg_atomic_compare_exchange_u64(&directory->reclaimed, &last, (uint64) now))
+		return;
+	for (int i = 0; i < directory->nused; i++)
+	{
+		PgmqMap    *map = &directory->maps[i];
+
+		if (map->used)
+			map->used = false;
+		else if (map->tree.nnodes > 0 &&
+				 LWLockConditionalAcquire(&map->lock, LW_EXCLUSIVE))
+		{
+			pgmq_tree_set_unknown(&map->tree);
+			LWLockRelease(&map->lock);
+		}
+	}
 }
 
 /* A reference for the backend to keep; the map's lock is held. */
@@ -582,8 +617,11 @@ void
 pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 			   const PgmqMin *mins, int nmins)
 {
-	PgmqMap    *map = map_lock(ref, LW_EXCLUSIVE);
+	PgmqMap    *map;
 
+	if (pgmq_tree_is_short())
+		maps_reclaim();
+	map = map_lock(ref, LW_EXCLUSIVE);
 	if (map == NULL)
 		return;
 	if (map->identity == ref.identity &&
