@@ -581,7 +581,7 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	status->prepared = map_has_prepared(map) &&
 		(map_prepared(map, kept, &more) > 0 || TransactionIdIsValid(more));
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
-	status->next_due = pgmq_tree_min(&map->tree);
+	status->next_due = status->usable ? pgmq_tree_min(&map->tree) : PGMQ_DUE_NOW;
 	status->net_finds = map->net_finds;
 	LWLockRelease(&map->lock);
 	return true;
