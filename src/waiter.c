@@ -10,8 +10,9 @@
  *
  * A wake-up is a token that must not die with who has it.  Whoever leaves the
  * list, with a message, out of time or by an error, wakes the next; whoever
- * looked in vain while something was due (a filter, a locked row) passes the
- * token down the list.
+ * was woken and looked in vain while something was due (a filter, a locked
+ * row) passes the token down the list.  So does the first, who wakes by
+ * itself when something falls due.
  *
  * What becomes readable as time passes, nobody commits.  The first of the
  * list keeps the timer for all: it sleeps no longer than until the queue's
@@ -110,6 +111,7 @@ static WaitArea *area = NULL;
 
 /* The queues in whose lists this backend has its places; InvalidOid: none. */
 static Oid	my_queues[PGMQ_MAX_WAITED];
+static bool my_tokens[PGMQ_MAX_WAITED]; /* in which it has been woken */
 static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
@@ -230,7 +232,9 @@ waiter_enter(int place, Oid relid, bool grouped)
 		if (grouped)
 			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
 		my_queues[place] = relid;
+		me->woken = false;
 	}
+	my_tokens[place] = me->woken;
 	me->woken = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
@@ -522,6 +526,7 @@ static int64
 wait_one(const Wait *wait, int place)
 {
 	TimestampTz due;
+	bool		is_first;
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
@@ -530,12 +535,15 @@ wait_one(const Wait *wait, int place)
 	if (MY_WAITER(place)->woken)
 		return 0;
 	due = pgmq_map_next_due(wait->maps[place]);
+	is_first = waiter_is_first(place);
 	if (due <= GetCurrentTimestamp())
 	{
-		waiter_pass_on(place);
+		/* not whoever just looks again, or all would wake all */
+		if (is_first || my_tokens[place])
+			waiter_pass_on(place);
 		return wait->interval;
 	}
-	return waiter_is_first(place) ? ms_until(due) : MAX_SLEEP_MS;
+	return is_first ? ms_until(due) : MAX_SLEEP_MS;
 }
 
 /*
@@ -551,7 +559,12 @@ wait_sleep(const Wait *wait)
 	if (sleep == 0)
 		return false;
 	for (int i = 0; i < wait->nqueues; i++)
-		sleep = Min(sleep, wait_one(wait, i));
+	{
+		/* Min is a macro, and this wakes others */
+		int64		one = wait_one(wait, i);
+
+		sleep = Min(sleep, one);
+	}
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 sleep, PG_WAIT_EXTENSION);
