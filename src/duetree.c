@@ -100,6 +100,13 @@ pgmq_tree_use(void *memory)
 	pool = memory;
 }
 
+/* Whether nodes run out. */
+bool
+pgmq_tree_is_short(void)
+{
+	return pool->nfree < pool->nnodes / 8;
+}
+
 /* Draw a version. */
 uint64
 pgmq_tree_version(void)

@@ -520,6 +520,7 @@ typedef struct PgmqTree
 
 extern void pgmq_tree_init(void *memory, Size size);
 extern void pgmq_tree_use(void *memory);
+extern bool pgmq_tree_is_short(void);
 extern uint64 pgmq_tree_version(void);
 extern void pgmq_tree_make(PgmqTree *tree);
 extern void pgmq_tree_set_unknown(PgmqTree *tree);
