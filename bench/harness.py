@@ -30,8 +30,8 @@ BEST_PLAN = ("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
              " -c enable_sort=off -c enable_bitmapscan=off")
 
 
-def run(args, stdin=None, options=None):
-    env = dict(os.environ, PGHOST=SOCKET, PGPORT="5432", PGUSER="postgres", PGDATABASE="bench")
+def run(args, stdin=None, options=None, database="bench"):
+    env = dict(os.environ, PGHOST=SOCKET, PGPORT="5432", PGUSER="postgres", PGDATABASE=database)
     if options:
         env["PGOPTIONS"] = options
     done = subprocess.run([f"{BINDIR}/{args[0]}"] + args[1:], input=stdin, env=env,
@@ -42,8 +42,8 @@ def run(args, stdin=None, options=None):
 
 
 def sql(text, database="bench", options=None):
-    return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database],
-               stdin=text, options=options).strip()
+    return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
+               stdin=text, options=options, database=database).strip()
 
 
 def server_cpu(children=None):
@@ -69,7 +69,7 @@ def server_cpu(children=None):
 
 
 def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, values=(),
-            settings="", more=(), progress=None):
+            settings="", more=(), progress=None, database="bench"):
     """Runs a script; more are further arguments of pgbench.
 
     With progress = (seconds, list), appends (time, transactions a second) to the
@@ -91,7 +91,7 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
         args += ["-P", str(progress[0])]
     options = f"-c synchronous_commit={sync} {settings}" + (" " + BEST_PLAN if best_plan else "")
     before, children = server_cpu()
-    out = run(args, options=options)
+    out = run(args, options=options, database=database)
     after, _ = server_cpu(children)
     if progress:
         progress[1].extend((float(at), float(tps)) for at, tps in

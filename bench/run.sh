@@ -8,20 +8,20 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs"   or "engine", or both
+#   SCENARIOS="verbs engine peers"        all of them by default
+#   PARTS="..."         only these parts of the scenarios, by README.md's names
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
-#   RUNS=5              runs of each side of each cell; the median counts
+#   RUNS=...            runs of each cell; the median counts
 #   CLIENTS=4           connections of the cycles
-#   PARTS="verbs cycles groups plans"     what to measure
-#   SYNC="on off"       the values of synchronous_commit
-#   VERBS="..."         only these verbs, by the first column's names
+#   SYNC="..."          the values of synchronous_commit
+#   PGMQ_SQL=...        the SQL file of PGMQ's extension, to be measured beside
 #   BENCH_DIR=...       where the server's temporary directory is made; choose a
 #                       real disk, or synchronous_commit = on measures nothing
 #   BENCH_USER=postgres the user who runs the server when started as root
-#   RESULTS=bench/results     where the JSON goes
+#   RESULTS=bench/results     where the JSON and the charts go
 #
-# The engine's scenarios have more of them; README.md lists those.
+# README.md lists the others.
 
 set -euo pipefail
 
@@ -29,6 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bindir=${PG_BINDIR:-$("${PG_CONFIG:-pg_config}" --bindir)}
 export LC_ALL=C.UTF-8
 
+pgmq_sql=${PGMQ_SQL:+$(realpath "$PGMQ_SQL")}
 for name in ${!PG*}; do
     unset "$name"
 done
@@ -86,11 +87,33 @@ EOF
     exit 1
 fi
 
+# Queues written for Node.js, into the temporary directory; without a network
+# npm gives up after seconds, and the benchmark goes without them.
+node_peers() {
+    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+        NODE_PEERS="no Node.js"
+        return
+    fi
+    mkdir "$work/node"
+    cp "$here"/node/{package.json,package-lock.json,.npmrc,peers.js} "$work/node"
+    if (cd "$work/node" && npm_config_cache="$work/npm" npm ci --fetch-retries=1 \
+        --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000) >"$work/npm.log" 2>&1; then
+        NODE_PEERS=$work/node
+    else
+        NODE_PEERS="not installed"
+    fi
+}
+
 mkdir -p "${RESULTS:=$here/results}"
-for scenarios in ${SCENARIOS:-verbs}; do
+for scenarios in ${SCENARIOS:-verbs engine peers}; do
     case $scenarios in
         verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
+        peers)
+            node_peers
+            NODE_PEERS=$NODE_PEERS PGMQ_SQL=$pgmq_sql \
+                python3 "$here/peers.py" "$bindir" "$work" "$RESULTS"
+            ;;
         *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
     esac
 done
