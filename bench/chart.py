@@ -78,6 +78,8 @@ def draw(title, subtitle, lines, x_labels, unit, logarithmic=False, end=""):
 def pinned(report):
     cells = {cell["side"]: cell for cell in report["pinned"] if cell["pin"] == "reader"}
     cells = {side: cells[side] for side in SIDES if side in cells}
+    if not cells:
+        return None
     step = next(iter(cells.values()))["step"]
     longest = max(len(cell["rates"]) for cell in cells.values()) * step
     x_step = nice_step(longest)
@@ -115,6 +117,8 @@ def reads(report):
                 if cell["results"].get(side):
                     found.setdefault(side, []).append(
                         (name.replace("nothing", "0"), statistics.median(cell["results"][side])))
+    if not found:
+        return None
     steps = [name for name, _ in next(iter(found.values()))]
     lines = {side: [(steps.index(name) / (len(steps) - 1), ms) for name, ms in points]
              for side, points in found.items()}
@@ -124,13 +128,15 @@ def reads(report):
                 logarithmic=True)
 
 
+CHARTS = {"pinned": pinned, "consumers": consumers, "reads": reads}
+
+
 def main():
-    charts = {"pinned": pinned, "consumers": consumers, "reads": reads}
     report = {}
     for path in sys.argv[1:-1]:
         with open(path) as file:
             report.update(json.load(file))
-    print(charts[sys.argv[-1]](report))
+    print(CHARTS[sys.argv[-1]](report))
 
 
 if __name__ == "__main__":

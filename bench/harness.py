@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+import chart
+
 BINDIR, SOCKET, RESULTS = sys.argv[1:4]
 
 SECONDS = float(os.environ.get("SECONDS_PER_CELL", "1"))
@@ -239,5 +241,10 @@ def finish(report, parts, suffix=""):
                         + suffix + ".json")
     with open(path, "w") as out:
         json.dump(report, out, indent=1)
+    for name, draw in chart.CHARTS.items():
+        drawn = draw(report) if report.get(name) else None
+        if drawn:
+            with open(f"{path[:-5]}-{name}.svg", "w") as out:
+                print(drawn, file=out)
     print(f"\n{len(missed)} of {sum(len(report[p]) for p in parts)} cells missed their target;"
           f" all runs are in {os.path.relpath(path)}")

@@ -38,7 +38,6 @@ PEER_DELAYED = setting("PEER_DELAYED", 1000000)
 PEER_DRAIN = setting("PEER_DRAIN", 20000)
 PEER_WAKES = setting("PEER_WAKES", 20)
 PGMQ_SQL = os.environ.get("PGMQ_SQL", "")
-NODE_PEERS = os.environ.get("NODE_PEERS", "")   # where run.sh installed node/, or why not
 HERE = os.path.dirname(os.path.abspath(__file__))
 BATCH = 100
 
@@ -109,6 +108,11 @@ class Sql:
         self.pgbench(self.one() if batch == 1 else self.many(), seconds=seconds,
                      progress=(step, intervals))
         return [batch * rate for _, rate in intervals]
+
+    def rate(self, seconds, batch):
+        """Messages a second in the second half, when all have connected and planned."""
+        rates = self.cycles(seconds, batch)
+        return statistics.mean(rates[len(rates) // 2:])
 
     def drain(self, count):
         done = self.pgbench(self.take(), count=count // BATCH // CLIENTS)
@@ -229,19 +233,22 @@ class PgQ(Sql):
         for left in range(count, 0, -5000):
             self.sql(f"SELECT count(pgq.insert_event('bench', 'job', '{BODY}'))"
                      f" FROM generate_series(1, {min(left, 5000)})")
-            self.sql("SELECT pgq.force_tick('bench')")
-            self.sql("SELECT pgq.ticker('bench')")
+            self.tick()
 
-    def empty(self):
+    def tick(self):
         self.sql("SELECT pgq.force_tick('bench')")
         self.sql("SELECT pgq.ticker('bench')")
+
+    def empty(self):
+        self.tick()
         while self.batch() is not None:
             pass
 
     def vacuum(self):
         pass
 
-    def cycles(self, seconds, batch, step=1):
+    def run(self, seconds, batch):
+        """(seconds since the start, events) for each batch, until all are consumed."""
         done, times = threading.Event(), []
         begun = time.monotonic()
 
@@ -252,23 +259,34 @@ class PgQ(Sql):
             session.close()
 
         def consume():
-            while not done.is_set():
+            while True:
                 count = self.batch()
-                if count is None:
-                    time.sleep(0.05)
-                else:
+                if count is not None:
                     times.append((time.monotonic() - begun, count))
+                elif done.is_set():
+                    break
+                else:
+                    time.sleep(0.05)
 
-        threads = [threading.Thread(target=tick), threading.Thread(target=consume)]
-        for thread in threads:
-            thread.start()
+        ticker = threading.Thread(target=tick)
+        consumer = threading.Thread(target=consume)
+        ticker.start()
+        consumer.start()
         self.pgbench("SELECT pgq.insert_event('bench', 'job', :msg);\n" if batch == 1 else
                      "SELECT count(pgq.insert_event('bench', 'job', :msg))"
                      f" FROM generate_series(1, {batch});\n", seconds=seconds)
+        self.tick()
         done.set()
-        for thread in threads:
-            thread.join()
-        return rates_of(times, seconds, step)
+        ticker.join()
+        consumer.join()
+        return times
+
+    def cycles(self, seconds, batch, step=1):
+        return rates_of(self.run(seconds, batch), seconds, step)
+
+    def rate(self, seconds, batch):
+        times = self.run(seconds, batch)
+        return sum(count for _, count in times) / times[-1][0]
 
     def drain(self, count):
         begun, got = time.monotonic(), 0
@@ -290,10 +308,27 @@ class PgQ(Sql):
 # ---------------------------------------------------------------------------
 
 class Node:
+    directory = f"{SOCKET}/node"
+
+    @classmethod
+    def install(cls):
+        """Fetches the packages; without a network npm gives up after seconds."""
+        if not (shutil.which("node") and shutil.which("npm")):
+            raise Missing("no Node.js")
+        if not os.path.isdir(cls.directory):
+            shutil.copytree(f"{HERE}/node", cls.directory,
+                            ignore=shutil.ignore_patterns("node_modules"))
+            subprocess.run(["npm", "ci", "--fetch-retries=1", "--fetch-retry-mintimeout=1000",
+                            "--fetch-retry-maxtimeout=5000"], cwd=cls.directory,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, env=dict(
+                               os.environ, npm_config_cache=f"{SOCKET}/npm"))
+        if not os.path.isdir(f"{cls.directory}/node_modules"):
+            raise Missing("not installed")
+
     def __init__(self, peer, database, empty):
+        self.install()
         self.peer, self.database, self.statement = peer, database, empty
-        if not os.path.isdir(NODE_PEERS):
-            raise Missing(NODE_PEERS or "not installed")
         sql(f"CREATE DATABASE {database}")
         self.version = self.node("install")["version"]
 
@@ -301,9 +336,9 @@ class Node:
 
     def node(self, mode, *args):
         done = subprocess.run(
-            [shutil.which("node"), f"{NODE_PEERS}/peers.js", self.peer, mode, SOCKET,
+            [shutil.which("node"), f"{self.directory}/peers.js", self.peer, mode, SOCKET,
              self.database, BODY, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, timeout=600,
             env=dict(os.environ, PGOPTIONS=f"-c synchronous_commit={SYNC}"))
         if done.returncode != 0:
             sys.exit(f"{self.peer}, {mode}:\n{done.stderr}")
@@ -323,6 +358,8 @@ class Node:
 
     def cycles(self, seconds, batch, step=1):
         return self.node("cycles", seconds, CLIENTS, batch, step)["rates"]
+
+    rate = Sql.rate
 
     def drain(self, count):
         return self.node("drain", count, CLIENTS, BATCH)["rate"]
@@ -368,19 +405,14 @@ def settle(queue, backlog=BACKLOG, delayed=0):
     sql("CHECKPOINT")
 
 
-def steady(rates):
-    """The mean of the second half, when all have connected and planned."""
-    return statistics.mean(rates[len(rates) // 2:])
-
-
 def one(queue):
     settle(queue)
-    return steady(queue.cycles(PEER_SECONDS, 1))
+    return queue.rate(PEER_SECONDS, 1)
 
 
 def batches(queue):
     settle(queue, 10 * BACKLOG)
-    return steady(queue.cycles(PEER_SECONDS, BATCH))
+    return queue.rate(PEER_SECONDS, BATCH)
 
 
 def pinned(queue):
@@ -395,7 +427,7 @@ def pinned(queue):
 
 def delayed(queue):
     settle(queue, delayed=PEER_DELAYED)
-    value = steady(queue.cycles(PEER_SECONDS, 1))
+    value = queue.rate(PEER_SECONDS, 1)
     queue.empty()
     return value
 
@@ -410,8 +442,8 @@ def wake(queue):
     return statistics.median(queue.wake(PEER_WAKES))
 
 
-SCENARIOS = {"cycles": one, "batches": batches, "beside": pinned, "behind": delayed,
-             "drains": drain, "wakes": wake}
+SCENARIOS = {"peer_cycles": one, "peer_batches": batches, "peer_pinned": pinned,
+             "peer_delayed": delayed, "peer_drain": drain, "peer_wake": wake}
 PARTS = [part for part in os.environ.get("PARTS", " ".join(SCENARIOS)).split()
          if part in SCENARIOS]
 
@@ -421,7 +453,7 @@ def text_of(value, part):
         return f"n/a ({value})"
     if isinstance(value, tuple):
         return f"{value[0]:,.0f} -> {value[1]:,.0f}"
-    return f"{value:,.1f}" if part == "wakes" else f"{value:,.0f}"
+    return f"{value:,.1f}" if part == "peer_wake" else f"{value:,.0f}"
 
 
 def main():
@@ -436,10 +468,11 @@ def main():
     print(f"synchronous_commit {SYNC}, {CLIENTS} clients, autovacuum on, {RUNS} run(s) of a cell")
 
     heading("Other queues, each by its own API: messages a second that were sent, taken and finished")
-    columns = {"cycles": "one by one", "batches": f"batches of {BATCH}",
-               "beside": f"pinned {PEER_PINNED_SECONDS} s", "behind": f"{PEER_DELAYED:,} delayed",
-               "drains": f"drain {PEER_DRAIN:,}", "wakes": "wake-up, ms"}
-    widths = (24, *({"beside": 18}.get(part, 16) for part in PARTS))
+    columns = {"peer_cycles": "one by one", "peer_batches": f"batches of {BATCH}",
+               "peer_pinned": f"pinned {PEER_PINNED_SECONDS} s",
+               "peer_delayed": f"{PEER_DELAYED:,} delayed", "peer_drain": f"drain {PEER_DRAIN:,}",
+               "peer_wake": "wake-up, ms"}
+    widths = (24, *(22 if part == "peer_batches" else 17 for part in PARTS))
     show(("", *(columns[part] for part in PARTS)), widths)
     cells = {part: cell_of(part) for part in PARTS}
     for name in PEERS:

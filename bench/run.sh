@@ -29,7 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bindir=${PG_BINDIR:-$("${PG_CONFIG:-pg_config}" --bindir)}
 export LC_ALL=C.UTF-8
 
-pgmq_sql=${PGMQ_SQL:+$(realpath "$PGMQ_SQL")}
+pgmq_sql=${PGMQ_SQL:+$(realpath -m "$PGMQ_SQL")}
 for name in ${!PG*}; do
     unset "$name"
 done
@@ -87,33 +87,23 @@ EOF
     exit 1
 fi
 
-# Queues written for Node.js, into the temporary directory; without a network
-# npm gives up after seconds, and the benchmark goes without them.
-node_peers() {
-    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        NODE_PEERS="no Node.js"
-        return
-    fi
-    mkdir "$work/node"
-    cp "$here"/node/{package.json,package-lock.json,.npmrc,peers.js} "$work/node"
-    if (cd "$work/node" && npm_config_cache="$work/npm" npm ci --fetch-retries=1 \
-        --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000) >"$work/npm.log" 2>&1; then
-        NODE_PEERS=$work/node
-    else
-        NODE_PEERS="not installed"
-    fi
-}
+# With nothing chosen, a bit of everything, in less than ten minutes.
+if [ -z "${SCENARIOS:-}${PARTS:-}" ]; then
+    export PARTS="verbs cycles reads plain pinned empty wake wal
+        peer_cycles peer_batches peer_pinned peer_delayed peer_drain peer_wake"
+    export RUNS="${RUNS:-3}" SYNC="${SYNC:-off}" DELAYED="${DELAYED:-200000}"
+    export PINNED_SECONDS="${PINNED_SECONDS:-20}" PEER_SECONDS="${PEER_SECONDS:-3}"
+    export PEER_PINNED_SECONDS="${PEER_PINNED_SECONDS:-8}" PEER_DELAYED="${PEER_DELAYED:-100000}"
+    peer_runs=1
+fi
 
 mkdir -p "${RESULTS:=$here/results}"
+export PGMQ_SQL=$pgmq_sql
 for scenarios in ${SCENARIOS:-verbs engine peers}; do
     case $scenarios in
         verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
-        peers)
-            node_peers
-            NODE_PEERS=$NODE_PEERS PGMQ_SQL=$pgmq_sql \
-                python3 "$here/peers.py" "$bindir" "$work" "$RESULTS"
-            ;;
+        peers) RUNS=${peer_runs:-${RUNS:-1}} python3 "$here/peers.py" "$bindir" "$work" "$RESULTS" ;;
         *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
     esac
 done

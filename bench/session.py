@@ -12,7 +12,7 @@ class Session:
     def __init__(self, directory, settings="", database="bench", replication=False):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(f"{directory}/.s.PGSQL.5432")
-        self.buffer = b""
+        self.buffer, self.at = b"", 0
         words = ["user", "postgres", "database", database]
         if settings:
             words += ["options", settings]
@@ -25,13 +25,14 @@ class Session:
             self.pid = int(self.query("SELECT pg_backend_pid()")[0][0])
 
     def take(self, count):
-        while len(self.buffer) < count:
+        while len(self.buffer) - self.at < count:
             more = self.socket.recv(65536)
             if not more:
                 raise RuntimeError("the server closed the connection")
-            self.buffer += more
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+            self.buffer = self.buffer[self.at:] + more
+            self.at = 0
+        self.at += count
+        return self.buffer[self.at - count:self.at]
 
     def send(self, text):
         """Sends a query; receive() must follow."""
