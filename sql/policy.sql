@@ -42,7 +42,7 @@ SELECT refused(p::jsonb) FROM (VALUES
 	('{"dead_letter_queue": 1}'), ('{"dead_letter_queue": "policy_none"}'),
 	('{"dead_letter_queue": "Policy_q"}'), ('{"dead_letter_queue": "a;b"}'),
 	('{"dead_letter_queue": null}'), ('{"dead_letter_queue": null, "max_reads": null}'),
-	(format('{"dead_letter_queue": "%s"}', repeat('x', 100)))) AS t (p);
+	(format('{"dead_letter_queue": "%s"}', repeat('x', 100))), ('{"max_reads": 1e200}')) AS t (p);
 SELECT refused('{"max_reads": 1e400}') LIKE '22023 invalid value for policy key "max_reads": 1000%' AS bounded;
 SELECT pgmq.set_policy('policy_q', NULL);
 SELECT pgmq.set_policy(NULL, '{}');

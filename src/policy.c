@@ -28,6 +28,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -51,6 +52,9 @@ typedef enum KeyKind
 }			KeyKind;
 
 #define MAX_WORDS		3
+
+/* How much of a bad value an error shows, in bytes. */
+#define SHOWN_MAX		64
 
 typedef struct PolicyKey
 {
@@ -115,8 +119,12 @@ pg_noreturn static void
 value_error(const PolicyKey * key, JsonbValue *value)
 {
 	StringInfoData must;
-	Jsonb	   *shown = JsonbValueToJsonb(value);
+	Jsonb	   *doc = JsonbValueToJsonb(value);
+	char	   *shown = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	int			len = strlen(shown);
 
+	if (len > SHOWN_MAX)
+		shown = psprintf("%.*s...", pg_mbcliplen(shown, len, SHOWN_MAX), shown);
 	initStringInfo(&must);
 	switch (key->kind)
 	{
@@ -139,8 +147,7 @@ value_error(const PolicyKey * key, JsonbValue *value)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for policy key \"%s\": %s", key->name,
-					JsonbToCString(NULL, &shown->root, VARSIZE(shown))),
+			 errmsg("invalid value for policy key \"%s\": %s", key->name, shown),
 			 errdetail("The value must be %s, or null for none.", must.data)));
 }
 
@@ -197,9 +204,9 @@ policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue *value)
 			break;
 		case KEY_QUEUE:
 			if (value->type != jbvString ||
-				!pgmq_name_fits(cstring_to_text_with_len(value->val.string.val,
-														 value->val.string.len),
-								'q', (char *) field))
+				!pgmq_name_is_valid(cstring_to_text_with_len(value->val.string.val,
+															 value->val.string.len),
+									(char *) field))
 				value_error(key, value);
 			break;
 	}
