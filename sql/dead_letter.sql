@@ -180,6 +180,18 @@ SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i)) F
 SELECT pgmq.redrive('dl_dead', 2000);
 SELECT pgmq.redrive('dl_dead', 2000);
 
+-- Nor does one in the way whose queue is another's, as anybody can say in a header.
+SELECT pgmq.create('dl_role'), pgmq.create('dl_role_dead');
+GRANT ALL ON pgmq.q_dl_role, pgmq.q_dl_role_dead TO regress_pgmq_dead;
+SET ROLE regress_pgmq_dead;
+SELECT pgmq.send('dl_role_dead', '1', '{"x-pgmq-dead-letter": {"queue": "dl_other"}}'::jsonb),
+	pgmq.send('dl_role_dead', '2', '{"x-pgmq-dead-letter": {"queue": "dl_role"}}'::jsonb);
+SELECT pgmq.redrive('dl_role_dead', 10);
+SELECT pgmq.redrive('dl_role_dead', 10, '{"to_queue": "dl_other"}');
+SELECT message FROM pgmq.q_dl_role;
+RESET ROLE;
+SELECT pgmq.drop_queue('dl_role'), pgmq.drop_queue('dl_role_dead');
+
 -- A circle that came about later goes round and loses nothing.
 TRUNCATE pgmq.q_dl, pgmq.q_dl_dead, pgmq.q_dl_other;
 SELECT pgmq.set_policy('dl', '{"max_reads": 1}');
