@@ -116,6 +116,12 @@ UPDATE pgmq.policy SET policy = '{"ttl": -1}' WHERE queue_name = 'policy_more';
 ALTER TABLE pgmq.q_policy_more SET (fillfactor = 50);
 SELECT count(*) FROM pgmq.read('policy_more', 0, 10);
 
+-- A parallel pg_restore may load it before it knows of the queue.
+INSERT INTO pgmq.policy (queue_name, policy) VALUES ('policy_early', '{"ttl": 5}');
+SELECT pgmq.create('policy_early');
+SELECT pgmq.get_policy('policy_early');
+SELECT pgmq.drop_queue('policy_early');
+
 -- Gone with the queue.
 SELECT pgmq.drop_queue(q) FROM unnest('{policy_q,policy_dead,policy_more}'::text[]) q;
 SELECT count(*) FROM pgmq.policy;
