@@ -192,6 +192,15 @@ SELECT message FROM pgmq.q_dl_role;
 RESET ROLE;
 SELECT pgmq.drop_queue('dl_role'), pgmq.drop_queue('dl_role_dead');
 
+-- To many queues at a time, each its own.
+SELECT count(pgmq.create('dl_to_' || i)) FROM generate_series(1, 20) i;
+SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i % 20 + 1)) FROM generate_series(1, 4000) i),
+	(SELECT array_agg(jsonb_build_object('x-pgmq-dead-letter', jsonb_build_object('queue', 'dl_to_' || i % 20 + 1))) FROM generate_series(1, 4000) i));
+SELECT pgmq.redrive('dl_dead', 5000);
+SELECT count(*), sum((m).total_messages), bool_and(own) FROM (SELECT pgmq.metrics('dl_to_' || i) AS m,
+	(SELECT count(*) = 200 FROM pgmq.peek('dl_to_' || i, qty => 4000) WHERE message = to_jsonb(i)) AS own FROM generate_series(1, 20) i) t;
+SELECT count(*) FILTER (WHERE pgmq.drop_queue('dl_to_' || i)) FROM generate_series(1, 20) i;
+
 -- A circle that came about later goes round and loses nothing.
 TRUNCATE pgmq.q_dl, pgmq.q_dl_dead, pgmq.q_dl_other;
 SELECT pgmq.set_policy('dl', '{"max_reads": 1}');

@@ -188,6 +188,7 @@ typedef struct Target
 typedef struct Redrive
 {
 	PgmqQueue	queue;			/* the dead-letter queue */
+	MemoryContext context;		/* outlives each statement */
 	HTAB	   *targets;
 	Target	   *only;			/* all go there; NULL: each where it came from */
 	double		spacing;		/* seconds from one to the next */
@@ -222,7 +223,8 @@ target_open(Redrive * redrive, const char *name)
 		pgmq_queue_misfit(target->queue.relid, false) == NULL &&
 		pgmq_queue_may_insert(&target->queue);
 	if (target->usable)
-		target->dead = palloc(REDRIVE_BATCH * sizeof(PgmqDead));
+		target->dead = MemoryContextAlloc(redrive->context,
+										  REDRIVE_BATCH * sizeof(PgmqDead));
 	return target;
 }
 
@@ -324,7 +326,7 @@ redrive_begin(FunctionCallInfo fcinfo, int64 *qty)
 
 	*qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&redrive->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	ctl.hcxt = CurrentMemoryContext;
+	redrive->context = ctl.hcxt = CurrentMemoryContext;
 	redrive->targets = hash_create("pgmq_c redrive", 16, &ctl,
 								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	return redrive;
