@@ -201,6 +201,14 @@ SELECT count(*), sum((m).total_messages), bool_and(own) FROM (SELECT pgmq.metric
 	(SELECT count(*) = 200 FROM pgmq.peek('dl_to_' || i, qty => 4000) WHERE message = to_jsonb(i)) AS own FROM generate_series(1, 20) i) t;
 SELECT count(*) FILTER (WHERE pgmq.drop_queue('dl_to_' || i)) FROM generate_series(1, 20) i;
 
+-- An array is kept as a whole, however large and whatever is in it.
+SELECT pgmq.create('dl_array');
+SELECT pgmq.set_policy('dl_array', '{"dead_letter_queue": "dl_array_dead", "create_dead_letter_queue": true}');
+SELECT pgmq.send('dl_array', '1', (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 5000) i) || '["x-pgmq-dead-letter"]');
+SELECT pgmq.dead_letter('dl_array', 1, 'hopeless'), pgmq.redrive('dl_array_dead', 1);
+SELECT msg_id, jsonb_array_length(headers) FROM pgmq.q_dl_array;
+SELECT pgmq.drop_queue('dl_array'), pgmq.drop_queue('dl_array_dead');
+
 -- A circle that came about later goes round and loses nothing.
 TRUNCATE pgmq.q_dl, pgmq.q_dl_dead, pgmq.q_dl_other;
 SELECT pgmq.set_policy('dl', '{"max_reads": 1}');
