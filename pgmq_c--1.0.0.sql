@@ -304,9 +304,9 @@ CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
 CREATE INDEX IF NOT EXISTS idx_topic_bindings_covering
 	ON pgmq.topic_bindings (pattern) INCLUDE (queue_name, compiled_regex);
 
+-- No reference to pgmq.meta: pg_restore --jobs loads the two in any order.
 CREATE TABLE IF NOT EXISTS pgmq.policy (
-	queue_name pg_catalog.text NOT NULL
-		REFERENCES pgmq.meta (queue_name) ON DELETE CASCADE,
+	queue_name pg_catalog.text NOT NULL,
 	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
 	paused_until timestamp with time zone,
 	PRIMARY KEY (queue_name)
