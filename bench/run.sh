@@ -8,7 +8,7 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs"   or "engine", or both
+#   SCENARIOS="verbs"   or "engine", "policies", or several
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
 #   RUNS=5              runs of each side of each cell; the median counts
@@ -21,7 +21,7 @@
 #   BENCH_USER=postgres the user who runs the server when started as root
 #   RESULTS=bench/results     where the JSON goes
 #
-# The engine's scenarios have more of them; README.md lists those.
+# The other scenarios have more of them; README.md lists those.
 
 set -euo pipefail
 
@@ -91,6 +91,7 @@ for scenarios in ${SCENARIOS:-verbs}; do
     case $scenarios in
         verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
+        policies) python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
         *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
     esac
 done
