@@ -7,6 +7,7 @@ Each side is a queue of its own, and they take turns, as in bench.py.  Where a s
 compared to one without a policy, both get the same messages with the same headers.
 """
 
+import itertools
 import os
 import pwd
 import statistics
@@ -264,7 +265,8 @@ def dedup():
         sql(f"INSERT INTO {table['full']} (dedup_id, msg_id, sent_at)"
             f" SELECT {old}, i, now() FROM generate_series(1, {IDS}) AS i"
             f" ORDER BY {old} COLLATE \"C\"; VACUUM (ANALYZE) {table['full']}")
-        for sync in SYNC:
+        for checkpoint, sync in itertools.product(
+                (False, True) if kind == "random" else (False,), SYNC):
             times = {side: [] for side in table}
             cpus = {side: [] for side in table}
             for turn in range(RUNS):
@@ -276,16 +278,20 @@ def dedup():
                     sql(f"TRUNCATE pgmq.q_{queue}")
                     script = (f"\\set n :n + 1\nSELECT * FROM pgmq.send('{queue}', :msg,"
                               f" jsonb_build_object('x-pgmq-dedup-id', {new}));\n")
+                    if checkpoint:
+                        sql("CHECKPOINT")
                     _, tps, cpu = pgbench(script, sync, count=calls, values=[
                         ("msg", BODY), ("n", 0), ("salt", salt)])
                     times[side].append(1e6 / tps)
                     cpus[side].append(cpu)
             ratios = ratio_of(times, "full", "empty")
             ratio = statistics.median(ratios)
-            cells.append({"ids": kind, "count": IDS, "synchronous_commit": sync, "calls": calls,
-                          "usec": times, "cpu_usec": cpus, "ratio": ratio, "target": 1.5,
+            cells.append({"ids": kind, "count": IDS, "after_checkpoint": checkpoint,
+                          "synchronous_commit": sync, "calls": calls, "usec": times,
+                          "cpu_usec": cpus, "ratio": ratio, "target": 1.5,
                           "met": ratio <= 1.5})
-            show((kind, sync, *(f"{statistics.median(times[s]):.1f}" for s in ("full", "empty")),
+            show((kind + (", checkpoint" if checkpoint else ""), sync,
+                  *(f"{statistics.median(times[s]):.1f}" for s in ("full", "empty")),
                   f"{ratio:.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}", "1.50",
                   verdict(ratio <= 1.5),
                   *("" if None in cpus[s] else f"{statistics.median(cpus[s]):.1f}"
