@@ -269,12 +269,17 @@ table_create(const PgmqQueue *queue, int table)
 {
 	bool		unlogged = get_rel_persistence(queue->relid) == RELPERSISTENCE_UNLOGGED;
 
-	/* rows are inserted and then truncated: nothing for a vacuum */
+	/*
+	 * Rows are inserted and then truncated: nothing for a vacuum.  Nor does a
+	 * plan of ours look at statistics, while each ANALYZE costs all sessions
+	 * theirs.
+	 */
 	pgmq_exec_ddl("CREATE %sTABLE %s"
 				  " (dedup_id pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,"
 				  " msg_id bigint NOT NULL,"
 				  " sent_at timestamp with time zone NOT NULL)"
-				  " WITH (autovacuum_vacuum_insert_threshold=-1)",
+				  " WITH (autovacuum_vacuum_insert_threshold=-1,"
+				  " autovacuum_analyze_threshold=2147483647)",
 				  unlogged ? "UNLOGGED " : "", table_quoted(queue, table));
 	pgmq_exec_ddl("COMMENT ON TABLE %s IS 'deduplication ids of a queue; do not change'",
 				  table_quoted(queue, table));

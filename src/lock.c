@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "storage/lock.h"
 #include "utils/inval.h"
 
@@ -62,7 +63,8 @@ pgmq_lock_add(PgmqLockSet *set, uint32 hash)
 void
 pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind, const PgmqLockSet *set)
 {
-	for (uint32 number = 0; number < PGMQ_LOCK_SET_SIZE; number++)
-		if (set->words[number / 64] & (UINT64CONST(1) << (number % 64)))
-			lock_take(queue->relid, kind, number, ExclusiveLock);
+	for (int i = 0; i < lengthof(set->words); i++)
+		for (uint64 word = set->words[i]; word != 0; word &= word - 1)
+			lock_take(queue->relid, kind, i * 64 + pg_rightmost_one_pos64(word),
+					  ExclusiveLock);
 }
