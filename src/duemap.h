@@ -18,6 +18,8 @@
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 
+#include "duetree.h"
+
 #define PGMQ_LOSS_COUNTERS	1024
 
 /* Prepared transactions that a map knows by name. */

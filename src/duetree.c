@@ -36,6 +36,7 @@
 
 #include "compat.h"
 #include "pgmq.h"
+#include "duetree.h"
 
 #define FANOUT_BITS		6
 #define FANOUT			(1 << FANOUT_BITS)

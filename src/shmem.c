@@ -32,6 +32,7 @@
 
 #include "compat.h"
 #include "pgmq.h"
+#include "duetree.h"
 
 #define SEGMENT_NAME	"pgmq_c"
 #define SEGMENT_MAGIC	0x70676d71
