@@ -304,9 +304,9 @@ CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
 CREATE INDEX IF NOT EXISTS idx_topic_bindings_covering
 	ON pgmq.topic_bindings (pattern) INCLUDE (queue_name, compiled_regex);
 
+-- No reference to pgmq.meta: pg_restore --jobs loads the two in any order.
 CREATE TABLE IF NOT EXISTS pgmq.policy (
-	queue_name pg_catalog.text NOT NULL
-		REFERENCES pgmq.meta (queue_name) ON DELETE CASCADE,
+	queue_name pg_catalog.text NOT NULL,
 	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
 	paused_until timestamp with time zone,
 	PRIMARY KEY (queue_name)
@@ -848,7 +848,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'pgmq_set_policy'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue.';
+'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
 
 CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
 RETURNS jsonb
@@ -1112,7 +1112,7 @@ RETURNS text
 AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
-'The name of a queues table: prefix q for its messages, a for its archive.';
+'The name of the table of a queue: prefix q for its messages, a for its archive.';
 
 CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
 RETURNS void

@@ -17,7 +17,8 @@ from harness import (BARE_DELETE, BARE_READ, BARE_SEND, BACKLOG, BODY, CLIENTS, 
                      NEXT, RUNS, SECONDS, Script, finish, heading, median_of, pgbench, prepare,
                      ratio_of, show, sql, verdict)
 
-PARTS = os.environ.get("PARTS", "verbs cycles groups plans").split()
+ALL_PARTS = "verbs cycles groups plans"
+PARTS = [part for part in os.environ.get("PARTS", ALL_PARTS).split() if part in ALL_PARTS.split()]
 SYNC = os.environ.get("SYNC", "on off").split()
 VERBS = os.environ.get("VERBS", "").split()
 
@@ -290,6 +291,8 @@ def plans():
 
 
 def main():
+    if not PARTS:
+        return
     report = prepare()
     parts = {"verbs": verbs, "cycles": cycles, "groups": groups, "plans": plans}
     for part in PARTS:

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+import chart
+
 BINDIR, SOCKET, RESULTS = sys.argv[1:4]
 
 SECONDS = float(os.environ.get("SECONDS_PER_CELL", "1"))
@@ -30,8 +32,8 @@ BEST_PLAN = ("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
              " -c enable_sort=off -c enable_bitmapscan=off")
 
 
-def run(args, stdin=None, options=None):
-    env = dict(os.environ, PGHOST=SOCKET, PGPORT="5432", PGUSER="postgres", PGDATABASE="bench")
+def run(args, stdin=None, options=None, database="bench"):
+    env = dict(os.environ, PGHOST=SOCKET, PGPORT="5432", PGUSER="postgres", PGDATABASE=database)
     if options:
         env["PGOPTIONS"] = options
     done = subprocess.run([f"{BINDIR}/{args[0]}"] + args[1:], input=stdin, env=env,
@@ -42,8 +44,8 @@ def run(args, stdin=None, options=None):
 
 
 def sql(text, database="bench", options=None):
-    return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database],
-               stdin=text, options=options).strip()
+    return run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
+               stdin=text, options=options, database=database).strip()
 
 
 def server_cpu(children=None):
@@ -69,7 +71,7 @@ def server_cpu(children=None):
 
 
 def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, values=(),
-            settings="", more=(), progress=None):
+            settings="", more=(), progress=None, database="bench"):
     """Runs a script; more are further arguments of pgbench.
 
     With progress = (seconds, list), appends (time, transactions a second) to the
@@ -91,7 +93,7 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
         args += ["-P", str(progress[0])]
     options = f"-c synchronous_commit={sync} {settings}" + (" " + BEST_PLAN if best_plan else "")
     before, children = server_cpu()
-    out = run(args, options=options)
+    out = run(args, options=options, database=database)
     after, _ = server_cpu(children)
     if progress:
         progress[1].extend((float(at), float(tps)) for at, tps in
@@ -239,5 +241,10 @@ def finish(report, parts, suffix=""):
                         + suffix + ".json")
     with open(path, "w") as out:
         json.dump(report, out, indent=1)
+    for name, draw in chart.CHARTS.items():
+        drawn = draw(report) if report.get(name) else None
+        if drawn:
+            with open(f"{path[:-5]}-{name}.svg", "w") as out:
+                print(drawn, file=out)
     print(f"\n{len(missed)} of {sum(len(report[p]) for p in parts)} cells missed their target;"
           f" all runs are in {os.path.relpath(path)}")

@@ -53,6 +53,19 @@ LANGUAGE sql AS $$
 	SELECT * FROM peer.send(queue_name, msg, NULL, clock_timestamp());
 $$;
 
+CREATE FUNCTION peer.send_batch(queue_name text, msgs jsonb[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE
+		format('INSERT INTO peer.%I (vt, message)
+				SELECT clock_timestamp(), m FROM unnest($1) AS m
+				RETURNING msg_id',
+			   peer.table_name(queue_name))
+		USING msgs;
+END
+$$;
+
 CREATE FUNCTION peer.read(queue_name text, vt integer, qty integer)
 RETURNS TABLE (msg_id bigint, read_ct integer, enqueued_at timestamptz,
 			   last_read_at timestamptz, leased_until timestamptz,

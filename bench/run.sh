@@ -8,20 +8,20 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs"   or "engine", "policies", or several
+#   SCENARIOS="verbs engine peers"        and "policies"; the first three by default
+#   PARTS="..."         only these parts of the scenarios, by README.md's names
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
-#   RUNS=5              runs of each side of each cell; the median counts
+#   RUNS=...            runs of each cell; the median counts
 #   CLIENTS=4           connections of the cycles
-#   PARTS="verbs cycles groups plans"     what to measure
-#   SYNC="on off"       the values of synchronous_commit
-#   VERBS="..."         only these verbs, by the first column's names
+#   SYNC="..."          the values of synchronous_commit
+#   PGMQ_SQL=...        the SQL file of PGMQ's extension, to be measured beside
 #   BENCH_DIR=...       where the server's temporary directory is made; choose a
 #                       real disk, or synchronous_commit = on measures nothing
 #   BENCH_USER=postgres the user who runs the server when started as root
-#   RESULTS=bench/results     where the JSON goes
+#   RESULTS=bench/results     where the JSON and the charts go
 #
-# The other scenarios have more of them; README.md lists those.
+# README.md lists the others.
 
 set -euo pipefail
 
@@ -29,6 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bindir=${PG_BINDIR:-$("${PG_CONFIG:-pg_config}" --bindir)}
 export LC_ALL=C.UTF-8
 
+pgmq_sql=${PGMQ_SQL:+$(realpath -m "$PGMQ_SQL")}
 for name in ${!PG*}; do
     unset "$name"
 done
@@ -86,11 +87,23 @@ EOF
     exit 1
 fi
 
+# With nothing chosen, a bit of everything, in less than ten minutes.
+if [ -z "${SCENARIOS:-}${PARTS:-}" ]; then
+    export PARTS="verbs cycles reads plain pinned empty wake wal
+        peer_cycles peer_batches peer_pinned peer_delayed peer_drain peer_wake"
+    export RUNS="${RUNS:-3}" SYNC="${SYNC:-off}" DELAYED="${DELAYED:-200000}"
+    export PINNED_SECONDS="${PINNED_SECONDS:-20}" PEER_SECONDS="${PEER_SECONDS:-3}"
+    export PEER_PINNED_SECONDS="${PEER_PINNED_SECONDS:-8}" PEER_DELAYED="${PEER_DELAYED:-100000}"
+    peer_runs=1
+fi
+
 mkdir -p "${RESULTS:=$here/results}"
-for scenarios in ${SCENARIOS:-verbs}; do
+export PGMQ_SQL=$pgmq_sql
+for scenarios in ${SCENARIOS:-verbs engine peers}; do
     case $scenarios in
         verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
+        peers) RUNS=${peer_runs:-${RUNS:-1}} python3 "$here/peers.py" "$bindir" "$work" "$RESULTS" ;;
         policies) python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
         *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
     esac

@@ -9,26 +9,30 @@ import struct
 
 
 class Session:
-    def __init__(self, directory, settings="", database="bench"):
+    def __init__(self, directory, settings="", database="bench", replication=False):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(f"{directory}/.s.PGSQL.5432")
-        self.buffer = b""
+        self.buffer, self.at = b"", 0
         words = ["user", "postgres", "database", database]
         if settings:
             words += ["options", settings]
+        if replication:
+            words += ["replication", "true"]
         body = struct.pack("!i", 196608) + b"".join(w.encode() + b"\0" for w in words) + b"\0"
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
         self.receive()
-        self.pid = int(self.query("SELECT pg_backend_pid()")[0][0])
+        if not replication:
+            self.pid = int(self.query("SELECT pg_backend_pid()")[0][0])
 
     def take(self, count):
-        while len(self.buffer) < count:
+        while len(self.buffer) - self.at < count:
             more = self.socket.recv(65536)
             if not more:
                 raise RuntimeError("the server closed the connection")
-            self.buffer += more
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+            self.buffer = self.buffer[self.at:] + more
+            self.at = 0
+        self.at += count
+        return self.buffer[self.at - count:self.at]
 
     def send(self, text):
         """Sends a query; receive() must follow."""
@@ -59,6 +63,14 @@ class Session:
     def query(self, text):
         self.send(text)
         return self.receive()
+
+    def feed_back(self, slot, lsn, xmin):
+        """As a standby with hot_standby_feedback: says once which xmin it needs."""
+        self.send(f"START_REPLICATION SLOT {slot} PHYSICAL {lsn}")
+        if self.take(5)[:1] != b"W":        # CopyBothResponse
+            raise RuntimeError("no replication")
+        body = b"h" + struct.pack("!qIIII", 0, xmin & 0xffffffff, xmin >> 32, 0, 0)
+        self.socket.sendall(b"d" + struct.pack("!i", len(body) + 4) + body)
 
     def close(self):
         self.socket.sendall(b"X" + struct.pack("!i", 4))

@@ -180,6 +180,35 @@ SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i)) F
 SELECT pgmq.redrive('dl_dead', 2000);
 SELECT pgmq.redrive('dl_dead', 2000);
 
+-- Nor does one in the way whose queue is another's, as anybody can say in a header.
+SELECT pgmq.create('dl_role'), pgmq.create('dl_role_dead');
+GRANT ALL ON pgmq.q_dl_role, pgmq.q_dl_role_dead TO regress_pgmq_dead;
+SET ROLE regress_pgmq_dead;
+SELECT pgmq.send('dl_role_dead', '1', '{"x-pgmq-dead-letter": {"queue": "dl_other"}}'::jsonb),
+	pgmq.send('dl_role_dead', '2', '{"x-pgmq-dead-letter": {"queue": "dl_role"}}'::jsonb);
+SELECT pgmq.redrive('dl_role_dead', 10);
+SELECT pgmq.redrive('dl_role_dead', 10, '{"to_queue": "dl_other"}');
+SELECT message FROM pgmq.q_dl_role;
+RESET ROLE;
+SELECT pgmq.drop_queue('dl_role'), pgmq.drop_queue('dl_role_dead');
+
+-- To many queues at a time, each its own.
+SELECT count(pgmq.create('dl_to_' || i)) FROM generate_series(1, 20) i;
+SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i % 20 + 1)) FROM generate_series(1, 4000) i),
+	(SELECT array_agg(jsonb_build_object('x-pgmq-dead-letter', jsonb_build_object('queue', 'dl_to_' || i % 20 + 1))) FROM generate_series(1, 4000) i));
+SELECT pgmq.redrive('dl_dead', 5000);
+SELECT count(*), sum((m).total_messages), bool_and(own) FROM (SELECT pgmq.metrics('dl_to_' || i) AS m,
+	(SELECT count(*) = 200 FROM pgmq.peek('dl_to_' || i, qty => 4000) WHERE message = to_jsonb(i)) AS own FROM generate_series(1, 20) i) t;
+SELECT count(*) FILTER (WHERE pgmq.drop_queue('dl_to_' || i)) FROM generate_series(1, 20) i;
+
+-- An array is kept as a whole, however large and whatever is in it.
+SELECT pgmq.create('dl_array');
+SELECT pgmq.set_policy('dl_array', '{"dead_letter_queue": "dl_array_dead", "create_dead_letter_queue": true}');
+SELECT pgmq.send('dl_array', '1', (SELECT jsonb_agg(md5(i::text)) FROM generate_series(1, 5000) i) || '["x-pgmq-dead-letter"]');
+SELECT pgmq.dead_letter('dl_array', 1, 'hopeless'), pgmq.redrive('dl_array_dead', 1);
+SELECT msg_id, jsonb_array_length(headers) FROM pgmq.q_dl_array;
+SELECT pgmq.drop_queue('dl_array'), pgmq.drop_queue('dl_array_dead');
+
 -- A circle that came about later goes round and loses nothing.
 TRUNCATE pgmq.q_dl, pgmq.q_dl_dead, pgmq.q_dl_other;
 SELECT pgmq.set_policy('dl', '{"max_reads": 1}');

@@ -176,6 +176,37 @@ RESET ROLE;
 REVOKE INSERT ON pgmq.q_dedup_q FROM regress_pgmq_dedup;
 SET ROLE regress_pgmq_dedup;
 SELECT refused('dedup_q', dedup_id('role 3'));
+
+-- Nor is who may not send told what was sent.
+SELECT refused('dedup_q', dedup_id('role'));
+SELECT count(*) FROM pgmq.send_batch('dedup_q', ARRAY['1']::jsonb[], ARRAY[dedup_id('role')]);
+RESET ROLE;
+
+-- Nobody's triggers run by the rights of the tables' owner.
+GRANT ALL ON ALL TABLES IN SCHEMA pgmq TO regress_pgmq_dedup;
+CREATE FUNCTION leap() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE WARNING 'here as %', current_user;
+	RETURN NEW;
+END $$;
+SET ROLE regress_pgmq_dedup;
+CREATE TRIGGER leap BEFORE INSERT ON pgmq.policy FOR EACH ROW EXECUTE FUNCTION leap();
+CREATE TRIGGER leap BEFORE INSERT ON pgmq.d0_dedup_q FOR EACH ROW EXECUTE FUNCTION leap();
+CREATE TRIGGER leap BEFORE INSERT ON pgmq.d1_dedup_q FOR EACH ROW EXECUTE FUNCTION leap();
+CREATE TRIGGER leap BEFORE TRUNCATE ON pgmq.d2_dedup_q EXECUTE FUNCTION leap();
+SELECT regexp_replace(refused('dedup_q', dedup_id('leap')), 'd[0-2]', 'dN');
+RESET ROLE;
+SET ROLE regress_pgmq_dedup_owner;
+SELECT pgmq.pause('dedup_q', 'infinity');
+SELECT pgmq.resume('dedup_q');
+RESET ROLE;
+DROP TRIGGER leap ON pgmq.policy;
+SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 900}');
+DROP FUNCTION leap CASCADE;
+REVOKE ALL ON ALL TABLES IN SCHEMA pgmq FROM regress_pgmq_dedup;
+GRANT INSERT, SELECT (msg_id) ON pgmq.q_dedup_q TO regress_pgmq_dedup;
+SET ROLE regress_pgmq_dedup;
+SELECT refused('dedup_q', dedup_id('leap'));
 RESET ROLE;
 
 -- Triggers: what one leaves out is not remembered, and a batch says that it cannot tell.

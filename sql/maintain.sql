@@ -181,6 +181,7 @@ SELECT count(*) FROM pgmq.q_maintain_z;
 
 DROP TABLE maintain_log;
 SELECT pgmq.drop_queue(q) FROM unnest('{maintain_q,maintain_none,maintain_z}'::text[]) q;
+DELETE FROM pgmq.policy WHERE queue_name = 'maintain_gone';
 DELETE FROM pgmq.meta WHERE queue_name = 'maintain_gone';
 DROP FUNCTION maintain_fails(), maintain_logs();
 DROP OWNED BY regress_pgmq_owner, regress_pgmq_other;

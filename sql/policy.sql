@@ -42,7 +42,7 @@ SELECT refused(p::jsonb) FROM (VALUES
 	('{"dead_letter_queue": 1}'), ('{"dead_letter_queue": "policy_none"}'),
 	('{"dead_letter_queue": "Policy_q"}'), ('{"dead_letter_queue": "a;b"}'),
 	('{"dead_letter_queue": null}'), ('{"dead_letter_queue": null, "max_reads": null}'),
-	(format('{"dead_letter_queue": "%s"}', repeat('x', 100)))) AS t (p);
+	(format('{"dead_letter_queue": "%s"}', repeat('x', 100))), ('{"max_reads": 1e200}')) AS t (p);
 SELECT refused('{"max_reads": 1e400}') LIKE '22023 invalid value for policy key "max_reads": 1000%' AS bounded;
 SELECT pgmq.set_policy('policy_q', NULL);
 SELECT pgmq.set_policy(NULL, '{}');
@@ -115,6 +115,12 @@ RESET ROLE;
 UPDATE pgmq.policy SET policy = '{"ttl": -1}' WHERE queue_name = 'policy_more';
 ALTER TABLE pgmq.q_policy_more SET (fillfactor = 50);
 SELECT count(*) FROM pgmq.read('policy_more', 0, 10);
+
+-- A parallel pg_restore may load it before it knows of the queue.
+INSERT INTO pgmq.policy (queue_name, policy) VALUES ('policy_early', '{"ttl": 5}');
+SELECT pgmq.create('policy_early');
+SELECT pgmq.get_policy('policy_early');
+SELECT pgmq.drop_queue('policy_early');
 
 -- Gone with the queue.
 SELECT pgmq.drop_queue(q) FROM unnest('{policy_q,policy_dead,policy_more}'::text[]) q;

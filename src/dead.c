@@ -168,7 +168,8 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
 	" AND gone.headers OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb" \
 	" AND NOT gone.headers OPERATOR(pg_catalog.?) " DEAD_HEADER \
-	" OR gone.headers OPERATOR(pg_catalog.?) " DEAD_HEADER \
+	" OR pg_catalog.jsonb_typeof(gone.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" AND gone.headers OPERATOR(pg_catalog.?) " DEAD_HEADER \
 	" AND pg_catalog.pg_column_size(gone.headers) OPERATOR(pg_catalog.>) 65536"
 #define DEAD_HEADERS \
 	"CASE WHEN pg_catalog.jsonb_typeof(gone.headers) OPERATOR(pg_catalog.=)" \

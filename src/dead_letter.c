@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -187,6 +188,7 @@ typedef struct Target
 typedef struct Redrive
 {
 	PgmqQueue	queue;			/* the dead-letter queue */
+	MemoryContext context;		/* outlives each statement */
 	HTAB	   *targets;
 	Target	   *only;			/* all go there; NULL: each where it came from */
 	double		spacing;		/* seconds from one to the next */
@@ -208,16 +210,21 @@ target_open(Redrive * redrive, const char *name)
 	memset((char *) target + NAMEDATALEN, 0, sizeof(Target) - NAMEDATALEN);
 	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
 
-	/* the name may be anything; that there is no such queue is no error */
+	/*
+	 * The name may be anything, and anybody's who can send dead letters: that
+	 * there is no such queue for the caller is no error
+	 */
 	target->queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
 																target->queue.relname, -1),
 												   RowExclusiveLock, RVR_MISSING_OK,
 												   NULL, NULL);
 	target->usable = OidIsValid(target->queue.relid) &&
 		target->queue.relid != redrive->queue.relid &&
-		pgmq_queue_misfit(target->queue.relid, false) == NULL;
+		pgmq_queue_misfit(target->queue.relid, false) == NULL &&
+		pgmq_queue_may_insert(&target->queue);
 	if (target->usable)
-		target->dead = palloc(REDRIVE_BATCH * sizeof(PgmqDead));
+		target->dead = MemoryContextAlloc(redrive->context,
+										  REDRIVE_BATCH * sizeof(PgmqDead));
 	return target;
 }
 
@@ -304,7 +311,7 @@ redrive_all(Redrive * redrive, int64 qty)
 
 	if (stay > 0)
 		ereport(WARNING,
-				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone: " INT64_FORMAT,
+				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone or not to be sent to: " INT64_FORMAT,
 						PGMQ_QUEUE_BASE(&redrive->queue), stay),
 				 errhint("Option \"to_queue\" of pgmq.redrive() names a queue for all.")));
 	return count;
@@ -319,7 +326,7 @@ redrive_begin(FunctionCallInfo fcinfo, int64 *qty)
 
 	*qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&redrive->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	ctl.hcxt = CurrentMemoryContext;
+	redrive->context = ctl.hcxt = CurrentMemoryContext;
 	redrive->targets = hash_create("pgmq_c redrive", 16, &ctl,
 								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	return redrive;
@@ -337,7 +344,8 @@ option_error(const char *option, const char *must)
 
 /*
  * Take an option of redrive.
- * Errors: 22023 for an unknown one or a bad value, 42P01 for no such queue.
+ * Errors: 22023 for an unknown one or a bad value, 42P01 for no such queue,
+ * 42501 for one that the caller may not send to.
  */
 static void
 redrive_option(Redrive * redrive, const char *option, JsonbValue *value)
@@ -354,6 +362,8 @@ redrive_option(Redrive * redrive, const char *option, JsonbValue *value)
 		pgmq_queue_check_shape(&queue);
 		if (queue.relid == redrive->queue.relid)
 			option_error(option, "another queue");
+		if (!pgmq_queue_may_insert(&queue))
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
 		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
 	}
 	else if (strcmp(option, "per_second") == 0)

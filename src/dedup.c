@@ -111,7 +111,8 @@ table_is_ours(Oid relid)
 
 /*
  * Lock one of a queue's tables for use; its OID.
- * Errors: 55000 when it is missing, 42P07 when it is not ours.
+ * Errors: 55000 when it is missing or, unless it is only read, has triggers;
+ * 42P07 when it is not ours.
  */
 static Oid
 table_lock(const PgmqQueue *queue, int table, LOCKMODE lockmode)
@@ -133,6 +134,8 @@ table_lock(const PgmqQueue *queue, int table, LOCKMODE lockmode)
 				 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
 				 errdetail("Deduplication in queue \"%s\" needs this name, and the relation is not a table of the extension's owner.",
 						   PGMQ_QUEUE_BASE(queue))));
+	if (lockmode != AccessShareLock)
+		pgmq_role_check_triggers(relid);
 	return relid;
 }
 
@@ -367,6 +370,11 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
 		RelationGetNumberOfBlocks(rel) == 0;
 	relation_close(rel, NoLock);
 	if (empty || table_find(queue, table) != relid || !table_is_ours(relid))
+		return 0;
+	pgmq_role_check_triggers(relid);
+
+	/* by now its turn may have come, and somebody used it before our lock */
+	if ((generation_at(GetCurrentTimestamp(), policy->dedup_window) + 1) % 3 != table)
 		return 0;
 
 	saved = pgmq_role_become_owner(relid);

@@ -5,7 +5,8 @@
  *
  * A queue has a slot in a fixed table, found by hash.  When none is free, a
  * hand goes round the slots and takes one that was not used since it last
- * came by; it does not go far before it takes any.  An announcement that
+ * came by; it does not go far before it takes any.  When nodes run out, maps
+ * that nobody looks at give up theirs.  An announcement that
  * finds its slot gone, or never had one, moves a *loss counter* (one of many,
  * by the table's OID); a map whose counter has moved makes itself unknown
  * before it is looked at.
@@ -37,6 +38,9 @@
 /* How many maps in use are spared when one must go. */
 #define MAX_SPARED		64
 
+/* How often maps must give up nodes when these run out. */
+#define RECLAIM_PERIOD	(60 * USECS_PER_SEC)
+
 #define NO_MAP			(-1)
 
 PgmqDirectory *pgmq_directory = NULL;
@@ -55,6 +59,7 @@ pgmq_map_init(void *memory, Size size, int tranche)
 	LWLockInitialize(&pgmq_directory->lock, tranche);
 	pgmq_directory->nused = 0;
 	pgmq_directory->hand = 0;
+	pg_atomic_init_u64(&pgmq_directory->reclaimed, 0);
 	for (int i = 0; i < PGMQ_LOSS_COUNTERS; i++)
 		pg_atomic_init_u32(&pgmq_directory->losses[i], 0);
 	memset(pgmq_directory->maps, 0, pgmq_directory->nmaps * sizeof(PgmqMap));
@@ -182,6 +187,35 @@ map_take(void)
 		LWLockRelease(&map->lock);
 	}
 	return NULL;
+}
+
+/*
+ * Nodes run out: now and then, make those maps unknown that nobody has looked
+ * at since the last time, those of dropped queues among them.  For callbacks.
+ */
+void
+pgmq_directory_reclaim(void)
+{
+	uint64		last = pg_atomic_read_u64(&pgmq_directory->reclaimed);
+	TimestampTz now = GetCurrentTimestamp();
+
+	/* the clock may have been set back since */
+	if ((now >= (TimestampTz) last && now - (TimestampTz) last < RECLAIM_PERIOD) ||
+		!pg_atomic_compare_exchange_u64(&pgmq_directory->reclaimed, &last, (uint64) now))
+		return;
+	for (int i = 0; i < pgmq_directory->nused; i++)
+	{
+		PgmqMap    *map = &pgmq_directory->maps[i];
+
+		if (map->used)
+			map->used = false;
+		else if (map->tree.nnodes > 0 &&
+				 LWLockConditionalAcquire(&map->lock, LW_EXCLUSIVE))
+		{
+			pgmq_tree_set_unknown(&map->tree);
+			LWLockRelease(&map->lock);
+		}
+	}
 }
 
 /*

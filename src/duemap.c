@@ -197,7 +197,7 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	status->prepared = pgmq_map_has_prepared(map) &&
 		(pgmq_map_prepared(map, kept, &more) > 0 || TransactionIdIsValid(more));
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
-	status->next_due = pgmq_tree_min(&map->tree);
+	status->next_due = status->usable ? pgmq_tree_min(&map->tree) : PGMQ_DUE_NOW;
 	status->net_finds = map->net_finds;
 	LWLockRelease(&map->lock);
 	return true;
@@ -233,8 +233,11 @@ void
 pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 			   const PgmqMin *mins, int nmins)
 {
-	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
+	PgmqMap    *map;
 
+	if (pgmq_tree_is_short())
+		pgmq_directory_reclaim();
+	map = pgmq_map_lock(ref, LW_EXCLUSIVE);
 	if (map == NULL)
 		return;
 	if (map->identity == ref.identity &&

@@ -18,6 +18,8 @@
 #include "port/atomics.h"
 #include "storage/lwlock.h"
 
+#include "duetree.h"
+
 #define PGMQ_LOSS_COUNTERS	1024
 
 /* Prepared transactions that a map knows by name. */
@@ -62,6 +64,7 @@ typedef struct PgmqDirectory
 	int			nmaps;
 	int			nused;			/* the first so many have had a queue */
 	int			hand;			/* the next to go, perhaps */
+	pg_atomic_uint64 reclaimed; /* when nodes were taken from maps */
 	PgmqMap		maps[FLEXIBLE_ARRAY_MEMBER];
 } PgmqDirectory;
 
@@ -111,6 +114,7 @@ pgmq_map_refer(PgmqMap *map)
 }
 
 extern PgmqMap *pgmq_directory_search(Oid dboid, Oid relid);
+extern void pgmq_directory_reclaim(void);
 extern int	pgmq_map_prepared(const PgmqMap *map, TransactionId *kept,
 							  TransactionId *more);
 extern bool pgmq_map_check_prepared(PgmqMap *map);

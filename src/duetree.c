@@ -36,6 +36,7 @@
 
 #include "compat.h"
 #include "pgmq.h"
+#include "duetree.h"
 
 #define FANOUT_BITS		6
 #define FANOUT			(1 << FANOUT_BITS)
@@ -98,6 +99,13 @@ void
 pgmq_tree_use(void *memory)
 {
 	pool = memory;
+}
+
+/* Whether nodes run out. */
+bool
+pgmq_tree_is_short(void)
+{
+	return pool->nfree < pool->nnodes / 8;
 }
 
 /* Draw a version. */

@@ -146,18 +146,21 @@ local_find(Oid relid, bool make)
 	if (local->map.map == NULL && local->identity != 0)
 	{
 		bool		listed = true;
+		PgmqMapRef	map = make ? pgmq_map_attach(relid, local->identity, &listed) :
+		pgmq_map_search(relid, local->identity);
 
-		local->map = make ? pgmq_map_attach(relid, local->identity, &listed) :
-			pgmq_map_search(relid, local->identity);
 		if (!listed)
 		{
 			if (max_prepared_xacts > 0)
 				pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
 							   " WHERE database OPERATOR(pg_catalog.=)"
 							   " pg_catalog.current_database()",
-							   0, NULL, NULL, false, row_prepared, &local->map);
-			pgmq_map_listed(local->map);
+							   0, NULL, NULL, false, row_prepared, &map);
+			pgmq_map_listed(map);
 		}
+
+		/* not before: after an error somebody must list them again */
+		local->map = map;
 	}
 	return local;
 }

@@ -186,6 +186,7 @@ queue_drop(text *queue_name)
 	/* After the queue, as every statement on both of them locks. */
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
 	pgmq_dedup_drop(&queue);
+	pgmq_policy_forget(&queue);
 	pgmq_meta_forget(&queue);
 	return true;
 }

@@ -134,6 +134,9 @@ ranges_merge(Ranges * ranges)
 static void
 ranges_add(Ranges * ranges, int64 lo, int64 hi)
 {
+	/* what lies in two ranges would be counted twice */
+	Assert(lo <= hi);
+	Assert(ranges->n == 0 || lo > ranges->hi[ranges->n - 1]);
 	if (ranges->n == MAX_RANGES)
 		ranges_merge(ranges);
 	if (ranges->n > 0 &&
@@ -172,8 +175,9 @@ ranges_find(const PgmqQueue *queue, Ranges * ranges)
 
 		if (n < 0)
 			return false;
+		/* since the last time pieces may have been merged into one */
 		for (int i = 0; i < n; i++)
-			ranges_add(ranges, dues[i].lo, dues[i].hi);
+			ranges_add(ranges, Max(dues[i].lo, from), dues[i].hi);
 		if (n < lengthof(dues) || dues[n - 1].hi == PG_INT64_MAX)
 			return true;
 		from = dues[n - 1].hi + 1;

@@ -235,6 +235,7 @@ extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 /* ---- queue.c: which queue is meant ---- */
 
 extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
+extern bool pgmq_name_is_valid(text *queue_name, char *relname);
 extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
@@ -246,12 +247,14 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 										   const char *relname);
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
+extern bool pgmq_queue_may_insert(const PgmqQueue *queue);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 /* ---- role.c: acting by a table owner's rights ---- */
 
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern void pgmq_role_check_triggers(Oid relid);
 extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 
@@ -369,6 +372,7 @@ extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
+extern void pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
 
 /* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
@@ -502,34 +506,6 @@ typedef struct PgmqDue
 	int64		hi;
 	uint64		version;
 } PgmqDue;
-
-typedef struct PgmqEdge
-{
-	TimestampTz due;
-	uint64		version;
-} PgmqEdge;
-
-typedef struct PgmqTree
-{
-	PgmqEdge	below;			/* ids less than zero */
-	PgmqEdge	above;			/* ids that the root does not cover */
-	int32		root;
-	int			level;			/* of the root; -1 without one */
-	int			nnodes;
-} PgmqTree;
-
-extern void pgmq_tree_init(void *memory, Size size);
-extern void pgmq_tree_use(void *memory);
-extern uint64 pgmq_tree_version(void);
-extern void pgmq_tree_make(PgmqTree *tree);
-extern void pgmq_tree_set_unknown(PgmqTree *tree);
-extern void pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due);
-extern void pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi);
-extern PgmqEdge pgmq_tree_slot(const PgmqTree *tree, int64 id);
-extern TimestampTz pgmq_tree_min(const PgmqTree *tree);
-extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-						   PgmqDue *dues, int max);
-extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
 
 /* ---- duemap.c: when is each block of ids next readable? ---- */
 

@@ -25,9 +25,12 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -51,6 +54,9 @@ typedef enum KeyKind
 }			KeyKind;
 
 #define MAX_WORDS		3
+
+/* How much of a bad value an error shows, in bytes. */
+#define SHOWN_MAX		64
 
 typedef struct PolicyKey
 {
@@ -115,8 +121,12 @@ pg_noreturn static void
 value_error(const PolicyKey * key, JsonbValue *value)
 {
 	StringInfoData must;
-	Jsonb	   *shown = JsonbValueToJsonb(value);
+	Jsonb	   *doc = JsonbValueToJsonb(value);
+	char	   *shown = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	int			len = strlen(shown);
 
+	if (len > SHOWN_MAX)
+		shown = psprintf("%.*s...", pg_mbcliplen(shown, len, SHOWN_MAX), shown);
 	initStringInfo(&must);
 	switch (key->kind)
 	{
@@ -139,8 +149,7 @@ value_error(const PolicyKey * key, JsonbValue *value)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for policy key \"%s\": %s", key->name,
-					JsonbToCString(NULL, &shown->root, VARSIZE(shown))),
+			 errmsg("invalid value for policy key \"%s\": %s", key->name, shown),
 			 errdetail("The value must be %s, or null for none.", must.data)));
 }
 
@@ -197,9 +206,9 @@ policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue *value)
 			break;
 		case KEY_QUEUE:
 			if (value->type != jbvString ||
-				!pgmq_name_fits(cstring_to_text_with_len(value->val.string.val,
-														 value->val.string.len),
-								'q', (char *) field))
+				!pgmq_name_is_valid(cstring_to_text_with_len(value->val.string.val,
+															 value->val.string.len),
+									(char *) field))
 				value_error(key, value);
 			break;
 	}
@@ -391,6 +400,35 @@ pgmq_policy_paused_until(Oid relid)
 	hash_search(policy_hash, &relid, HASH_FIND, NULL);
 
 	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
+}
+
+/*
+ * Forget a queue's policy, if it has one.
+ * Errors: 55000 when there are triggers, 40001 when the transaction's
+ * snapshot is too old to see it.
+ */
+void
+pgmq_policy_forget(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	PgmqPolicy	policy;
+	Oid			table = pgmq_policy_table();
+	PgmqRole	saved;
+	uint64		count;
+
+	if (!OidIsValid(table))
+		return;
+	LockRelationOid(table, RowExclusiveLock);
+	pgmq_role_check_triggers(table);
+	saved = pgmq_role_become_owner(table);
+	count = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
+						   1, argtypes, args, false, NULL, NULL);
+	pgmq_role_restore(saved);
+	if (count == 0 && IsolationUsesXactSnapshot() && policy_load(queue, &policy))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
 }
 
 /* Names, and where they outlive the statement they come from. */

@@ -28,6 +28,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -133,12 +134,15 @@ lock_ids(const PgmqQueue *queue, text **ids, int n)
 /*
  * Close the window against change when there are ids to look for.  The policy
  * as it is then, by which there may be none.
+ * Error: 42501 for who may not send, and so is not to learn what was sent.
  */
 static const PgmqPolicy *
 hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
 {
 	if (wishes->nitems == 0)
 		return policy;
+	if (!pgmq_queue_may_insert(queue))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
 	pgmq_lock_gate(queue, ShareLock);
 	policy = pgmq_policy(queue);
 	if (policy == NULL || policy->dedup_window == 0)

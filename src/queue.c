@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"
@@ -60,21 +61,38 @@ static const QueueColumn queue_columns[] = {
 	{"archived_at", TIMESTAMPTZOID, true},
 };
 
-/*
- * Refuse the characters that PGMQ refuses, with its words.  (Quoting makes
- * all of them safe; clients match the error.)
- */
-static void
-name_check_characters(const char *name, int len)
+/* Whether a name has none of the characters that PGMQ refuses. */
+static bool
+name_is_plain(const char *name, int len)
 {
 	for (int i = 0; i < len; i++)
 	{
 		if (name[i] == '$' || name[i] == ';' || name[i] == '\'' ||
 			(name[i] == '-' && i + 1 < len && name[i + 1] == '-'))
-			ereport(ERROR,
-					(errcode(ERRCODE_RAISE_EXCEPTION),
-					 errmsg("queue name contains invalid characters: $, ;, --, or \\'")));
+			return false;
 	}
+	return true;
+}
+
+/*
+ * Refuse these characters, with PGMQ's words.  (Quoting makes all of them
+ * safe; clients match the error.)
+ */
+static void
+name_check_characters(const char *name, int len)
+{
+	if (!name_is_plain(name, len))
+		ereport(ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("queue name contains invalid characters: $, ;, --, or \\'")));
+}
+
+/* Whether a text can be the name of a queue, and how its table is called. */
+bool
+pgmq_name_is_valid(text *queue_name, char *relname)
+{
+	return name_is_plain(VARDATA_ANY(queue_name), VARSIZE_ANY_EXHDR(queue_name)) &&
+		pgmq_name_fits(queue_name, 'q', relname);
 }
 
 /*
@@ -271,6 +289,18 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 				 errmsg("\"%s.%s\" is not a message queue",
 						PGMQ_SCHEMA, queue->relname),
 				 errdetail("%s", misfit)));
+}
+
+/*
+ * Whether the caller may put anything into an open queue.  For who does
+ * something else first; what he may put is said by the INSERT itself.
+ */
+bool
+pgmq_queue_may_insert(const PgmqQueue *queue)
+{
+	return pg_class_aclcheck(queue->relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(queue->relid, GetUserId(), ACL_INSERT,
+								  ACLMASK_ANY) == ACLCHECK_OK;
 }
 
 /*

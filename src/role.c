@@ -16,8 +16,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -51,7 +53,29 @@ pgmq_role_become_owner(Oid relid)
 }
 
 /*
- * The same for an operation in which code of users may run that must not
+ * Refuse a table, locked, that somebody has put a trigger on: who was granted
+ * TRIGGER, by a GRANT ALL ON ALL TABLES say, would run it by the owner's
+ * rights when we write to the table by these.  Error: 55000.
+ */
+void
+pgmq_role_check_triggers(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+
+	for (int i = 0; i < n; i++)
+		if (!rel->trigdesc->triggers[i].tgisinternal)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not have triggers",
+							RelationGetRelationName(rel)),
+					 errdetail("Trigger \"%s\" would run with the rights of the table's owner.",
+							   rel->trigdesc->triggers[i].tgname)));
+	relation_close(rel, NoLock);
+}
+
+/*
+ * As pgmq_role_become_owner, for an operation in which code of users may run that must not
  * reach beyond its owner's rights, whoever the caller is.
  */
 PgmqRole

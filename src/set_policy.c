@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -87,10 +88,15 @@ policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 		PGMQ_ARG(CStringGetTextDatum(queue->relname)),
 		PGMQ_ARG(value)
 	};
-	PgmqRole	saved = pgmq_role_become_owner(pgmq_policy_table());
-	uint64		count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
-									   argtypes, args, false, fn, state);
+	Oid			table = pgmq_policy_table();
+	PgmqRole	saved;
+	uint64		count;
 
+	LockRelationOid(table, RowExclusiveLock);
+	pgmq_role_check_triggers(table);
+	saved = pgmq_role_become_owner(table);
+	count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
+						   argtypes, args, false, fn, state);
 	pgmq_role_restore(saved);
 	CacheInvalidateRelcacheByRelid(queue->relid);
 	CommandCounterIncrement();

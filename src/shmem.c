@@ -32,12 +32,13 @@
 
 #include "compat.h"
 #include "pgmq.h"
+#include "duetree.h"
 
 #define SEGMENT_NAME	"pgmq_c"
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of what lies in the memory. */
-#define SEGMENT_LAYOUT	2
+#define SEGMENT_LAYOUT	3
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 

@@ -10,8 +10,9 @@
  *
  * A wake-up is a token that must not die with who has it.  Whoever leaves the
  * list, with a message, out of time or by an error, wakes the next; whoever
- * looked in vain while something was due (a filter, a locked row) passes the
- * token down the list.
+ * was woken and looked in vain while something was due (a filter, a locked
+ * row) passes the token down the list.  So does the first, who wakes by
+ * itself when something falls due.
  *
  * What becomes readable as time passes, nobody commits.  The first of the
  * list keeps the timer for all: it sleeps no longer than until the queue's
@@ -110,6 +111,7 @@ static WaitArea *area = NULL;
 
 /* The queues in whose lists this backend has its places; InvalidOid: none. */
 static Oid	my_queues[PGMQ_MAX_WAITED];
+static bool my_tokens[PGMQ_MAX_WAITED]; /* in which it has been woken */
 static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
@@ -230,7 +232,9 @@ waiter_enter(int place, Oid relid, bool grouped)
 		if (grouped)
 			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
 		my_queues[place] = relid;
+		me->woken = false;
 	}
+	my_tokens[place] = me->woken;
 	me->woken = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
@@ -442,7 +446,6 @@ typedef struct Wait
 	instr_time	begun;			/* by a clock that nobody sets */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
-	int64		doubt;			/* ms until a pause is not believed any more */
 	int			nqueues;
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 } Wait;
@@ -458,7 +461,6 @@ wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
 	INSTR_TIME_SET_CURRENT(wait->begun);
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
-	wait->doubt = 1;
 }
 
 /* How many milliseconds of a wait are left. */
@@ -526,25 +528,29 @@ wait_one(const Wait *wait, int place)
 {
 	TimestampTz due;
 	TimestampTz paused_until;
+	bool		is_first;
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
 		return wait->interval;
 
-	/*
-	 * All are woken when a pause is to end sooner.  But a commit calls us
-	 * before it sends its invalidations, so look again soon after a wake-up,
-	 * then less and less often.
-	 */
+	/* what we did meanwhile may have slept on the latch, and reset it */
+	if (MY_WAITER(place)->woken)
+		return 0;
+
+	/* all are woken when a pause is to end sooner */
 	paused_until = pgmq_policy_paused_until(my_queues[place]);
 	if (paused_until > GetCurrentTimestamp())
-		return Min(ms_until(paused_until), wait->doubt);
+		return ms_until(paused_until);
 	due = pgmq_map_next_due(wait->maps[place]);
+	is_first = waiter_is_first(place);
 	if (due <= GetCurrentTimestamp())
 	{
-		waiter_pass_on(place);
+		/* not whoever just looks again, or all would wake all */
+		if (is_first || my_tokens[place])
+			waiter_pass_on(place);
 		return wait->interval;
 	}
-	return waiter_is_first(place) ? ms_until(due) : MAX_SLEEP_MS;
+	return is_first ? ms_until(due) : MAX_SLEEP_MS;
 }
 
 /*
@@ -560,13 +566,15 @@ wait_sleep(Wait *wait)
 	if (sleep == 0)
 		return false;
 	for (int i = 0; i < wait->nqueues; i++)
-		sleep = Min(sleep, wait_one(wait, i));
+	{
+		/* Min is a macro, and this wakes others */
+		int64		one = wait_one(wait, i);
 
-	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-				  sleep, PG_WAIT_EXTENSION) & WL_LATCH_SET)
-		wait->doubt = 1;
-	else
-		wait->doubt = Min(wait->doubt * 2, MAX_SLEEP_MS);
+		sleep = Min(sleep, one);
+	}
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 sleep, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;

@@ -140,6 +140,8 @@ sql(qq{BEGIN; INSERT INTO pgmq.q_due (message) VALUES ('$_'); PREPARE TRANSACTIO
 sql(q{BEGIN; SELECT pgmq.send('other', '1'); PREPARE TRANSACTION 'other'});
 is(exhaust(), 'nothing', 'many prepared transactions');
 is(map_of('due'), 'prepared transaction', '.. which is why there is no map');
+is(sql(q{SELECT next_due FROM pgmq.engine_status() WHERE queue_name = 'due'}), '-infinity',
+	'.. and nothing is said of when anything is due');
 sql("COMMIT PREPARED 'due$_'") for 1 .. 11;
 is(got(), '5 6 7 8 9 10 11 12 13 14 15', '.. all but one at once');
 is(exhaust(), 'nothing', '.. which is not there');
@@ -152,6 +154,20 @@ exhaust('other');
 is(map_of('other'), 'on', '.. and is not worse off');
 exhaust();
 is(map_of('due'), 'on', 'the map comes back when there are none');
+
+# Who cannot find out which there are, leaves that to the next
+{
+	my $s = session();
+	sql(q{SELECT pgmq.create('unlisted'); REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC;
+		CREATE ROLE regress_unlisted; GRANT USAGE ON SCHEMA pgmq TO regress_unlisted;
+		GRANT ALL ON pgmq.q_unlisted TO regress_unlisted});
+	ask($s, q{SET ROLE regress_unlisted; SELECT pgmq.read('unlisted', 0, 1);});
+	ask($s, q{RESET ROLE; SELECT pgmq.read('unlisted', 0, 1);});
+	is(map_of('unlisted'), 'on', 'a map that could not be made is made by the next look');
+	sql(q{GRANT SELECT ON pg_prepared_xacts TO PUBLIC; SELECT pgmq.drop_queue('unlisted');
+		DROP OWNED BY regress_unlisted; DROP ROLE regress_unlisted});
+	done($s);
+}
 
 # Counting does not come by what is dead
 sub blocks

@@ -137,7 +137,7 @@ set_up();
 
 SKIP:
 {
-	skip 'no compiler, or no 64-bit integers, for a clock that steps', 8 unless $can_step;
+	skip 'no compiler, or no 64-bit integers, for a clock that steps', 14 unless $can_step;
 
 	sql(q{SELECT pgmq.send('due', '1')});
 	is(exhaust('due'), 'nothing', 'a message is in flight');
@@ -170,6 +170,32 @@ SKIP:
 	$s->{psql}->finish;
 	set_clock(0);
 	sql('TRUNCATE pgmq.q_due');
+
+	# Queues use up the memory, and go: another gets what they had
+	my $scattered = q{INSERT INTO pgmq.q_%s (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+		SELECT i * 4096, now() + interval '1 day', '{}' FROM generate_series(1, 4000) i};
+	my $bytes = q{SELECT bytes FROM pgmq.engine_status() WHERE queue_name = 'roomy'};
+	for my $queue (map { "full$_" } 1 .. 4)
+	{
+		sql("SELECT pgmq.create('$queue')");
+		sql(sprintf($scattered, $queue));
+		is(exhaust($queue), 'nothing', "queue \"$queue\" takes its part of the memory");
+	}
+	sql(q{SELECT pgmq.create('roomy')});
+	sql(sprintf($scattered, 'roomy'));
+	exhaust('roomy');
+	cmp_ok(sql($bytes), '<', 1_000_000, 'which leaves little to another');
+	sql("SELECT pgmq.drop_queue('full$_')") for 1 .. 4;
+	for my $minute (1 .. 3)
+	{
+		set_clock(61 * $minute);
+		sql(q{TRUNCATE pgmq.q_roomy});
+		sql(sprintf($scattered, 'roomy'));
+		exhaust('roomy');
+	}
+	cmp_ok(sql($bytes), '>', 3_000_000, 'until they are dropped');
+	sql(q{SELECT pgmq.drop_queue('roomy')});
+	set_clock(0);
 }
 
 # ---- the net

@@ -123,6 +123,8 @@ lock_timeout = '${soon}s'
 	$node->start;
 	sql('CREATE EXTENSION pgmq_c');
 	fresh();
+	# the first look makes the map
+	sql("SELECT pgmq.read('q', 1, 1)");
 	my $told = sql("SELECT due_map FROM pgmq.engine_status()") eq 'on';
 	my @s = map { session() } 1 .. 4;
 
@@ -133,6 +135,52 @@ lock_timeout = '${soon}s'
 	cmp_ok($s[0]{took}, '<', $soon, "$mode: pgmq.wait ends when its queue is dropped");
 	like($s[0]{err}, qr/^(psql:\S* ERROR:  42P01\s*)?$/, '.. with nothing, or an error that says so');
 	ask($s[0], "\\set VERBOSITY default");
+
+	# .. while the waiter looks, and sleeps over it, which uses up the signal
+	fresh();
+	sql(q{CREATE OR REPLACE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$;
+		CREATE TRIGGER doze AFTER UPDATE ON pgmq.q_q FOR EACH STATEMENT EXECUTE FUNCTION doze()});
+	begin($s[0], $poll);
+	$node->poll_query_until('postgres',
+		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $s[0]{pid}") or die;
+	SKIP:
+	{
+		skip 'nobody is told without shared memory', 1 unless $told;
+		sql("SELECT pgmq.drop_queue('q')");
+		is(result($s[0]), '', "$mode: a waiter that is busy is sent away as well");
+	}
+	if (!$told)
+	{
+		sql("SELECT pg_cancel_backend($s[0]{pid})");
+		result($s[0]);
+	}
+
+	# Many who look again, since something is due that is locked, do not have
+	# each other look all the time
+	SKIP:
+	{
+		skip 'nobody is told without shared memory', 1 unless $told;
+		my $many = 16;
+		my @many = map { session() } 1 .. $many;
+
+		fresh();
+		sql(q{CREATE UNLOGGED SEQUENCE looks;
+			CREATE OR REPLACE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN PERFORM nextval('looks'); RETURN NULL; END $$;
+			CREATE TRIGGER look AFTER UPDATE ON pgmq.q_q FOR EACH STATEMENT EXECUTE FUNCTION look();
+			SELECT pgmq.send('q', '{}')});
+		ask($s[0], 'BEGIN; SELECT msg_id FROM pgmq.q_q FOR UPDATE;');
+		wait_in($_, "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 100);") foreach @many;
+		my $looks = sql('SELECT -last_value FROM looks')
+		  + sql('SELECT pg_sleep(2); SELECT last_value FROM looks') =~ s/^\s+//r;
+		# each once by itself and once by the first's token, every 100 ms
+		cmp_ok($looks, '<=', 2 * 20 * $many + $many, "$mode: $many waiters before a locked message");
+		sql("SELECT pg_cancel_backend($_->{pid})") foreach @many;
+		result($_) foreach @many;
+		done(@many);
+		ask($s[0], 'ROLLBACK;');
+	}
 
 	# Neither snapshot nor transaction is held, also of those who look again
 	fresh();
@@ -318,7 +366,7 @@ lock_timeout = '${soon}s'
 	kill 'KILL', $s[0]{pid};
 	done(@s);
 	$node->poll_query_until('postgres', 'SELECT true');
-	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|-infinity',
+	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|',
 		'after a crash nobody waits, and nothing is known');
 	@s = map { session() } 1 .. 2;
 	wait_in($s[0], $poll);

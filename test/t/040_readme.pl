@@ -244,6 +244,15 @@ my @raises = (
 	[ '22023', q{SELECT pgmq.read_any('{jobs}', 0, 1, '{"order": "any"}')} ],
 	[ '55000', "SELECT pgmq.dead_letter('jobs', 1, 'hopeless')" ],
 	[
+		'0A000',
+		q{SELECT pgmq.send_batch('leaves_out', '{1,2}'::jsonb[],
+			ARRAY['{"x-pgmq-dedup-id": "a"}', '{"x-pgmq-dedup-id": "b"}']::jsonb[])},
+		q{SELECT pgmq.set_policy('leaves_out', '{"dedup_window": 60}');}
+		  . " CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+		  . ' CREATE TRIGGER leave_out BEFORE INSERT ON pgmq.q_leaves_out'
+		  . ' FOR EACH ROW EXECUTE FUNCTION leave_out()'
+	],
+	[
 		'09000',
 		"SELECT pgmq.unarchive('swallows', 1)",
 		"SELECT pgmq.send('swallows', '1'); SELECT pgmq.archive('swallows', 1);"
@@ -291,6 +300,7 @@ my @raises = (
 			(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 90) i)))},
 		"SELECT pgmq.create_fifo_index('grouped')"
 	],
+	[ '54000', "SELECT pgmq.read_any(ARRAY(SELECT 'q' || i FROM generate_series(1, 65) i), 30, 1)" ],
 	[ '54000', q{SELECT pgmq.send('jobs', to_jsonb(repeat('x', 268435456)))} ],
 	[
 		'2200H',
@@ -325,7 +335,7 @@ my %raised;
 $node->safe_psql(
 	'postgres', q{
 	SELECT pgmq.create(name)
-	FROM unnest('{jobs, empty, locked, grouped, full, hooked, swallows}'::text[]) name;
+	FROM unnest('{jobs, empty, locked, grouped, full, hooked, swallows, leaves_out}'::text[]) name;
 	SELECT pgmq.send_batch('jobs', '{1,2,3}'::jsonb[]);
 	CREATE TABLE pgmq.q_foreign_table (a integer);
 	CREATE ROLE docs_nobody});

@@ -828,6 +828,8 @@ class Director:
     def quiet(self):
         """Nobody does anything: compare plain SQL with what reads return."""
         with self.server.connect(tries=600) as conn:
+            # a crash may have come between its drop and its create
+            conn.execute("SELECT pgmq.create('fresh')")
             for (queue,) in conn.execute('SELECT queue_name FROM pgmq.policy WHERE paused_until IS NOT NULL').fetchall():
                 conn.execute('SELECT pgmq.resume(%s)', (queue,))
             for queue in self.hot + [self.random.choice(QUEUES)]:
