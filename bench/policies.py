@@ -93,7 +93,7 @@ def cost():
     cells = []
     salt = 0
     for sync in SYNC:
-        for clients in (CLIENTS, 1):
+        for clients in sorted({CLIENTS, 1}, reverse=True):
             for name, queue, parts, target in COST_CELLS:
                 if SIDES and name not in SIDES and queue not in SIDES:
                     continue

@@ -24,6 +24,7 @@ SELECT * FROM dedup_tables;
 -- With one it does from then on.
 SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 300}');
 SELECT * FROM dedup_tables;
+SELECT DISTINCT reloptions FROM pg_class WHERE relnamespace = 'pgmq'::regnamespace AND relname ~ '^d[0-9]_' AND relkind = 'r';
 SELECT pgmq.send('dedup_q', '3', dedup_id('a'));
 SELECT pgmq.send('dedup_q', '4', dedup_id('a'));
 SELECT pgmq.send('dedup_q', '4', dedup_id('b'), 60), pgmq.send('DEDUP_Q', '5', dedup_id('b'));
