@@ -446,6 +446,7 @@ typedef struct Wait
 	instr_time	begun;			/* by a clock that nobody sets */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
+	TimestampTz looked;			/* when the last look began */
 	int			nqueues;
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 } Wait;
@@ -543,7 +544,7 @@ wait_one(const Wait *wait, int place)
 		return ms_until(paused_until);
 	due = pgmq_map_next_due(wait->maps[place]);
 	is_first = waiter_is_first(place);
-	if (due <= GetCurrentTimestamp())
+	if (due <= wait->looked)
 	{
 		/* not whoever just looks again, or all would wake all */
 		if (is_first || my_tokens[place])
@@ -605,6 +606,7 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 
 		/* what an attempt goes by may have been changed while we slept */
 		AcceptInvalidationMessages();
+		wait.looked = GetCurrentTimestamp();
 		if (take(state) > 0 || !may_stay || !wait_sleep(&wait))
 			break;
 	}
