@@ -358,12 +358,12 @@ def drain():
     widths = (16, *COLUMNS_OF_SIDES, 7, 8, 7)
     show(("", *NAMES, "ratio", "target", "verdict"), widths)
     batch = 100
-    take = "SELECT array_agg(msg_id)::text AS ids FROM {}.read('bench', 30, 100) \\gset\n"
+    take = "SELECT coalesce(array_agg(msg_id), '{{}}')::text AS ids FROM {}.read('bench', 30, 100) \\gset\n"
     gone = "SELECT count(*) FROM {}.delete('bench', :ids::bigint[]);\n"
     scripts = {side: take.format(SIDES[side][0]) + gone.format(SIDES[side][0])
                for side in ("pgmq_c", "map off", "plpgsql")}
     bare = BARE_READ.replace(":qty", "100").replace(":vt", "30").rstrip(";")
-    scripts["bare"] = (f"WITH got AS ({bare}) SELECT array_agg(msg_id)::text AS ids FROM got \\gset\n"
+    scripts["bare"] = (f"WITH got AS ({bare}) SELECT coalesce(array_agg(msg_id), '{{}}')::text AS ids FROM got \\gset\n"
                        "DELETE FROM pgmq.q_bench WHERE msg_id = ANY (:ids::bigint[]);\n")
     logs = f"{SOCKET}/drain"
     parts = {}
@@ -581,7 +581,7 @@ def consumers():
     cells = []
     autovacuum("on")
     batch = ("SELECT count(*) FROM pgmq.send_batch('bench', array_fill(:msg::jsonb, ARRAY[10]));\n"
-             "SELECT array_agg(msg_id)::text AS ids FROM pgmq.read('bench', 30, 10) \\gset\n"
+             "SELECT coalesce(array_agg(msg_id), '{}')::text AS ids FROM pgmq.read('bench', 30, 10) \\gset\n"
              "SELECT count(*) FROM pgmq.delete('bench', :ids::bigint[]);\n")
     for name, scripts in (("send + read + delete", CYCLES),
                           ("send_batch(10) + read(10) + delete", {"pgmq_c": batch})):

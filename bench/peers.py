@@ -92,7 +92,7 @@ class Sql:
 
     def take(self):
         s = self.schema
-        return (f"SELECT array_agg(msg_id)::text AS ids FROM {s}.read('bench', 30, {BATCH}) \\gset\n"
+        return (f"SELECT coalesce(array_agg(msg_id), '{{}}')::text AS ids FROM {s}.read('bench', 30, {BATCH}) \\gset\n"
                 f"SELECT count(*) FROM {s}.delete('bench', :ids::bigint[]);\n")
 
     def many(self):
@@ -170,7 +170,7 @@ class Bare(Sql):
                 "DELETE FROM bare.q_bench WHERE msg_id = :id;\n")
 
     def take(self):
-        return (f"WITH got AS ({self.read(BATCH)}) SELECT array_agg(msg_id)::text AS ids FROM got"
+        return (f"WITH got AS ({self.read(BATCH)}) SELECT coalesce(array_agg(msg_id), '{{}}')::text AS ids FROM got"
                 " \\gset\nDELETE FROM bare.q_bench WHERE msg_id = ANY (:ids::bigint[]);\n")
 
     def many(self):
