@@ -28,7 +28,7 @@
 #include "dead.h"
 #include "pgmq.h"
 
-PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.0.0");
+PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.1.0");
 
 extern PGDLLEXPORT void _PG_init(void);
 

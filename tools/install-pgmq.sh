@@ -31,9 +31,10 @@ rm -f "$dir/pgmq.control" "$dir"/pgmq--*.sql
 made=$(mktemp -d "${TMPDIR:-/tmp}/pgmq_name.XXXXXX")
 trap 'rm -rf "$made"' EXIT
 
-version=$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" pgmq_c.control)
 sed "s/^default_version.*/default_version = '$current'/; s/^comment = '/&pgmq_c: /" pgmq_c.control >"$made/pgmq.control"
-sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' "pgmq_c--$version.sql" >"$made/pgmq--$current.sql"
+# the first version's script, and after it what each later one adds
+cat pgmq_c--1.0.0.sql pgmq_c--1.*--*.sql |
+    sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' >"$made/pgmq--$current.sql"
 for old in $earlier; do
     cp "$made/pgmq--$current.sql" "$made/pgmq--$old--$current.sql"
     echo "/* pgmq $old is the same product under an older name */" >"$made/pgmq--$current--$old.sql"
