@@ -4,7 +4,10 @@
 #   make installcheck           test the installed extension on a running server
 #   make check                  test everything on throw-away servers
 #   make demo                   see it work; `make demo-stop` ends it
-#   make torture                look for messages that reads miss, at random
+#   make torture                look for messages that are missed or lost, at random
+#   make fuzz                   call every function with random and hostile arguments
+#   make sanitised              test on servers that look for errors in C
+#   make security, make life    what is tested of roles; of a database's life
 #   make bench                  measure it (SCENARIOS=engine: reads beside what hurts queues)
 #   make check-versions         make check on PostgreSQL 15, 17 and 18
 #   make install-pgmq           install the whole product under PGMQ's name
@@ -69,10 +72,14 @@ ISOLATION_OPTS = --inputdir=test --load-extension=pgmq_c
 TAP_TESTS = 1
 PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 
+# Files about who may do what.
+SECURITY = $(filter adopt escalation grant hostile_names privileges rls search_path security,$(REGRESS))
+
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions demo demo-stop indent lint torture
+HOUSE = bench check check-versions demo demo-stop fuzz indent life lint \
+	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
 ifeq ($(filter $(HOUSE),$(MAKECMDGOALS)),)
@@ -92,11 +99,18 @@ uninstall-pgmq:
 	test -e '$(DESTDIR)$(datadir)/extension/pgmq_c.control' || \
 		rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
-check check-versions indent lint:
+check check-versions indent lint sanitised:
 	@tools/$@.sh
 
-torture:
-	@TESTS=torture tools/check.sh
+fuzz torture:
+	@TESTS=$@ tools/check.sh
+
+security:
+	@TESTS="regress isolation tap" REGRESS="$(SECURITY)" ISOLATION="due_rls drop_denied" \
+		PROVE_TESTS="$(wildcard test/t/06*.pl)" tools/check.sh
+
+life:
+	@TESTS=tap PROVE_TESTS="$(wildcard test/t/00*.pl test/t/01*.pl test/t/05*.pl)" tools/check.sh
 
 bench:
 	@bench/run.sh

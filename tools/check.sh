@@ -5,10 +5,11 @@
 # when started by root, and ends with one line "N passed, N failed".
 #
 #   PG_CONFIG   the server to test with (default: found or installed)
-#   TESTS       which suites (default: all but demo, lint and torture)
-#   MODES       what pg_regress's suites and torture are run with: plain, preload
-#               (both)
-#   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600"
+#   TESTS       which suites (default: all but demo, fuzz, lint and torture)
+#   MODES       what pg_regress's suites, torture and fuzz are run with: plain,
+#               preload (both)
+#   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600",
+#               likewise LEDGER and FUZZ for their programs
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
 set -eu
@@ -68,7 +69,7 @@ missing_packages() {
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
     fi
-    if wants torture; then
+    if wants torture || wants fuzz; then
         /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
     fi
     if wants lint; then
@@ -232,15 +233,28 @@ if wants clients && [ -x test/clients/run.sh ]; then
     count_tap "$WORK/clients.log" "$status"
 fi
 
-if wants torture; then
+# A program of test/torture, which is given options, in each mode.
+torture() {
+    program=$1
+    shift
     for mode in $MODES; do
         if [ "$mode" = preload ]; then preload=1; else preload=0; fi
-        # shellcheck disable=SC2086 # a list of words
-        logged "$WORK/torture_$mode.log" as_user /usr/bin/python3 test/torture/due_map.py --preload "$preload" ${TORTURE:-}
+        log=$WORK/${program}_$mode.log
+        logged "$log" as_user /usr/bin/python3 "test/torture/$program.py" --preload "$preload" "$@"
         before=$failed
-        count_tap "$WORK/torture_$mode.log" "$status"
-        [ "$failed" = "$before" ] || keep "$WORK/torture_$mode.log"
+        count_tap "$log" "$status"
+        [ "$failed" = "$before" ] || keep "$log"
     done
+}
+
+# shellcheck disable=SC2086 # lists of words
+if wants torture; then
+    torture due_map ${TORTURE:-}
+    [ ! -e test/torture/ledger.py ] || torture ledger ${LEDGER:-}
+fi
+# shellcheck disable=SC2086 # a list of words
+if wants fuzz && [ -e test/torture/fuzz.py ]; then
+    torture fuzz ${FUZZ:-}
 fi
 
 cd "$source_tree"
