@@ -29,6 +29,7 @@ OBJS = \
 	src/duemap.o \
 	src/duetree.o \
 	src/exec.o \
+	src/grant.o \
 	src/group.o \
 	src/header.o \
 	src/identity.o \

@@ -8,3 +8,62 @@
  * EXTENSION .. UPDATE.  Under the name pgmq it can run again over itself.
  */
 SET LOCAL search_path TO pg_catalog, pg_temp;
+
+/*
+ * A server that preloaded the library of an earlier version runs that until
+ * it is started again, and a session that has used it until it ends.  Better
+ * to hear of it now than at a call.
+ */
+DO LANGUAGE plpgsql $library$
+BEGIN
+	CREATE FUNCTION pg_temp.pgmq_probe() RETURNS void
+	AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+	LANGUAGE C;
+	DROP FUNCTION pg_temp.pgmq_probe();
+EXCEPTION
+	WHEN undefined_function THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'an earlier version of the library of "pgmq_c" is loaded', /* extension name */
+			HINT = 'Restart the server if its shared_preload_libraries has the library; connect again otherwise.';
+END
+$library$;
+
+--
+-- Who may do what with a queue (grant.c)
+--
+
+CREATE OR REPLACE FUNCTION pgmq.grant_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
+'Grant a role (or public) privileges on a queue: send, read, inspect, manage. They are privileges on its tables.';
+
+CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_revoke_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
+'Take back what grant_queue gave. What another privilege of the role needs, it keeps.';
+
+/* What is new belongs to the extension's owner, not to who runs this. */
+DO LANGUAGE plpgsql $own$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT p.oid::regprocedure AS name, e.extowner::regrole AS owner
+		FROM pg_extension e
+		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
+			AND d.refobjid = e.oid AND d.deptype = 'e'
+			AND d.classid = 'pg_proc'::regclass
+		JOIN pg_proc p ON p.oid = d.objid
+		WHERE e.extname = 'pgmq_c' /* extension name */
+		AND p.proname IN ('grant_queue', 'revoke_queue')
+		AND p.proowner <> e.extowner
+	LOOP
+		EXECUTE format('ALTER FUNCTION %s OWNER TO %s', o.name, o.owner);
+	END LOOP;
+END
+$own$;

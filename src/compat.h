@@ -25,11 +25,13 @@
 #include "varatt.h"
 #endif
 
-/* Since 16 one function tells who owns what; here for what we ask about. */
+/* Since 16 one function tells who owns what, and one who may; here for what we ask about. */
 #if PG_VERSION_NUM < 160000
 #define object_ownercheck(classid, objid, roleid) \
 	((classid) == RelationRelationId ? \
 	 pg_class_ownercheck(objid, roleid) : pg_namespace_ownercheck(objid, roleid))
+#define object_aclcheck(classid, objid, roleid, mode) \
+	((void) (classid), pg_namespace_aclcheck(objid, roleid, mode))
 #endif
 
 /* Since 18 a module names itself and its version. */

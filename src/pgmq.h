@@ -4,7 +4,7 @@
  *	  Types of pgmq_c, and the prototypes of each room under its file's name.
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
- * manage, partition, metrics, adopt) - layout - waiter, meta, partman - SQL
+ * manage, partition, grant, metrics, adopt) - layout - waiter, meta, partman - SQL
  * (exec, stmt) - ground (queue, arg, header, lock).
  * Calls go down only; src/README.md draws the house.
  *

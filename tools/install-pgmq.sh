@@ -32,9 +32,15 @@ made=$(mktemp -d "${TMPDIR:-/tmp}/pgmq_name.XXXXXX")
 trap 'rm -rf "$made"' EXIT
 
 sed "s/^default_version.*/default_version = '$current'/; s/^comment = '/&pgmq_c: /" pgmq_c.control >"$made/pgmq.control"
-# the first version's script, and after it what each later one adds
-cat pgmq_c--1.0.0.sql pgmq_c--1.*--*.sql |
-    sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' >"$made/pgmq--$current.sql"
+# The first version's script, and in it what each later one adds: before its
+# section 4, which lets go of every member that was not replaced until then.
+awk '{ if (FNR > 1 && /^ \* 4\. /) exit; if (FNR > 1) print last; last = $0 }' \
+    pgmq_c--1.0.0.sql >"$made/head"
+{
+    cat "$made/head" pgmq_c--1.*--*.sql
+    tail -n +"$(($(wc -l <"$made/head") + 1))" pgmq_c--1.0.0.sql
+} | sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' >"$made/pgmq--$current.sql"
+rm "$made/head"
 for old in $earlier; do
     cp "$made/pgmq--$current.sql" "$made/pgmq--$old--$current.sql"
     echo "/* pgmq $old is the same product under an older name */" >"$made/pgmq--$current--$old.sql"
