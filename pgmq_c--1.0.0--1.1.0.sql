@@ -8,3 +8,28 @@
  * EXTENSION .. UPDATE.  Under the name pgmq it can run again over itself.
  */
 SET LOCAL search_path TO pg_catalog, pg_temp;
+
+/*
+ * pg_restore --jobs loads meta and the tables that refer to it in any order,
+ * and would lose the rows that come too early.  So nobody checks row by row
+ * that the queue is there, as bind_topic and enable_notify_insert do anyway.
+ * What belongs to a queue goes with it as ever.
+ */
+DO LANGUAGE plpgsql $restore$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT t.tgrelid::regclass AS name, t.tgname
+		FROM pg_constraint k
+		JOIN pg_trigger t ON t.tgconstraint = k.oid AND t.tgrelid = k.conrelid
+		WHERE k.contype = 'f' AND k.confrelid = 'pgmq.meta'::regclass
+		AND k.conrelid IN ('pgmq.topic_bindings'::regclass,
+			'pgmq.notify_insert_throttle'::regclass)
+		AND t.tgisinternal
+		ORDER BY 1, 2
+	LOOP
+		EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', o.name, o.tgname);
+	END LOOP;
+END
+$restore$;
