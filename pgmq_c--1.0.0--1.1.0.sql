@@ -33,3 +33,28 @@ BEGIN
 	END LOOP;
 END
 $restore$;
+
+/*
+ * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
+ * duplicates should know that it does not any more.  No query looks into
+ * pgmq.policy: users' index expressions would run by this script's rights.
+ */
+DO LANGUAGE plpgsql $dedup$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT substr(d.relname::text, 4) AS name
+		FROM pg_class d
+		JOIN pg_class q ON q.relnamespace = d.relnamespace
+			AND q.relname::text = 'q_' || substr(d.relname::text, 4)
+		WHERE d.relnamespace = 'pgmq'::regnamespace AND d.relname ~ '^d0_.'
+		AND d.relkind = 'r' AND q.relkind IN ('r', 'p')
+		AND pg_relation_size('pgmq.policy') = 0
+		ORDER BY 1
+	LOOP
+		RAISE WARNING 'queue "%" has deduplication ids, but no policy that counts them', o.name
+			USING HINT = 'They count again when pgmq.set_policy() has set the dedup_window that the queue had.';
+	END LOOP;
+END
+$dedup$;
