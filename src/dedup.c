@@ -106,7 +106,7 @@ static bool
 table_is_ours(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_RELATION &&
-		pgmq_role_owner(relid) == pgmq_role_owner(pgmq_policy_table());
+		pgmq_role_owner(relid) == pgmq_role_owner(pgmq_policy_table(false));
 }
 
 /*
@@ -328,7 +328,7 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 			pgmq_dedup_drop(queue);
 		return;
 	}
-	saved = pgmq_role_become_owner(pgmq_policy_table());
+	saved = pgmq_role_become_owner(pgmq_policy_table(false));
 	for (int table = 0; table < 3; table++)
 	{
 		if (OidIsValid(table_find(queue, table)))

@@ -362,8 +362,17 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
+	PgmqKind	recorded;
+
 	pgmq_layout_set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
 	pgmq_layout_grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
+
+	/* a queue of this name was there, and its tables were dropped by hand */
+	if (pgmq_meta_find(queue, &recorded))
+	{
+		pgmq_dedup_drop(queue);
+		pgmq_policy_forget(queue);
+	}
 	pgmq_meta_put(queue, queue_name, kind);
 }

@@ -156,6 +156,35 @@ table_drop(char *relname)
 	return true;
 }
 
+/* Forget all but the tables of a queue. */
+static void
+queue_forget(PgmqQueue *queue)
+{
+	pgmq_dedup_drop(queue);
+	pgmq_policy_forget(queue);
+	pgmq_meta_forget(queue);
+}
+
+/*
+ * Clear away what is left of a queue whose table somebody has dropped by
+ * hand.  Nobody owns the queue any more: whoever may take it out of meta may
+ * do it, if the archive, when there is one, is his own.
+ */
+static void
+queue_drop_rest(PgmqQueue *queue)
+{
+	const AclMode needed = ACL_SELECT | ACL_DELETE;
+	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
+	PgmqKind	kind;
+
+	if (!OidIsValid(meta) ||
+		pg_class_aclmask(meta, GetUserId(), needed, ACLMASK_ALL) != needed ||
+		!pgmq_meta_find(queue, &kind))
+		return;
+	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
+	queue_forget(queue);
+}
+
 static bool
 queue_drop(text *queue_name)
 {
@@ -174,6 +203,8 @@ queue_drop(text *queue_name)
 		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
 			pgmq_queue_check_shape(&queue);
 		found = table_drop(queue.relname);
+		if (!found)
+			queue_drop_rest(&queue);
 	}
 	if (!found)
 	{
@@ -185,16 +216,15 @@ queue_drop(text *queue_name)
 
 	/* After the queue, as every statement on both of them locks. */
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
-	pgmq_dedup_drop(&queue);
-	pgmq_policy_forget(&queue);
-	pgmq_meta_forget(&queue);
+	queue_forget(&queue);
 	return true;
 }
 
 /*
  * drop_queue(queue_name text) returns boolean
  *
- * False, with a notice, when there is no such queue.
+ * False, with a notice, when there is no such queue.  If its table was dropped
+ * by hand, the rest goes.
  */
 Datum
 pgmq_drop_queue(PG_FUNCTION_ARGS)

@@ -367,7 +367,7 @@ extern List *pgmq_meta_names(void);
 /* ---- policy.c: what a queue's policy is ---- */
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
-extern Oid	pgmq_policy_table(void);
+extern Oid	pgmq_policy_table(bool missing_ok);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);

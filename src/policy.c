@@ -284,13 +284,21 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy)
  * ----------------------------------------------------------------
  */
 
-/* The table of policies; InvalidOid where there is none. */
+/*
+ * The table of policies.  Where there is none: InvalidOid if missing_ok, else
+ * error 42P01.
+ */
 Oid
-pgmq_policy_table(void)
+pgmq_policy_table(bool missing_ok)
 {
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("policy", schema) : InvalidOid;
 
-	return OidIsValid(schema) ? get_relname_relid("policy", schema) : InvalidOid;
+	if (!OidIsValid(table) && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"" PGMQ_SCHEMA ".policy\" does not exist")));
+	return table;
 }
 
 /* Row function: (policy jsonb, paused_until timestamptz). */
@@ -319,7 +327,7 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PolicyRow	row = {.context = CurrentMemoryContext};
-	Oid			table = pgmq_policy_table();
+	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 
 	if (!OidIsValid(table))
@@ -413,7 +421,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqPolicy	policy;
-	Oid			table = pgmq_policy_table();
+	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 	uint64		count;
 
@@ -456,8 +464,12 @@ List *
 pgmq_policy_names(void)
 {
 	NameList	list = {CurrentMemoryContext, NIL};
-	PgmqRole	saved = pgmq_role_restrict(pgmq_policy_table());
+	Oid			table = pgmq_policy_table(true);
+	PgmqRole	saved;
 
+	if (!OidIsValid(table))
+		return NIL;
+	saved = pgmq_role_restrict(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
 				   0, NULL, NULL, false, row_name, &list);

@@ -88,7 +88,7 @@ policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 		PGMQ_ARG(CStringGetTextDatum(queue->relname)),
 		PGMQ_ARG(value)
 	};
-	Oid			table = pgmq_policy_table();
+	Oid			table = pgmq_policy_table(false);
 	PgmqRole	saved;
 	uint64		count;
 
@@ -285,7 +285,7 @@ pgmq_get_policy(PG_FUNCTION_ARGS)
 
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
 	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
-	saved = pgmq_role_become_owner(pgmq_policy_table());
+	saved = pgmq_role_become_owner(pgmq_policy_table(false));
 	pgmq_exec_once("SELECT policy::pg_catalog.jsonb FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE policy IS NOT NULL AND " PGMQ_META_IS,
 				   1, argtypes, args, false, row_doc, &policy);

@@ -26,10 +26,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -216,7 +218,8 @@ pgmq_validate_topic_pattern(PG_FUNCTION_ARGS)
 /*
  * bind_topic(pattern text, queue_name text) returns void
  *
- * Idempotent.  The binding carries the queue's name as it was created.
+ * Idempotent.  The binding carries the queue's name as it was created.  The
+ * lock makes who drops the queue wait, and the binding go with it.
  */
 Datum
 pgmq_bind_topic(PG_FUNCTION_ARGS)
@@ -227,8 +230,16 @@ pgmq_bind_topic(PG_FUNCTION_ARGS)
 	text	   *name = pgmq_meta_name(given);
 	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(pattern)),
 	PGMQ_ARG(PointerGetDatum(name))};
+	PgmqQueue	queue;
+	PgmqKind	kind;
 
-	if (name == NULL)
+	if (name != NULL)
+	{
+		pgmq_name_format(name, 'q', queue.relname);
+		(void) RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, queue.relname, -1),
+										AccessShareLock, RVR_MISSING_OK, NULL, NULL);
+	}
+	if (name == NULL || !pgmq_meta_find(&queue, &kind))
 		TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
 					text_to_cstring(given));
 	pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".topic_bindings"

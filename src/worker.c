@@ -128,7 +128,7 @@ worker_round(MemoryContext context)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_RUNNING, "CALL pgmq.maintain()");
-	if (OidIsValid(pgmq_policy_table()))
+	if (OidIsValid(pgmq_policy_table(true)))
 		pgmq_maintain_all(true);
 	CommitTransactionCommand();
 	pgstat_report_stat(false);
