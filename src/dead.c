@@ -77,15 +77,15 @@ static HTAB *stuck_hash = NULL;
  * ----------------------------------------------------------------
  */
 
-static ArrayType *
-int8_array(const PgmqDead * dead, int n)
+/* The ids of messages, as an array for a statement. */
+static PgmqArg
+dead_ids(const PgmqDead * dead, int n)
 {
-	Datum	   *ids = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(dead[i].msg_id);
-	return construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-						   TYPALIGN_DOUBLE);
+		ids[i] = dead[i].msg_id;
+	return pgmq_int8_array(ids, n);
 }
 
 /*
@@ -129,7 +129,7 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 		nulls[i] = dead[i].reason == NULL;
 		reasons[i] = PointerGetDatum(dead[i].reason);
 	}
-	args[0] = PGMQ_ARG(PointerGetDatum(int8_array(dead, n)));
+	args[0] = dead_ids(dead, n);
 	args[1] = PGMQ_ARG(TimestampTzGetDatum(vt));
 	args[2] = PGMQ_ARG(Float8GetDatum(spacing));
 	args[3] = PGMQ_ARG(PointerGetDatum(construct_array(reads, n, INT4OID, sizeof(int32),
@@ -423,7 +423,7 @@ screen_remove(PgmqScreen * screen)
 	if (nmove < screen->n)
 	{
 		int			n = screen->n - nmove;
-		PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(int8_array(dead + nmove, n)))};
+		PgmqArg		args[] = {dead_ids(dead + nmove, n)};
 
 		removed_check(screen->queue,
 					  pgmq_exec(screen->queue, PGMQ_STMT_DELETE_BATCH, args), n);
@@ -497,7 +497,7 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	int			nmet = screen->n;
-	ArrayType  *met = int8_array(screen->dead, nmet);
+	PgmqArg		met = dead_ids(screen->dead, nmet);
 	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -533,7 +533,7 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 	else
 	{
 		PgmqArg		args[] = {
-			PGMQ_ARG(PointerGetDatum(met)),
+			met,
 			PGMQ_ARG(TimestampTzGetDatum(screen->now))
 		};
 

@@ -228,6 +228,7 @@ extern PgmqIdArg * pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 extern PgmqIdArg * pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
 extern int	pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced,
 						  int64 msg_id, int32 read_ct);
+extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
 extern PgmqArg pgmq_ids_array(const PgmqIdArg * pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
