@@ -309,69 +309,38 @@ pgmq_waiter_end(void)
  */
 
 /*
- * Something in a queue of this database can be read from due on, as its map
- * knows by now.  For callbacks.
+ * Wake one who waits for a queue of this database, where something can be read
+ * from due on, as its map knows by now; or one who waits for a group's head to
+ * go; or all, who should look.  For callbacks.
  */
 void
-pgmq_waiter_wake(Oid relid, TimestampTz due)
+pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 {
 	Bucket	   *bucket;
+	int			first;
 
 	if (area == NULL)
 		return;
 	bucket = bucket_of(relid);
 
 	/* the map's lock, or the commit, was a barrier between due and this */
-	if (pg_atomic_read_u32(&bucket->count) == 0)
+	if (pg_atomic_read_u32(whom == PGMQ_WAKE_GROUPED ? &bucket->grouped : &bucket->count) == 0)
 		return;
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	if (due > GetCurrentTimestamp())
+	first = list_search(bucket->first, relid);
+	if (whom == PGMQ_WAKE_ALL)
 	{
-		int			first = list_search(bucket->first, relid);
-
+		for (int i = first; i != NOBODY; i = list_search(area->waiters[i].next, relid))
+			waiter_set(i);
+	}
+	else if (whom == PGMQ_WAKE_ONE && due > GetCurrentTimestamp())
+	{
 		/* the timer's keeper, even if it was woken and has looked too soon */
 		if (first != NOBODY)
 			waiter_set(first);
 	}
 	else
-		list_wake(bucket->first, relid, false);
-	LWLockRelease(&bucket->lock);
-}
-
-/*
- * In a queue of this database messages were removed, which may have been the
- * heads of groups.  For callbacks.
- */
-void
-pgmq_waiter_wake_grouped(Oid relid)
-{
-	Bucket	   *bucket;
-
-	if (area == NULL)
-		return;
-	bucket = bucket_of(relid);
-	if (pg_atomic_read_u32(&bucket->grouped) == 0)
-		return;
-	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	list_wake(bucket->first, relid, true);
-	LWLockRelease(&bucket->lock);
-}
-
-/* All who wait for a queue of this database should look.  For callbacks. */
-void
-pgmq_waiter_wake_all(Oid relid)
-{
-	Bucket	   *bucket;
-
-	if (area == NULL)
-		return;
-	bucket = bucket_of(relid);
-	if (pg_atomic_read_u32(&bucket->count) == 0)
-		return;
-	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	for (int i = list_search(bucket->first, relid); i != NOBODY;
-		 i = list_search(area->waiters[i].next, relid))
-		waiter_set(i);
+		list_wake(first, relid, whom == PGMQ_WAKE_GROUPED);
 	LWLockRelease(&bucket->lock);
 }
 
