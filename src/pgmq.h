@@ -435,6 +435,7 @@ extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
 extern void pgmq_waiter_drain(Oid relid);
+extern void pgmq_waiter_drop(Oid relid);
 extern void pgmq_waiter_undrain(void);
 extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 					  PgmqTakeFn take, void *state,

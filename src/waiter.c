@@ -377,6 +377,17 @@ pgmq_waiter_drain(Oid relid)
 	LWLockRelease(&bucket->lock);
 }
 
+/*
+ * This transaction drops a table, whose lock it has.  Who waits for it without
+ * a lock of his own, and would look in vain in a while, sees that at once.
+ */
+void
+pgmq_waiter_drop(Oid relid)
+{
+	if (area != NULL && pgmq_waiter_count(relid) > 0)
+		pgmq_waiter_drain(relid);
+}
+
 /* The transaction ends: close the drain.  For callbacks. */
 void
 pgmq_waiter_undrain(void)
