@@ -41,6 +41,7 @@ OBJS = \
 	src/manage.o \
 	src/meta.o \
 	src/metrics.o \
+	src/move.o \
 	src/nack.o \
 	src/notify.o \
 	src/partition.o \

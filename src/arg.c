@@ -155,16 +155,27 @@ pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced, int64 msg_id, int3
 	return found == NULL ? -1 : found - pairs;
 }
 
-/* The ids of pairs, as an array for a statement. */
+/* Ids or other numbers, as an array of bigint for a statement. */
+PgmqArg
+pgmq_int8_array(const int64 *values, int64 n)
+{
+	Datum	   *elems = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
+
+	for (int64 i = 0; i < n; i++)
+		elems[i] = Int64GetDatum(values[i]);
+	return PGMQ_ARG(PointerGetDatum(construct_array(elems, n, INT8OID, sizeof(int64),
+													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+}
+
+/* The ids of pairs, likewise. */
 PgmqArg
 pgmq_ids_array(const PgmqIdArg * pairs, int nids)
 {
-	Datum	   *ids = palloc(nids * sizeof(Datum));
+	int64	   *ids = palloc(nids * sizeof(int64));
 
 	for (int i = 0; i < nids; i++)
-		ids[i] = Int64GetDatum(pairs[i].msg_id);
-	return PGMQ_ARG(PointerGetDatum(construct_array(ids, nids, INT8OID, sizeof(int64),
-													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+		ids[i] = pairs[i].msg_id;
+	return pgmq_int8_array(ids, nids);
 }
 
 /* The arguments msg_id (1) and read_ct (ct_argno) likewise. */

@@ -18,7 +18,12 @@
  *
  * Disposing can fail, for reasons that are no concern of who reads: rights on
  * the dead-letter queue, its constraints, its triggers, its absence.  It is
- * done in a subtransaction.  If that fails, the messages stay as they were,
+ * done in a subtransaction.  If that fails it is tried with halves of the
+ * messages, down to those that are refused.  These stay in their queue, with a
+ * warning, and are put off for a while, so that no read meets them meanwhile.
+ *
+ * Where that leads nowhere, since the queue is not there, or not for who
+ * reads, or nearly everything is refused, the messages stay as they were,
  * there is one warning, and reads of this backend pass spent messages over;
  * after a while, or after DDL on one of the tables, they try again.
  *
@@ -35,9 +40,9 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
-#include "utils/array.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -61,6 +66,22 @@
 /* How long (microseconds) reads pass over what could not be disposed of. */
 #define STUCK_FOR		(10 * USECS_PER_SEC)
 
+/* How long (microseconds) a message that was refused is put off. */
+#define REFUSED_FOR		(60 * USECS_PER_SEC)
+
+/* Halving ends after so many errors: at least that many / 12 were found. */
+#define ERRORS_MAX		64
+
+/* What became of messages that could not be removed all at once. */
+typedef struct Refusal
+{
+	ErrorData  *error;			/* why the first of them */
+	int			nerrors;
+	int64		ids[ERRORS_MAX];	/* those that were refused */
+	int			n;
+	bool		gave_up;		/* there may be others */
+}			Refusal;
+
 /* Queues whose spent messages could not be disposed of. */
 typedef struct Stuck
 {
@@ -71,145 +92,6 @@ typedef struct Stuck
 }			Stuck;
 
 static HTAB *stuck_hash = NULL;
-
-/* ----------------------------------------------------------------
- *		Moving messages
- * ----------------------------------------------------------------
- */
-
-static ArrayType *
-int8_array(const PgmqDead * dead, int n)
-{
-	Datum	   *ids = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
-
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(dead[i].msg_id);
-	return construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-						   TYPALIGN_DOUBLE);
-}
-
-/*
- * So many of n messages went from a queue.  Error: 09000 when that is not all.
- * They may have been the heads of groups, which somebody may be waiting for.
- */
-static void
-removed_check(const PgmqQueue *queue, uint64 count, int n)
-{
-	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
-	if (count < n)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("only " UINT64_FORMAT " of %d messages of queue \"%s\" could be moved",
-						count, n, PGMQ_QUEUE_BASE(queue)),
-				 errhint("See its triggers and row-level security, and those of the queue they go to.")));
-}
-
-/*
- * Move messages, which are locked, from one open queue to another, where they
- * are readable from $2 plus $3 seconds for each on.  headers is an expression
- * over gone, the old message, and dead: what is known of it.
- */
-void
-pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
-				   const PgmqDead * dead, int n, TimestampTz vt, double spacing)
-{
-	static const Oid argtypes[] = {
-		INT8ARRAYOID, TIMESTAMPTZOID, FLOAT8OID, INT4ARRAYOID, TEXTARRAYOID, TEXTOID
-	};
-	Datum	   *reads = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	Datum	   *reasons = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	bool	   *nulls = palloc_extended(n * sizeof(bool), MCXT_ALLOC_HUGE);
-	int			lbound = 1;
-	PgmqArg		args[6];
-	char	   *sql;
-
-	for (int i = 0; i < n; i++)
-	{
-		reads[i] = Int32GetDatum(dead[i].read_ct);
-		nulls[i] = dead[i].reason == NULL;
-		reasons[i] = PointerGetDatum(dead[i].reason);
-	}
-	args[0] = PGMQ_ARG(PointerGetDatum(int8_array(dead, n)));
-	args[1] = PGMQ_ARG(TimestampTzGetDatum(vt));
-	args[2] = PGMQ_ARG(Float8GetDatum(spacing));
-	args[3] = PGMQ_ARG(PointerGetDatum(construct_array(reads, n, INT4OID, sizeof(int32),
-													   true, TYPALIGN_INT)));
-	args[4] = PGMQ_ARG(PointerGetDatum(construct_md_array(reasons, nulls, 1, &n, &lbound,
-														  TEXTOID, -1, false,
-														  TYPALIGN_INT)));
-	args[5] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(from)));
-
-	sql = psprintf("WITH gone AS (DELETE FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"
-				   " RETURNING msg_id, message, headers)"
-				   " INSERT INTO %s (vt, message, headers)"
-				   " SELECT $2 OPERATOR(pg_catalog.+) ((dead.place OPERATOR(pg_catalog.-) 1)"
-				   "::pg_catalog.float8 OPERATOR(pg_catalog.*) $3"
-				   " OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval),"
-				   " gone.message, %s FROM gone JOIN ROWS FROM"
-				   " (pg_catalog.unnest($1), pg_catalog.unnest($4), pg_catalog.unnest($5))"
-				   " WITH ORDINALITY AS dead (msg_id, read_ct, reason, place)"
-				   " ON dead.msg_id OPERATOR(pg_catalog.=) gone.msg_id ORDER BY gone.msg_id",
-				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, from->relname)),
-				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, to->relname)),
-				   headers);
-	removed_check(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
-									   NULL, NULL), n);
-}
-
-/*
- * The headers of a dead letter: its own, and one that says whence and why.
- * Headers to which none can be added, or from which taking it away again would
- * not give back the same, are kept in that one as a whole; but what goes round
- * in a circle does not grow for ever.
- */
-#define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
-#define IS_PLAIN_OBJECT \
-	"gone.headers IS NULL OR pg_catalog.jsonb_typeof(gone.headers)" \
-	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
-	" AND gone.headers OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb" \
-	" AND NOT gone.headers OPERATOR(pg_catalog.?) " DEAD_HEADER \
-	" OR pg_catalog.jsonb_typeof(gone.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
-	" AND gone.headers OPERATOR(pg_catalog.?) " DEAD_HEADER \
-	" AND pg_catalog.pg_column_size(gone.headers) OPERATOR(pg_catalog.>) 65536"
-#define DEAD_HEADERS \
-	"CASE WHEN pg_catalog.jsonb_typeof(gone.headers) OPERATOR(pg_catalog.=)" \
-	" 'object'::pg_catalog.text THEN gone.headers ELSE '{}'::pg_catalog.jsonb END" \
-	" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(" DEAD_HEADER "," \
-	" pg_catalog.jsonb_build_object('queue', $6, 'msg_id', gone.msg_id," \
-	" 'read_ct', dead.read_ct, 'reason', dead.reason, 'at', $2)" \
-	" OPERATOR(pg_catalog.||) CASE WHEN " IS_PLAIN_OBJECT " THEN '{}'::pg_catalog.jsonb" \
-	" ELSE pg_catalog.jsonb_build_object('headers', gone.headers) END)"
-
-/*
- * Open the dead-letter queue that a queue's policy names.
- * Errors: 55000 when it names none, 42P01 when it does not exist.
- */
-static void
-dead_letter_open(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqQueue *dead)
-{
-	if (policy == NULL || policy->dead_letter[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("queue \"%s\" has no dead-letter queue", PGMQ_QUEUE_BASE(queue)),
-				 errhint("Name one by pgmq.set_policy(), key \"dead_letter_queue\".")));
-	pgmq_queue_open(dead, cstring_to_text(policy->dead_letter + 2), RowExclusiveLock, "INSERT");
-	pgmq_queue_check_shape(dead);
-}
-
-/*
- * Move messages, which are locked, to the dead-letter queue of an open queue.
- * Errors: of dead_letter_open; 42501; whatever constraints and triggers raise.
- */
-void
-pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
-			   const PgmqDead * dead, int n)
-{
-	PgmqQueue	to;
-
-	dead_letter_open(queue, policy, &to);
-	if (n > 0)
-		pgmq_dead_transfer(queue, &to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
-}
 
 /* ----------------------------------------------------------------
  *		Telling what is spent
@@ -352,6 +234,17 @@ dead_letter_relid(const PgmqPolicy * policy)
 	return get_relname_relid(policy->dead_letter, get_namespace_oid(PGMQ_SCHEMA, false));
 }
 
+/* Warn of messages that are not to be read, and are not removed either. */
+static void
+warn_stay(const PgmqScreen * screen, const ErrorData *error, const char *detail)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("messages of queue \"%s\" stay there unread that are to be removed: %s",
+					PGMQ_QUEUE_BASE(screen->queue), error->message),
+			 errdetail_internal("%s", detail)));
+}
+
 /* Have reads of a queue pass spent messages over for a while. */
 static void
 screen_stuck(PgmqScreen * screen, ErrorData *error)
@@ -375,11 +268,7 @@ screen_stuck(PgmqScreen * screen, ErrorData *error)
 	stuck->dead_relid = dead_letter_relid(&screen->policy);
 	stuck->until = GetCurrentTimestamp() + STUCK_FOR;
 	if (!found)
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("messages of queue \"%s\" stay there unread that are to be removed: %s",
-						PGMQ_QUEUE_BASE(screen->queue), error->message),
-				 errdetail("Some were read too often, or have expired.")));
+		warn_stay(screen, error, _("Some were read too often, or have expired."));
 }
 
 /* Whether what was raised says nothing of the queues. */
@@ -400,15 +289,13 @@ error_is_ours(int sqlerrcode)
 	}
 }
 
-/* Move or drop all messages remembered. */
-static void
-screen_remove(PgmqScreen * screen)
+/* Put those to be moved before those to be dropped; how many they are. */
+static int
+dead_part(PgmqDead * dead, int n)
 {
-	PgmqDead   *dead = screen->dead;
 	int			nmove = 0;
 
-	/* those to be moved first */
-	for (int i = 0; i < screen->n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		if (dead[i].reason != NULL)
 		{
@@ -418,15 +305,40 @@ screen_remove(PgmqScreen * screen)
 			dead[nmove++] = swap;
 		}
 	}
-	if (nmove > 0)
-		pgmq_dead_move(screen->queue, &screen->policy, dead, nmove);
-	if (nmove < screen->n)
-	{
-		int			n = screen->n - nmove;
-		PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(int8_array(dead + nmove, n)))};
+	return nmove;
+}
 
-		removed_check(screen->queue,
-					  pgmq_exec(screen->queue, PGMQ_STMT_DELETE_BATCH, args), n);
+/* Whether the rights to remove messages are there. */
+static bool
+may_delete(const PgmqQueue *queue)
+{
+	return pg_class_aclcheck(queue->relid, GetUserId(), ACL_DELETE) == ACLCHECK_OK;
+}
+
+/*
+ * Move or drop messages remembered.  Before an error it is noted whether they
+ * could be moved at all, so that it may be about single ones.
+ */
+static void
+screen_remove(PgmqScreen * screen, PgmqDead * dead, int n)
+{
+	int			nmove = dead_part(dead, n);
+	PgmqQueue	to;
+
+	screen->sorted = false;
+	screen->movable = false;
+	if (nmove > 0)
+	{
+		pgmq_dead_open(screen->queue, &screen->policy, &to);
+		screen->movable = pgmq_queue_may_insert(&to);
+		pgmq_dead_put(screen->queue, &to, dead, nmove);
+	}
+	if (nmove < n)
+	{
+		PgmqArg		args[] = {pgmq_dead_ids(dead + nmove, n - nmove)};
+
+		pgmq_dead_removed(screen->queue,
+						  pgmq_exec(screen->queue, PGMQ_STMT_DELETE_BATCH, args), n - nmove);
 	}
 }
 
@@ -487,17 +399,15 @@ pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows)
 }
 
 /*
- * Dispose of the messages remembered, and of others among the first ones due
- * in a range of ids, in which none of them lies.  When that fails, or when it
- * was enough, the rest of this read is to pass spent messages over.
+ * Remove n of the messages remembered, from one on, in a subtransaction; if
+ * there are ids from lo to hi, find the spent ones there, and remove all.
+ * Returns the error, if it says something of the queues or the messages.
  */
-static void
-screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
+static ErrorData *
+remove_try(PgmqScreen * screen, int from, int n, int64 lo, int64 hi)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	int			nmet = screen->n;
-	ArrayType  *met = int8_array(screen->dead, nmet);
 	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -506,10 +416,8 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 	{
 		if (lo <= hi)
 			screen_find(screen, lo, hi, SWEEP_WINDOW);
-		screen_remove(screen);
+		screen_remove(screen, screen->dead + from, lo <= hi ? screen->n : n);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
@@ -517,34 +425,131 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
 
+	if (error != NULL && error_is_ours(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/* Remove n of the messages remembered, from one on, but what is refused. */
+static void
+remove_parts(PgmqScreen * screen, int from, int n, Refusal * refusal)
+{
+	ErrorData  *error;
+
+	if (n == 0 || refusal->gave_up)
+		return;
+	if (refusal->nerrors == ERRORS_MAX)
+	{
+		refusal->gave_up = true;
+		return;
+	}
+	error = remove_try(screen, from, n, 1, 0);
 	if (error == NULL)
 	{
-		if (stuck_hash != NULL)
-			hash_search(stuck_hash, &screen->queue->relid, HASH_REMOVE, NULL);
-		screen->disposed += screen->n;
-		if (screen->disposed >= SWEEP_MAX)
-			screen->passing = true;
+		screen->disposed += n;
+		return;
+	}
+	refusal->nerrors++;
+	if (n == 1)
+	{
+		if (refusal->n == 0)
+			refusal->error = error;
+		refusal->ids[refusal->n++] = screen->dead[from].msg_id;
+		return;
+	}
+	remove_parts(screen, from, n / 2, refusal);
+	remove_parts(screen, from + n / 2, n - n / 2, refusal);
+}
+
+/*
+ * Remove those of the messages remembered that can be, after an attempt to
+ * remove all has raised an error.
+ */
+static void
+remove_some(PgmqScreen * screen, Refusal * refusal, ErrorData *error)
+{
+	int			nmove = dead_part(screen->dead, screen->n);
+
+	*refusal = (Refusal)
+	{
+		.error = error
+	};
+	if (may_delete(screen->queue))
+	{
+		remove_parts(screen, nmove, screen->n - nmove, refusal);
+		if (screen->movable)
+			remove_parts(screen, 0, nmove, refusal);
+		else if (nmove > 0)
+			refusal->gave_up = true;
 	}
 	else
+		refusal->gave_up = true;
+}
+
+/* Warn of messages that were refused. */
+static void
+refusal_warn(const PgmqScreen * screen, const Refusal * refusal)
+{
+	const char *detail = refusal->n == 1 ?
+	_("Message " INT64_FORMAT " was read too often, or has expired.") :
+	_("Message " INT64_FORMAT " and others, %d in all, were read too often, or have expired.");
+
+	warn_stay(screen, refusal->error, psprintf(detail, refusal->ids[0], refusal->n));
+}
+
+/*
+ * Dispose of the messages remembered, and of others among the first ones due
+ * in a range of ids, in which none of them lies.  When something stays, or
+ * when it was enough, the rest of this read is to pass spent messages over.
+ */
+static void
+screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
+{
+	int			nmet = screen->n;
+	PgmqArg		args[2] = {pgmq_dead_ids(screen->dead, nmet), PGMQ_ARG(TimestampTzGetDatum(screen->now))};
+	PgmqDead   *met = palloc_extended(nmet * sizeof(PgmqDead), MCXT_ALLOC_HUGE);
+	ErrorData  *error;
+	Refusal		refusal;
+
+	if (nmet > 0)
+		memcpy(met, screen->dead, nmet * sizeof(PgmqDead));
+	error = remove_try(screen, 0, nmet, lo, hi);
+	if (error == NULL)
+		screen->disposed += screen->n;
+	else
 	{
-		PgmqArg		args[] = {
-			PGMQ_ARG(PointerGetDatum(met)),
-			PGMQ_ARG(TimestampTzGetDatum(screen->now))
-		};
+		/* what was found is locked no longer, and may be somebody's by now */
+		if (nmet > 0)
+			memcpy(screen->dead, met, nmet * sizeof(PgmqDead));
+		screen->n = nmet;
+		if (lo <= hi)
+			screen_find(screen, lo, hi, SWEEP_WINDOW);
+		remove_some(screen, &refusal, error);
+		screen->passing = true;
 
-		if (error_is_ours(error->sqlerrcode))
-			ReThrowError(error);
-
-		/* nobody got them: their lease did not happen */
+		/* nobody got those that were met: their lease did not happen */
 		if (nmet > 0)
 			pgmq_exec(screen->queue, PGMQ_STMT_UNREAD, args);
-		screen_stuck(screen, error);
+		if (refusal.n > 0)
+		{
+			args[0] = pgmq_int8_array(refusal.ids, refusal.n);
+			args[1] = PGMQ_ARG(TimestampTzGetDatum(screen->now + REFUSED_FOR));
+			pgmq_exec(screen->queue, PGMQ_STMT_SET_VT_BATCH, args);
+		}
 	}
+	if (error != NULL && refusal.gave_up)
+		screen_stuck(screen, refusal.error);
+	else if (stuck_hash != NULL)
+		hash_search(stuck_hash, &screen->queue->relid, HASH_REMOVE, NULL);
+	if (error != NULL && !refusal.gave_up && refusal.n > 0)
+		refusal_warn(screen, &refusal);
+	if (screen->disposed >= SWEEP_MAX)
+		screen->passing = true;
 	screen->n = 0;
 }
 
@@ -583,7 +588,7 @@ pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int6
 /*
  * Dispose of up to limit messages that are spent and leased to nobody, ids
  * from *from on; whether there may be more, from the new *from on.  For
- * maintenance, to which what goes wrong is an error.
+ * maintenance, to which it is an error when nothing can be done.
  */
 bool
 pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
@@ -594,6 +599,8 @@ pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
 		PGMQ_ARG(Int64GetDatum(limit)),
 		PGMQ_ARG(Int64GetDatum(*from))
 	};
+	ErrorData  *error;
+	Refusal		refusal;
 
 	if (!pgmq_screen_begin(&screen, queue))
 		return false;
@@ -602,9 +609,15 @@ pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
 	if (screen.n == 0)
 		return false;
 	*from = screen.dead[screen.n - 1].msg_id;
-	screen_remove(&screen);
-	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
-	return screen.n == limit;
+	error = remove_try(&screen, 0, screen.n, 1, 0);
+	if (error == NULL)
+		return screen.n == limit;
+	remove_some(&screen, &refusal, error);
+	if (refusal.n > 0)
+		refusal_warn(&screen, &refusal);
+	else if (refusal.gave_up)
+		ReThrowError(error);
+	return screen.n == limit && !refusal.gave_up;
 }
 
 /* Relcache callback: one of the tables was changed, so try again. */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * dead.h
- *	  What dead.c offers: messages that are not to be read any more.
+ *	  What dead.c and move.c offer: messages that are not to be read any more,
+ *	  and moving them elsewhere.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -42,6 +43,7 @@ typedef struct PgmqScreen
 	text	   *expired;		/* NULL: drop it */
 	TimestampTz now;
 	bool		passing;		/* use statements that pass them over */
+	bool		movable;		/* there is where to, for who reads */
 	int			disposed;		/* how many, so far */
 	PgmqDead   *dead;
 	int			n;
@@ -49,6 +51,8 @@ typedef struct PgmqScreen
 	bool		sorted;			/* dead is, by msg_id */
 	int64		last;			/* the largest id among all rows tested */
 }			PgmqScreen;
+
+/* ---- dead.c ---- */
 
 extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
 extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
@@ -58,11 +62,20 @@ extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
 extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
 							  int64 lo, int64 hi, int64 qty);
 extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
+extern void pgmq_dead_inval(Datum arg, Oid relid);
+
+/* ---- move.c ---- */
+
+extern PgmqArg pgmq_dead_ids(const PgmqDead * dead, int n);
+extern void pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n);
+extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy,
+						   PgmqQueue *dead);
+extern void pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to,
+						  const PgmqDead * dead, int n);
 extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
 						   const PgmqDead * dead, int n);
 extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
 							   const char *headers, const PgmqDead * dead,
 							   int n, TimestampTz vt, double spacing);
-extern void pgmq_dead_inval(Datum arg, Oid relid);
 
 #endif							/* PGMQ_DEAD_H */

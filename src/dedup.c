@@ -174,16 +174,6 @@ text_array(text **ids, int n)
 	return construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-static ArrayType *
-int8_array(const int64 *values, int n)
-{
-	Datum	   *elems = palloc(n * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		elems[i] = Int64GetDatum(values[i]);
-	return construct_array(elems, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-
 /*
  * Look for ids, whose locks the caller holds, in the window that ends now.
  * msg_ids gets for each of them the message that had it, or PGMQ_DEDUP_NEW.
@@ -229,7 +219,7 @@ pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
 	else
 	{
 		args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
-		args[1] = PGMQ_ARG(PointerGetDatum(int8_array(msg_ids, n)));
+		args[1] = pgmq_int8_array(msg_ids, n);
 	}
 	args[2] = PGMQ_ARG(TimestampTzGetDatum(dedup->now));
 	saved = pgmq_role_become_owner(dedup->relid);

@@ -40,10 +40,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -393,16 +391,12 @@ static uint64
 messages_lease(GroupRead *read)
 {
 	int64		n = read->nids - read->nleased;
-	Datum	   *ids = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
-	PgmqArg		args[3];
+	PgmqArg		args[] = {
+		pgmq_int8_array(read->ids + read->nleased, n),
+		PGMQ_ARG(TimestampTzGetDatum(read->now)),
+		pgmq_after(read->now, read->vt)
+	};
 
-	for (int64 i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(read->ids[read->nleased + i]);
-	args[0] = PGMQ_ARG(PointerGetDatum(construct_array(ids, n, INT8OID,
-													   sizeof(int64), FLOAT8PASSBYVAL,
-													   TYPALIGN_DOUBLE)));
-	args[1] = PGMQ_ARG(TimestampTzGetDatum(read->now));
-	args[2] = pgmq_after(read->now, read->vt);
 	return pgmq_exec_rows(&read->queue, PGMQ_STMT_GROUP_LEASE, args, read->rows);
 }
 

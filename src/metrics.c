@@ -37,7 +37,6 @@
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "storage/bufmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -221,18 +220,6 @@ ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
 	return ids > pages * IDS_PER_PAGE;
 }
 
-/* An array of bigint. */
-static PgmqArg
-array_arg(const int64 *values, int n)
-{
-	Datum	   *datums = palloc(n * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		datums[i] = Int64GetDatum(values[i]);
-	return PGMQ_ARG(PointerGetDatum(construct_array(datums, n, INT8OID, sizeof(int64),
-													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
-}
-
 /* Row function: what the scan of the queue says. */
 static void
 row_scan(TupleTableSlot *slot, void *state)
@@ -314,8 +301,8 @@ metrics_take(Metrics *m, text *queue_name)
 					   2, argtypes, args, false, row_scan, m);
 	else
 	{
-		args[2] = array_arg(ranges->lo, ranges->n);
-		args[3] = array_arg(ranges->hi, ranges->n);
+		args[2] = pgmq_int8_array(ranges->lo, ranges->n);
+		args[3] = pgmq_int8_array(ranges->hi, ranges->n);
 		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"
 										" (pg_catalog.unnest($3), pg_catalog.unnest($4))"
 										" AS r (lo, hi) JOIN %s"

@@ -254,13 +254,9 @@ Datum
 pgmq_unarchive(PG_FUNCTION_ARGS)
 {
 	Unarchive	un;
-	Datum		id = PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1);
+	int64		id = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
 
-	unarchive(fcinfo,
-			  PGMQ_ARG(PointerGetDatum(construct_array(&id, PG_ARGISNULL(1) ? 0 : 1, INT8OID,
-													   sizeof(int64), FLOAT8PASSBYVAL,
-													   TYPALIGN_DOUBLE))),
-			  &un);
+	unarchive(fcinfo, pgmq_int8_array(&id, PG_ARGISNULL(1) ? 0 : 1), &un);
 	if (un.nids == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(un.ids[un.nids - 1]);

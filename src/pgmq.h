@@ -228,6 +228,7 @@ extern PgmqIdArg * pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 extern PgmqIdArg * pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
 extern int	pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced,
 						  int64 msg_id, int32 read_ct);
+extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
 extern PgmqArg pgmq_ids_array(const PgmqIdArg * pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
@@ -419,15 +420,22 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 /* So many queues can be waited for at once. */
 #define PGMQ_MAX_WAITED		64
 
+/* Whom to wake. */
+typedef enum PgmqWake
+{
+	PGMQ_WAKE_ONE = 0,			/* one, for what becomes due */
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_ALL = 1 << 1
+} PgmqWake;
+
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
-extern void pgmq_waiter_wake(Oid relid, TimestampTz due);
-extern void pgmq_waiter_wake_grouped(Oid relid);
-extern void pgmq_waiter_wake_all(Oid relid);
+extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(void);
 extern void pgmq_waiter_drain(Oid relid);
+extern void pgmq_waiter_drop(Oid relid);
 extern void pgmq_waiter_undrain(void);
 extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 					  PgmqTakeFn take, void *state,
@@ -624,13 +632,6 @@ extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 
 /* ---- xact.c: what this transaction touched ---- */
-
-/* Whom to wake at the commit, but for what becomes due. */
-typedef enum PgmqWake
-{
-	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
-	PGMQ_WAKE_ALL = 1 << 1
-} PgmqWake;
 
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
 extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,

@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "optimizer/planner.h"
 #include "utils/guc.h"
@@ -42,6 +44,18 @@ pgmq_inval(Datum arg, Oid relid)
 	pgmq_dead_inval(arg, relid);
 }
 
+static object_access_hook_type prev_object_access = NULL;
+
+/* DDL, of which the drop of a table may be a queue's, by whatever statement. */
+static void
+pgmq_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg)
+{
+	if (prev_object_access != NULL)
+		prev_object_access(access, classid, objid, subid, arg);
+	if (access == OAT_DROP && classid == RelationRelationId && subid == 0)
+		pgmq_waiter_drop(objid);
+}
+
 void
 _PG_init(void)
 {
@@ -54,6 +68,8 @@ _PG_init(void)
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_prev_planner = planner_hook;
 	planner_hook = pgmq_exec_planner;
+	prev_object_access = object_access_hook;
+	object_access_hook = pgmq_object_access;
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);

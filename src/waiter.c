@@ -12,7 +12,9 @@
  * list, with a message, out of time or by an error, wakes the next; whoever
  * was woken and looked in vain while something was due (a filter, a locked
  * row) passes the token down the list.  So does the first, who wakes by
- * itself when something falls due.
+ * itself when something falls due.  Nobody does so more often than every
+ * PASS_MS, so that tokens which find no taker gather, and what they cost is
+ * bounded however many are given.
  *
  * What becomes readable as time passes, nobody commits.  The first of the
  * list keeps the timer for all: it sleeps no longer than until the queue's
@@ -73,6 +75,7 @@
 #define POLL_MIN_INTERVAL_MS		10
 
 #define MAX_SLEEP_MS				60000
+#define PASS_MS						100
 
 #define N_BUCKETS					256
 #define NOBODY						(-1)
@@ -111,7 +114,7 @@ static WaitArea *area = NULL;
 
 /* The queues in whose lists this backend has its places; InvalidOid: none. */
 static Oid	my_queues[PGMQ_MAX_WAITED];
-static bool my_tokens[PGMQ_MAX_WAITED]; /* in which it has been woken */
+static bool my_tokens[PGMQ_MAX_WAITED]; /* in which it has one */
 static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
@@ -232,9 +235,9 @@ waiter_enter(int place, Oid relid, bool grouped)
 		if (grouped)
 			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
 		my_queues[place] = relid;
-		me->woken = false;
+		my_tokens[place] = me->woken = false;
 	}
-	my_tokens[place] = me->woken;
+	my_tokens[place] = my_tokens[place] || me->woken;
 	me->woken = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
@@ -309,69 +312,38 @@ pgmq_waiter_end(void)
  */
 
 /*
- * Something in a queue of this database can be read from due on, as its map
- * knows by now.  For callbacks.
+ * Wake one who waits for a queue of this database, where something can be read
+ * from due on, as its map knows by now; or one who waits for a group's head to
+ * go; or all, who should look.  For callbacks.
  */
 void
-pgmq_waiter_wake(Oid relid, TimestampTz due)
+pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 {
 	Bucket	   *bucket;
+	int			first;
 
 	if (area == NULL)
 		return;
 	bucket = bucket_of(relid);
 
 	/* the map's lock, or the commit, was a barrier between due and this */
-	if (pg_atomic_read_u32(&bucket->count) == 0)
+	if (pg_atomic_read_u32(whom == PGMQ_WAKE_GROUPED ? &bucket->grouped : &bucket->count) == 0)
 		return;
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	if (due > GetCurrentTimestamp())
+	first = list_search(bucket->first, relid);
+	if (whom == PGMQ_WAKE_ALL)
 	{
-		int			first = list_search(bucket->first, relid);
-
+		for (int i = first; i != NOBODY; i = list_search(area->waiters[i].next, relid))
+			waiter_set(i);
+	}
+	else if (whom == PGMQ_WAKE_ONE && due > GetCurrentTimestamp())
+	{
 		/* the timer's keeper, even if it was woken and has looked too soon */
 		if (first != NOBODY)
 			waiter_set(first);
 	}
 	else
-		list_wake(bucket->first, relid, false);
-	LWLockRelease(&bucket->lock);
-}
-
-/*
- * In a queue of this database messages were removed, which may have been the
- * heads of groups.  For callbacks.
- */
-void
-pgmq_waiter_wake_grouped(Oid relid)
-{
-	Bucket	   *bucket;
-
-	if (area == NULL)
-		return;
-	bucket = bucket_of(relid);
-	if (pg_atomic_read_u32(&bucket->grouped) == 0)
-		return;
-	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	list_wake(bucket->first, relid, true);
-	LWLockRelease(&bucket->lock);
-}
-
-/* All who wait for a queue of this database should look.  For callbacks. */
-void
-pgmq_waiter_wake_all(Oid relid)
-{
-	Bucket	   *bucket;
-
-	if (area == NULL)
-		return;
-	bucket = bucket_of(relid);
-	if (pg_atomic_read_u32(&bucket->count) == 0)
-		return;
-	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	for (int i = list_search(bucket->first, relid); i != NOBODY;
-		 i = list_search(area->waiters[i].next, relid))
-		waiter_set(i);
+		list_wake(first, relid, whom == PGMQ_WAKE_GROUPED);
 	LWLockRelease(&bucket->lock);
 }
 
@@ -403,6 +375,17 @@ pgmq_waiter_drain(Oid relid)
 		my_drain = bucket;
 	}
 	LWLockRelease(&bucket->lock);
+}
+
+/*
+ * This transaction drops a table, whose lock it has.  Who waits for it without
+ * a lock of his own, and would look in vain in a while, sees that at once.
+ */
+void
+pgmq_waiter_drop(Oid relid)
+{
+	if (area != NULL && pgmq_waiter_count(relid) > 0)
+		pgmq_waiter_drain(relid);
 }
 
 /* The transaction ends: close the drain.  For callbacks. */
@@ -449,6 +432,7 @@ typedef struct Wait
 	TimestampTz looked;			/* when the last look began */
 	int			nqueues;
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
+	TimestampTz passed[PGMQ_MAX_WAITED];	/* when a token was, in a queue */
 } Wait;
 
 static void
@@ -462,6 +446,7 @@ wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
 	INSTR_TIME_SET_CURRENT(wait->begun);
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
+	memset(wait->passed, 0, sizeof(wait->passed));
 }
 
 /* How many milliseconds of a wait are left. */
@@ -521,11 +506,11 @@ wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 /*
  * How long to sleep for a queue after a look in vain.  In its list no longer
  * than until something is due there, by its map, if nobody else sees to that;
- * where something is due, or nobody tells, for the interval.  While the queue
- * is paused nothing of that matters.
+ * where something is due, or nobody tells, for the interval, or until a token
+ * may be passed on.  While the queue is paused nothing of that matters.
  */
 static int64
-wait_one(const Wait *wait, int place)
+wait_one(Wait *wait, int place)
 {
 	TimestampTz due;
 	TimestampTz paused_until;
@@ -548,9 +533,17 @@ wait_one(const Wait *wait, int place)
 	{
 		/* not whoever just looks again, or all would wake all */
 		if (is_first || my_tokens[place])
+		{
+			if (wait->looked >= wait->passed[place] &&
+				wait->looked < wait->passed[place] + PASS_MS * INT64CONST(1000))
+				return Min(wait->interval, PASS_MS);
 			waiter_pass_on(place);
+			wait->passed[place] = wait->looked;
+		}
+		my_tokens[place] = false;
 		return wait->interval;
 	}
+	my_tokens[place] = false;
 	return is_first ? ms_until(due) : MAX_SLEEP_MS;
 }
 

@@ -325,13 +325,13 @@ touched_announce(void)
 			due = Min(due, local->touches[i].due);
 		}
 		if (local->ntouches > 0)
-			pgmq_waiter_wake(local->relid, due);
+			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 		if (local->wake & PGMQ_WAKE_GROUPED)
-			pgmq_waiter_wake_grouped(local->relid);
+			pgmq_waiter_wake(local->relid, PGMQ_WAKE_GROUPED, PGMQ_DUE_NOW);
 		if ((local->wake & PGMQ_WAKE_ALL) && nwakes < MAX_WAKES)
 			wakes[nwakes++] = local->relid;
 		else if (local->wake & PGMQ_WAKE_ALL)
-			pgmq_waiter_wake_all(local->relid);
+			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 	}
 }
 
@@ -435,7 +435,7 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 {
 	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top)
 		while (nwakes > 0)
-			pgmq_waiter_wake_all(wakes[--nwakes]);
+			pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 }
 
 /* Subtransaction callback: what the raises counted on may be undone. */

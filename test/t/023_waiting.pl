@@ -178,6 +178,19 @@ lock_timeout = '${soon}s'
 		cmp_ok($looks, '<=', 2 * 20 * $many + $many, "$mode: $many waiters before a locked message");
 		sql("SELECT pg_cancel_backend($_->{pid})") foreach @many;
 		result($_) foreach @many;
+
+		# .. nor does every commit, when none of them is to have the message
+		wait_in($_, "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000, '1');") foreach @many;
+		$looks = -sql('SELECT last_value FROM looks');
+		my $began = time;
+		sql("SELECT pgmq.send('q', '{}');\n" x 300);
+		my $took = time - $began;
+		usleep(500_000);
+		$looks += sql('SELECT last_value FROM looks');
+		cmp_ok($looks, '<=', 300 + (10 * $took + 5) * $many, '.. and when messages are sent');
+		sql("SELECT pgmq.send('q', '1') FROM generate_series(1, $many)");
+		is(join(' ', sort { $a <=> $b } map { result($_) } @many), join(' ', map { $_ + 301 } 1 .. $many),
+			'.. but each gets what it wants');
 		done(@many);
 		ask($s[0], 'ROLLBACK;');
 	}
@@ -210,11 +223,11 @@ lock_timeout = '${soon}s'
 
 	# The extension goes away
 	fresh();
-	wait_in($s[0], "CALL pgmq.wait('q', 2);");
-	sql('DROP EXTENSION pgmq_c CASCADE');
+	wait_in($s[0], "CALL pgmq.wait('q', " . ($told ? $long : 2) . ');');
+	sql('DROP EXTENSION pgmq_c CASCADE; DROP SCHEMA IF EXISTS pgmq CASCADE');
 	result($s[0]);
 	cmp_ok($s[0]{took}, '<', $soon, "$mode: a wait survives its extension, not for long");
-	sql('DROP SCHEMA IF EXISTS pgmq CASCADE; CREATE EXTENSION pgmq_c');
+	sql('CREATE EXTENSION pgmq_c');
 	fresh();
 	is(ask($s[0], "SELECT pgmq.send('q', '{}'); $poll"), "1\n1", '.. and meets the next one');
 
@@ -238,6 +251,22 @@ lock_timeout = '${soon}s'
 	result($s[$_]) for 0 .. 2;
 	is("$s[0]{out}$s[0]{err}$s[2]{out}$s[2]{err}", '', '.. and so does drop');
 	cmp_ok($s[1]{took}, '<', $soon, '.. soon');
+
+	# Without our functions, too, once there is the lock
+	fresh();
+	wait_in($s[0], "\\set VERBOSITY sqlstate\nCALL pgmq.wait('q', $long);");
+	ask($s[1], 'BEGIN; DROP TABLE pgmq.q_q, pgmq.a_q;');
+	is($s[0]{out}, '', 'a DROP TABLE is not there before its commit');
+	ask($s[1], 'COMMIT;');
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, 'pgmq.wait ends when the table is dropped');
+	like($s[0]{err}, qr/^psql:\S* ERROR:  42P01\s*$/, '.. and says so');
+	ask($s[0], "\\set VERBOSITY default");
+	sql("SELECT pgmq.create('q')");
+	wait_in($s[0], "CALL pgmq.wait('q', $long);");
+	ask($s[1], 'BEGIN; DROP TABLE pgmq.q_q, pgmq.a_q; ROLLBACK;');
+	sql("SELECT pgmq.send('q', '{}')");
+	is(result($s[0]) . $s[0]{err}, '', '.. without an error when it was not');
 
 	# A wake-up does not die with its waiter
 	foreach my $end ([ 'cancelled', 'pg_cancel_backend', $poll ],
