@@ -109,6 +109,13 @@ pgmq_worker_init(void)
 							   PGC_POSTMASTER, GUC_LIST_INPUT,
 							   databases_check, NULL, NULL);
 
+	/*
+	 * pg_upgrade notes the transaction counter of the old server before it
+	 * starts it, and drops and makes databases in the new one.
+	 */
+	if (IsBinaryUpgrade)
+		return;
+
 	names = pstrdup(maintain_database);
 	(void) SplitGUCList(names, ',', &databases);
 	foreach(lc, databases)
