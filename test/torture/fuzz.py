@@ -3,7 +3,7 @@
 
 usage: PG_BINDIR=$(pg_config --bindir) test/torture/fuzz.py [options]
 
-  --seconds N    how long to try (60)
+  --seconds N    how long to try (40)
   --seed N       the random choices; how sessions meet is up to the server
   --sessions N   sessions that call (4); one more does DDL
   --preload 0|1  whether shared_preload_libraries has pgmq_c (1)
@@ -34,6 +34,7 @@ was covered.
 import argparse
 import collections
 import ctypes
+import logging
 import multiprocessing
 import os
 import pwd
@@ -310,6 +311,7 @@ def table(queue, prefix='q'):
 def set_up(server):
     with server.connect(dbname='postgres') as conn:
         conn.execute('CREATE DATABASE fuzz')
+        conn.execute("ALTER DATABASE fuzz SET statement_timeout = '15s'")
     with server.connect() as conn:
         conn.execute('CREATE EXTENSION pgmq_c')
         if conn.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_partman'").fetchone():
@@ -342,16 +344,19 @@ def set_up(server):
             GRANT SELECT ON pgmq.q_readonly, pgmq.a_readonly TO fuzz_consumer, fuzz_monitor""")
 
 
-def repair(conn, first):
+def repair(conn):
     """Make what an epoch begins with, whatever the last one left behind."""
+    # who lost its client may be at work still
+    while conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").fetchall():
+        time.sleep(0.02)
     conn.execute("SET lock_timeout = 0; CREATE EXTENSION IF NOT EXISTS pgmq_c")
     for (gid,) in conn.execute('SELECT gid FROM pg_prepared_xacts').fetchall():
         conn.execute(f"ROLLBACK PREPARED '{gid}'")
     guarded = [prefix + '_' + queue for queue in GUARDED for prefix in 'qa']
     for (name, kind) in conn.execute("""SELECT c.oid::regclass::text, c.relkind::text FROM pg_class c
-            WHERE c.relnamespace IN ('pgmq'::regnamespace, 'scratch'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname::text <> ALL (%s)
-            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')""", (guarded,)).fetchall():
-        what = {'v': 'VIEW', 'm': 'MATERIALIZED VIEW', 'f': 'FOREIGN TABLE'}.get(kind, 'TABLE')
+            WHERE c.relnamespace IN ('pgmq'::regnamespace, 'scratch'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relname::text <> ALL (%s)
+            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))""", (guarded,)).fetchall():
+        what = {'v': 'VIEW', 'm': 'MATERIALIZED VIEW', 'f': 'FOREIGN TABLE', 'S': 'SEQUENCE'}.get(kind, 'TABLE')
         conn.execute(f'DROP {what} IF EXISTS {name} CASCADE')
     for (name,) in conn.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'scratch'::regnamespace").fetchall():
         conn.execute(f'DROP ROUTINE IF EXISTS {name} CASCADE')
@@ -662,7 +667,7 @@ class Function:
             else:
                 value = typed(text, kind)
             parts.append(f'{identifier(name)} => {value}' if named else value)
-        if named:
+        if named and not placeholders:
             rng.shuffle(parts)
         if self.variadic and rng.random() < 0.5 and parts and not named:
             parts[-1] = 'VARIADIC ' + parts[-1]
@@ -678,7 +683,7 @@ ORDER BY p.proname, p.oid::regprocedure::text
 """
 
 SETTINGS = {
-    'search_path': ['hostile, pg_catalog', 'hostile', '""', 'pg_temp, pg_catalog', 'pgmq, public', 'hostile, pgmq, pg_catalog', 'pg_catalog, hostile'],
+    'search_path': ['hostile, pg_catalog', 'hostile', "''", 'pg_temp, pg_catalog', 'pgmq, public', 'hostile, pgmq, pg_catalog', 'pg_catalog, hostile'],
     'statement_timeout': ['1', '5', '20', '100', '1000'],
     'lock_timeout': ['1', '10', '200'],
     'default_transaction_isolation': ['repeatable read', 'serializable', 'read uncommitted'],
@@ -713,10 +718,12 @@ class Session:
         self.errors = collections.Counter()
         self.last_error = None
         self.conn = server.connect(role, tries=50)
+        self.pid = self.conn.info.backend_pid
         self.conn.prepare_threshold = None
         self.conn.add_notice_handler(self.notice)
         self.conn.add_notify_handler(lambda n: self.look(f'{n.channel} {n.payload}', 'a notification'))
         self.pending = None         # a find made in a handler
+        self.judging = True         # statements that have no syntax errors of their own
 
     def look(self, text, where):
         if self.role != 'postgres' and SECRET.search(text):
@@ -741,7 +748,7 @@ class Session:
     def judge(self, state, text, internal=None):
         if state.startswith('XX') and not TOLERATED.search(text):
             self.pending = f'internal error {state}: {text[:1500]}'
-        elif state == '42601' and 'cannot insert multiple commands' not in text:
+        elif state == '42601' and self.judging and re.match('syntax error at|unterminated|zero-length delimited', text):
             self.pending = f'syntax error: {text[:1500]}'
         elif re.search(r'INJECTED|SHADOWED|BREACH', re.split(r' \| ', text)[0][:40]):
             self.pending = f'{state}: {text[:1500]}'
@@ -775,8 +782,7 @@ class Session:
         except psycopg.Error as error:
             self.error(error, sql)
             good = False
-            if self.conn.closed and error.sqlstate not in ('57P01', '25P03', '57P05', '57014'):
-                raise Find(f'connection lost: {error}')
+            self.lost()
         took = time.time() - began
         if took > 40:
             raise Find(f'took {took:.0f} s, with a statement_timeout of 15 s at most')
@@ -798,6 +804,17 @@ class Session:
             if not cursor.nextset():
                 break
 
+    def lost(self):
+        """A connection may end only as somebody wanted it to."""
+        if self.conn.pgconn.status == psycopg.pq.ConnStatus.OK:
+            return
+        for _ in range(50):
+            with open(self.server.dir + '/log', errors='replace') as f:
+                if re.search(rf'\[{self.pid}\] FATAL:  (?:57P01|57P05|25P03)', f.read()):
+                    return
+            time.sleep(0.02)
+        raise Find(f'connection lost, of backend {self.pid}')
+
     def copy(self, sql):
         self.history.append((sql, 'copy', False))
         try:
@@ -810,8 +827,7 @@ class Session:
         except psycopg.Error as error:
             self.error(error, sql)
             good = False
-            if self.conn.closed and error.sqlstate not in ('57P01', '25P03', '57P05'):
-                raise Find(f'connection lost: {error}')
+            self.lost()
         self.check()
         return good
 
@@ -846,8 +862,7 @@ class Session:
                 self.errors[state] += 1
                 self.look(text, f'error {state}')
                 self.judge(state, text)
-        if self.conn.pgconn.status != psycopg.pq.ConnStatus.OK:
-            raise Find('connection lost in a fastpath call')
+        self.lost()
         self.check()
         return good
 
@@ -958,7 +973,8 @@ class Fuzzer:
             self.session.say(f'SELECT * FROM {call}')
         good = False
         for i in range(r.choice([1, 2, 3])):
-            self.session.say('SAVEPOINT s')
+            if not self.session.say('SAVEPOINT s'):
+                break
             good = self.session.say(f'SELECT * FROM {call}')
             if not good or r.random() < 0.5:
                 self.session.say('ROLLBACK TO s')
@@ -1177,7 +1193,7 @@ class Fuzzer:
 
     def episode(self, until):
         r = self.random
-        role = r.choices(['postgres'] + ROLES, [6] + [5] + [2] * (len(ROLES) - 1))[0]
+        role = r.choices(['postgres'] + ROLES, [10, 10] + [2] * (len(ROLES) - 1))[0]
         if self.session:
             self.errors.update(self.session.errors)
             self.session.close()
@@ -1225,6 +1241,7 @@ class Fuzzer:
         self.session = Session(self.server, 'postgres')
         self.arguments = Arguments(r, 'postgres')
         self.base = None
+        self.session.judging = False
         say = self.session.say
         say("SET lock_timeout = '300ms'; SET statement_timeout = '5s'")
         while time.time() < until and not self.session.conn.closed:
@@ -1290,9 +1307,14 @@ class Fuzzer:
                 except Find as find:
                     found = str(find)
                 except psycopg.Error as error:
-                    if self.session and self.session.conn.closed and error.sqlstate in ('57P01', '25P03', '57P05'):
-                        continue
-                    found = f'connection lost: {error}' if self.session is None or self.session.conn.closed else traceback.format_exc()
+                    # the harness's own statements may lose it as well
+                    try:
+                        if self.session is None or not self.session.conn.closed:
+                            found = traceback.format_exc()
+                        else:
+                            self.session.lost()
+                    except Find as find:
+                        found = str(find)
                 except Exception:
                     found = 'the harness: ' + traceback.format_exc()
             history = []
@@ -1345,7 +1367,10 @@ def minimize(server, history):
     role = history[0][0]
     items = [item for _, item in history]
     settings = [item for item in items[:25] if re.match(r'SET |LISTEN', item[0])]
+    end = time.time() + 60
     for length in (1, 2, 3, 5, 10, 30, len(items)):
+        if time.time() > end:
+            break
         if length > len(items):
             length = len(items)
         for prelude in ([], settings):
@@ -1363,7 +1388,7 @@ def minimize(server, history):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument('--seconds', type=int, default=60)
+    parser.add_argument('--seconds', type=int, default=40)
     parser.add_argument('--seed', type=int, default=random.randrange(1, 1000000))
     parser.add_argument('--sessions', type=int, default=4)
     parser.add_argument('--preload', type=int, default=1)
@@ -1374,6 +1399,7 @@ def main():
     for name in list(os.environ):
         if name.startswith('PG') and name != 'PG_BINDIR':
             del os.environ[name]
+    logging.disable()           # of psycopg about odd time zones
     multiprocessing.set_start_method('fork')
 
     server = Server(options)
@@ -1383,6 +1409,7 @@ def main():
     totals = [collections.Counter() for _ in range(5)]
     functions = []
     epochs = 0
+    counts_of_mine = collections.Counter()
     try:
         set_up(server)
         with server.connect() as conn:
@@ -1399,12 +1426,16 @@ def main():
         last = {}
         while time.time() < end and not failed:
             with server.connect(tries=20) as conn:
-                repair(conn, epochs == 0)
+                conn.execute("SET statement_timeout = '60s'")
+                began = time.time()
+                repair(conn)
+                counts_of_mine['seconds of repairs'] += time.time() - began
                 before = digest(conn, True)
             until = min(end, time.time() + rng.choice([3, 6, 10]))
             for _, pipe in workers:
                 pipe.send(until)
             dropped = False
+            finds = []
             for number, (process, pipe) in enumerate(workers):
                 if not pipe.poll(max(until - time.time(), 0) + 60):
                     with server.connect() as conn:
@@ -1414,16 +1445,18 @@ def main():
                 found, past, gone, *last[number] = pipe.recv()
                 dropped = dropped or gone
                 # who caused it is rather the one that lost its call than those lost with it
-                if found and (not failed or failed.startswith('session') and 'connection lost' in failed and 'connection lost' not in found):
-                    failed = f'session {number}: {found}'
-                    history = past
+                if found:
+                    found = f'session {number}: {found}'
+                    finds.append((found, past))
             epochs += 1
-            complaints = server.log_complaints(forget=not failed)
+            # of many who lost their connection it is one whose process died
+            complaints = server.log_complaints(forget=not failed and not finds)
+            dead = re.search(r'server process \(PID (\d+)\) (?:was|exited)', '\n'.join(complaints))
+            finds.sort(key=lambda find: (not (dead and f'backend {dead.group(1)}' in find[0]), 'connection lost' in find[0]))
+            if finds and not failed:
+                failed, history = finds[0]
             if complaints:
                 failed = (failed or '') + '\nin the log: ' + '\n'.join(complaints[:3])
-                statement = re.search(r'Failed process was running: (.*)', failed)
-                if statement and not any(statement.group(1)[:40] in item[0] for _, item in history[-3:]):
-                    history = []
             if not failed:
                 with server.connect(tries=20) as conn:
                     for name, value in digest(conn, not dropped).items():
@@ -1441,6 +1474,7 @@ def main():
 
     called, succeeded, errors, counts, contexts = totals
     if failed:
+        print('# found:', failed[:3000].replace('\n', '\n#  '))
         for role, item in history[-25:]:
             print(f'# {role}: {shown(item)}')
         print('# server log:')
@@ -1470,7 +1504,7 @@ def main():
     print('# contexts:', ', '.join(f'{name} {count}' for name, count in sorted(contexts.items())))
     print('# never called:', '; '.join(never) or 'none')
     print('# never succeeded:', '; '.join(unsuccessful) or 'none')
-    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared; "
+    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
           f"functions called {len(names) - len(never)} of {len(names)}, succeeded {len(names) - len(unsuccessful)}; {sum(errors.values())} errors")
     if not failed and never and options.seconds >= 30:
         failed = f'never called: {"; ".join(never)}'
