@@ -29,21 +29,18 @@ was done of late.  The last line says what was tried.
 """
 import argparse
 import collections
-import glob
 import multiprocessing
 import os
-import pwd
 import random
 import re
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
 import psycopg
+
+from server import Find, Server
 
 BIG = 9 * 10**18
 QUEUES = ['plain', 'unlogged', 'parts', 'rls', 'trig', 'wide', 'fresh']
@@ -81,14 +78,6 @@ EXPECTED = {
 }
 
 
-# Errors of class XX that PostgreSQL has for DDL that meets.
-TOLERATED = re.compile('tuple concurrently (?:updated|deleted)')
-
-
-class Find(Exception):
-    pass
-
-
 class Lost(Exception):
     """A connection broke under a question that nobody may disturb."""
 
@@ -97,26 +86,10 @@ class Lost(Exception):
 # The server
 # ---------------------------------------------------------------------------
 
-class Server:
-    def __init__(self, options):
-        self.bindir = os.environ.get('PG_BINDIR') or sys.exit('set PG_BINDIR to the bin directory of a server with pgmq_c')
-        self.options = options
-        self.dir = tempfile.mkdtemp(prefix='pgmq_torture.')
-        self.user = None
-        self.log_read = 0           # bytes of the log, and shots found there
-        self.shots = 0
-        if os.getuid() == 0:
-            self.user = os.environ.get('CLIENT_USER', 'postgres')
-            os.chown(self.dir, pwd.getpwnam(self.user).pw_uid, -1)
-        os.chmod(self.dir, 0o755)
-        self.run('initdb', '-D', self.dir + '/data', '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--no-locale')
-        # who waits before it commits leaves others time
-        slow = options.seed % 3 == 0
-        self.conf = self.dir + '/data/postgresql.conf'
-        with open(self.conf, 'a') as f:
-            f.write(f"""
-listen_addresses = ''
-unix_socket_directories = '{self.dir}'
+def make_server(options):
+    # who waits before it commits leaves others time
+    slow = options.seed % 3 == 0
+    server = Server('pgmq_torture', f"""
 fsync = {'on' if slow else 'off'}
 commit_delay = {3000 if slow else 0}
 commit_siblings = 0
@@ -124,69 +97,9 @@ max_connections = {options.sessions + 30}
 max_prepared_transactions = 20
 deadlock_timeout = 50ms
 autovacuum_naptime = 1s
-log_min_messages = log
-restart_after_crash = on
-log_line_prefix = '%m [%p] '
-log_error_verbosity = verbose
-log_min_error_statement = error
-include_if_exists = 'torture.conf'
-""")
-
-    def run(self, program, *args, check=True):
-        command = [self.bindir + '/' + program, *args]
-        if self.user:
-            command = ['runuser', '-u', self.user, '--'] + command
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, cwd='/')
-        if check and done.returncode != 0:
-            raise Find(f'{program} failed: {done.stdout}')
-
-    def start(self, memory_kb):
-        with open(self.dir + '/data/torture.conf', 'w') as f:
-            if self.options.preload:
-                f.write(f"shared_preload_libraries = 'pgmq_c'\npgmq_c.shared_memory = {memory_kb}\n")
-        os.chmod(self.dir + '/data/torture.conf', 0o644)
-        self.run('pg_ctl', '-D', self.dir + '/data', '-l', self.dir + '/log', '-w', '-s', 'start')
-
-    def stop(self, mode):
-        self.run('pg_ctl', '-D', self.dir + '/data', '-m', mode, '-w', '-s', 'stop', check=False)
-
-    def connect(self, tries=1, dbname='torture', **more):
-        for left in reversed(range(tries)):
-            try:
-                return psycopg.connect(host=self.dir, user='postgres', dbname=dbname, autocommit=True, **more)
-            except psycopg.OperationalError:
-                if left == 0:
-                    raise
-                time.sleep(0.05)
-
-    def log_complaints(self, shots):
-        """What must never stand in the server's log; shots were asked for."""
-        complaints = []
-        with open(self.dir + '/log', 'rb') as f:
-            f.seek(self.log_read)
-            text = f.read()
-        text = text[: text.rfind(b'\n') + 1]
-        self.log_read += len(text)
-        lines = text.decode(errors='replace').split('\n')
-        for i, line in enumerate(lines):
-            if 'terminated by signal 9:' in line:
-                self.shots += 1
-                if self.shots <= shots:
-                    continue
-            elif not re.search(r'TRAP:|PANIC|due map of queue .* had hidden|terminated by signal|(?:ERROR|FATAL):  XX', line) or TOLERATED.search(line):
-                continue
-            # with its context and statement, which follow
-            pid = re.search(r'\[\d+\]', line)
-            more = [l for l in lines[i + 1 : i + 40] if not pid or pid.group() in l or l.startswith('\t')][:12]
-            complaints.append('\n'.join([line] + more))
-        return complaints
-
-    def remove(self):
-        self.stop('immediate')
-        if self.options.keep:
-            print('kept', self.dir)
-        else:
-            shutil.rmtree(self.dir, ignore_errors=True)
+""", options.preload, options.keep)
+    server.options = options
+    return server
 
 
 SETUP = """
@@ -941,11 +854,8 @@ def main():
     options = parser.parse_args()
     print(f'# seed {options.seed}', flush=True)
 
-    for name in list(os.environ):
-        if name.startswith('PG') and name != 'PG_BINDIR':
-            del os.environ[name]
     multiprocessing.set_start_method('fork')
-    server = Server(options)
+    server = make_server(options)
     failed = None
     director = None
     try:
@@ -983,9 +893,8 @@ def main():
             except psycopg.Error as error:
                 print('#', error)
             print(f'# server log: ')
-            with open(server.dir + '/log', errors='replace') as f:
-                for line in [line for line in f if 'checkpoint' not in line][-15:]:
-                    print('#', line.rstrip()[:300])
+            for line in server.log_end(15):
+                print('#', line[:300])
         if director:
             for process, pipe in director.workers:
                 process.kill()

@@ -1,0 +1,773 @@
+"""What the ledger and the database must agree upon: the rules of ledger.py.
+
+The ledger has two lines for each step of a client: what it is about to do
+(time t, transaction x, number n in it, op and its arguments), and what it was
+told (r, or e for an error).  Likewise for the end of a transaction: "end"
+before, "out" after it.  A client that lost its connection in COMMIT does not
+know the outcome: each transaction leaves a row in table mark, which says so
+then, and shows that a commit that was acknowledged is there.  A single
+statement that was cut off may have happened or not, and everything else must
+agree with one of the two.
+
+Time is that of the machine's monotonic clock, the same for all clients: what
+was acknowledged before something else was asked for came before it.
+"""
+import collections
+import glob
+import json
+
+from server import Find
+
+US = 1000000
+INF = float('inf')
+
+QUEUES = ['plain', 'other', 'topic_a', 'topic_b', 'fifo', 'strict', 'job', 'job_dead', 'ttl', 'ttl_dead',
+          'dedup', 'dedup_short', 'keep', 'paused', 'purged']
+GROUPED = {'fifo', 'strict'}
+TTL = {'ttl': 3, 'ttl_dead': 2}
+DEAD = {'job', 'ttl_dead'}      # with a dead-letter queue
+MAX_READS = {'job': 3}
+DEDUP_SHORT = 2
+KEEP = 2                        # archive_retention
+
+GONE = {'delete', 'pop', 'forward'}     # what ends a message's life
+REMOVALS = GONE | {'archive', 'dead_letter'}
+
+
+def group(headers):
+    return headers.get('x-pgmq-group', '') if isinstance(headers, dict) else ''
+
+
+class Op:
+    """A step: t0 before it was asked for, t1 when the answer was there."""
+    r = e = None
+    t1 = INF
+    undone = INF                # when its savepoint was rolled back
+
+    def __init__(self, tx, entry):
+        self.tx = tx
+        self.n = entry['n']
+        self.t0 = entry['t']
+        self.op = entry['op']
+        self.args = entry
+
+    @property
+    def ended(self):
+        """When others may have what it held, at the earliest.  An error lets go at once."""
+        error = min([op.t0 for op in self.tx.ops.values() if op.e is not None and op.n > self.n], default=INF)
+        return min(self.undone, self.tx.release, error)
+
+
+class Tx:
+    def __init__(self, x):
+        self.x = x
+        self.ops = {}
+        self.auto = False
+        self.level = ''
+        self.began = INF
+        self.end = self.out = None
+        self.t_end = self.t_out = INF
+        self.state = None       # committed, aborted, pending, maybe
+        self.c0 = self.c1 = INF     # COMMIT asked for, and answered
+        self.release = INF
+
+    def live(self):
+        """The steps that count if it commits."""
+        return [op for op in self.ops.values() if op.undone == INF and op.e is None]
+
+
+class Birth:
+    def __init__(self, k, q, id, c0, c1, op, headers, delay, maybe):
+        self.k, self.q, self.id, self.c0, self.c1, self.op = k, q, id, c0, c1, op
+        self.headers, self.delay, self.maybe = headers, delay, maybe
+
+
+class Seen:
+    """A message that was returned."""
+
+    def __init__(self, op, row):
+        self.op = op
+        self.q, self.id, self.rc, self.vt, self.last, self.at, self.k, self.w = row
+
+
+class Row:
+    def __init__(self, row):
+        self.id, self.rc, self.vt, self.at, self.k, self.headers = row
+
+
+class Checker:
+    def __init__(self, folder, wall):
+        self.folder = folder
+        self.wall = wall            # of time 0
+        self.live = {}              # (queue, id): Row, when the round began
+        self.archive = {}
+        self.pending = {}           # prepared in rounds before
+        self.stored = collections.defaultdict(dict)     # queue: id: (key, dedup id, enqueued_at)
+        self.round = 0
+
+    # ----- what there is
+
+    def rows(self, conn, queues, prefix):
+        return {(q, row[0]): Row(row) for q in queues
+                for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM pgmq.{prefix}_{q}")}
+
+    def begin(self, conn, queues):
+        """What is there now is what the next round begins with."""
+        conn.execute('DELETE FROM mark')
+        conn.execute('DELETE FROM effect')
+        self.live = self.rows(conn, queues, 'q')
+        self.archive = self.rows(conn, queues, 'a')
+
+    def load(self):
+        txs = dict(self.pending)
+        self.ends = collections.defaultdict(list)
+        for name in sorted(glob.glob(f'{self.folder}/{self.round}.*')):
+            open_end = {}
+            with open(name) as f:
+                for line in f:
+                    entry = json.loads(line)
+                    if 'g' in entry:
+                        if 'out' in entry:
+                            open_end[entry['g']][2:] = [entry['out'], entry['t']]
+                        else:
+                            open_end[entry['g']] = end = [entry['end'], entry['t'], 'unknown', INF]
+                            self.ends[entry['g']].append(end)
+                        continue
+                    tx = txs.get(entry['x'])
+                    if tx is None:
+                        tx = txs[entry['x']] = Tx(entry['x'])
+                        tx.began = entry['t']
+                    if 'begin' in entry:
+                        tx.level = entry['begin']
+                    elif 'op' in entry:
+                        op = tx.ops[entry['n']] = Op(tx, entry)
+                        tx.auto = entry['auto']
+                    elif 'undo' in entry:
+                        for op in tx.ops.values():
+                            if op.n >= entry['undo'] and op.undone == INF:
+                                op.undone = entry['t']
+                    elif 'end' in entry:
+                        tx.end, tx.t_end = entry['end'], entry['t']
+                    elif 'out' in entry:
+                        tx.out, tx.t_out = entry['out'], entry['t']
+                    else:
+                        op = tx.ops[entry['n']]
+                        op.t1 = entry['t']
+                        op.r, op.e = entry.get('r'), entry.get('e')
+        for tx in txs.values():
+            if tx.auto and tx.out == 'unknown':
+                tx.ops[0].e = None
+        self.txs = txs
+
+    # ----- a find
+
+    def find(self, what, *subjects):
+        """Subjects are (queue, id) or keys; their history is shown."""
+        keys = {s for s in subjects if isinstance(s, str)}
+        pairs = {s for s in subjects if not isinstance(s, str)}
+        for pair in list(pairs):
+            keys |= {k for k in [self.key_of(pair)] if k}
+        history = []
+        xs = set()
+        for name in sorted(glob.glob(f'{self.folder}/*')):
+            with open(name) as f:
+                for line in f:
+                    entry = json.loads(line)
+                    r = entry.get('r')
+                    hit = any(f'"{k}"' in line for k in keys)
+                    for q, id in pairs:
+                        hit = hit or entry.get('q') == q and (id in entry.get('ids', ()) or entry.get('op') in ('purge', 'pause', 'resume', 'redrive'))
+                        hit = hit or isinstance(r, list) and any(isinstance(m, list) and m[:2] == [q, id] for m in r)
+                    if hit and 'x' in entry:
+                        xs.add(entry['x'])
+                    if hit:
+                        if isinstance(r, list) and len(r) > 6:
+                            entry['r'] = [m for m in r if isinstance(m, list) and (tuple(m[:2]) in pairs or (len(m) > 6 and m[6] in keys))] + ['..']
+                        history.append((entry['t'], name.rsplit('/', 1)[1] + ' ' + json.dumps(entry)))
+        for name in sorted(glob.glob(f'{self.folder}/*')):
+            with open(name) as f:
+                for line in f:
+                    entry = json.loads(line)
+                    if entry.get('x') in xs and ('n' not in entry or 'e' in entry) or entry.get('g') in xs:
+                        history.append((entry['t'], name.rsplit('/', 1)[1] + ' ' + line.strip()))
+        state = [f'{x} is {self.txs[x].state}' for x in sorted(xs) if x in self.txs]
+        for pair in pairs:
+            for where, rows in ('began with', self.live), ('has', self.L), ('archive has', self.A):
+                if pair in rows:
+                    state.append(f'the queue {where} {pair}: {vars(rows[pair])}')
+        for k in keys:
+            for where, rows in ('began with', self.live), ('has', self.L), ('archive has', self.A), ('archive had', self.archive):
+                state += [f'{k}: {where} {pair}: {vars(row)}' for pair, row in rows.items() if row.k == k and pair not in pairs]
+        raise Find('\n'.join([f'round {self.round}: {what}'] + [text for _, text in sorted(history)] + state))
+
+    def key_of(self, pair):
+        return getattr(self, 'keys', {}).get(pair)
+
+    # ----- what became of the transactions
+
+    def resolve(self):
+        for tx in self.txs.values():
+            tx.state = None
+            lost = max([op.t1 for op in tx.ops.values() if op.r is not None], default=tx.began)
+            tx.release = tx.t_end
+            if tx.auto:
+                op = tx.ops.get(0)
+                # what happened in one statement held nothing between two
+                tx.release = -INF
+                tx.c0, tx.c1 = op.t0, op.t1
+                if tx.out == 'committed':
+                    tx.state = 'committed'
+                elif tx.out == 'unknown':
+                    tx.c1 = INF
+                    tx.state = 'committed' if op.op == 'pop' and tx.x in self.E_by_x else 'aborted' if op.op == 'pop' else 'maybe'
+                else:
+                    tx.state = 'aborted'
+                continue
+            marked = tx.x in self.marks
+            if tx.end in ('prepare',) and tx.out != 'rolled back':
+                ends = self.ends.get(tx.x, [])
+                tx.release = min([e[1] for e in ends], default=INF)
+                if tx.x in self.P:
+                    tx.state = 'pending'
+                    if marked:
+                        self.find(f'{tx.x} is prepared, but can be seen')
+                    continue
+                done = [e for e in ends if e[2] == 'done']
+                if len(done) > 1:
+                    self.find(f'{tx.x} was ended twice: {ends}')
+                if done and (done[0][0] == 'commit') != marked:
+                    self.find(f'prepared transaction {tx.x} was ended by {done[0]}, and the database says otherwise', *self.subjects(tx))
+                if not ends and tx.out == 'prepared':
+                    self.find(f'prepared transaction {tx.x} is gone', *self.subjects(tx))
+                tx.state = 'committed' if marked else 'aborted'
+                commits = [e for e in ends if e[0] == 'commit' and e[2] != 'failed']
+                tx.c0 = min([e[1] for e in commits], default=INF)
+                tx.c1 = done[0][3] if done else INF
+                if not ends:
+                    tx.release = lost
+            elif tx.out == 'committed':
+                if not marked:
+                    self.find(f'transaction {tx.x} was acknowledged as committed and is gone', *self.subjects(tx))
+                tx.state, tx.c0, tx.c1 = 'committed', tx.t_end, tx.t_out
+            elif tx.out == 'rolled back':
+                if marked:
+                    self.find(f'transaction {tx.x} was rolled back, and its row is there', *self.subjects(tx))
+                tx.state = 'aborted'
+                if tx.end is None:
+                    tx.release = lost
+            else:
+                tx.state = 'committed' if marked else 'aborted'
+                tx.c0, tx.c1 = tx.t_end, INF
+        for x, rows in self.E_by_x.items():
+            if x not in self.txs:
+                self.find(f'effects of an unknown transaction {x}')
+            tx = self.txs[x]
+            if not tx.auto:
+                if tx.state != 'committed':
+                    self.find(f'{x} is {tx.state}, its effects are there', *[row[1:3] for row in rows][:3])
+
+    def subjects(self, tx):
+        return [k for op in tx.ops.values() for k in op.args.get('k', [])][:2] + \
+            [(op.args['q'], id) for op in tx.ops.values() for id in op.args.get('ids', [])][:2]
+
+    # ----- what it says
+
+    def collect(self):
+        """Births, removals, what was seen, and what else touched a message."""
+        self.births = collections.defaultdict(list)
+        self.removals = collections.defaultdict(list)   # (queue, id): [(op, maybe)]
+        self.seen = collections.defaultdict(list)
+        self.calls = []             # reads that returned something
+        self.touches = collections.defaultdict(list)
+        self.unarchived = collections.defaultdict(list)
+        self.purges = []
+        self.pauses = []
+        self.keys = {pair: row.k for rows in (self.live, self.archive, self.A, self.L) for pair, row in rows.items()}
+        self.ever = collections.defaultdict(list)       # key: steps that tried to send it
+        for tx in self.txs.values():
+            for op in tx.ops.values():
+                self.note(tx, op)
+
+    def note(self, tx, op):
+        a = op.args
+        for k in a.get('k', []):
+            self.ever[k].append(op)
+        if op.op in ('read', 'pop') and op.r is not None:
+            rows = [Seen(op, row) for row in op.r]
+            for s in rows:
+                self.seen[s.q, s.id].append(s)
+                if self.keys.setdefault((s.q, s.id), s.k) != s.k:
+                    self.find(f'{s.q} {s.id} is {s.k} for one and {self.keys[s.q, s.id]} for the other', (s.q, s.id), s.k)
+            if rows:
+                self.calls.append((op, rows))
+        counts = op.undone == INF and op.e is None
+        if tx.state in ('aborted', 'pending') or not counts:
+            if tx.state == 'pending' and counts:
+                for id in a.get('ids', []):
+                    self.touches[a['q'], id].append(op)
+            return
+        maybe = tx.state == 'maybe'
+        if op.r is None and not maybe and op.op not in ('pop', 'forward', 'unarchive'):
+            raise Find(f'the ledger itself: {tx.x} {op.n} has no result')
+        if op.op == 'send':
+            ids = op.r or [None] * len(a['k'])
+            if len(ids) != len(a['k']):
+                self.find(f'{len(a["k"])} messages were sent and {len(ids)} ids returned', *a['k'])
+            if not a['q'].startswith('dedup') and op.r and ids != sorted(set(ids)):
+                self.find(f'the ids of a batch do not rise: {ids}', *a['k'])
+            for k, id, h in zip(a['k'], ids, a['h']):
+                self.birth(k, a['q'], id, op, h, a['delay'], maybe)
+        elif op.op == 'send_topic':
+            if isinstance(op.r, int):
+                if op.r != 2:
+                    self.find(f'the topic went to {op.r} queues', *a['k'])
+                rows = []
+            else:
+                rows = op.r or []
+                if op.r is not None and sorted(q for q, _ in rows) != ['topic_a'] * len(a['k']) + ['topic_b'] * len(a['k']):
+                    self.find(f'the topic went to {rows}', *a['k'])
+            for q in 'topic_a', 'topic_b':
+                ids = [id for queue, id in rows if queue == q] or [None] * len(a['k'])
+                for k, id in zip(a['k'], ids):
+                    self.birth(k, q, id, op, None, a['delay'], maybe)
+        elif op.op == 'forward':
+            if op.r is not None or maybe:
+                self.removals[a['q'], a['ids'][0]].append((op, maybe))
+                self.birth(a['k'][0], 'other', op.r, op, None, 0, maybe)
+        elif op.op in REMOVALS:
+            if op.op == 'pop':
+                ids = [(row[0], row[1]) for row in op.r] if op.r is not None else [(row[1], row[2]) for row in self.E_by_x[tx.x]]
+                maybe = False
+            else:
+                ids = [(a['q'], id) for id in (a['ids'] if op.r is None else op.r)]
+                if op.r is not None and not set(op.r) <= set(a['ids']):
+                    self.find(f'{op.op} of {a["ids"]} returned {op.r}', *ids)
+            if len(set(ids)) < len(ids):
+                self.find(f'{op.op} returned an id twice: {ids}', *ids)
+            for pair in ids:
+                self.removals[pair].append((op, maybe))
+        elif op.op in ('set_vt', 'nack'):
+            for id in a['ids']:
+                self.touches[a['q'], id].append(op)
+        elif op.op == 'unarchive':
+            if op.r is not None or maybe:
+                self.unarchived[a['q'], a['ids'][0]].append((op, maybe))
+        elif op.op == 'purge':
+            self.purges.append((op, maybe))
+        elif op.op in ('pause', 'resume'):
+            self.pauses.append(op)
+
+    def birth(self, k, q, id, op, headers, delay, maybe):
+        self.births[k].append(Birth(k, q, id, op.tx.c0, op.tx.c1, op, headers, delay, maybe))
+        if id is not None and not q.startswith('dedup') and self.keys.setdefault((q, id), k) != k:
+            self.find(f'{q} {id} was sent as {k}, and is {self.keys[q, id]}', (q, id), k)
+
+    # ----- the rules
+
+    def check(self, conn, round, queues):
+        self.round = round
+        self.L = self.rows(conn, queues, 'q')
+        self.A = self.rows(conn, queues, 'a')
+        self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
+        self.E = conn.execute('SELECT x, q, id, k, fenced FROM effect').fetchall()
+        self.P = {row[0] for row in conn.execute('SELECT gid FROM pg_prepared_xacts')}
+        self.now, = conn.execute('SELECT us(clock_timestamp())').fetchone()
+        self.E_by_x = collections.defaultdict(list)
+        for row in self.E:
+            if row[4]:
+                self.E_by_x[row[0]].append(row)
+        self.load()
+        self.resolve()
+        self.collect()
+        self.check_keys()
+        self.check_effects()
+        self.check_dedup()
+        self.check_conservation()
+        self.check_removals()
+        self.check_archive()
+        self.check_reads()
+        self.check_leases()
+        self.check_rows()
+        self.check_fifo()
+        self.check_strict()
+        self.check_pauses()
+        self.check_purges()
+        self.pending = {x: tx for x, tx in self.txs.items() if tx.state == 'pending'}
+        for tx in self.pending.values():
+            tx.release = INF
+        count = collections.Counter()
+        for births in self.births.values():
+            count['sent'] += sum(not b.maybe for b in births)
+        for removals in self.removals.values():
+            count['consumed'] += sum(op.op != 'dead_letter' and not maybe for op, maybe in removals)
+        count['seen'] = sum(len(s) for s in self.seen.values())
+        for tx in self.txs.values():
+            count['tx ' + tx.state] += 1
+        return count
+
+    def check_keys(self):
+        """Nothing is there, or was returned, that nobody sent."""
+        began = {row.k for rows in (self.live, self.archive) for row in rows.values()}
+        for pair, row in list(self.L.items()) + list(self.A.items()):
+            if row.k not in began and not self.births.get(row.k):
+                how = f'sent by {self.ever[row.k][0].tx.state} transaction {self.ever[row.k][0].tx.x}' if self.ever.get(row.k) else 'sent by nobody'
+                self.find(f'{pair} is there, {how}', pair, row.k)
+        for pair, all in self.seen.items():
+            for s in all:
+                if s.k in began or self.births.get(s.k):
+                    continue
+                senders = [op for op in self.ever.get(s.k, [])]
+                if not senders:
+                    self.find(f'{pair} was returned, and sent by nobody', pair)
+                # a transaction sees its own; and what waits for a standby that
+                # does not come can be seen before it is lost
+                if not any(op.tx is s.op.tx or op.tx.out == 'unknown' for op in senders):
+                    self.find(f'{pair} was returned, though {senders[0].tx.x} did not commit', pair, s.k)
+
+    def check_effects(self):
+        """The effect that is written together with the delete is there once."""
+        times = collections.Counter(row[1:3] for row in self.E if row[4])
+        for pair, n in times.items():
+            if n > 1:
+                self.find(f'double: {n} effects of {pair}', pair)
+        for x, tx in self.txs.items():
+            if tx.auto or tx.state != 'committed':
+                continue
+            done = collections.Counter((op.args['q'], id) for op in tx.live() if op.op in ('delete', 'archive') for id in op.r)
+            done.update((op.args['q'], op.args['ids'][0]) for op in tx.live() if op.op == 'forward' and op.r is not None)
+            done.update((row[0], row[1]) for op in tx.live() if op.op == 'pop' for row in op.r)
+            there = collections.Counter(row[1:3] for row in self.E_by_x.get(x, []))
+            if done != there:
+                self.find(f'{x} consumed {sorted(done)}, and its effects are {sorted(there)}', *(set(done) ^ set(there)))
+
+    def check_dedup(self):
+        """One message for an id, within the window."""
+        seen = collections.defaultdict(dict)
+        for pair, all in self.seen.items():
+            if pair[0].startswith('dedup'):
+                for s in all:
+                    seen[pair[0]][pair[1]] = (s.k, s.at)
+        for (q, id), row in list(self.L.items()) + list(self.A.items()):
+            if q.startswith('dedup'):
+                seen[q][id] = (row.k, row.at)
+        sent = {}
+        for births in self.births.values():
+            for b in births:
+                if b.q.startswith('dedup') and b.headers:
+                    # who waited for the other may have found the window over
+                    sent[b.q, b.k] = b.headers['x-pgmq-dedup-id'], INF if b.maybe else (b.op.t1 + self.wall) * US + 50000
+        for q, ids in seen.items():
+            for id, (k, at) in ids.items():
+                if id not in self.stored[q] and (q, k) in sent:
+                    self.stored[q][id] = (k, sent[q, k][0], at, sent[q, k][1])
+        for q in self.stored:
+            by = collections.defaultdict(list)
+            for id, (k, d, at, answered) in self.stored[q].items():
+                by[d].append((at, id, k, answered))
+            for d, all in by.items():
+                all.sort()
+                for (at, id, k, _), (at2, id2, k2, answered) in zip(all, all[1:]):
+                    if q == 'dedup' or answered - at < DEDUP_SHORT * US:
+                        self.find(f'double: dedup id {d} is stored as {id} and as {id2} of {q}, {(at2 - at) / US} s later', (q, id), (q, id2), k, k2)
+        for births in self.births.values():
+            for b in births:
+                if b.q.startswith('dedup') and b.headers and b.id is not None and not b.maybe:
+                    first = self.stored[b.q].get(b.id)
+                    if first is None:
+                        self.find(f'lost: send returned id {b.id} of {b.q}, which nobody has seen', (b.q, b.id), b.k)
+                    if first[1] != b.headers['x-pgmq-dedup-id']:
+                        self.find(f'send of {b.k} returned id {b.id}, which is that of dedup id {first[1]}', (b.q, b.id), b.k)
+        for (q, id), (k, d, at, _) in [((q, id), s) for q in self.stored for id, s in self.stored[q].items()]:
+            if q == 'dedup_short' and at < self.now - 60 * US or q == 'dedup' and at < self.now - 600 * US:
+                if (q, id) not in self.L:
+                    del self.stored[q][id]
+
+    def check_conservation(self):
+        """Each message that was sent is there or was consumed: none is lost, none is there twice."""
+        base = collections.defaultdict(list)
+        there = collections.Counter()
+        for rows, archived in (self.live, False), (self.archive, True):
+            for pair, row in rows.items():
+                base[row.k].append((pair, row, archived))
+        for rows in self.L, self.A:
+            for row in rows.values():
+                there[row.k] += 1
+        removed = collections.Counter()
+        perhaps = collections.Counter()
+        allowed = collections.Counter()
+        for pair, removals in self.removals.items():
+            k = self.keys.get(pair)
+            for op, maybe in removals:
+                if op.op in GONE:
+                    (perhaps if maybe else removed)[k] += 1
+                elif op.op == 'archive' and pair[0] == 'keep' and self.us(op.t0) + KEEP * US < self.now:
+                    allowed[k] += 1
+            if sum(not maybe for op, maybe in removals) > 1:
+                self.find(f'double: {pair} was consumed by {[op.tx.x for op, maybe in removals]}', pair)
+        purged = max([op.t1 if not maybe else INF for op, maybe in self.purges], default=-INF)
+        visible = {s.k for all in self.seen.values() for s in all if s.q.startswith('dedup')} | {row[3] for row in self.E}
+        for k in set(base) | set(self.births):
+            low = high = len(base[k])
+            for pair, row, archived in base[k]:
+                if archived:
+                    allowed[k] += pair[0] == 'keep'
+                elif pair[0] == 'purged':
+                    allowed[k] += purged > -INF
+                elif pair[0] == 'ttl':
+                    allowed[k] += row.at + self.ttl(row.headers) * US < self.now
+            for b in self.births[k]:
+                if b.q.startswith('dedup') and b.headers:
+                    # a duplicate is none; that it is no loss says check_dedup
+                    born = k in visible or there[k] > 0
+                    low += born
+                    high += born
+                    continue
+                low += not b.maybe
+                high += 1
+                if b.q == 'purged':
+                    allowed[k] += b.op.t0 < purged
+                elif b.q == 'ttl':
+                    allowed[k] += self.us(b.op.t0) + self.ttl(b.headers) * US < self.now
+            if there[k] < low - removed[k] - perhaps[k] - allowed[k]:
+                self.find(f'lost: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k,
+                          *[(b.q, b.id) for b in self.births[k] if b.id is not None])
+            if there[k] > high - removed[k]:
+                self.find(f'double: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k,
+                          *[(b.q, b.id) for b in self.births[k] if b.id is not None])
+
+    def us(self, t):
+        return (t + self.wall) * US - 50000
+
+    def ttl(self, headers):
+        return min(TTL['ttl'], headers['x-pgmq-ttl']) if headers and headers.get('x-pgmq-ttl') in (1, 2) else headers['x-pgmq-ttl'] if headers and 'x-pgmq-ttl' in headers else TTL['ttl']
+
+    def check_removals(self):
+        """What was removed is not there; what could not be removed is not there as it was."""
+        for pair, removals in self.removals.items():
+            for op, maybe in removals:
+                if not maybe and pair in self.L:
+                    self.find(f'{pair} is there after its {op.op}', pair)
+        for tx in self.txs.values():
+            if tx.state == 'aborted' and not tx.auto:
+                continue
+            for op in tx.ops.values():
+                if op.op not in REMOVALS or op.op == 'pop' or op.r is None and op.op != 'forward' or op.t1 == INF or op.e or op.undone < INF:
+                    continue
+                done = op.r if isinstance(op.r, list) else op.args['ids'] if op.r is not None else []
+                for i, id in enumerate(op.args['ids']):
+                    row = self.L.get((op.args['q'], id))
+                    if id in done or row is None or op.tx.state == 'pending':
+                        continue
+                    # a fence fits when that read was committed before
+                    rc = op.args.get('rc')
+                    began = self.live.get((op.args['q'], id))
+                    if rc is None or rc[i] == row.rc and (began and began.rc == row.rc or any(
+                            s.rc == row.rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < op.t0
+                            for s in self.seen.get((op.args['q'], id), []))):
+                        self.find(f'{op.op} of {(op.args["q"], id)} said that there is none, and there is', (op.args['q'], id))
+
+    def check_archive(self):
+        """The archive has what was archived, and nothing else."""
+        for pair, row in self.A.items():
+            if pair in self.archive or any(op.op == 'archive' for op, maybe in self.removals.get(pair, [])):
+                if self.keys.get(pair) != row.k:
+                    self.find(f'the archive has another message as {pair}', pair)
+                if any(not maybe for op, maybe in self.unarchived.get(pair, [])):
+                    self.find(f'{pair} is in the archive after unarchive', pair)
+                continue
+            self.find(f'{pair} is in the archive, and nobody archived it', pair)
+        due = [(pair, INF) for pair in self.archive if pair[0] != 'keep']
+        due += [(pair, op.t0) for pair, removals in self.removals.items() for op, maybe in removals if op.op == 'archive' and not maybe]
+        for pair, t0 in due:
+            if pair in self.A or pair in self.unarchived or pair[0] == 'keep' and self.us(t0) + KEEP * US < self.now:
+                continue
+            self.find(f'{pair} was archived, and is not in the archive', pair)
+
+    def check_reads(self):
+        """What one call returns: what was asked for, in order."""
+        for op, rows in self.calls:
+            a = op.args
+            pairs = [(s.q, s.id) for s in rows]
+            if len(rows) > a['qty'] or len(set(pairs)) < len(pairs):
+                self.find(f'{op.tx.x}: {a["qty"]} asked for, returned {pairs}', *pairs[:3])
+            if op.op == 'read' and a['form'] in ('read', 'read_grouped', 'read_grouped_head') or op.op == 'pop':
+                if pairs != sorted(pairs):
+                    self.find(f'{op.tx.x}: not in order: {pairs}', *pairs[:3])
+            for s in rows:
+                if op.op == 'read':
+                    if abs(s.vt - s.last - a['vt'] * US) > 2:
+                        self.find(f'{op.tx.x}: a vt of {a["vt"]} s was asked for; it was {(s.vt - s.last) / US}', (s.q, s.id))
+                    if a.get('w') is not None and s.w != a['w']:
+                        self.find(f'{op.tx.x}: returned what the condition does not match', (s.q, s.id))
+                    if s.rc > MAX_READS.get(s.q, INF):
+                        self.find(f'{(s.q, s.id)} was read {s.rc} times', (s.q, s.id))
+                    if s.q == 'ttl_dead' and s.last - s.at > TTL[s.q] * US:
+                        self.find(f'{(s.q, s.id)} was returned {(s.last - s.at) / US} s old', (s.q, s.id))
+
+    def holds(self, pair):
+        """Steps that keep others from a message until their transaction ends."""
+        for s in self.seen.get(pair, []):
+            yield s.op
+        for op in self.touching.get(pair, []):
+            yield op
+
+    def check_leases(self):
+        self.touching = collections.defaultdict(list)
+        for tx in self.txs.values():
+            for op in tx.ops.values():
+                if op.r and op.op in ('delete', 'archive', 'dead_letter', 'set_vt', 'nack'):
+                    for m in op.r:
+                        self.touching[op.args['q'], m[0] if isinstance(m, list) else m].append(op)
+                elif op.op == 'forward' and op.r:
+                    self.touching[op.args['q'], op.args['ids'][0]].append(op)
+        for pair, all in self.seen.items():
+            # held by a transaction that had not ended
+            for s in all:
+                for hold in self.holds(pair):
+                    if hold.tx is not s.op.tx and hold.t1 < s.op.t0 and s.op.t1 < hold.ended:
+                        self.find(f'double: {pair} was returned to {s.op.tx.x}, while {hold.tx.x} had it', pair)
+            for op, maybe in self.removals.get(pair, []):
+                for s in all:
+                    if s.op is not op and op.tx.c1 < s.op.t0:
+                        self.find(f'{pair} was returned to {s.op.tx.x} after its {op.op} by {op.tx.x}', pair)
+            for op in self.touching.get(pair, []):
+                if op.op in REMOVALS:
+                    for s in all:
+                        if s.op.tx is op.tx and s.op.n > op.n and s.op.t0 < op.undone:
+                            self.find(f'{pair} was returned after its {op.op} in the same transaction', pair)
+            # leases that were committed
+            reads = [s for s in all if s.op.op == 'read' and s.op.undone == INF and s.op.tx.state in ('committed', 'pending')]
+            reads.sort(key=lambda s: s.rc)
+            for one, two in zip(reads, reads[1:]):
+                if one.rc == two.rc:
+                    self.find(f'double: {pair} was read for the {one.rc}. time twice', pair)
+            row = self.live.get(pair)
+            floors = [(row.rc, row.vt)] if row else []
+            for b in self.births.get(self.keys.get(pair), []):
+                if (b.q, b.id) == pair and b.delay and not pair[0].startswith('dedup'):
+                    floors.append((0, self.us(b.op.t0) + b.delay * US))
+            floors += [(s.rc, s.vt) for s in reads]
+            later = reads + [s for s in all if s.op.op == 'pop']
+            for s in later:
+                # pop returns the row as it was before
+                rc = s.rc if s.op.op == 'read' else s.rc + 1
+                before = max([f for f in floors if f[0] < rc], default=None)
+                own = any(op.tx is s.op.tx and op.n < s.op.n for op in self.holds(pair))
+                if before is None or own:
+                    continue
+                floor = before[1]
+                for op in self.touches.get(pair, []):
+                    known = {m[0]: m[1:] for m in op.r} if op.op == 'set_vt' and op.r is not None else {}
+                    if pair[1] in known:
+                        if before[0] <= known[pair[1]][0] < rc:
+                            floor = min(floor, known[pair[1]][1])
+                    elif op.op == 'nack' and op.r is not None and pair[1] not in op.r:
+                        continue
+                    elif op.op == 'set_vt' and op.r is not None:
+                        continue
+                    else:
+                        delay = op.args['delay'] if op.op == 'nack' else op.args.get('s')
+                        floor = min(floor, self.us(op.t0) + delay * US if delay is not None else -INF)
+                when = s.last if s.op.op == 'read' else (s.op.t1 + self.wall) * US + 50000
+                if when < floor:
+                    self.find(f'double: {pair} was returned to {s.op.tx.x} {(floor - when) / US} s before its time', pair)
+
+    def check_rows(self):
+        """What lies in the queue is as it was left."""
+        for pair, row in self.L.items():
+            reads = [s for s in self.seen.get(pair, []) if s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed']
+            if not reads:
+                continue
+            last = max(reads, key=lambda s: s.rc)
+            if row.rc < last.rc:
+                self.find(f'{pair} was read {last.rc} times, and its read_ct is {row.rc}', pair)
+            if row.rc == last.rc and pair not in self.touches and row.vt != last.vt:
+                self.find(f'{pair} has another vt than its last reader was told', pair)
+        for pair, ops in self.touches.items():
+            row = self.L.get(pair)
+            if row is None or len(ops) > 1 or ops[0].op != 'set_vt' or ops[0].tx.state != 'committed':
+                continue
+            for id, rc, vt in ops[0].r or []:
+                if id == pair[1] and rc == row.rc and vt != row.vt and not any(s.rc == row.rc and s.op.tx.c1 > ops[0].t0 for s in self.seen.get(pair, [])):
+                    self.find(f'{pair} has another vt than set_vt gave it', pair)
+        moved = {}
+        for pair, row in self.L.items():
+            if isinstance(row.headers, dict) and isinstance(row.headers.get('x-pgmq-dead-letter'), dict):
+                dead = row.headers['x-pgmq-dead-letter']
+                old = (dead['queue'], dead['msg_id'])
+                if old in self.L:
+                    self.find(f'double: {old} is there, and a dead letter as {pair}', old, pair)
+                if moved.setdefault(old, pair) != pair:
+                    self.find(f'double: {old} is a dead letter as {pair} and as {moved[old]}', old, pair)
+
+    def check_fifo(self):
+        """No message of a group is returned when an earlier one is there, but together with it."""
+        groups = collections.defaultdict(list)
+        for (q, id), row in self.live.items():
+            if q in GROUPED:
+                groups[q, group(row.headers)].append((id, -INF))
+        of = {}
+        for births in self.births.values():
+            for b in births:
+                if b.q in GROUPED and b.id is not None and not b.maybe:
+                    groups[b.q, group(b.headers)].append((b.id, b.c1))
+        for (q, g), all in groups.items():
+            all.sort()
+            for id, _ in all:
+                of[q, id] = g
+        ended = {}
+        for pair, removals in self.removals.items():
+            if pair[0] in GROUPED:
+                ended[pair] = min(op.t0 if maybe else op.tx.c0 for op, maybe in removals)
+        for op, rows in self.calls:
+            if op.args['q'] not in GROUPED:
+                continue
+            q = op.args['q']
+            own = {(o.args['q'], id) for o in op.tx.ops.values() if o.n < op.n and o.op in REMOVALS for id in o.args.get('ids', [])}
+            t0 = op.t0 if op.tx.level == '' else op.tx.began
+            asked = {s.id for s in rows}
+            if op.args['form'] == 'read_grouped_head':
+                heads = collections.Counter(of.get((q, s.id), s.id) for s in rows)
+                if max(heads.values()) > 1:
+                    self.find(f'{op.tx.x}: two heads of a group', *[(q, s.id) for s in rows][:3])
+            for g in {of[q, s.id] for s in rows if (q, s.id) in of}:
+                last = max(s.id for s in rows if of.get((q, s.id)) == g)
+                for id, since in groups[q, g]:
+                    if id >= last:
+                        break
+                    if id not in asked and since < t0 and (q, id) not in own and ended.get((q, id), INF) > op.t1:
+                        self.find(f'order: {op.tx.x} got {(q, last)} of group "{g}", when {(q, id)} was there', (q, last), (q, id))
+
+    def check_strict(self):
+        """The messages of a group have ids in the order of commits."""
+        groups = collections.defaultdict(list)
+        for births in self.births.values():
+            for b in births:
+                if b.q == 'strict' and b.id is not None and not b.maybe:
+                    groups[group(b.headers)].append(b)
+        for g, all in groups.items():
+            all.sort(key=lambda b: b.id)
+            for i, one in enumerate(all):
+                for two in all[i + 1:]:
+                    if one.op.tx is not two.op.tx and one.c0 > two.op.t1:
+                        self.find(f'order: {one.id} of group "{g}" was not committed when {two.id} was sent', (one.q, one.id), (two.q, two.id))
+
+    def check_pauses(self):
+        events = sorted(self.pauses, key=lambda op: op.t0)
+        for i, op in enumerate(events):
+            if op.op != 'pause' or op.tx.state != 'committed':
+                continue
+            end = min(events[i + 1].t0 if i + 1 < len(events) else INF, op.r / US - self.wall - 0.05)
+            for call, rows in self.calls:
+                if op.t1 < (call.t0 if call.tx.level == '' else call.tx.began) and call.t1 < end:
+                    for s in rows:
+                        if s.q == 'paused':
+                            self.find(f'{(s.q, s.id)} was returned while the queue was paused', (s.q, s.id))
+
+    def check_purges(self):
+        for op, maybe in self.purges:
+            if maybe:
+                continue
+            for (q, id), row in self.L.items():
+                if q == 'purged' and ((q, id) in self.live or any(b.c1 < op.t0 for b in self.births[row.k])):
+                    self.find(f'{(q, id)} is there after the queue was purged', (q, id))
