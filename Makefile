@@ -30,6 +30,7 @@ OBJS = \
 	src/duetree.o \
 	src/exec.o \
 	src/group.o \
+	src/guard.o \
 	src/header.o \
 	src/identity.o \
 	src/layout.o \

@@ -53,7 +53,7 @@ _PG_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_prev_planner = planner_hook;
-	planner_hook = pgmq_exec_planner;
+	planner_hook = pgmq_guard_planner;
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);
