@@ -31,6 +31,7 @@ OBJS = \
 	src/exec.o \
 	src/grant.o \
 	src/group.o \
+	src/guard.o \
 	src/header.o \
 	src/identity.o \
 	src/layout.o \

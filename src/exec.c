@@ -21,14 +21,6 @@
  *	  more queues than that keeps the plans of most, where the strict rule
  *	  would throw away each one just before it is wanted.
  *
- * The planner guard.  A generic plan made while a queue is empty would be a
- * sequential scan, and stay one when a hundred thousand messages arrive.
- * Our statements are therefore always planned with index scans only.  They
- * carry a private bit in their cursor options, which reaches the planner on
- * every planning, the plan cache's own replanning included; the planner hook
- * sees the bit and holds the settings for the time of planning.  Nothing is
- * set while a statement runs, so triggers' own queries are planned as ever.
- *
  * Statements run with read_only = false: in READ COMMITTED each has a new
  * snapshot, so that a polling read sees what was committed meanwhile.
  *
@@ -44,12 +36,9 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
-#include "jit/jit.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "optimizer/cost.h"
-#include "optimizer/planner.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
@@ -62,9 +51,6 @@
 
 #include "compat.h"
 #include "pgmq.h"
-
-/* Marks our statements for the planner guard; core uses the low bits. */
-#define CURSOR_OPT_GUARDED	(1 << 30)
 
 /* About 20 kB each: 80 MB. */
 #define PLAN_MAX			4000
@@ -95,8 +81,6 @@ struct PgmqCursor
 {
 	Portal		portal;
 };
-
-planner_hook_type pgmq_prev_planner = NULL;
 
 static MemoryContext plan_context = NULL;
 static HTAB *plan_hash = NULL;
@@ -260,7 +244,7 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 	plan = SPI_prepare_cursor(queue ? plan_text(queue, stmt->sql) : stmt->sql,
 							  stmt->nargs, (Oid *) stmt->argtypes,
 							  CURSOR_OPT_GENERIC_PLAN |
-							  (queue ? CURSOR_OPT_GUARDED : 0));
+							  (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
 			 SPI_result_code_string(SPI_result), stmt->sql);
@@ -328,60 +312,6 @@ pgmq_exec_xact(XactEvent event, void *arg)
 			entry_remove(entry);
 		}
 	}
-}
-
-/* Whoever had the planner hook before us, or else the server's planner. */
-static PlannedStmt *
-next_planner(Query *parse, const char *query_string, int cursor_options,
-			 ParamListInfo bound_params)
-{
-	if (pgmq_prev_planner)
-		return pgmq_prev_planner(parse, query_string, cursor_options, bound_params);
-	return standard_planner(parse, query_string, cursor_options, bound_params);
-}
-
-/*
- * Planner hook: hold our own statements to index scans, whatever the session
- * has set, and to no JIT, whose threshold the penalty for a scan without an
- * index would exceed.
- */
-PlannedStmt *
-pgmq_exec_planner(Query *parse, const char *query_string, int cursor_options,
-				  ParamListInfo bound_params)
-{
-	const struct
-	{
-		bool	   *setting;
-		bool		value;
-	}			held[] = {
-		{&enable_indexscan, true},
-		{&enable_seqscan, false},
-		{&enable_bitmapscan, false},
-		{&enable_sort, false},
-		{&jit_enabled, false},
-	};
-	bool		saved[lengthof(held)];
-	PlannedStmt *volatile result = NULL;
-
-	if ((cursor_options & CURSOR_OPT_GUARDED) == 0)
-		return next_planner(parse, query_string, cursor_options, bound_params);
-
-	for (int i = 0; i < lengthof(held); i++)
-	{
-		saved[i] = *held[i].setting;
-		*held[i].setting = held[i].value;
-	}
-	PG_TRY();
-	{
-		result = next_planner(parse, query_string, cursor_options, bound_params);
-	}
-	PG_FINALLY();
-	{
-		for (int i = 0; i < lengthof(held); i++)
-			*held[i].setting = saved[i];
-	}
-	PG_END_TRY();
-	return result;
 }
 
 /* ----------------------------------------------------------------
@@ -654,7 +584,7 @@ uint64
 pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 					   const PgmqArg *args, PgmqRowFn fn, void *state)
 {
-	return once_run(sql, CURSOR_OPT_GUARDED, nargs, argtypes, args, false, fn, state);
+	return once_run(sql, PGMQ_CURSOR_OPT_GUARDED, nargs, argtypes, args, false, fn, state);
 }
 
 /*

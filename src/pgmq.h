@@ -5,7 +5,7 @@
  *
  * The floors, from the top: verbs (send, read, group, ack, topic, notify,
  * manage, partition, grant, metrics, adopt) - layout - waiter, meta, partman - SQL
- * (exec, stmt) - ground (queue, arg, header, lock).
+ * (exec, guard, stmt) - ground (queue, arg, header, lock).
  * Calls go down only; src/README.md draws the house.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -341,12 +341,18 @@ extern uint64 pgmq_exec_once_guarded(const char *sql, int nargs,
 extern void pgmq_exec_commit(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
-extern planner_hook_type pgmq_prev_planner;
-extern PlannedStmt *pgmq_exec_planner(Query *parse, const char *query_string,
-									  int cursor_options,
-									  ParamListInfo bound_params);
 extern void pgmq_exec_inval(Datum arg, Oid relid);
 extern void pgmq_exec_xact(XactEvent event, void *arg);
+
+/* ---- guard.c: our statements are planned with index scans only ---- */
+
+/* Marks them; the server's own options are the low bits. */
+#define PGMQ_CURSOR_OPT_GUARDED	(1 << 30)
+
+extern planner_hook_type pgmq_prev_planner;
+extern PlannedStmt *pgmq_guard_planner(Query *parse, const char *query_string,
+									   int cursor_options,
+									   ParamListInfo bound_params);
 
 /* ---- meta.c: what pgmq.meta knows ---- */
 

@@ -67,7 +67,7 @@ _PG_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_prev_planner = planner_hook;
-	planner_hook = pgmq_exec_planner;
+	planner_hook = pgmq_guard_planner;
 	prev_object_access = object_access_hook;
 	object_access_hook = pgmq_object_access;
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);

@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  The planner guard: our statements are planned with index scans only.
+ *
+ * A generic plan made while a queue is empty would be a sequential scan, and
+ * stay one when a hundred thousand messages arrive.  Our statements are
+ * therefore always planned with index scans only.  They carry a private bit in
+ * their cursor options, which reaches the planner on every planning, the plan
+ * cache's own replanning included; the planner hook sees the bit and holds the
+ * settings for the time of planning.  Nothing is set while a statement runs,
+ * so triggers' own queries are planned as ever.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/guard.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "jit/jit.h"
+#include "optimizer/cost.h"
+#include "optimizer/planner.h"
+
+#include "compat.h"
+#include "pgmq.h"
+
+planner_hook_type pgmq_prev_planner = NULL;
+
+/* Whoever had the planner hook before us, or else the server's planner. */
+static PlannedStmt *
+next_planner(Query *parse, const char *query_string, int cursor_options,
+			 ParamListInfo bound_params)
+{
+	if (pgmq_prev_planner)
+		return pgmq_prev_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+/*
+ * Planner hook: hold our own statements to index scans, whatever the session
+ * has set, and to no JIT, whose threshold the penalty for a scan without an
+ * index would exceed.
+ */
+PlannedStmt *
+pgmq_guard_planner(Query *parse, const char *query_string, int cursor_options,
+				   ParamListInfo bound_params)
+{
+	const struct
+	{
+		bool	   *setting;
+		bool		value;
+	}			held[] = {
+		{&enable_indexscan, true},
+		{&enable_seqscan, false},
+		{&enable_bitmapscan, false},
+		{&enable_sort, false},
+		{&jit_enabled, false},
+	};
+	bool		saved[lengthof(held)];
+	PlannedStmt *volatile result = NULL;
+
+	if ((cursor_options & PGMQ_CURSOR_OPT_GUARDED) == 0)
+		return next_planner(parse, query_string, cursor_options, bound_params);
+
+	for (int i = 0; i < lengthof(held); i++)
+	{
+		saved[i] = *held[i].setting;
+		*held[i].setting = held[i].value;
+	}
+	PG_TRY();
+	{
+		result = next_planner(parse, query_string, cursor_options, bound_params);
+	}
+	PG_FINALLY();
+	{
+		for (int i = 0; i < lengthof(held); i++)
+			*held[i].setting = saved[i];
+	}
+	PG_END_TRY();
+	return result;
+}
