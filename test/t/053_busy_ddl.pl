@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => ['--no-sync']);
+$node->init(extra => [ '--no-sync', '--data-checksums' ]);
 $node->append_conf('postgresql.conf', "fsync = off\nlock_timeout = '60s'");
 $node->start;
 
@@ -140,5 +140,8 @@ foreach my $preload ('', 'pgmq_c')
 	is(sql(q{SELECT pgmq.send('busy', '1'); SELECT msg_id FROM pgmq.read('busy', 0, 10)}), "1\n1", "$name: .. from the beginning if told to");
 	sql(q{SELECT pgmq.drop_queue('busy')});
 }
+
+$node->stop;
+$node->command_ok([ 'pg_checksums', '--check', $node->data_dir ], 'nor does pg_checksums');
 
 done_testing();
