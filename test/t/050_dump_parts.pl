@@ -132,6 +132,13 @@ restore_sql('schemas', dump_of('schema.sql', '--schema=pgmq', '--extension=pgmq_
 		$partman ? ('--schema=partman', '--extension=pg_partman') : ()));
 check_all('schemas');
 
+# Tables first, rows later
+new_database('split');
+restore_sql('split', dump_of('tables.sql', '--schema-only'));
+is(sql('split', 'SELECT count(*) FROM pgmq.list_queues()'), 0, 'split: tables, and no queue listed');
+restore_sql('split', dump_of('rows.sql', '--data-only'));
+check_all('split');
+
 # One queue, into a database that has others
 my $single = dump_of('single.sql', '--table=pgmq.q_jobs', '--table=pgmq.a_jobs');
 new_database('single', q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('other'); SELECT pgmq.send('other', '1')});
@@ -200,6 +207,6 @@ is(sql('busy', q{
 	'busy: no id is given out again');
 
 is(sql($_, 'SELECT coalesce(sum(net_finds), 0) FROM pgmq.engine_status()'), 0, "$_: the net found nothing")
-  for qw(jobs4 worst schemas single later loaded busy);
+  for qw(jobs4 worst schemas split single later loaded busy);
 
 done_testing();
