@@ -560,6 +560,7 @@ extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
 extern uint32 pgmq_map_enter(PgmqMapRef ref);
 extern void pgmq_map_leave(void);
+extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);
