@@ -255,7 +255,7 @@ extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
-extern void pgmq_role_check_triggers(Oid relid);
+extern void pgmq_role_check_triggers(Oid relid, int16 events);
 extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 
