@@ -52,27 +52,6 @@ COMMENT ON FUNCTION pgmq.get_policy(text) IS
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 
-/* What is new belongs to the extension's owner, not to who runs this. */
-DO LANGUAGE plpgsql $own$
-DECLARE
-	o record;
-BEGIN
-	FOR o IN
-		SELECT p.oid::regprocedure AS name, e.extowner::regrole AS owner
-		FROM pg_extension e
-		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
-			AND d.refobjid = e.oid AND d.deptype = 'e'
-			AND d.classid = 'pg_proc'::regclass
-		JOIN pg_proc p ON p.oid = d.objid
-		WHERE e.extname = 'pgmq_c' /* extension name */
-		AND p.proname IN ('grant_queue', 'revoke_queue')
-		AND p.proowner <> e.extowner
-	LOOP
-		EXECUTE format('ALTER FUNCTION %s OWNER TO %s', o.name, o.owner);
-	END LOOP;
-END
-$own$;
-
 /*
  * pg_restore --jobs loads meta and the tables that refer to it in any order,
  * and would lose the rows that come too early.  So nobody checks row by row
@@ -99,6 +78,19 @@ END
 $restore$;
 
 /*
+ * Those foreign keys delete with their tables' owner's rights, so no trigger
+ * of others may run then.
+ */
+CREATE OR REPLACE FUNCTION pgmq._guard_meta()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_guard_meta'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._guard_meta() IS
+'Internal: refuses to delete a queue from pgmq.meta when triggers of others would run by the rights of the owner of its bindings.';
+CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
+	FOR EACH STATEMENT EXECUTE FUNCTION pgmq._guard_meta();
+
+/*
  * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
  * duplicates should know that it does not any more.  No query looks into
  * pgmq.policy: users' index expressions would run by this script's rights.
@@ -122,3 +114,24 @@ BEGIN
 	END LOOP;
 END
 $dedup$;
+
+/* What is new belongs to the extension's owner, not to who runs this. */
+DO LANGUAGE plpgsql $own$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT p.oid::regprocedure AS name, e.extowner::regrole AS owner
+		FROM pg_extension e
+		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
+			AND d.refobjid = e.oid AND d.deptype = 'e'
+			AND d.classid = 'pg_proc'::regclass
+		JOIN pg_proc p ON p.oid = d.objid
+		WHERE e.extname = 'pgmq_c' /* extension name */
+		AND p.proname IN ('grant_queue', 'revoke_queue', '_guard_meta')
+		AND p.proowner <> e.extowner
+	LOOP
+		EXECUTE format('ALTER FUNCTION %s OWNER TO %s', o.name, o.owner);
+	END LOOP;
+END
+$own$;

@@ -38,6 +38,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
@@ -135,7 +136,7 @@ table_lock(const PgmqQueue *queue, int table, LOCKMODE lockmode)
 				 errdetail("Deduplication in queue \"%s\" needs this name, and the relation is not a table of the extension's owner.",
 						   PGMQ_QUEUE_BASE(queue))));
 	if (lockmode != AccessShareLock)
-		pgmq_role_check_triggers(relid);
+		pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
 	return relid;
 }
 
@@ -361,7 +362,7 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
 	relation_close(rel, NoLock);
 	if (empty || table_find(queue, table) != relid || !table_is_ours(relid))
 		return 0;
-	pgmq_role_check_triggers(relid);
+	pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
 
 	/* by now its turn may have come, and somebody used it before our lock */
 	if ((generation_at(GetCurrentTimestamp(), policy->dedup_window) + 1) % 3 != table)

@@ -38,6 +38,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/procarray.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -152,6 +153,22 @@ map_holds(const PgmqMap *map, PgmqMapRef ref)
 	return pgmq_shmem_usable() && map->identity == ref.identity &&
 		map->listed && !pgmq_map_has_prepared(map) &&
 		map->losses == pg_atomic_read_u32(pgmq_map_losses(map->dboid, map->relid));
+}
+
+/* Whether a transaction that concerns the queue is prepared, as far as known. */
+bool
+pgmq_map_has_open_prepared(PgmqMapRef ref)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_SHARED);
+	bool		open;
+
+	if (map == NULL)
+		return false;
+	open = TransactionIdIsValid(map->more_prepared);
+	for (int i = 0; i < map->nprepared; i++)
+		open = open || TransactionIdIsInProgress(map->prepared[i]);
+	LWLockRelease(&map->lock);
+	return open;
 }
 
 /* When anything in the queue can next be read; PGMQ_DUE_NOW if unknown. */

@@ -19,14 +19,21 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "pgmq.h"
+
+PG_FUNCTION_INFO_V1(pgmq_guard_meta);
 
 typedef struct NameState
 {
@@ -175,4 +182,41 @@ pgmq_meta_names(void)
 				   " WHERE queue_name IS NOT NULL ORDER BY queue_name",
 				   0, NULL, NULL, false, row_add_name, &names);
 	return names.list;
+}
+
+/* ----------------------------------------------------------------
+ *		What goes with a row
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * _guard_meta() returns trigger
+ *
+ * Foreign keys delete a queue's bindings and its throttle with its row, by
+ * the rights of those tables' owner, whoever deletes it.  So there must be no
+ * triggers of users that fire then.
+ */
+Datum
+pgmq_guard_meta(PG_FUNCTION_ARGS)
+{
+	static const char *const tables[] = {"topic_bindings", "notify_insert_throttle"};
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called by a trigger", "_guard_meta")));
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		Oid			relid = get_relname_relid(tables[i], schema);
+
+		if (!OidIsValid(relid))
+			continue;
+
+		/* the lock keeps triggers from coming after this look */
+		LockRelationOid(relid, RowExclusiveLock);
+		if (get_rel_relkind(relid) != '\0')
+			pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE);
+	}
+	return PointerGetDatum(NULL);
 }

@@ -269,7 +269,7 @@ extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
-extern void pgmq_role_check_triggers(Oid relid);
+extern void pgmq_role_check_triggers(Oid relid, int16 events);
 extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 
@@ -576,6 +576,7 @@ extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
 extern uint32 pgmq_map_enter(PgmqMapRef ref);
 extern void pgmq_map_leave(void);
+extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);

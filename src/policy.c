@@ -27,6 +27,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
@@ -428,7 +429,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	if (!OidIsValid(table))
 		return;
 	LockRelationOid(table, RowExclusiveLock);
-	pgmq_role_check_triggers(table);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
 						   1, argtypes, args, false, NULL, NULL);

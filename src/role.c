@@ -53,18 +53,20 @@ pgmq_role_become_owner(Oid relid)
 }
 
 /*
- * Refuse a table, locked, that somebody has put a trigger on: who was granted
- * TRIGGER, by a GRANT ALL ON ALL TABLES say, would run it by the owner's
- * rights when we write to the table by these.  Error: 55000.
+ * Refuse a table, locked, that somebody has put a trigger on for one of some
+ * events (of TRIGGER_TYPE_EVENT_MASK): who was granted TRIGGER, by a GRANT ALL
+ * ON ALL TABLES say, would run it by the owner's rights when the table is
+ * written to by these.  Error: 55000.
  */
 void
-pgmq_role_check_triggers(Oid relid)
+pgmq_role_check_triggers(Oid relid, int16 events)
 {
 	Relation	rel = relation_open(relid, NoLock);
 	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
 
 	for (int i = 0; i < n; i++)
-		if (!rel->trigdesc->triggers[i].tgisinternal)
+		if (!rel->trigdesc->triggers[i].tgisinternal &&
+			(rel->trigdesc->triggers[i].tgtype & events) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not have triggers",

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -91,7 +92,7 @@ policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	uint64		count;
 
 	LockRelationOid(table, RowExclusiveLock);
-	pgmq_role_check_triggers(table);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
 						   argtypes, args, false, fn, state);

@@ -22,6 +22,10 @@
  * Latches count monotonic time and due is by the clock, so no sleep is longer
  * than MAX_SLEEP_MS.
  *
+ * What a prepared transaction did becomes visible when nobody is there to tell.
+ * All are woken when it is prepared, see that by the map, and look again after
+ * the interval until it has ended.
+ *
  * Where something is due that was not to be had, its lock's holder may roll
  * back without telling anybody; without shared memory, or a map, nobody tells
  * anything; and a transaction of one snapshot would not see it.  Then the
@@ -512,21 +516,26 @@ wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
 static int64
 wait_one(Wait *wait, int place)
 {
+	int64		interval = Min(wait->interval, MAX_SLEEP_MS);
 	TimestampTz due;
 	TimestampTz paused_until;
 	bool		is_first;
 
 	if (place >= my_places || !OidIsValid(my_queues[place]))
-		return wait->interval;
+		return interval;
 
 	/* what we did meanwhile may have slept on the latch, and reset it */
 	if (MY_WAITER(place)->woken)
 		return 0;
 
-	/* all are woken when a pause is to end sooner */
+	/* all are woken when a pause is to end sooner, but not by COMMIT PREPARED */
 	paused_until = pgmq_policy_paused_until(my_queues[place]);
 	if (paused_until > GetCurrentTimestamp())
+	{
+		if (pgmq_map_has_open_prepared(wait->maps[place]))
+			return Min(interval, ms_until(paused_until));
 		return ms_until(paused_until);
+	}
 	due = pgmq_map_next_due(wait->maps[place]);
 	is_first = waiter_is_first(place);
 	if (due <= wait->looked)
@@ -536,12 +545,12 @@ wait_one(Wait *wait, int place)
 		{
 			if (wait->looked >= wait->passed[place] &&
 				wait->looked < wait->passed[place] + PASS_MS * INT64CONST(1000))
-				return Min(wait->interval, PASS_MS);
+				return Min(interval, PASS_MS);
 			waiter_pass_on(place);
 			wait->passed[place] = wait->looked;
 		}
 		my_tokens[place] = false;
-		return wait->interval;
+		return interval;
 	}
 	my_tokens[place] = false;
 	return is_first ? ms_until(due) : MAX_SLEEP_MS;

@@ -400,7 +400,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 			{
 				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
 
-				if (local->ntouches > 0)
+				if (local->ntouches > 0 || (local->wake & PGMQ_WAKE_ALL))
 					local_prepare(local);
 			}
 			break;
@@ -426,6 +426,13 @@ pgmq_xact_end(XactEvent event, void *arg)
 			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
+			slist_foreach(iter, &touched)
+			{
+				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+				if (local->ntouches > 0 || (local->wake & PGMQ_WAKE_ALL))
+					pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
+			}
 			pgmq_waiter_undrain();
 			touched_forget();
 			pgmq_local_sweep();

@@ -16,7 +16,7 @@ my $soon = 20;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'\nmax_prepared_transactions = 5");
 $node->start;
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -92,6 +92,34 @@ $s = waits($poll);
 sql("SELECT pgmq.pause('q', clock_timestamp() + interval '1 s')");
 is(result($s), '1', 'a pause is made shorter');
 cmp_ok($took, '<', $soon, 'at once');
+
+# What becomes visible by COMMIT PREPARED tells nobody; so who waits looks at
+# the interval while there is such a transaction
+my $often = $poll =~ s/600000/100/r;
+
+fresh();
+sql("SELECT pgmq.send('q', '1'), pgmq.pause('q', 'infinity')");
+@s = (waits($often), waits($often));
+sql("BEGIN; SELECT pgmq.resume('q'); PREPARE TRANSACTION 'p'");
+sql("COMMIT PREPARED 'p'");
+sql("SELECT pgmq.send('q', '2')");
+is(join(' ', sort map { result($_) } @s), '1 2', 'resume in a transaction that is prepared');
+cmp_ok($took, '<', $soon, 'at once');
+
+fresh();
+@s = (waits($often), waits($often));
+sql("BEGIN; SELECT pgmq.send_batch('q', '{1,2}'::jsonb[]); PREPARE TRANSACTION 'p'");
+sql("COMMIT PREPARED 'p'");
+is(join(' ', sort map { result($_) } @s), '1 2', 'a send in one');
+cmp_ok($took, '<', $soon, 'at once');
+
+fresh();
+sql("SELECT pgmq.pause('q', 'infinity')");
+sql("BEGIN; SELECT pgmq.resume('q'); PREPARE TRANSACTION 'p'");
+sql("ROLLBACK PREPARED 'p'");
+$s = waits("SELECT count(*) FROM pgmq.read_with_poll('q', 600, 1, 3, 100)");
+sql("SELECT pgmq.send('q', '1')");
+is(result($s), '0', 'one that is rolled back resumes nothing');
 
 # Pausing who waits already
 fresh();
