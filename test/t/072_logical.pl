@@ -122,7 +122,7 @@ foreach my $call (
 # All that a queue can do, with a publication of everything
 $publisher->safe_psql('work', q{DELETE FROM pgmq.q_jobs WHERE msg_id > 202; UPDATE pgmq.q_jobs
 	SET vt = 'infinity' WHERE msg_id IN (10, 201); DELETE FROM pgmq.q_empty;
-	UPDATE pgmq.q_jobs SET read_ct = read_ct, vt = vt; CREATE TABLE mark (id int PRIMARY KEY)});
+	UPDATE pgmq.q_jobs SET read_ct = read_ct, vt = vt});
 $publisher->safe_psql('work',
 	q{SELECT pgmq.send_batch('letters', '{7,8}'::jsonb[]); SELECT pgmq.read('letters', 0, 10);
 	  SELECT pgmq.read('letters', 0, 10); SELECT pgmq.pop('groups'); SELECT pgmq.redrive('dead', 1);
@@ -145,6 +145,19 @@ $publisher->safe_psql('work', q{SELECT pgmq.send('groups', '1', '{"x-pgmq-group"
 same('after a purge');
 is(due('groups'), 31, 'and what comes then is read');
 
+# A new queue: its tables by another dump
+$publisher->safe_psql('work', q{SELECT pgmq.create('later'); SELECT pgmq.set_policy('later', '{"dedup_window": 60}');
+	SELECT pgmq.send('later', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb)});
+$publisher->command_ok([ 'pg_dump', '--schema-only', '--table', 'pgmq.*_later', '--file', $dump, 'work' ],
+	'the definition of a new queue is dumped');
+$subscriber->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'work' ],
+	'and restored');
+$subscriber->safe_psql('work', 'ALTER SUBSCRIPTION sub REFRESH PUBLICATION');
+$subscriber->poll_query_until('work', q{SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel})
+  or die 'the new tables were not copied';
+same('with a new queue');
+is(due('later'), 1, 'which is read');
+
 # The subscriber takes over.  Sequences are not replicated: by the statement in
 # the documentation every queue goes on after what it has seen.
 $publisher->stop;
@@ -153,7 +166,8 @@ $subscriber->safe_psql('work', q{ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPT
 my $docs = slurp_file(dirname(__FILE__) . '/../../docs/operations.md');
 my ($setval) = $docs =~ /(DO \$sequences\$.*?\$sequences\$;)/s;
 ok($setval, 'the documentation has it');
-my ($rc, $out, $err) = $subscriber->psql('work', q{SELECT pgmq.send('jobs', '"too early"'); SELECT pgmq.archive('jobs', 1)});
+my ($rc, $out, $err) = $subscriber->psql('work', q{SELECT pgmq.send('letters', '1') FROM generate_series(1, 3)});
+like($err, qr/duplicate key/, 'without it, ids would come twice');
 $subscriber->safe_psql('work', $setval);
 my $last = $subscriber->safe_psql('work',
 	q{SELECT max(msg_id) FROM (SELECT msg_id FROM pgmq.q_jobs UNION ALL SELECT msg_id FROM pgmq.a_jobs) m});
@@ -164,7 +178,7 @@ cmp_ok($subscriber->safe_psql('work', q{SELECT pgmq.send('parts', '"after"')}), 
   if $partman;
 is( $subscriber->safe_psql('work', q{SELECT count(*) FROM pgmq.send('fleeting', '1');
 		SELECT count(*) FROM pgmq.read('fleeting', 0, 1); SELECT count(*) FROM pgmq.create('new');
-		SELECT pgmq.drop_queue('hand')}),
+		SELECT pgmq.drop_queue('paused')}),
 	"1\n1\n1\nt", 'queues go on, come and go');
 is($subscriber->safe_psql('work', q{SELECT sum(net_finds) FROM pgmq.engine_status()}), 0,
 	'the map had hidden nothing');
