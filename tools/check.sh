@@ -135,6 +135,17 @@ pg_regress_suite() {
     done
 }
 
+# Say how a suite went: what was counted since the last one.
+was_passed=0
+was_failed=0
+was_skipped=0
+tally() {
+    echo "# $1: $((passed - was_passed)) passed, $((failed - was_failed)) failed, $((skipped - was_skipped)) skipped"
+    was_passed=$passed
+    was_failed=$failed
+    was_skipped=$skipped
+}
+
 # Programs that speak TAP themselves, or nearly: "skip NAME" is for a client
 # that this machine cannot have.
 count_tap() {
@@ -181,6 +192,7 @@ regress_and_isolation() {
             as_user mv regression.diffs results "mode_$1" || true
             keep "mode_$1" "$WORK/server.log"
         fi
+        tally regress
     fi
     names=${ISOLATION:-$(list test/specs/*.spec)}
     if wants isolation && [ -n "$names" ]; then
@@ -191,6 +203,7 @@ regress_and_isolation() {
             as_user mv output_iso "mode_$1"
             keep "mode_$1" "$WORK/server.log"
         fi
+        tally isolation
     fi
 }
 
@@ -223,6 +236,7 @@ if wants tap; then
             keep "tap_$(basename "$test" .pl)"
         fi
     done
+    tally tap
 fi
 
 if wants clients && [ -x test/clients/run.sh ]; then
@@ -231,6 +245,7 @@ if wants clients && [ -x test/clients/run.sh ]; then
         as_user make -s PG_CONFIG="$PRIVATE" with_llvm=no install-pgmq >/dev/null
     logged "$WORK/clients.log" test/clients/run.sh
     count_tap "$WORK/clients.log" "$status"
+    tally clients
 fi
 
 # A program of test/torture, which is given options, in each mode.
@@ -245,6 +260,7 @@ torture() {
         count_tap "$log" "$status"
         [ "$failed" = "$before" ] || keep "$log"
     done
+    tally "$program"
 }
 
 # shellcheck disable=SC2086 # lists of words

@@ -25,11 +25,21 @@ as_admin() {
     fi
 }
 
-can_install() {
-    command -v apt-get >/dev/null 2>&1 || return 1
+can_be_root() {
     [ "$(id -u)" = 0 ] && return 0
     command -v sudo >/dev/null 2>&1 || return 1
     [ -t 0 ] || sudo -n true 2>/dev/null
+}
+
+# Go on as root, keeping the environment variables named, or die.
+be_root() {
+    [ "$(id -u)" != 0 ] || return 0
+    can_be_root || die "this needs root"
+    exec sudo --preserve-env="$1" "$0"
+}
+
+can_install() {
+    command -v apt-get >/dev/null 2>&1 && can_be_root
 }
 
 # Install the packages named, as far as they can be had; the caller looks
@@ -187,9 +197,16 @@ copy_server() {
     fi
 }
 
-# Copy what belongs to the source tree, without what was built or tested there.
+# Copy what belongs to the source tree, without what was built or tested there;
+# and, where the tree has its history, the source of the released versions.
 copy_source() {
     mkdir -p "$1"
+    while read -r release commit; do
+        [ "$release" = '#' ] || [ ! -e .git ] && continue
+        mkdir -p "$1/test/data/$release"
+        git -c safe.directory='*' archive "$commit" Makefile pgmq_c.control pgmq_c--1.0.0.sql src 2>/dev/null |
+            tar -xf - -C "$1/test/data/$release" 2>/dev/null || rm -r "$1/test/data/$release"
+    done <test/data/releases
     tar -cf - --exclude=./.git --exclude=./versions --exclude=./tmp_check \
         --exclude=./results --exclude=./output_iso --exclude='*.o' \
         --exclude='*.so' --exclude='*.bc' . | tar -xf - -C "$1"

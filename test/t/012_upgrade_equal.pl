@@ -1,12 +1,15 @@
 
 # A database that was taken over has the same catalog as a fresh installation,
 # from whatever version of PGMQ it came, and so has one that ran the script
-# again over itself.
+# again over itself, and one that was updated from any version of pgmq_c.
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use File::Copy qw(copy);
 use lib dirname(__FILE__);
+use PgmqLife;
 use PgmqShape;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -67,10 +70,10 @@ my $catalog = q{
 	SELECT 'member', pg_describe_object(classid, objid, objsubid), ''
 	FROM pg_depend
 	WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgmq_c')
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname ~ '^pgmq')
 	UNION ALL
 	SELECT 'dumped', unnest(extconfig)::regclass::text, extcondition::text
-	FROM pg_extension WHERE extname = 'pgmq_c'
+	FROM pg_extension WHERE extname ~ '^pgmq'
 	UNION ALL
 	SELECT 'schema', n.nspname, concat_ws(' | ', n.nspacl, i.initprivs)
 	FROM pg_namespace n
@@ -82,6 +85,8 @@ my $catalog = q{
 	UNION ALL
 	SELECT 'left over', relname, '' FROM pg_class
 	WHERE relname LIKE 'pgmq%' AND relnamespace <> 'pgmq'::regnamespace
+	UNION ALL
+	SELECT 'version', extname, extversion FROM pg_extension WHERE extname ~ '^pgmq'
 	ORDER BY 1, 2, 3};
 
 my $can_identify = q{
@@ -91,23 +96,6 @@ my $can_identify = q{
 		SELECT FROM pg_index i WHERE i.indrelid = c.oid
 		AND (i.indisprimary AND c.relreplident = 'd'
 			 OR i.indisreplident AND c.relreplident = 'i'))};
-
-# The lines in which two listings differ: shorter to read than both.
-sub is_same
-{
-	my ($got, $expected, $name) = @_;
-	my %got = map { $_ => 1 } split /\n/, $got;
-	my %expected = map { $_ => 1 } split /\n/, $expected;
-
-	is_deeply(
-		{
-			missing => [ grep { !$got{$_} } sort keys %expected ],
-			surplus => [ grep { !$expected{$_} } sort keys %got ]
-		},
-		{ missing => [], surplus => [] },
-		$name);
-	return;
-}
 
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', 'CREATE EXTENSION pgmq_c');
@@ -136,7 +124,7 @@ foreach my $how (@kinds)
 			shape_install($node, $db, $version);
 		}
 		$node->safe_psql($db, 'CREATE EXTENSION pgmq_c');
-		is_same($node->safe_psql($db, $catalog),
+		life_is_same($node->safe_psql($db, $catalog),
 			$fresh, "$db: catalog as of a fresh installation");
 		is($node->safe_psql($db, $can_identify),
 			'', "$db: every table can be replicated");
@@ -149,7 +137,96 @@ $node->safe_psql('at_once',
 	    "BEGIN;\nCREATE SCHEMA pgmq;\n"
 	  . shape_sql('1.13.1')
 	  . ";\nSAVEPOINT s; CREATE EXTENSION pgmq_c; COMMIT;");
-is_same($node->safe_psql('at_once', $catalog),
+life_is_same($node->safe_psql('at_once', $catalog),
 	$fresh, 'taken over in the transaction that made it');
+
+# What users have made, apart from when they did.
+sub timeless
+{
+	return life_catalog($node, $_[0]) =~ s/"(?:created_at|bound_at)": "[^"]*"//gr;
+}
+
+# An update from each version in the folder, by a superuser and by the owner of
+# a database who is none: as it was created, and in use.
+$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN');
+foreach my $user ('', 'alice')
+{
+	my $as = $user || 'super';
+	my $owner = $user ? "OWNER $user" : '';
+	my @by = $user ? (extra_params => [ '-U', $user ]) : ();
+
+	$node->safe_psql('postgres', "CREATE DATABASE fresh_$as $owner; CREATE DATABASE used_$as $owner");
+	$node->safe_psql($_, 'CREATE EXTENSION pgmq_c', @by) foreach "fresh_$as", "used_$as";
+	life_fill($node, "used_$as", user => $user);
+	$fresh = $node->safe_psql("fresh_$as", $catalog);
+	my $used = timeless("used_$as");
+
+	my @versions = split /\n/, $node->safe_psql(
+		'postgres',
+		q{SELECT p.source FROM pg_extension_update_paths('pgmq_c') p
+		  JOIN pg_available_extensions e ON e.name = 'pgmq_c' AND e.default_version = p.target
+		  JOIN pg_available_extension_versions v ON v.name = 'pgmq_c' AND v.version = p.source
+		  WHERE p.path IS NOT NULL ORDER BY 1});
+
+	is($versions[0], '1.0.0', "$as: there is something to update from");
+	foreach my $version (@versions)
+	{
+		my $db = "${as}_$version" =~ tr/./_/r;
+
+		$node->safe_psql('postgres', "CREATE DATABASE $db $owner; CREATE DATABASE ${db}_used $owner");
+		$node->safe_psql($_, "CREATE EXTENSION pgmq_c VERSION '$version'", @by)
+		  foreach $db, "${db}_used";
+		life_fill($node, "${db}_used", user => $user);
+		my $messages = life_messages($node, "${db}_used");
+
+		$node->safe_psql($_, 'ALTER EXTENSION pgmq_c UPDATE', @by) foreach $db, "${db}_used";
+		life_is_same($node->safe_psql($db, $catalog),
+			$fresh, "$as, updated from $version: catalog as of a fresh installation");
+		life_is_same(timeless("${db}_used"), $used, "$as, updated from $version in use: as if made today");
+		is(life_messages($node, "${db}_used"), $messages, "$as, updated from $version: every message is there");
+		life_goes_on($node, "${db}_used", "$as, updated from $version", user => $user);
+	}
+}
+
+# Under the name pgmq the version is a label, which is put down and up again.
+# What 1.0.0 installed under that name is made from its script alone.
+my $root = dirname(abs_path(__FILE__)) . '/../..';
+my $folder = PgmqShape::share_folder();
+my $alone = PostgreSQL::Test::Utils::tempdir();
+
+SKIP:
+{
+	skip 'the share folder is not writable, or has a pgmq', 3
+	  if !share_is_private() || -e "$folder/pgmq.control";
+
+	mkdir "$alone/tools";
+	foreach my $file ('tools/install-pgmq.sh', 'pgmq_c.control', 'pgmq_c--1.0.0.sql')
+	{
+		copy("$root/$file", "$alone/$file") or die "copy of $file: $!";
+	}
+	append_to_file("$alone/pgmq_c--1.0.0--1.0.0.sql", '');
+	$node->safe_psql('postgres', "CREATE DATABASE $_")
+	  foreach 'named', 'named_used', 'named_fresh', 'named_fresh_used';
+	system_or_bail('sh', "$alone/tools/install-pgmq.sh", 'install', $folder);
+	$node->safe_psql($_, 'CREATE EXTENSION pgmq') foreach 'named', 'named_used';
+	life_fill($node, 'named_used');
+	my $messages = life_messages($node, 'named_used');
+
+	system_or_bail('sh', "$root/tools/install-pgmq.sh", 'install', $folder);
+	$node->safe_psql($_, "ALTER EXTENSION pgmq UPDATE TO '1.13.0'; ALTER EXTENSION pgmq UPDATE")
+	  foreach 'named', 'named_used';
+	$node->safe_psql($_, 'CREATE EXTENSION pgmq') foreach 'named_fresh', 'named_fresh_used';
+	life_fill($node, 'named_fresh_used');
+	system_or_bail('sh', "$root/tools/install-pgmq.sh", 'uninstall', $folder);
+
+	life_is_same(
+		$node->safe_psql('named', $catalog),
+		$node->safe_psql('named_fresh', $catalog),
+		'pgmq, updated from 1.0.0: catalog as of a fresh installation');
+	life_is_same(timeless('named_used'), timeless('named_fresh_used'),
+		'pgmq, updated from 1.0.0 in use: as if made today');
+	is(life_messages($node, 'named_used'), $messages, 'pgmq, updated from 1.0.0: every message is there');
+	life_goes_on($node, 'named_used', 'pgmq, updated from 1.0.0');
+}
 
 done_testing();

@@ -7,9 +7,12 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(life_fill life_messages life_catalog life_goes_on life_is_same);
+our @EXPORT = qw(life_fill life_messages life_catalog life_goes_on life_is_same
+  life_session life_begin life_result life_ask life_end);
 
 # Queues in use, for any version of pgmq_c from 1.0.0 on.  The caller has made
 # the extension, and, where there is to be a partitioned queue, pg_partman.
@@ -75,7 +78,8 @@ my $fill_partitioned = q{
 };
 
 # What the extension's users see of their database, but for the messages, as
-# every version of the server says it.
+# every version of the server says it.  Since 17 partitions are identity columns
+# as their parents are.
 my $catalog = q{
 	SELECT 'queue', to_jsonb(q)::text FROM pgmq.list_queues() q
 	UNION ALL SELECT 'policy', to_jsonb(p)::text FROM pgmq.policy p
@@ -98,7 +102,8 @@ my $catalog = q{
 	UNION ALL SELECT 'sequence', concat_ws(' ', s.sequencename, s.last_value)
 	FROM pg_sequences s WHERE s.schemaname = 'pgmq'
 	UNION ALL SELECT 'column', concat_ws(' ', c.relname, a.attname,
-		format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+		format_type(a.atttypid, a.atttypmod), a.attnotnull,
+		CASE WHEN NOT c.relispartition THEN a.attidentity END,
 		a.attgenerated, a.attacl)
 	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 	WHERE c.relnamespace = 'pgmq'::regnamespace AND c.relkind IN ('r', 'p')
@@ -189,7 +194,8 @@ sub life_messages
 		$db,
 		q{SELECT oid::regclass::text FROM pg_class
 		  WHERE relnamespace = 'pgmq'::regnamespace AND relkind IN ('r', 'p')
-		  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+		  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid
+			AND classid = 'pg_class'::regclass AND deptype = 'e')
 		  ORDER BY 1});
 
 	return join '',
@@ -232,6 +238,53 @@ sub life_goes_on
 		my ($rc, $out, $err) = $node->psql($db, $sql, extra_params => $extra);
 
 		is($err . $out, $expected, "$name: $what");
+	}
+	return;
+}
+
+# A session that stays; what it is told to do, and what it has said, errors last.
+sub life_session
+{
+	my ($node, $db) = @_;
+	my $s = { in => '', out => '', err => '' };
+
+	$s->{psql} = IPC::Run::start(
+		[ $node->installed_command('psql'), '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr($db), '-f', '-' ],
+		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $s;
+}
+
+sub life_begin
+{
+	my ($s, $sql) = @_;
+
+	$s->{out} = $s->{err} = '';
+	$s->{in} .= "$sql;\n\\echo said\n\\warn said\n";
+	$s->{psql}->pump_nb;
+	return;
+}
+
+sub life_result
+{
+	my ($s) = @_;
+
+	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
+	$s->{psql}->pump until $s->{err} =~ s/said\n$//;
+	return join "\n", map { chomp; $_ } grep { $_ ne '' } $s->{out}, $s->{err};
+}
+
+sub life_ask
+{
+	life_begin(@_);
+	return life_result($_[0]);
+}
+
+sub life_end
+{
+	foreach my $s (@_)
+	{
+		eval { $s->{in} .= "\\q\n"; $s->{psql}->finish };
 	}
 	return;
 }
