@@ -8,6 +8,7 @@ usage: PG_BINDIR=$(pg_config --bindir) test/torture/fuzz.py [options]
   --sessions N   sessions that call (4); one more does DDL
   --preload 0|1  whether shared_preload_libraries has pgmq_c (1)
   --strict       not ok, too, when a function never succeeded
+  --errors       list all kinds of errors
   --keep         leave the server's directory behind
 
 PG_BINDIR is the bin directory of a server that has pgmq_c installed, best one
@@ -358,6 +359,9 @@ def repair(conn):
         conn.execute('SELECT pgmq.send(%s, jsonb_build_object($$who$$, $$rls$$, $$n$$, g), jsonb_build_object($$x-pgmq-group$$, g %% 4)) FROM generate_series(1, 12) g', (queue,))
         if queue != 'rowsec':
             conn.execute('SELECT pgmq.archive(%s, 2)', (queue,))
+    for queue, policy in (('own1', '{"dead_letter_queue": "own2", "max_reads": 3}'), ('su1', '{"dead_letter_queue": "su2", "ttl": 5, "ttl_header": true, "archive_retention": 3}'),
+                          ('Own_Mixed', '{"dedup_window": 2}'), ('own dotted.name', '{"strict_fifo": true, "backoff": "exponential"}')):
+        conn.execute('SELECT pgmq.set_policy(%s, %s)', (queue, policy))
     for queue in OWN + SUPER:
         conn.execute("SELECT pgmq.bind_topic('a.*', %s), pgmq.bind_topic('#', %s)", (queue, queue))
 
@@ -453,10 +457,10 @@ class Arguments:
             # what it moves must not be what others may not see
             name = self.pick(SUPER + OWN)
         elif self.role in ('fuzz_owner', 'fuzz_member'):
-            name = self.pick(OWN if self.sane or r.random() < 0.8 else OWN + SUPER + GUARDED)
+            name = self.pick(GUARDED if r.random() < 0.25 else OWN if r.random() < 0.9 else SUPER)
         else:
             name = self.pick(OWN + SUPER + GUARDED * 3)
-            if self.sane:
+            if self.sane and r.random() < 0.5:
                 name = {'fuzz_consumer': 'own1', 'fuzz_sender': 'own1', 'fuzz_rls': 'rowsec', 'fuzz_column': 'own2'}.get(self.role, name)
         if r.random() < 0.05:
             name = r.choice([name.upper(), name.lower(), name + ' ', name.swapcase()])
@@ -682,7 +686,7 @@ class Session:
         self.role = role
         self.history = []           # of this connection
         self.errors = collections.Counter()
-        self.last_error = None
+        self.texts = collections.Counter()
         self.conn = server.connect(role, tries=50)
         self.pid = self.conn.info.backend_pid
         self.conn.prepare_threshold = None
@@ -707,7 +711,7 @@ class Session:
         state = error.sqlstate or 'none'
         self.errors[state] += 1
         text = ' | '.join(str(part) for part in (diag.message_primary, diag.message_detail, diag.message_hint, diag.context, diag.internal_query) if part) or str(error)
-        self.last_error = f'{state} {text}'
+        self.texts[state + ' ' + re.sub(r'".*?"|\d+', '_', diag.message_primary or str(error))[:120]] += 1
         self.look(text.replace(said, '') if said else text, f'error {state}')
         self.judge(state, text, diag.internal_query)
 
@@ -861,6 +865,7 @@ class Fuzzer:
         self.succeeded = collections.Counter()
         self.contexts = collections.Counter()
         self.errors = collections.Counter()
+        self.texts = collections.Counter()
         self.counts = collections.Counter()
         self.serial = 0
         self.session = None
@@ -1164,6 +1169,7 @@ class Fuzzer:
         role = r.choices(['postgres'] + ROLES, [10, 10] + [2] * (len(ROLES) - 1))[0]
         if self.session:
             self.errors.update(self.session.errors)
+            self.texts.update(self.session.texts)
             self.session.close()
         self.session = Session(self.server, role)
         self.arguments = Arguments(r, role)
@@ -1288,13 +1294,15 @@ class Fuzzer:
             history = []
             if self.session:
                 self.errors.update(self.session.errors)
+                self.texts.update(self.session.texts)
                 self.session.errors.clear()
+                self.session.texts.clear()
                 if found:
                     history = [(self.session.role, item) for item in self.session.history]
                 else:
                     self.session.close()
                     self.session = None
-            self.pipe.send((found, history, self.dropped, dict(self.called), dict(self.succeeded), dict(self.errors), dict(self.counts), dict(self.contexts)))
+            self.pipe.send((found, history, self.dropped, dict(self.called), dict(self.succeeded), dict(self.errors), dict(self.counts), dict(self.contexts), dict(self.texts) if self.options.errors else {}))
 
 
 # ---------------------------------------------------------------------------
@@ -1361,6 +1369,7 @@ def main():
     parser.add_argument('--sessions', type=int, default=4)
     parser.add_argument('--preload', type=int, default=1)
     parser.add_argument('--strict', action='store_true')
+    parser.add_argument('--errors', action='store_true')
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
     print(f'# seed {options.seed}', flush=True)
@@ -1371,7 +1380,7 @@ def main():
     failed = None
     history = []
     workers = []
-    totals = [collections.Counter() for _ in range(5)]
+    totals = [collections.Counter() for _ in range(6)]
     functions = []
     epochs = 0
     counts_of_mine = collections.Counter()
@@ -1437,7 +1446,7 @@ def main():
     except Exception:
         failed = traceback.format_exc()
 
-    called, succeeded, errors, counts, contexts = totals
+    called, succeeded, errors, counts, contexts, texts = totals
     if failed:
         print('# found:', failed[:3000].replace('\n', '\n#  '))
         for role, item in history[-25:]:
@@ -1465,6 +1474,8 @@ def main():
     names = [f.signature for f in functions]
     never = [name for name in names if not called[name]]
     unsuccessful = [name for name in names if not succeeded[name]]
+    for text, count in sorted(texts.items()):
+        print(f'# {count} times: {text}')
     print('# errors by SQLSTATE:', ', '.join(f'{state} {count}' for state, count in sorted(errors.items())))
     print('# contexts:', ', '.join(f'{name} {count}' for name, count in sorted(contexts.items())))
     print('# never called:', '; '.join(never) or 'none')
