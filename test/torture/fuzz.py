@@ -314,6 +314,8 @@ def repair(conn):
     while conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").fetchall():
         time.sleep(0.02)
     conn.execute("SET lock_timeout = 0; CREATE EXTENSION IF NOT EXISTS pgmq_c")
+    for i in range(3):
+        conn.execute(f'ALTER TYPE pgmq.message_record DROP ATTRIBUTE IF EXISTS extra{i}')
     for (gid,) in conn.execute('SELECT gid FROM pg_prepared_xacts').fetchall():
         conn.execute(f"ROLLBACK PREPARED '{gid}'")
     guarded = [prefix + '_' + queue for queue in GUARDED for prefix in 'qa']
@@ -629,18 +631,25 @@ class Function:
     def call(self, rng, values, placeholders=False):
         named = rng.random() < 0.25 and all(name for name, _, _ in values)
         parts = []
-        for name, kind, text in values:
+        for i, (name, kind, text) in enumerate(values):
+            base, array = (kind[:-2], '[]') if kind.endswith('[]') else (kind, '')
             if placeholders:
-                value = f'%s::{QUALIFIED.get(kind, kind)}' if not kind.endswith('[]') else f"%s::{QUALIFIED.get(kind[:-2], kind[:-2])}[]"
+                value = f'%s::{QUALIFIED.get(base, base)}{array}'
             elif rng.random() < 0.03:
                 value = literal(text)
             else:
                 value = typed(text, kind)
-            parts.append(f'{identifier(name)} => {value}' if named else value)
-        if named and not placeholders:
+            if named:
+                value = f'{identifier(name)} => {value}'
+            if self.variadic and i == len(self.types) - 1:
+                # its elements, or the array
+                if not placeholders and not named and rng.random() < 0.6 and text and re.fullmatch(r'{"[^"\\]*"(,"[^"\\]*")*}', text):
+                    value = ', '.join(typed(part, base) for part in text[2:-2].split('","'))
+                else:
+                    value = 'VARIADIC ' + value
+            parts.append(value)
+        if named and not placeholders and not self.variadic:
             rng.shuffle(parts)
-        if self.variadic and rng.random() < 0.5 and parts and not named:
-            parts[-1] = 'VARIADIC ' + parts[-1]
         return f"pgmq.{identifier(self.name)}({', '.join(parts)})"
 
 
