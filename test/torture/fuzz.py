@@ -314,8 +314,6 @@ def repair(conn):
     while conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").fetchall():
         time.sleep(0.02)
     conn.execute("SET lock_timeout = 0; CREATE EXTENSION IF NOT EXISTS pgmq_c")
-    for i in range(3):
-        conn.execute(f'ALTER TYPE pgmq.message_record DROP ATTRIBUTE IF EXISTS extra{i}')
     for (gid,) in conn.execute('SELECT gid FROM pg_prepared_xacts').fetchall():
         conn.execute(f"ROLLBACK PREPARED '{gid}'")
     guarded = [prefix + '_' + queue for queue in GUARDED for prefix in 'qa']
@@ -326,6 +324,7 @@ def repair(conn):
         conn.execute(f'DROP {what} IF EXISTS {name} CASCADE')
     for (name,) in conn.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'scratch'::regnamespace").fetchall():
         conn.execute(f'DROP ROUTINE IF EXISTS {name} CASCADE')
+    conn.execute('ALTER TYPE pgmq.message_record DROP ATTRIBUTE IF EXISTS extra CASCADE')
     conn.execute('DELETE FROM pgmq.meta WHERE queue_name <> ALL (%s); ', (GUARDED,))
     conn.execute('DELETE FROM pgmq.policy; DELETE FROM pgmq.topic_bindings; DELETE FROM pgmq.notify_insert_throttle; DELETE FROM fuzz.indexed; DELETE FROM fuzz.guarded')
     if conn.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_partman'").fetchone():
@@ -878,6 +877,7 @@ class Fuzzer:
         self.counts = collections.Counter()
         self.serial = 0
         self.session = None
+        self.mine = functions[number - 1 :: options.sessions] if number else []
         self.assertions = options.assertions
 
     # ----- contexts: each runs one call in its way; True means that it ran and went well
@@ -1130,9 +1130,11 @@ class Fuzzer:
 
     def one(self):
         r = self.random
-        # what has not succeeded yet has some precedence
+        # all are called once; what has not succeeded yet has some precedence
         f = r.choice(self.functions)
-        if r.random() < 0.15:
+        if self.mine:
+            f = self.mine.pop()
+        elif r.random() < 0.15:
             lacking = [g for g in self.functions if not self.succeeded[g.signature]]
             f = r.choice(lacking or self.functions)
         self.arguments.sane = r.random() < 0.35
@@ -1253,7 +1255,7 @@ class Fuzzer:
                 f'UPDATE pgmq.policy SET paused_until = {literal(r.choice(TIMES))} WHERE queue_name = {lit}', f'INSERT INTO pgmq.topic_bindings (pattern, queue_name) VALUES ({literal(r.choice(TOPICS))}, {lit})', 'DELETE FROM pgmq.topic_bindings WHERE random() < 0.5',
                 f'INSERT INTO pgmq.notify_insert_throttle VALUES ({lit}, {r.choice(INT4)}, {literal(r.choice(TIMES))}) ON CONFLICT (queue_name) DO UPDATE SET throttle_interval_ms = EXCLUDED.throttle_interval_ms', f'SELECT pgmq.enable_notify_insert({lit}, {r.choice([0, 1, 1000])})',
                 f'ALTER TABLE pgmq.q_suparts DETACH PARTITION pgmq.parts_1', f'ALTER TABLE pgmq.q_suparts ATTACH PARTITION pgmq.parts_1 FOR VALUES FROM (MINVALUE) TO (30)', 'DISCARD ALL', "SET statement_timeout = '5s'", "SET lock_timeout = '300ms'",
-                'CHECKPOINT', 'ANALYZE', 'VACUUM pg_class', f'ALTER TYPE pgmq.message_record ADD ATTRIBUTE extra{r.randrange(3)} integer', f'CREATE OR REPLACE FUNCTION scratch.f{r.randrange(3)}() RETURNS integer LANGUAGE sql RETURN 1',
+                'CHECKPOINT', 'ANALYZE', 'VACUUM pg_class', f'ALTER TYPE pgmq.message_record {r.choice(["ADD ATTRIBUTE extra integer", "DROP ATTRIBUTE IF EXISTS extra CASCADE", "DROP ATTRIBUTE IF EXISTS extra CASCADE"])}', f'CREATE OR REPLACE FUNCTION scratch.f{r.randrange(3)}() RETURNS integer LANGUAGE sql RETURN 1',
                 f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.3 LIMIT 1",
                 f'SELECT pgmq.create_fifo_index({lit})', f'SELECT pgmq.purge_queue({lit})'])
             if r.random() < 0.01:
@@ -1414,7 +1416,7 @@ def main():
                 repair(conn)
                 counts_of_mine['seconds of repairs'] += time.time() - began
                 before = digest(conn, True)
-            until = min(end, time.time() + rng.choice([3, 6, 10]))
+            until = min(end, time.time() + rng.choice([4, 10, 20]))
             for _, pipe in workers:
                 pipe.send(until)
             dropped = False
@@ -1491,7 +1493,7 @@ def main():
     print('# never succeeded:', '; '.join(unsuccessful) or 'none')
     print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
           f"functions called {len(names) - len(never)} of {len(names)}, succeeded {len(names) - len(unsuccessful)}; {sum(errors.values())} errors")
-    if not failed and never and options.seconds >= 30:
+    if not failed and never and options.seconds >= 20:
         failed = f'never called: {"; ".join(never)}'
     if not failed and options.strict and unsuccessful:
         failed = f'never succeeded: {"; ".join(unsuccessful)}'
