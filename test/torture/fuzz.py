@@ -583,7 +583,8 @@ class Arguments:
         if kind < 0.7:
             return '{}'
         if kind < 0.77:
-            return '{{' + ','.join(map(quote, some(2))) + '},{' + ','.join(map(quote, some(2))) + '}}'
+            width = r.choice([1, 2, 40])
+            return '{{' + ','.join(map(quote, some(width))) + '},{' + ','.join(map(quote, some(width))) + '}}'
         if kind < 0.84:
             lower = r.choice([0, -5, 2, 2147483640, -2147483648])
             return f'[{lower}:{lower + 2}]={{' + ','.join(map(quote, some(3))) + '}'
@@ -1395,6 +1396,7 @@ def main():
     functions = []
     epochs = 0
     counts_of_mine = collections.Counter()
+    last = {}
     try:
         set_up(server)
         with server.connect() as conn:
@@ -1408,7 +1410,6 @@ def main():
             process.start()
             workers.append((process, ours))
         end = time.time() + options.seconds
-        last = {}
         while time.time() < end and not failed:
             with server.connect(tries=20) as conn:
                 conn.execute("SET statement_timeout = '60s'")
@@ -1447,9 +1448,6 @@ def main():
                     for name, value in digest(conn, not dropped).items():
                         if before[name] != value:
                             failed = f'{name} changed: {before[name]} became {value}'
-        for number in last:
-            for total, part in zip(totals, last[number]):
-                total.update(part)
     except Find as find:
         failed = str(find)
     except KeyboardInterrupt:
@@ -1457,6 +1455,9 @@ def main():
     except Exception:
         failed = traceback.format_exc()
 
+    for number in last:
+        for total, part in zip(totals, last[number]):
+            total.update(part)
     called, succeeded, errors, counts, contexts, texts = totals
     if failed:
         print('# found:', failed[:3000].replace('\n', '\n#  '))
