@@ -92,7 +92,6 @@ FUZZ = {
     'fuzz role': ('a role is kept', 'set_policy.c',
                   '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
     'fuzz lock': ('a lock outlives its transaction', 'layout.c', 'pg_advisory_xact_lock_int8', 'pg_advisory_lock_int8'),
-    'fuzz wait': ('a wait cannot be cancelled', 'waiter.c', '\tCHECK_FOR_INTERRUPTS();\n', ''),
 }
 RULES.update(FUZZ)
 
