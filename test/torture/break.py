@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Take out one rule of the due map after the other, and see whether due_map.py
-finds out.
+finds out; and break the care of strangers likewise, for fuzz.py.
 
 usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [RULE...]
 
@@ -54,6 +54,47 @@ RULES = {
                  'left.mins + from, n - from);', 'left.mins + from, 0);'),
 }
 
+# The same for fuzz.py, which finds out with assertions or without.
+PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
+FUZZ = {
+    'fuzz acl': ('anybody may drop a queue', 'manage.c',
+                 '\tif (!object_ownercheck(RelationRelationId, relid, GetUserId()) &&\n', '\tif (false &&\n'),
+    'fuzz owner': ('a look goes by the rights of the owner', 'peek.c',
+                   PEEK, PEEK.replace('\tif (some)\n', '\tPgmqRole saved = pgmq_role_become_owner(queue.relid);\n\tif (some)\n') + '\tpgmq_role_restore(saved);\n'),
+    'fuzz detail': ('an error shows a row to who may not see it', 'peek.c',
+                    PEEK, PEEK.replace('\tif (some)\n', """
+	if (pg_class_aclcheck(queue.relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+	{
+		PgmqRole saved = pgmq_role_become_owner(queue.relid);
+		char *row;
+
+		SPI_connect();
+		SPI_execute(psprintf("SELECT q FROM %s q", quote_qualified_identifier(PGMQ_SCHEMA, queue.relname)), true, 1);
+		row = SPI_processed > 0 ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) : "";
+		pgmq_role_restore(saved);
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied"), errdetail("%s", row)));
+	}
+	if (some)
+""")),
+    'fuzz quote': ('a name is not quoted', 'partition.c',
+                   'quote_identifier(psprintf("%s_old", archive))', 'psprintf("%s_old", archive)'),
+    'fuzz quote hot': ('a name is not quoted in the statements of calls', 'exec.c',
+                       'quote_qualified_identifier(PGMQ_SCHEMA, name)', 'psprintf(PGMQ_SCHEMA ".\\"%s\\"", name)'),
+    'fuzz null': ('a NULL gives an internal error', 'arg.c',
+                  '\t\tereport(ERROR,\n\t\t\t\t(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),\n\t\t\t\t errmsg("qty must not be null")));',
+                  '\t\telog(ERROR, "qty is null");'),
+    'fuzz null crash': ('a NULL is followed', 'queue.c',
+                        '\tif (PG_ARGISNULL(argno))\n\t\tereport(ERROR,\n\t\t\t\t(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),\n\t\t\t\t errmsg("queue name must not be null")));\n', ''),
+    'fuzz array': ('an array is taken to have one dimension', 'arg.c',
+                   '\tpairs = palloc(n * sizeof(PgmqIdArg));\n', '\tpairs = palloc((n > 0 ? ARR_DIMS(PG_GETARG_ARRAYTYPE_P(1))[0] : 0) * sizeof(PgmqIdArg));\n'),
+    'fuzz shadow': ('an operator is looked for in search_path', 'stmt.c',
+                    '#define LE " OPERATOR(pg_catalog.<=) "', '#define LE " <= "'),
+    'fuzz role': ('a role is kept', 'set_policy.c',
+                  '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
+    'fuzz lock': ('a lock outlives its transaction', 'layout.c', 'pg_advisory_xact_lock_int8', 'pg_advisory_lock_int8'),
+}
+RULES.update(FUZZ)
+
 
 def broken(rule, text):
     what, file, old, new = RULES[rule]
@@ -64,6 +105,10 @@ def broken(rule, text):
         text = text.replace('\tedge->version = pgmq_tree_version();\n', '')
         return text.replace('\t\tslot_set(tree, node, i, Min(node->due[i], due));',
                             '\t\tif (HAS_CHILD(node, i))\n\t\t\tslot_set(tree, node, i, due);\n\t\telse\n\t\t\tnode->due[i] = Min(node->due[i], due);')
+    if rule in FUZZ:
+        if '#include "executor/spi.h"' not in text and 'SPI_' in new:
+            text = text.replace('#include "postgres.h"\n', '#include "postgres.h"\n#include "executor/spi.h"\n#include "utils/acl.h"\n#include "utils/builtins.h"\n', 1)
+        return text.replace(old, new)
     if rule == 'update':
         return text.replace('&isnull)) <= vt)', '&isnull)) <= PG_INT64_MAX)')
     return text.replace(old, new)
@@ -98,7 +143,7 @@ def main():
             f.write(text)
         install()
         began = time.time()
-        run = subprocess.run([sys.executable, f'{top}/test/torture/due_map.py', '--seconds', str(options.seconds), *options.options.split()],
+        run = subprocess.run([sys.executable, f'{top}/test/torture/{"fuzz" if rule in FUZZ else "due_map"}.py', '--seconds', str(options.seconds), *options.options.split()],
                              env={**os.environ, 'PG_BINDIR': bindir}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         with open(path, 'w') as f:
             f.write(sound)

@@ -8,6 +8,7 @@ usage: PG_BINDIR=$(pg_config --bindir) test/torture/fuzz.py [options]
   --sessions N   sessions that call (4); one more does DDL
   --preload 0|1  whether shared_preload_libraries has pgmq_c (1)
   --strict       not ok, too, when a function never succeeded
+  --errors       list all kinds of errors
   --keep         leave the server's directory behind
 
 PG_BINDIR is the bin directory of a server that has pgmq_c installed, best one
@@ -37,18 +38,16 @@ import ctypes
 import logging
 import multiprocessing
 import os
-import pwd
 import random
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
 import psycopg
 from psycopg.pq import TransactionStatus
+
+from server import Find, Server
 
 SECRET = re.compile('SECRET')
 OWN = ['own1', 'own2', 'Own_Mixed', 'own dotted.name', 'ownu', 'own"quoted']
@@ -70,56 +69,28 @@ LEAK = re.compile(r"leak|you don't own a lock|left non-empty SPI stack|problem i
 LOG = re.compile(r'TRAP:|PANIC|terminated by signal|(?:ERROR|FATAL|WARNING):  XX|had hidden|BREACH|INJECTED|SHADOWED|AddressSanitizer|runtime error:')
 
 
-class Find(Exception):
-    pass
-
-
 # ---------------------------------------------------------------------------
 # The server
 # ---------------------------------------------------------------------------
 
-class Server:
+class FuzzServer(Server):
     def __init__(self, options):
-        self.bindir = os.environ.get('PG_BINDIR') or sys.exit('set PG_BINDIR to the bin directory of a server with pgmq_c')
-        self.keep = options.keep
-        self.dir = tempfile.mkdtemp(prefix='pgmq_fuzz.')
-        self.user = None
-        if os.getuid() == 0:
-            self.user = os.environ.get('CLIENT_USER', 'postgres')
-            os.chown(self.dir, pwd.getpwnam(self.user).pw_uid, -1)
-        os.chmod(self.dir, 0o755)
-        self.run('initdb', '-D', self.dir + '/data', '-U', 'postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--no-locale')
-        with open(self.dir + '/data/postgresql.conf', 'a') as f:
-            f.write(f"""
-listen_addresses = ''
-unix_socket_directories = '{self.dir}'
+        super().__init__('pgmq_fuzz', f"""
 fsync = off
 max_connections = {options.sessions * 2 + 20}
 max_prepared_transactions = 20
 max_wal_size = 200MB
 deadlock_timeout = 100ms
 autovacuum_naptime = 2s
-log_line_prefix = '%m [%p] '
-log_error_verbosity = verbose
-restart_after_crash = on
+log_min_messages = warning
 temp_file_limit = 200MB
-shared_preload_libraries = '{'pgmq_c' if options.preload else ''}'
-{'pgmq_c.shared_memory = 1024' if options.preload and options.seed % 2 else ''}
-""")
-        self.run('pg_ctl', '-D', self.dir + '/data', '-l', self.dir + '/log', '-w', '-s', 'start')
-
-    def run(self, program, *args, check=True):
-        command = [self.bindir + '/' + program, *args]
-        if self.user:
-            command = ['runuser', '-u', self.user, '--'] + command
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, cwd='/')
-        if check and done.returncode != 0:
-            raise Find(f'{program} failed: {done.stdout}')
+""", preload=options.preload, keep=options.keep)
+        self.start(1024 if options.seed % 2 else 16384)
 
     def connect(self, user='postgres', dbname='fuzz', tries=1):
         for left in reversed(range(tries)):
             try:
-                return psycopg.connect(host=self.dir, user=user, dbname=dbname, autocommit=True, connect_timeout=20)
+                return psycopg.connect(host=self.socket, user=user, dbname=dbname, autocommit=True, connect_timeout=20)
             except psycopg.OperationalError:
                 if left == 0:
                     raise
@@ -139,13 +110,6 @@ shared_preload_libraries = '{'pgmq_c' if options.preload else ''}'
         if forget:
             os.truncate(self.dir + '/log', 0)
         return found
-
-    def remove(self):
-        self.run('pg_ctl', '-D', self.dir + '/data', '-m', 'immediate', '-w', '-s', 'stop', check=False)
-        if self.keep:
-            print('# kept', self.dir)
-        else:
-            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 # ---------------------------------------------------------------------------
@@ -221,6 +185,8 @@ CREATE CONSTRAINT TRIGGER t AFTER INSERT ON fuzz.deferred DEFERRABLE INITIALLY D
 CREATE TABLE fuzz.checked (sql pg_catalog.text CHECK (fuzz.run(sql) IS NOT NULL));
 CREATE TABLE fuzz.indexed (sql pg_catalog.text);
 CREATE INDEX ON fuzz.indexed (fuzz.imm(sql));
+-- ANALYZE runs what is in it as its owner
+ALTER TABLE fuzz.indexed OWNER TO fuzz_owner;
 CREATE TABLE fuzz.guarded (sql pg_catalog.text);
 ALTER TABLE fuzz.guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON fuzz.guarded USING (fuzz.run(sql) IS NOT NULL);
@@ -360,6 +326,7 @@ def repair(conn):
         conn.execute(f'DROP {what} IF EXISTS {name} CASCADE')
     for (name,) in conn.execute("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'scratch'::regnamespace").fetchall():
         conn.execute(f'DROP ROUTINE IF EXISTS {name} CASCADE')
+    conn.execute('ALTER TYPE pgmq.message_record DROP ATTRIBUTE IF EXISTS extra CASCADE')
     conn.execute('DELETE FROM pgmq.meta WHERE queue_name <> ALL (%s); ', (GUARDED,))
     conn.execute('DELETE FROM pgmq.policy; DELETE FROM pgmq.topic_bindings; DELETE FROM pgmq.notify_insert_throttle; DELETE FROM fuzz.indexed; DELETE FROM fuzz.guarded')
     if conn.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_partman'").fetchone():
@@ -395,6 +362,9 @@ def repair(conn):
         conn.execute('SELECT pgmq.send(%s, jsonb_build_object($$who$$, $$rls$$, $$n$$, g), jsonb_build_object($$x-pgmq-group$$, g %% 4)) FROM generate_series(1, 12) g', (queue,))
         if queue != 'rowsec':
             conn.execute('SELECT pgmq.archive(%s, 2)', (queue,))
+    for queue, policy in (('own1', '{"dead_letter_queue": "own2", "max_reads": 3}'), ('su1', '{"dead_letter_queue": "su2", "ttl": 5, "ttl_header": true, "archive_retention": 3}'),
+                          ('Own_Mixed', '{"dedup_window": 2}'), ('own dotted.name', '{"strict_fifo": true, "backoff": "exponential"}')):
+        conn.execute('SELECT pgmq.set_policy(%s, %s)', (queue, policy))
     for queue in OWN + SUPER:
         conn.execute("SELECT pgmq.bind_topic('a.*', %s), pgmq.bind_topic('#', %s)", (queue, queue))
 
@@ -425,6 +395,9 @@ ONCE += """
 CREATE FUNCTION fuzz.digest(t pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$
 DECLARE d text;
 BEGIN
+    IF pg_catalog.to_regclass(pg_catalog.format('pgmq.%I', t)) IS NULL THEN
+        RETURN 'gone';
+    END IF;
     EXECUTE pg_catalog.format('SELECT concat(count(*), $q$ rows $q$, md5(string_agg(r::text, $q$,$q$ ORDER BY msg_id))) FROM pgmq.%I r WHERE message::text ~ $q$SECRET|FIXED$q$', t) INTO d;
     RETURN d;
 END $$;
@@ -487,10 +460,10 @@ class Arguments:
             # what it moves must not be what others may not see
             name = self.pick(SUPER + OWN)
         elif self.role in ('fuzz_owner', 'fuzz_member'):
-            name = self.pick(OWN if self.sane or r.random() < 0.8 else OWN + SUPER + GUARDED)
+            name = self.pick(GUARDED if r.random() < 0.25 else OWN if r.random() < 0.9 else SUPER)
         else:
             name = self.pick(OWN + SUPER + GUARDED * 3)
-            if self.sane:
+            if self.sane and r.random() < 0.5:
                 name = {'fuzz_consumer': 'own1', 'fuzz_sender': 'own1', 'fuzz_rls': 'rowsec', 'fuzz_column': 'own2'}.get(self.role, name)
         if r.random() < 0.05:
             name = r.choice([name.upper(), name.lower(), name + ' ', name.swapcase()])
@@ -612,7 +585,8 @@ class Arguments:
         if kind < 0.7:
             return '{}'
         if kind < 0.77:
-            return '{{' + ','.join(map(quote, some(2))) + '},{' + ','.join(map(quote, some(2))) + '}}'
+            width = r.choice([1, 2, 40])
+            return '{{' + ','.join(map(quote, some(width))) + '},{' + ','.join(map(quote, some(width))) + '}}'
         if kind < 0.84:
             lower = r.choice([0, -5, 2, 2147483640, -2147483648])
             return f'[{lower}:{lower + 2}]={{' + ','.join(map(quote, some(3))) + '}'
@@ -659,18 +633,25 @@ class Function:
     def call(self, rng, values, placeholders=False):
         named = rng.random() < 0.25 and all(name for name, _, _ in values)
         parts = []
-        for name, kind, text in values:
+        for i, (name, kind, text) in enumerate(values):
+            base, array = (kind[:-2], '[]') if kind.endswith('[]') else (kind, '')
             if placeholders:
-                value = f'%s::{QUALIFIED.get(kind, kind)}' if not kind.endswith('[]') else f"%s::{QUALIFIED.get(kind[:-2], kind[:-2])}[]"
+                value = f'%s::{QUALIFIED.get(base, base)}{array}'
             elif rng.random() < 0.03:
                 value = literal(text)
             else:
                 value = typed(text, kind)
-            parts.append(f'{identifier(name)} => {value}' if named else value)
-        if named and not placeholders:
+            if named:
+                value = f'{identifier(name)} => {value}'
+            if self.variadic and i == len(self.types) - 1:
+                # its elements, or the array
+                if not placeholders and not named and rng.random() < 0.6 and text and re.fullmatch(r'{"[^"\\]*"(,"[^"\\]*")*}', text):
+                    value = ', '.join(typed(part, base) for part in text[2:-2].split('","'))
+                else:
+                    value = 'VARIADIC ' + value
+            parts.append(value)
+        if named and not placeholders and not self.variadic:
             rng.shuffle(parts)
-        if self.variadic and rng.random() < 0.5 and parts and not named:
-            parts[-1] = 'VARIADIC ' + parts[-1]
         return f"pgmq.{identifier(self.name)}({', '.join(parts)})"
 
 
@@ -716,7 +697,7 @@ class Session:
         self.role = role
         self.history = []           # of this connection
         self.errors = collections.Counter()
-        self.last_error = None
+        self.texts = collections.Counter()
         self.conn = server.connect(role, tries=50)
         self.pid = self.conn.info.backend_pid
         self.conn.prepare_threshold = None
@@ -741,12 +722,14 @@ class Session:
         state = error.sqlstate or 'none'
         self.errors[state] += 1
         text = ' | '.join(str(part) for part in (diag.message_primary, diag.message_detail, diag.message_hint, diag.context, diag.internal_query) if part) or str(error)
-        self.last_error = f'{state} {text}'
+        self.texts[state + ' ' + re.sub(r'".*?"|\d+', '_', diag.message_primary or str(error))[:120]] += 1
         self.look(text.replace(said, '') if said else text, f'error {state}')
         self.judge(state, text, diag.internal_query)
 
     def judge(self, state, text, internal=None):
-        if state.startswith('XX') and not TOLERATED.search(text):
+        if state.startswith('XX') and TOLERATED.search(text):
+            self.errors['tolerated: ' + re.sub(r'".*?"|\d+', '_', text.split(' | ')[0])[:80]] += 1
+        elif state.startswith('XX'):
             self.pending = f'internal error {state}: {text[:1500]}'
         elif state == '42601' and self.judging and re.match('syntax error at|unterminated|zero-length delimited', text):
             self.pending = f'syntax error: {text[:1500]}'
@@ -893,9 +876,11 @@ class Fuzzer:
         self.succeeded = collections.Counter()
         self.contexts = collections.Counter()
         self.errors = collections.Counter()
+        self.texts = collections.Counter()
         self.counts = collections.Counter()
         self.serial = 0
         self.session = None
+        self.mine = functions[number - 1 :: options.sessions] if number else []
         self.assertions = options.assertions
 
     # ----- contexts: each runs one call in its way; True means that it ran and went well
@@ -1148,9 +1133,11 @@ class Fuzzer:
 
     def one(self):
         r = self.random
-        # what has not succeeded yet has some precedence
+        # all are called once; what has not succeeded yet has some precedence
         f = r.choice(self.functions)
-        if r.random() < 0.15:
+        if self.mine:
+            f = self.mine.pop()
+        elif r.random() < 0.15:
             lacking = [g for g in self.functions if not self.succeeded[g.signature]]
             f = r.choice(lacking or self.functions)
         self.arguments.sane = r.random() < 0.35
@@ -1196,6 +1183,7 @@ class Fuzzer:
         role = r.choices(['postgres'] + ROLES, [10, 10] + [2] * (len(ROLES) - 1))[0]
         if self.session:
             self.errors.update(self.session.errors)
+            self.texts.update(self.session.texts)
             self.session.close()
         self.session = Session(self.server, role)
         self.arguments = Arguments(r, role)
@@ -1270,7 +1258,7 @@ class Fuzzer:
                 f'UPDATE pgmq.policy SET paused_until = {literal(r.choice(TIMES))} WHERE queue_name = {lit}', f'INSERT INTO pgmq.topic_bindings (pattern, queue_name) VALUES ({literal(r.choice(TOPICS))}, {lit})', 'DELETE FROM pgmq.topic_bindings WHERE random() < 0.5',
                 f'INSERT INTO pgmq.notify_insert_throttle VALUES ({lit}, {r.choice(INT4)}, {literal(r.choice(TIMES))}) ON CONFLICT (queue_name) DO UPDATE SET throttle_interval_ms = EXCLUDED.throttle_interval_ms', f'SELECT pgmq.enable_notify_insert({lit}, {r.choice([0, 1, 1000])})',
                 f'ALTER TABLE pgmq.q_suparts DETACH PARTITION pgmq.parts_1', f'ALTER TABLE pgmq.q_suparts ATTACH PARTITION pgmq.parts_1 FOR VALUES FROM (MINVALUE) TO (30)', 'DISCARD ALL', "SET statement_timeout = '5s'", "SET lock_timeout = '300ms'",
-                'CHECKPOINT', 'ANALYZE', 'VACUUM pg_class', f'ALTER TYPE pgmq.message_record ADD ATTRIBUTE extra{r.randrange(3)} integer', f'CREATE OR REPLACE FUNCTION scratch.f{r.randrange(3)}() RETURNS integer LANGUAGE sql RETURN 1',
+                'CHECKPOINT', 'ANALYZE', 'VACUUM pg_class', f'ALTER TYPE pgmq.message_record {r.choice(["ADD ATTRIBUTE extra integer", "DROP ATTRIBUTE IF EXISTS extra CASCADE", "DROP ATTRIBUTE IF EXISTS extra CASCADE"])}', f'CREATE OR REPLACE FUNCTION scratch.f{r.randrange(3)}() RETURNS integer LANGUAGE sql RETURN 1',
                 f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.3 LIMIT 1",
                 f'SELECT pgmq.create_fifo_index({lit})', f'SELECT pgmq.purge_queue({lit})'])
             if r.random() < 0.01:
@@ -1320,13 +1308,15 @@ class Fuzzer:
             history = []
             if self.session:
                 self.errors.update(self.session.errors)
+                self.texts.update(self.session.texts)
                 self.session.errors.clear()
+                self.session.texts.clear()
                 if found:
                     history = [(self.session.role, item) for item in self.session.history]
                 else:
                     self.session.close()
                     self.session = None
-            self.pipe.send((found, history, self.dropped, dict(self.called), dict(self.succeeded), dict(self.errors), dict(self.counts), dict(self.contexts)))
+            self.pipe.send((found, history, self.dropped, dict(self.called), dict(self.succeeded), dict(self.errors), dict(self.counts), dict(self.contexts), dict(self.texts) if self.options.errors else {}))
 
 
 # ---------------------------------------------------------------------------
@@ -1393,23 +1383,22 @@ def main():
     parser.add_argument('--sessions', type=int, default=4)
     parser.add_argument('--preload', type=int, default=1)
     parser.add_argument('--strict', action='store_true')
+    parser.add_argument('--errors', action='store_true')
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
     print(f'# seed {options.seed}', flush=True)
-    for name in list(os.environ):
-        if name.startswith('PG') and name != 'PG_BINDIR':
-            del os.environ[name]
     logging.disable()           # of psycopg about odd time zones
     multiprocessing.set_start_method('fork')
 
-    server = Server(options)
+    server = FuzzServer(options)
     failed = None
     history = []
     workers = []
-    totals = [collections.Counter() for _ in range(5)]
+    totals = [collections.Counter() for _ in range(6)]
     functions = []
     epochs = 0
     counts_of_mine = collections.Counter()
+    last = {}
     try:
         set_up(server)
         with server.connect() as conn:
@@ -1423,7 +1412,6 @@ def main():
             process.start()
             workers.append((process, ours))
         end = time.time() + options.seconds
-        last = {}
         while time.time() < end and not failed:
             with server.connect(tries=20) as conn:
                 conn.execute("SET statement_timeout = '60s'")
@@ -1431,7 +1419,7 @@ def main():
                 repair(conn)
                 counts_of_mine['seconds of repairs'] += time.time() - began
                 before = digest(conn, True)
-            until = min(end, time.time() + rng.choice([3, 6, 10]))
+            until = min(end, time.time() + rng.choice([4, 10, 20]))
             for _, pipe in workers:
                 pipe.send(until)
             dropped = False
@@ -1461,10 +1449,7 @@ def main():
                 with server.connect(tries=20) as conn:
                     for name, value in digest(conn, not dropped).items():
                         if before[name] != value:
-                            failed = f'{name} changed: {before[name]} became {value}'
-        for number in last:
-            for total, part in zip(totals, last[number]):
-                total.update(part)
+                            failed = (failed or '') + f'{name} changed: {before[name]} became {value}\n'
     except Find as find:
         failed = str(find)
     except KeyboardInterrupt:
@@ -1472,7 +1457,10 @@ def main():
     except Exception:
         failed = traceback.format_exc()
 
-    called, succeeded, errors, counts, contexts = totals
+    for number in last:
+        for total, part in zip(totals, last[number]):
+            total.update(part)
+    called, succeeded, errors, counts, contexts, texts = totals
     if failed:
         print('# found:', failed[:3000].replace('\n', '\n#  '))
         for role, item in history[-25:]:
@@ -1500,13 +1488,15 @@ def main():
     names = [f.signature for f in functions]
     never = [name for name in names if not called[name]]
     unsuccessful = [name for name in names if not succeeded[name]]
+    for text, count in sorted(texts.items()):
+        print(f'# {count} times: {text}')
     print('# errors by SQLSTATE:', ', '.join(f'{state} {count}' for state, count in sorted(errors.items())))
     print('# contexts:', ', '.join(f'{name} {count}' for name, count in sorted(contexts.items())))
     print('# never called:', '; '.join(never) or 'none')
     print('# never succeeded:', '; '.join(unsuccessful) or 'none')
     print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
           f"functions called {len(names) - len(never)} of {len(names)}, succeeded {len(names) - len(unsuccessful)}; {sum(errors.values())} errors")
-    if not failed and never and options.seconds >= 30:
+    if not failed and never and options.seconds >= 20:
         failed = f'never called: {"; ".join(never)}'
     if not failed and options.strict and unsuccessful:
         failed = f'never succeeded: {"; ".join(unsuccessful)}'
