@@ -434,8 +434,16 @@ class Checker:
         for pair, n in times.items():
             if n > 1:
                 self.find(f'double: {n} effects of {pair}', pair)
+        before = {(x, q, id) for x, q, id, k, fenced in self.E if not fenced}
         for x, tx in self.txs.items():
-            if tx.auto or tx.state != 'committed':
+            if tx.state != 'committed':
+                continue
+            if tx.auto:
+                # at least once: the effect was acknowledged before the delete was asked for
+                op = tx.ops[0]
+                for id in op.args['ids'] if op.op in ('delete', 'archive') else []:
+                    if (x, op.args['q'], id) not in before:
+                        self.find(f'the effect of {(op.args["q"], id)} by {x} is gone', (op.args['q'], id))
                 continue
             done = collections.Counter((op.args['q'], id) for op in tx.live() if op.op in ('delete', 'archive') for id in op.r)
             done.update((op.args['q'], op.args['ids'][0]) for op in tx.live() if op.op == 'forward' and op.r is not None)

@@ -1043,7 +1043,7 @@ max_wal_size = 12MB
             if q in TTL:
                 own = f"coalesce((headers->>'x-pgmq-ttl')::integer, {TTL[q]})" if q == 'ttl' else TTL[q]
                 dead += f" AND enqueued_at + {own} * interval '1 second' > clock_timestamp()"
-            for pipe in None, self.random.choice(self.clients)[1]:
+            for pipe in [None, self.random.choice(self.clients)[1]] if self.random.random() < 0.4 else [None]:
                 with conn.transaction(force_rollback=True):
                     had = {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} WHERE vt <= clock_timestamp() {heads} {dead} FOR UPDATE SKIP LOCKED')}
                 if pipe:
