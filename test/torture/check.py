@@ -21,12 +21,12 @@ from server import Find
 US = 1000000
 INF = float('inf')
 
-QUEUES = ['plain', 'other', 'parts', 'unlogged', 'topic_a', 'topic_b', 'fifo', 'strict', 'job', 'job_dead', 'ttl', 'ttl_dead',
+QUEUES = ['plain', 'other', 'parts', 'unlogged', 'topic_a', 'topic_b', 'fifo', 'strict', 'fifo_dead', 'job', 'job_dead', 'ttl', 'ttl_dead',
           'dedup', 'dedup_short', 'keep', 'paused', 'purged']
-GROUPED = {'fifo', 'strict'}
+GROUPED = {'fifo', 'strict', 'fifo_dead'}
 TTL = {'ttl': 3, 'ttl_dead': 2}
-DEAD = {'job', 'ttl_dead'}      # with a dead-letter queue
-MAX_READS = {'job': 3}
+DEAD = {'job', 'ttl_dead', 'fifo_dead'}     # with a dead-letter queue
+MAX_READS = {'job': 3, 'fifo_dead': 3}
 DEDUP_SHORT = 2
 KEEP = 2                        # archive_retention
 
@@ -762,6 +762,11 @@ class Checker:
         for pair, removals in self.removals.items():
             if pair[0] in GROUPED:
                 ended[pair] = min(op.t0 if maybe else op.tx.c0 for op, maybe in removals)
+        for q, g in groups:
+            for id, _ in groups[q, g]:
+                # a read may have made it a dead letter, nobody knows when
+                if q in DEAD and (q, id) not in self.L:
+                    ended[q, id] = -INF
         for op, rows in self.calls:
             if op.args['q'] not in GROUPED:
                 continue
