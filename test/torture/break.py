@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Take out one rule of the due map after the other, and see whether due_map.py
-finds out; and break the care of strangers likewise, for fuzz.py.
+finds out; break one promise of the queue after the other, and see whether
+ledger.py does; and break the care of strangers likewise, for fuzz.py.
 
-usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [RULE...]
+usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [--options=..]
+                                                 [due_map | ledger | fuzz | RULE...]
 
 PG_CONFIG belongs to a server into which broken builds may be installed; the
 last thing installed is a sound one.  Not tried are rules that others make
@@ -93,11 +95,69 @@ FUZZ = {
                   '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
     'fuzz lock': ('a lock outlives its transaction', 'layout.c', 'pg_advisory_xact_lock_int8', 'pg_advisory_lock_int8'),
 }
-RULES.update(FUZZ)
+
+# The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
+LEDGER = {
+    'delete': ('delete of one says true and deletes nothing', 'stmt.c',
+               '"DELETE FROM {q} WHERE " ONE,', '"SELECT 1 FROM {q} WHERE " ONE,'),
+    'delete batch': ('delete of several deletes nothing', 'stmt.c',
+                     '"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id"', '"SELECT msg_id FROM {q} WHERE " SEVERAL'),
+    'delete fence': ('a fenced delete does not look at the fence', 'stmt.c',
+                     '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
+    'archive': ('archive forgets one in 64 messages', 'stmt.c',
+                'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
+    'unarchive': ('unarchive leaves the message in the archive', 'stmt.c',
+                  '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', None),
+    'lease': ('one read in many leases nothing', 'stmt.c',
+              '"UPDATE {q} SET vt = $3, last_read_at = $1,"', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = $1,"'),
+    'lock': ('a read does not lock, nor look again', 'stmt.c', None, None),
+    'delay': ('messages that are to come later come at once, sometimes', 'stmt.c',
+              '"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"',
+              '"INSERT INTO {q} (vt, message, headers) VALUES (CASE WHEN pg_catalog.random() < 0.2 THEN pg_catalog.now() ELSE $1 END, $2, $3)"'),
+    'group': ('a group goes on behind a head that is not to be had', 'group.c',
+              'if (!message_take(read, group->head))\n\t\treturn;', '(void) message_take(read, group->head);'),
+    'strict': ('strict FIFO locks no group', 'put.c',
+               'pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes.groups);', ';'),
+    'dedup': ('deduplication locks no id', 'put.c',
+              'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
+    'dead letter': ('a dead letter is sent and not deleted', 'move.c',
+                    '"WITH gone AS (DELETE FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"\n\t\t\t\t   " RETURNING msg_id, message, headers)"',
+                    '"WITH gone AS (SELECT msg_id, message, headers FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1))"'),
+    'max_reads': ('a message is returned once too often', 'dead.c',
+                  'read_ct > policy->max_reads', 'read_ct > policy->max_reads + 1'),
+    'forward': ('forward sends though the fence says no', 'dead_letter.c',
+                'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t\tPG_RETURN_NULL();', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
+    'pause': ('a pause is not heeded', 'policy.c',
+              'return policy != NULL && policy->paused_until > now;', 'return policy != NULL && policy->paused_until > now + USECS_PER_HOUR;'),
+    'expiry': ('messages expire a second early', 'dead.c',
+               'double\t\tttl = policy->ttl;', 'double\t\tttl = policy->ttl - 1;'),
+    'retention': ('the archive loses what is not old enough', 'stmt.c',
+                  'LE "$1 ORDER BY archived_at', 'LE "$1 + \'3 s\' ORDER BY archived_at'),
+    'logged': ('queues are unlogged', 'layout.c',
+               'unlogged ? "CREATE UNLOGGED" : "CREATE"', '"CREATE UNLOGGED"'),
+    'durable': ('who sends does not wait for the WAL', 'put.c',
+                '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n'),
+    'due': ('the map is not told of commits', 'xact.c',
+            '\t\t\ttouched_announce();\n', ''),
+    'prepared': ('the map is not told of PREPARE TRANSACTION', *RULES['prepare'][1:]),
+}
+
+PROGRAMS = {'due_map': RULES, 'ledger': LEDGER, 'fuzz': FUZZ}
+ALL = RULES | LEDGER | FUZZ
 
 
 def broken(rule, text):
-    what, file, old, new = RULES[rule]
+    what, file, old, new = ALL[rule]
+    if rule == 'unarchive':
+        at = text.index(old)
+        end = text.index("'archived_at', archived_at))\"", at)
+        middle = text[at + len(old):end].lstrip()
+        return text[:at] + '"SELECT msg_id, message,"\n\t\t' + middle + "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL" + text[end + len("'archived_at', archived_at))\""):]
+    if rule == 'lock':
+        return text.replace(' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of') \
+            .replace('"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\')
+    if rule == 'durable':
+        return text.replace(old, new).replace('\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy')
     if rule == 'announce late':
         text = text.replace('\t\t\ttouched_announce();\n', '')
         return text.replace('\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n')
@@ -117,7 +177,7 @@ def broken(rule, text):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--seconds', type=int, default=120)
-    parser.add_argument('--options', default='', help='for due_map.py')
+    parser.add_argument('--options', default='', help='for the program')
     parser.add_argument('rules', nargs='*', default=[])
     options = parser.parse_args()
     config = os.environ.get('PG_CONFIG') or sys.exit('set PG_CONFIG to the pg_config of a server to be used up')
@@ -131,8 +191,11 @@ def main():
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     missed = 0
-    for rule in options.rules or RULES:
-        what, file, *_ = RULES[rule]
+    named = options.rules or list(PROGRAMS)
+    rules = [rule for name in named for rule in PROGRAMS.get(name, [name])]
+    for rule in rules:
+        program = next(name for name in PROGRAMS if rule in PROGRAMS[name]) + '.py'
+        what, file, *_ = ALL[rule]
         path = f'{work}/src/{file}'
         with open(path) as f:
             sound = f.read()
@@ -143,7 +206,7 @@ def main():
             f.write(text)
         install()
         began = time.time()
-        run = subprocess.run([sys.executable, f'{top}/test/torture/{"fuzz" if rule in FUZZ else "due_map"}.py', '--seconds', str(options.seconds), *options.options.split()],
+        run = subprocess.run([sys.executable, f'{top}/test/torture/{program}', '--seconds', str(options.seconds), *options.options.split()],
                              env={**os.environ, 'PG_BINDIR': bindir}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         with open(path, 'w') as f:
             f.write(sound)

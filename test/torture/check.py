@@ -21,12 +21,12 @@ from server import Find
 US = 1000000
 INF = float('inf')
 
-QUEUES = ['plain', 'other', 'topic_a', 'topic_b', 'fifo', 'strict', 'job', 'job_dead', 'ttl', 'ttl_dead',
+QUEUES = ['plain', 'other', 'parts', 'unlogged', 'topic_a', 'topic_b', 'fifo', 'strict', 'fifo_dead', 'job', 'job_dead', 'ttl', 'ttl_dead',
           'dedup', 'dedup_short', 'keep', 'paused', 'purged']
-GROUPED = {'fifo', 'strict'}
+GROUPED = {'fifo', 'strict', 'fifo_dead'}
 TTL = {'ttl': 3, 'ttl_dead': 2}
-DEAD = {'job', 'ttl_dead'}      # with a dead-letter queue
-MAX_READS = {'job': 3}
+DEAD = {'job', 'ttl_dead', 'fifo_dead'}     # with a dead-letter queue
+MAX_READS = {'job': 3, 'fifo_dead': 3}
 DEDUP_SHORT = 2
 KEEP = 2                        # archive_retention
 
@@ -103,6 +103,7 @@ class Checker:
         self.archive = {}
         self.pending = {}           # prepared in rounds before
         self.stored = collections.defaultdict(dict)     # queue: id: (key, dedup id, enqueued_at)
+        self.used = collections.defaultdict(set)        # queue: ids given out in rounds before
         self.round = 0
 
     # ----- what there is
@@ -364,8 +365,9 @@ class Checker:
 
     # ----- the rules
 
-    def check(self, conn, round, queues):
+    def check(self, conn, round, queues, crashed):
         self.round = round
+        self.crashed = crashed      # so that what is unlogged may be gone
         self.L = self.rows(conn, queues, 'q')
         self.A = self.rows(conn, queues, 'a')
         self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
@@ -381,9 +383,11 @@ class Checker:
         self.collect()
         self.check_keys()
         self.check_effects()
+        self.check_ids()
         self.check_dedup()
         self.check_conservation()
         self.check_removals()
+        self.check_fences()
         self.check_archive()
         self.check_reads()
         self.check_leases()
@@ -430,8 +434,16 @@ class Checker:
         for pair, n in times.items():
             if n > 1:
                 self.find(f'double: {n} effects of {pair}', pair)
+        before = {(x, q, id) for x, q, id, k, fenced in self.E if not fenced}
         for x, tx in self.txs.items():
-            if tx.auto or tx.state != 'committed':
+            if tx.state != 'committed':
+                continue
+            if tx.auto:
+                # at least once: the effect was acknowledged before the delete was asked for
+                op = tx.ops[0]
+                for id in op.args['ids'] if op.op in ('delete', 'archive') else []:
+                    if (x, op.args['q'], id) not in before:
+                        self.find(f'the effect of {(op.args["q"], id)} by {x} is gone', (op.args['q'], id))
                 continue
             done = collections.Counter((op.args['q'], id) for op in tx.live() if op.op in ('delete', 'archive') for id in op.r)
             done.update((op.args['q'], op.args['ids'][0]) for op in tx.live() if op.op == 'forward' and op.r is not None)
@@ -439,6 +451,18 @@ class Checker:
             there = collections.Counter(row[1:3] for row in self.E_by_x.get(x, []))
             if done != there:
                 self.find(f'{x} consumed {sorted(done)}, and its effects are {sorted(there)}', *(set(done) ^ set(there)))
+
+    def check_ids(self):
+        """No id is given out twice, in spite of crashes."""
+        born = collections.defaultdict(set)
+        for births in self.births.values():
+            for b in births:
+                if b.id is not None and not b.q.startswith('dedup'):
+                    if b.op.tx.x not in self.pending and b.id in self.used[b.q]:
+                        self.find(f'id {b.id} of {b.q} was given out in an earlier round', (b.q, b.id), b.k)
+                    born[b.q].add(b.id)
+        for q, ids in born.items():
+            self.used[q] |= ids
 
     def check_dedup(self):
         """One message for an id, within the window."""
@@ -511,6 +535,8 @@ class Checker:
             for pair, row, archived in base[k]:
                 if archived:
                     allowed[k] += pair[0] == 'keep'
+                elif pair[0] == 'unlogged':
+                    allowed[k] += self.crashed
                 elif pair[0] == 'purged':
                     allowed[k] += purged > -INF
                 elif pair[0] == 'ttl':
@@ -526,6 +552,8 @@ class Checker:
                 high += 1
                 if b.q == 'purged':
                     allowed[k] += b.op.t0 < purged
+                elif b.q == 'unlogged':
+                    allowed[k] += self.crashed
                 elif b.q == 'ttl':
                     allowed[k] += self.us(b.op.t0) + self.ttl(b.headers) * US < self.now
             if there[k] < low - removed[k] - perhaps[k] - allowed[k]:
@@ -565,6 +593,21 @@ class Checker:
                             s.rc == row.rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < op.t0
                             for s in self.seen.get((op.args['q'], id), []))):
                         self.find(f'{op.op} of {(op.args["q"], id)} said that there is none, and there is', (op.args['q'], id))
+
+    def check_fences(self):
+        """A fenced verb leaves a message alone that was read since."""
+        for tx in self.txs.values():
+            if tx.level:
+                continue
+            for op in tx.ops.values():
+                if not op.args.get('rc') or op.r is None:
+                    continue
+                done = {m[0] if isinstance(m, list) else m for m in op.r} if isinstance(op.r, list) else set(op.args['ids'])
+                for id, rc in zip(op.args['ids'], op.args['rc']):
+                    pair = op.args['q'], id
+                    if id in done and any(s.rc > rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < op.t0
+                                          for s in self.seen.get(pair, [])):
+                        self.find(f'{tx.x}: {op.op} of {pair} passed the fence {rc}, and it had been read since', pair)
 
     def check_archive(self):
         """The archive has what was archived, and nothing else."""
@@ -719,6 +762,11 @@ class Checker:
         for pair, removals in self.removals.items():
             if pair[0] in GROUPED:
                 ended[pair] = min(op.t0 if maybe else op.tx.c0 for op, maybe in removals)
+        for q, g in groups:
+            for id, _ in groups[q, g]:
+                # a read may have made it a dead letter, nobody knows when
+                if q in DEAD and (q, id) not in self.L:
+                    ended[q, id] = -INF
         for op, rows in self.calls:
             if op.args['q'] not in GROUPED:
                 continue
