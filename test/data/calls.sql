@@ -154,7 +154,7 @@ BEGIN
 	FOR n IN 1..rounds LOOP
 		CALL sends();
 		CALL reads();
-		IF n % 3 = 0 THEN
+		IF n % 2 = 0 THEN
 			CALL errors();
 		END IF;
 		COMMIT;
