@@ -82,6 +82,9 @@ typedef struct Refusal
 	bool		gave_up;		/* there may be others */
 }			Refusal;
 
+/* When there are more such queues all are forgotten, and tried again. */
+#define STUCK_MAX		1000
+
 /* Queues whose spent messages could not be disposed of. */
 typedef struct Stuck
 {
@@ -253,6 +256,11 @@ screen_stuck(PgmqScreen * screen, ErrorData *error)
 	bool		found;
 
 	screen->passing = true;
+	if (stuck_hash != NULL && hash_get_num_entries(stuck_hash) >= STUCK_MAX)
+	{
+		hash_destroy(stuck_hash);
+		stuck_hash = NULL;
+	}
 	if (stuck_hash == NULL)
 	{
 		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Stuck)};

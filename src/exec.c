@@ -12,14 +12,15 @@
  *	  ri_FetchPreparedPlan.)
  *	- A plan that is no longer wanted is *retired*, not freed: a trigger on
  *	  the queue may have called us while that very plan is running.  Only the
- *	  sweep at the end of a transaction frees, when none can be running.
+ *	  sweep frees, when none is running: at the end of a transaction, or before
+ *	  a plan is built if there are too many.
  *	- The relcache callback marks and does nothing else; it may fire at any
  *	  lock or catalog access, also inside our own build.  So a mark is cleared
  *	  before the build and the plan is stored last.
- *	- No more than PLAN_MAX plans are kept.  The queue not used for longest
- *	  loses its own first, and a newcomer is mostly next: so who goes round
- *	  more queues than that keeps the plans of most, where the strict rule
- *	  would throw away each one just before it is wanted.
+ *	- There are no more than PLAN_MAX plans, retired ones included.  The queue
+ *	  not used for longest loses its own first, and a newcomer is mostly next:
+ *	  so who goes round more queues than that keeps the plans of most, where
+ *	  the strict rule would throw away each one just before it is wanted.
  *
  * Statements run with read_only = false: in READ COMMITTED each has a new
  * snapshot, so that a polling read sees what was committed meanwhile.
@@ -88,6 +89,7 @@ static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
 static int	plan_count = 0;		/* of all entries */
 static List *plan_retired = NIL;	/* of SPIPlanPtr */
 static bool plan_have_stale = false;
+static int	plans_running = 0;
 
 /* ----------------------------------------------------------------
  *		Kept plans
@@ -126,9 +128,9 @@ entry_remove(PlanEntry *entry)
 	hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
 }
 
-/* The entry of a queue table, made if need be. */
+/* The entry of a queue table; NULL if there is none, unless it is to be made. */
 static PlanEntry *
-plan_entry(Oid relid)
+plan_entry(Oid relid, bool make)
 {
 	PlanEntry  *entry;
 	bool		found;
@@ -146,7 +148,9 @@ plan_entry(Oid relid)
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 
-	entry = hash_search(plan_hash, &relid, HASH_ENTER, &found);
+	entry = hash_search(plan_hash, &relid, make ? HASH_ENTER : HASH_FIND, &found);
+	if (entry == NULL)
+		return NULL;
 	if (found)
 		dlist_delete(&entry->lru);
 	else
@@ -166,13 +170,53 @@ plan_entry(Oid relid)
 	return entry;
 }
 
+/*
+ * Free what is retired, and what the relcache marked.  No kept plan is
+ * running; an open cursor has a reference of its own to what it needs.
+ */
+static void
+plan_sweep(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan_retired)
+		SPI_freeplan((SPIPlanPtr) lfirst(lc));
+	list_free(plan_retired);
+	plan_retired = NIL;
+
+	if (plan_have_stale)
+	{
+		HASH_SEQ_STATUS scan;
+		PlanEntry  *entry;
+
+		plan_have_stale = false;
+		hash_seq_init(&scan, plan_hash);
+		while ((entry = hash_seq_search(&scan)) != NULL)
+		{
+			if (!entry->stale)
+				continue;
+			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
+				if (entry->plans[i] != NULL)
+					SPI_freeplan(entry->plans[i]);
+			plan_count -= entry->nplans;
+			entry->nplans = 0;
+			entry_remove(entry);
+		}
+	}
+}
+
 /* Keep a plan, and throw others away if there are too many. */
 static void
 plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 {
-	/* the planner may have called us, and what there was be gone */
-	PlanEntry  *entry = plan_entry(relid);
+	PlanEntry  *entry;
 
+	/* a long transaction may retire many, as by DDL of its own */
+	if (plans_running == 0 && plan_count + list_length(plan_retired) >= PLAN_MAX)
+		plan_sweep();
+
+	/* the planner may have called us, and what there was be gone */
+	entry = plan_entry(relid, true);
 	plan_retire(entry, id);
 	entry->plans[id] = plan;
 	entry->nplans++;
@@ -226,18 +270,26 @@ static SPIPlanPtr
 plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
-	PlanEntry  *entry = plan_entry(queue ? queue->relid : InvalidOid);
+	Oid			relid = queue ? queue->relid : InvalidOid;
+	PlanEntry  *entry = plan_entry(relid, false);
 	SPIPlanPtr	plan;
 
-	if (entry->stale)
+	if (entry != NULL)
 	{
-		entry->stale = false;
-		plan_retire_all(entry);
+		if (entry->stale)
+		{
+			entry->stale = false;
+			plan_retire_all(entry);
+		}
+		plan = entry->plans[id];
+		if (plan != NULL && SPI_plan_is_valid(plan))
+			return plan;
+		plan_retire(entry, id);
+
+		/* there may never be another */
+		if (entry->nplans == 0)
+			entry_remove(entry);
 	}
-	plan = entry->plans[id];
-	if (plan != NULL && SPI_plan_is_valid(plan))
-		return plan;
-	plan_retire(entry, id);
 
 	if (queue != NULL)
 		pgmq_queue_check_shape(queue);
@@ -250,7 +302,7 @@ plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
 	SPI_keepplan(plan);
-	plan_keep(queue ? queue->relid : InvalidOid, id, plan);
+	plan_keep(relid, id, plan);
 	return plan;
 }
 
@@ -278,40 +330,14 @@ pgmq_exec_inval(Datum arg, Oid relid)
 	}
 }
 
-/* Transaction callback: the sweep.  Must not raise. */
+/* Transaction callback.  Must not raise. */
 void
 pgmq_exec_xact(XactEvent event, void *arg)
 {
-	ListCell   *lc;
-
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-
-	foreach(lc, plan_retired)
-		SPI_freeplan((SPIPlanPtr) lfirst(lc));
-	list_free(plan_retired);
-	plan_retired = NIL;
-
-	if (plan_have_stale)
-	{
-		HASH_SEQ_STATUS scan;
-		PlanEntry  *entry;
-
-		plan_have_stale = false;
-		hash_seq_init(&scan, plan_hash);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-		{
-			if (!entry->stale)
-				continue;
-			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-				if (entry->plans[i] != NULL)
-					SPI_freeplan(entry->plans[i]);
-			plan_count -= entry->nplans;
-			entry->nplans = 0;
-			entry_remove(entry);
-		}
-	}
+	plan_sweep();
 }
 
 /* ----------------------------------------------------------------
@@ -410,12 +436,23 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		 bool read_only, DestReceiver *dest)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
-	uint64		processed;
+	SPIPlanPtr	plan;
+	ParamListInfo params;
+	volatile uint64 processed = 0;
 
 	SPI_connect();
-	processed = plan_run(plan_fetch(queue, id),
-						 make_params(stmt->nargs, stmt->argtypes, args),
-						 read_only, dest);
+	plan = plan_fetch(queue, id);
+	params = make_params(stmt->nargs, stmt->argtypes, args);
+	plans_running++;
+	PG_TRY();
+	{
+		processed = plan_run(plan, params, read_only, dest);
+	}
+	PG_FINALLY();
+	{
+		plans_running--;
+	}
+	PG_END_TRY();
 	SPI_finish();
 	return processed;
 }
@@ -513,11 +550,22 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	PgmqCursor *cursor = palloc(sizeof(PgmqCursor));
+	SPIPlanPtr	plan;
+	ParamListInfo params;
 
 	SPI_connect();
-	cursor->portal = SPI_cursor_open_with_paramlist(NULL, plan_fetch(queue, id),
-													make_params(stmt->nargs, stmt->argtypes, args),
-													false);
+	plan = plan_fetch(queue, id);
+	params = make_params(stmt->nargs, stmt->argtypes, args);
+	plans_running++;
+	PG_TRY();
+	{
+		cursor->portal = SPI_cursor_open_with_paramlist(NULL, plan, params, false);
+	}
+	PG_FINALLY();
+	{
+		plans_running--;
+	}
+	PG_END_TRY();
 	SPI_finish();
 
 	/* CLOSE ALL in a user's function must not take it from under us */

@@ -8,7 +8,7 @@
  * asked for, and again when the relcache callback has marked one of its
  * tables.  The callback does no more than mark: it may come at any time.  What
  * was marked is forgotten at the end of the transaction, when nothing refers
- * to it.
+ * to it; and so is everything when it gets too much.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -34,6 +34,9 @@
 
 #include "compat.h"
 #include "pgmq.h"
+
+/* When more queues are known all are forgotten: 4 MB. */
+#define LOCAL_MAX		10000
 
 static HTAB *locals = NULL;		/* of PgmqLocal */
 static HTAB *tables = NULL;		/* of PgmqLocalTable */
@@ -208,7 +211,7 @@ local_mark(PgmqLocal *local)
 
 /*
  * Forget the queues that were marked, and their tables: they may be gone, and
- * the others are soon known again.  Not while anything refers to them, so at
+ * the others are soon known again; so are all when they are too many.  Not while anything refers to them, so at
  * the end of a transaction.
  */
 void
@@ -218,6 +221,13 @@ pgmq_local_sweep(void)
 	PgmqLocal  *local;
 	PgmqLocalTable *table;
 
+	if (locals != NULL && hash_get_num_entries(locals) > LOCAL_MAX)
+	{
+		hash_destroy(locals);
+		hash_destroy(tables);
+		locals = tables = NULL;
+		have_marked = false;
+	}
 	if (!have_marked)
 		return;
 	have_marked = false;

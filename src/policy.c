@@ -56,6 +56,9 @@ typedef enum KeyKind
 
 #define MAX_WORDS		3
 
+/* When the policies of more queues are kept all are forgotten: 2 MB. */
+#define KEPT_MAX		10000
+
 /* How much of a bad value an error shows, in bytes. */
 #define SHOWN_MAX		64
 
@@ -379,7 +382,11 @@ pgmq_policy(const PgmqQueue *queue)
 
 		/* it is not kept if it may have been changed meanwhile */
 		if (invals == policy_invals)
+		{
+			if (hash_get_num_entries(policy_hash) >= KEPT_MAX)
+				pgmq_policy_inval((Datum) 0, InvalidOid);
 			*(PolicyEntry *) hash_search(policy_hash, &queue->relid, HASH_ENTER, NULL) = loaded;
+		}
 	}
 	if (!entry->exists)
 		return NULL;

@@ -1,98 +1,262 @@
 
-# A backend that serves queues for a long time does not grow: not by calls,
-# not by queues that come and go.
+# A backend that serves queues for a long time does not grow: not by calls, not
+# by errors, not by queues that come and go, be it by itself or by others.  Nor
+# does one that sees no more of them than invalidations, nor the maintenance
+# worker.
+#
+# MEMORY=full takes half an hour where the usual length takes half a minute.
 use strict;
 use warnings;
 
+use FindBin;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => ['--no-sync']);
-$node->append_conf(
-	'postgresql.conf', q{
+my $full = ($ENV{MEMORY} // '') eq 'full';
+my $parts = 10;
+
+# kB that what is ours may grow by, and what the system sees where no table
+# comes or goes.
+my $used_max = 64;
+my $seen_max = $full ? 4096 : 1536;
+
+my $node;
+
+# A session that stays.
+sub session
+{
+	my $s = { in => '', out => '', err => '' };
+	$s->{psql} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
+		IPC::Run::timeout($full ? 7200 : $PostgreSQL::Test::Utils::timeout_default));
+	return $s;
+}
+
+sub begin_ask
+{
+	my ($s, $sql) = @_;
+
+	$s->{out} = '';
+	$s->{in} .= "$sql;\n\\echo said\n";
+	$s->{psql}->pump_nb;
+}
+
+sub answer
+{
+	my ($s) = @_;
+
+	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
+	die $s->{err} if $s->{err} =~ /ERROR/;
+	chomp $s->{out};
+	return $s->{out};
+}
+
+sub ask { begin_ask(@_); return answer($_[0]) }
+sub done { $_[0]->{in} .= "\\q\n"; $_[0]->{psql}->finish }
+
+# As memory() says, below the notifications that there may be.
+sub memory { return ask($_[0], 'SELECT memory()') =~ /^(\S+) (\S+) (\S+)$/m }
+
+# Measures a part's end each: what is the growth from the second to the last?
+sub growth
+{
+	my ($what, @measures) = @_;
+	my ($from, $to) = @measures[1, -1];
+	my @grown = map { $to->[$_] - $from->[$_] } 0 .. 2;
+
+	note "$what: " . join(', ', map { join '/', map { int } @$_ } @measures[ 0, 1, -1 ]) . " kB (ours/catalog cache/resident)";
+	return @grown;
+}
+
+# Calls made so far, by the server's count.
+sub calls
+{
+	return $node->safe_psql('postgres', q{
+		SELECT sum(calls) FROM pg_stat_user_functions
+		WHERE schemaname = 'pgmq' AND funcname NOT IN ('_announce', 'notify_queue_listeners')});
+}
+
+sub test_calls
+{
+	my ($mode) = @_;
+	my $s = session();
+	my $rounds = $full ? 30 : 2;
+	my @measures;
+	my @calls;
+
+	foreach (1 .. $parts)
+	{
+		ask($s, "CALL calls($rounds); SELECT pg_stat_force_next_flush()");
+		push @measures, [ memory($s) ];
+		push @calls, calls();
+	}
+	my ($used, $cache, $seen) = growth("$mode, calls", @measures);
+	my $n = $calls[-1] - $calls[1];
+	note sprintf '%s: %d calls, %.2f bytes each', $mode, $calls[-1], $used * 1024 / $n;
+	cmp_ok($calls[-1], '>', $full ? 100_000 : 6_000, "$mode: calls were made");
+	cmp_ok($used, '<', $used_max, "$mode: calls leave nothing behind");
+	cmp_ok($cache, '<', $used_max, "$mode: nor in the catalog cache");
+	cmp_ok($seen, '<', $seen_max, "$mode: nor anywhere");
+	done($s);
+}
+
+sub test_coming_and_going
+{
+	my ($mode) = @_;
+	my ($s, $user, $idle) = (session(), session(), session());
+	my $rounds = $full ? 500 : 4;
+	my $patience = $mode eq 'plain' ? 0 : 1;
+	my (@mine, @users, @idles, @bare);
+
+	ask($s, 'CALL partitions()');
+	ask($idle, q{SELECT pgmq.create('short'); SELECT pgmq.send('short', '1'); SELECT pgmq.read('short', 0, 1);
+		LISTEN "pgmq.q_short.INSERT"; SELECT pgmq.drop_queue('short')});
+	foreach (1 .. $parts)
+	{
+		ask($s, 'SELECT pg_advisory_lock(1)');
+		begin_ask($user, "CALL follow($patience)");
+		ask($s, "CALL come_and_go($rounds, true); CALL come_and_go($rounds, false)");
+		ask($s, 'SELECT pg_advisory_unlock(1)');
+		answer($user);
+		push @mine, [ memory($s) ];
+		push @users, [ memory($user) ];
+		push @idles, [ memory($idle) ];
+	}
+	done($_) foreach $s, $user, $idle;
+	$s = session();
+	foreach (1 .. $parts)
+	{
+		ask($s, "CALL bare(2 * $rounds)");
+		push @bare, [ memory($s) ];
+	}
+	done($s);
+
+	my ($used, $cache, $seen) = growth("$mode, queues come and go", @mine);
+	my (undef, $bare) = growth("$mode, bare tables do", @bare);
+	note sprintf '%s: catalog cache, bytes a round: %d, of bare tables %d', $mode,
+		map { $_ * 1024 / 2 / $rounds / ($parts - 2) } $cache, $bare;
+	cmp_ok($used, '<', $used_max, "$mode: queues that come and go leave nothing behind");
+	cmp_ok($cache, '<', 2 * $bare, "$mode: but what the server remembers of any table");
+	($used, $cache, $seen) = growth("$mode, who uses them", @users);
+	cmp_ok($used, '<', $used_max, "$mode: nor do they where they are used");
+	cmp_ok($cache, '<', 2 * $bare, "$mode: nor in the catalog cache there");
+	($used, $cache, $seen) = growth("$mode, who knew one", @idles);
+	cmp_ok($used + $cache, '<', $used_max, "$mode: nor where nobody does anything");
+	cmp_ok($seen, '<', $seen_max, "$mode: by any measure");
+}
+
+# Where all is one transaction, what is not needed any more must go before its
+# end.
+sub test_one_transaction
+{
+	my ($mode) = @_;
+	my $s = session();
+	my $rounds = $full ? 5_000 : 450;
+
+	ask($s, "BEGIN; CALL one_transaction($rounds)");
+	my $plans = ask($s, q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource'});
+	note "$mode: $plans plans";
+	cmp_ok($plans, '<', 4100, "$mode: plans are limited in a transaction, too");
+	ask($s, 'COMMIT');
+	done($s);
+}
+
+# Who looks at more queues than anybody will ask for again.  What is known of
+# them is measured in a fresh session each, by the name of what holds it.
+sub test_many
+{
+	my ($mode) = @_;
+	my $n = $full ? 30_000 : 10_500;
+	my $s = session();
+
+	ask($s, "CALL many($n)");
+	done($s);
+	foreach ([ 'SELECT count(*) FROM pgmq.engine_status()', 'queues' ], [ "CALL read_many($n)", 'policies', 'plans' ])
+	{
+		my ($sql, @whats) = @$_;
+
+		$s = session();
+		ask($s, $sql);
+		foreach my $what (@whats)
+		{
+			my $kilobytes = ask($s, "SELECT sum(total_bytes) / 1024 FROM pg_backend_memory_contexts WHERE name = 'pgmq_c $what'");
+			note "$mode: $what: ", int($kilobytes), ' kB';
+			cmp_ok($kilobytes, '<', 2300, "$mode: not all $what are remembered");
+		}
+		done($s);
+	}
+}
+
+# The worker, one round after another.
+sub test_worker
+{
+	my $s = session();
+	my $rounds = $full ? 1000 : 20;
+	my ($pid, $last, @seen, @used);
+	my $query = q{SELECT state_change FROM pg_stat_activity WHERE backend_type = 'pgmq_c maintenance' AND state = 'idle'};
+
+	ask($s, q{SELECT pgmq.set_policy('pol', '{"ttl": 1, "archive_retention": 1, "dedup_window": 1, "max_reads": null, "expired": "drop"}')});
+	$pid = ask($s, q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgmq_c maintenance'});
+	$last = '';
+	foreach (1 .. $parts)
+	{
+		my $log = -s $node->logfile;
+
+		foreach my $round (1 .. $rounds)
+		{
+			my $now;
+
+			ask($s, q{SELECT pgmq.send('pol', '1'); INSERT INTO pgmq.a_pol (msg_id, vt, archived_at) VALUES (1, now(), '-infinity') ON CONFLICT DO NOTHING});
+			kill 'HUP', $pid;
+			do { $now = ask($s, $query) } while ($now eq '' || $now eq $last);
+			$last = $now;
+		}
+		ask($s, "SELECT pg_log_backend_memory_contexts($pid)");
+		$node->wait_for_log(qr/Grand total: .*; \d+ used/, $log);
+		push @used, $1 / 1024 if slurp_file($node->logfile, $log) =~ /Grand total: .*; (\d+) used/;
+		push @seen, slurp_file("/proc/$pid/status") =~ /RssAnon:\s+(\d+)/ ? $1 : 0;
+	}
+	note "worker: ", join(', ', map { int } @used), ' kB; resident ', join(', ', @seen);
+	cmp_ok($used[-1] - $used[1], '<', $used_max, 'the worker does not grow');
+	cmp_ok($seen[-1] - $seen[1], '<', $seen_max, '.. by any measure');
+	done($s);
+}
+
+foreach my $mode ('plain', 'preload')
+{
+	$node = PostgreSQL::Test::Cluster->new($mode);
+	$node->init(extra => ['--no-sync']);
+	$node->append_conf(
+		'postgresql.conf', q{
 autovacuum = off
 synchronous_commit = off
 client_min_messages = error
+log_min_messages = warning
+log_min_error_statement = panic
+track_functions = all
 });
-$node->start;
-$node->safe_psql('postgres', q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('long')});
-
-# One backend does everything: rounds of calls, and of queues, and in between
-# says how much memory it has.  Two contexts do not count: what the server
-# itself remembers of every table and sequence that was ever there.  Kept plans
-# have contexts of their own.
-my $setup = q{
-CREATE PROCEDURE calls(rounds int) LANGUAGE plpgsql AS $$
-DECLARE
-	id bigint;
-BEGIN
-	FOR n IN 1..rounds LOOP
-		id := pgmq.send('long', '{"n": 1}');
-		PERFORM pgmq.send('long', '{"n": 2}', '{"h": 1}', 0);
-		PERFORM pgmq.send_batch('long', ARRAY['3', '4', '5', '6']::jsonb[]);
-		PERFORM pgmq.read('long', 30, 2), pgmq.read('long', 30, 1, '4'), pgmq.read_with_poll('long', 30, 1, 0);
-		PERFORM pgmq.read_grouped('long', 30, 1);
-		PERFORM pgmq.set_vt('long', id, 0), pgmq.set_vt('long', ARRAY[id], 0, ARRAY[1]);
-		PERFORM pgmq.archive('long', id, 1), pgmq.delete('long', ARRAY[id + 1, id + 2]);
-		PERFORM pgmq.metrics('long');
-		PERFORM pgmq.delete('long', ARRAY[id + 1, id + 2, id + 3, id + 4, id + 5]);
-		PERFORM pgmq.pop('long', 10);
-		BEGIN
-			PERFORM pgmq.send('not there', '{}');
-		EXCEPTION WHEN undefined_table THEN
-		END;
-		BEGIN
-			PERFORM pgmq.read('long', 0, -1);
-		EXCEPTION WHEN invalid_row_count_in_limit_clause THEN
-		END;
-		IF n % 10 = 0 THEN
-			COMMIT;
-		ELSIF n % 10 = 5 THEN
-			ROLLBACK;
-		END IF;
-		IF n % 100 = 0 THEN
-			ANALYZE pgmq.q_long;
-		END IF;
-	END LOOP;
-END
-$$;
-CREATE PROCEDURE queues(rounds int) LANGUAGE plpgsql AS $$
-BEGIN
-	FOR n IN 1..rounds LOOP
-		PERFORM pgmq.create('short');
-		PERFORM pgmq.send('short', '{}'), pgmq.read('short', 0, 1), pgmq.archive('short', 1), pgmq.pop('short');
-		IF n % 3 = 0 THEN
-			COMMIT;
-			PERFORM pgmq.send('short', '{}'), pgmq.read('short', 0, 1), pgmq.delete('short', 1), pgmq.set_vt('short', 1, 1);
-		END IF;
-		PERFORM pgmq.drop_queue('short');
-		COMMIT;
-	END LOOP;
-END
-$$;
-CREATE FUNCTION memory() RETURNS bigint LANGUAGE sql AS
-	$$SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name NOT IN ('CacheMemoryContext', 'Sequence values')$$;
-};
-$node->safe_psql('postgres', $setup);
-
-my @kilobytes = map { int($_ / 1024) } split /\n/, $node->safe_psql(
-	'postgres', q{
-	CALL calls(100);
-	CALL queues(100);
-	SELECT memory();
-	CALL calls(700);
-	SELECT memory();
-	CALL queues(1000);
-	SELECT memory();
-	CALL calls(100);
-	SELECT memory()});
-note "kB: @kilobytes";
-is(scalar @kilobytes, 4, 'measured');
-cmp_ok($kilobytes[1] - $kilobytes[0], '<', 100, '10,000 calls');
-cmp_ok($kilobytes[2] - $kilobytes[1], '<', 100, '1,000 queues that come and go');
-cmp_ok($kilobytes[3] - $kilobytes[0], '<', 100, 'all together');
-
-$node->stop;
+	$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'pgmq_c'
+pgmq_c.maintain_database = 'postgres'
+pgmq_c.maintain_interval = '1h'
+}) if $mode eq 'preload';
+	$node->start;
+	$node->safe_psql('postgres', slurp_file("$FindBin::Bin/../data/calls.sql"));
+	test_calls($mode);
+	test_coming_and_going($mode);
+	test_one_transaction($mode);
+	is($node->safe_psql('postgres', q{
+		SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
+		WHERE pronamespace = 'pgmq'::regnamespace
+			AND NOT EXISTS (SELECT FROM pg_stat_user_functions WHERE funcid = oid)
+			AND (to_regnamespace('partman') IS NOT NULL OR proname !~ 'partman|partitioned')}),
+		'', "$mode: every function was called");
+	test_worker() if $mode eq 'preload';
+	test_many($mode) if $mode eq 'preload';
+	unlike(slurp_file($node->logfile), qr/WARNING:.*(leak|not closed|still referenced)/, "$mode: nothing was left open");
+	$node->stop;
+}
 done_testing();
