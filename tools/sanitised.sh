@@ -103,7 +103,9 @@ fetch_source() {
     own_apt apt-get update -qq || true
     for version in $(own_apt apt-cache showsrc "postgresql-$PG_MAJOR" | sed -n 's/^Version: //p' | sort -uVr); do
         if own_apt apt-get source -qq --download-only --tar-only "postgresql-$PG_MAJOR=$version"; then
-            tar -xf "$(ls -d "$cache"/apt/postgresql-*.orig.tar.*[a-z0-9] | grep -v '\.asc$' | head -n 1)" -C "$cache"
+            for archive in "$cache"/apt/*.orig.tar.bz2 "$cache"/apt/*.orig.tar.[gx]z; do
+                [ ! -e "$archive" ] || tar -xf "$archive" -C "$cache"
+            done
             mv "$cache"/postgresql-"$PG_MAJOR".* "$cache/source"
             cd "$top"
             return 0
@@ -120,8 +122,11 @@ build_server() {
     cd "$cache/build"
     tap=
     ! perl -MIPC::Run -MTest::More -e 1 2>/dev/null || tap=--enable-tap-tests
+    icu=
+    ! grep -q -e --without-icu ../source/configure || icu=--without-icu
+    # shellcheck disable=SC2086 # arguments that may be missing
     ../source/configure --quiet --prefix="$server" --enable-cassert $tap \
-        --without-readline --without-zlib $("$cache/source/configure" --help | sed -n 's/.*\(--without-icu\).*/\1/p') \
+        --without-readline --without-zlib $icu \
         CPPFLAGS=-DUSE_VALGRIND CFLAGS='-O1 -g'
     make -s -j"$(nproc)" -C src/backend generated-headers
     for dir in src/include src/common src/port src/timezone src/backend \
