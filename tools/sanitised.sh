@@ -11,7 +11,7 @@
 #       valgrind  the suites of pg_regress with the server under valgrind: no
 #                 error anywhere, no memory definitely lost by ours
 #       ubsan     the library built with gcc's sanitizers for undefined
-#                 behaviour and addresses
+#                 behaviour and, on the server of the first three, addresses
 #       analyse   scan-build and cppcheck over src/
 #   SMOKE      1: minutes instead of hours (CI)
 #   PG_CONFIG  the server of `ubsan` and `analyse`, whose major version is that
@@ -266,7 +266,8 @@ valgrind_report() {
 }
 
 valgrind_part() {
-    cp -R "$server" "$WORK/valgrind"
+    mkdir "$WORK/valgrind"
+    cp -R "$server/." "$WORK/valgrind"
     mkdir "$WORK/vglog"
     chmod 1777 "$WORK/vglog"
     wrap_server "$WORK/valgrind/bin" "valgrind --quiet --suppressions=$WORK/valgrind/valgrind.supp \\
@@ -285,18 +286,28 @@ valgrind_part() {
     verdict "$counted; $(tail -n 1 "$WORK/report") in $(ls "$WORK/vglog" | wc -l) processes"
 }
 
+# Addresses are watched on the server of ours: that of a distribution may come to
+# a standstill with the sanitizer's library, in the translation of messages.
 ubsan_part() {
-    copy_server "$WORK/ubsan"
-    if [ "$PRIVATE" = "$PG_CONFIG" ]; then
-        skip 'this server cannot be copied'
-        return
-    fi
-    mkdir "$WORK/sanlog"
+    mkdir "$WORK/ubsan" "$WORK/sanlog"
     chmod 1777 "$WORK/sanlog"
-    libasan=$(gcc -print-file-name=libasan.so)
+    sanitizers=undefined,float-cast-overflow
     options="log_path=$WORK/sanlog/log:print_stacktrace=1"
-    wrap_server "$("$PRIVATE" --bindir)" "env LD_PRELOAD=$libasan UBSAN_OPTIONS=$options \\
+    words="env UBSAN_OPTIONS=$options"
+    if need_sanitised_server; then
+        cp -R "$server/." "$WORK/ubsan"
+        PRIVATE=$WORK/ubsan/bin/pg_config
+        sanitizers=address,$sanitizers
+        words="$words LD_PRELOAD=$(gcc -print-file-name=libasan.so) \\
     ASAN_OPTIONS=$options:detect_leaks=0:abort_on_error=1:use_sigaltstack=0"
+    else
+        copy_server "$WORK/ubsan"
+        if [ "$PRIVATE" = "$PG_CONFIG" ]; then
+            skip 'this server cannot be copied'
+            return
+        fi
+    fi
+    wrap_server "$("$PRIVATE" --bindir)" "$words"
     suites='regress isolation torture'
     if [ -n "$SMOKE" ]; then
         suites=regress
@@ -304,10 +315,10 @@ ubsan_part() {
     fi
     # the server's flags say that signed numbers wrap around: ours need not
     check PG_CONFIG="$PRIVATE" TESTS="${SUITES:-$suites}" "$@" \
-        COPT='-O1 -g -fno-omit-frame-pointer -fno-wrapv -fsanitize=address,undefined,float-cast-overflow'
+        COPT="-O1 -g -fno-omit-frame-pointer -fno-wrapv -fsanitize=$sanitizers"
     found=$(cat "$WORK"/sanlog/* 2>/dev/null | tee -a "$cache/$part.log" | grep -cE 'runtime error|ERROR: AddressSanitizer' || true)
     [ "$found" = 0 ] || bad=1
-    verdict "$counted; $found complaints"
+    verdict "$counted; $found complaints of $sanitizers"
 }
 
 analyse_part() {
@@ -315,14 +326,16 @@ analyse_part() {
     (
         unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES
         cd "$WORK/analyse"
-        scan-build -o "$WORK/report.d" --status-bugs make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" with_llvm=no all
+        # what is asserted need not be guessed
+        scan-build -o "$WORK/report.d" --status-bugs make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" \
+            with_llvm=no COPT=-DUSE_ASSERT_CHECKING all
     ) >>"$cache/$part.log" 2>&1 || bad=1
     [ $bad = 0 ] || { rm -rf "$cache/$part.kept"; cp -R "$WORK/report.d" "$cache/$part.kept" 2>/dev/null || true; }
     said="scan-build: $(sed -n 's/^scan-build: \(.*bugs* found.*\)/\1/p' "$cache/$part.log" | tail -n 1)"
     (
         cd "$WORK/analyse"
         cppcheck -q -j"$(nproc)" --enable=warning,portability,performance --inline-suppr \
-            --suppressions-list=tools/cppcheck.supp --template=gcc --error-exitcode=1 src
+            --include=tools/cppcheck.h --max-configs=1 --template=gcc --error-exitcode=1 src
     ) >"$WORK/cppcheck" 2>&1 || bad=1
     cat "$WORK/cppcheck" >>"$cache/$part.log"
     verdict "$said; cppcheck: $(grep -cE ': (error|warning|note): ' "$WORK/cppcheck" || true) complaints"
