@@ -20,7 +20,8 @@ FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace
 ORDER BY proname COLLATE "C", pg_get_function_arguments(oid) COLLATE "C";
 SELECT proname FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace
 	AND (prosecdef OR proisstrict OR proparallel <> 'u' OR proleakproof OR proconfig IS NOT NULL OR prokind <> 'f'
-		OR (proretset AND prorows <> 1000) OR proacl IS NOT NULL);
+		OR (proretset AND prorows <> 1000) OR proacl IS NOT NULL)
+ORDER BY proname COLLATE "C";
 
 -- Types and tables, column by column.
 SELECT format('%s.%s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod))

@@ -178,7 +178,7 @@ any_read_once(void *state)
 	int			begin = !any->fair ? 0 :
 	(int) pg_prng_uint64_range(&pg_global_prng_state, 0, n - 1);
 	bool		hides = !any->vt.isnull && DatumGetInt32(any->vt.value) > 0;
-	bool		more[PGMQ_MAX_WAITED];
+	bool		more[PGMQ_MAX_WAITED] = {false};
 
 	for (int i = 0; i < n && left > 0; i++)
 	{

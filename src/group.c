@@ -325,6 +325,7 @@ groups_take_in_turn(GroupRead *read)
 
 			if (READ_FULL(read))
 				return;
+			Assert(read->groups != NIL);
 			group_take_next(read, group,
 							(read->qty - read->nids) / list_length(read->groups) + 1);
 			if (group->ended)

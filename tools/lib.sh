@@ -253,5 +253,8 @@ stop_server() {
 # Give a parameter another value, and the server a restart.
 set_server() {
     echo "$1 = '$2'" | as_user sh -c 'cat >>"$0"' "$WORK/data/postgresql.conf"
-    as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -m fast -w -s restart
+    # `restart` would start the program that runs now, not the one that is
+    # called postgres: tools/sanitised.sh has a script of that name
+    stop_server
+    as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s start
 }
