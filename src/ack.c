@@ -43,9 +43,10 @@ PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced);
 PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced_at);
 
 static void
-queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, const char *command)
+queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, PgmqNeed need)
 {
-	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, command);
+	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, need,
+					need == PGMQ_NEED_DELETE ? "DELETE" : "UPDATE");
 }
 
 /*
@@ -69,7 +70,7 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
-	queue_open_arg(&queue, fcinfo, "DELETE");
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	PG_RETURN_BOOL(remove_told(&queue, pgmq_exec(&queue, id, args)));
 }
 
@@ -81,7 +82,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqArg		args[] = {PGMQ_ARG_FROM(1)};
 	PgmqQueue	queue;
 
-	queue_open_arg(&queue, fcinfo, "DELETE");
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	remove_told(&queue, pgmq_exec_rows(&queue, id, args, rows));
 	return (Datum) 0;
 }
@@ -95,7 +96,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 2, &nids);
 	PgmqQueue	queue;
 
-	queue_open_arg(&queue, fcinfo, "DELETE");
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	for (int i = 0; i < nids; i++)
 	{
 		PgmqArg		args[] = {
@@ -188,7 +189,7 @@ set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 
 	if (fenced)
 		args[2] = pgmq_fence_arg(fcinfo, 3);
-	queue_open_arg(&queue, fcinfo, "UPDATE");
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
 	pgmq_exec_rows(&queue, id, args, rows);
 	return (Datum) 0;
 }
@@ -202,7 +203,7 @@ set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 3, &nids);
 	PgmqQueue	queue;
 
-	queue_open_arg(&queue, fcinfo, "UPDATE");
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
 	for (int i = 0; i < nids; i++)
 	{
 		PgmqArg		args[] = {

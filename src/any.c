@@ -137,7 +137,7 @@ any_open(AnyRead *any, FunctionCallInfo fcinfo, int argno)
 	qsort(sorted, any->nqueues, sizeof(PgmqQueue *), queue_cmp);
 	for (int i = 0; i < any->nqueues; i++)
 		pgmq_queue_open(sorted[i], any->names[sorted[i] - any->queues],
-						RowExclusiveLock, "UPDATE");
+						RowExclusiveLock, PGMQ_NEED_UPDATE, "UPDATE");
 }
 
 /* Begin a read whose arguments are (queue_names, vt, qty, ...). */

@@ -18,7 +18,6 @@
 #include "catalog/namespace.h"
 #include "executor/tuptable.h"
 #include "nodes/makefuncs.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -80,7 +79,8 @@ dead_letter(Hopeless * hopeless, FunctionCallInfo fcinfo)
 	PgmqArg		ids;
 
 	hopeless->reason = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_DELETE, "DELETE");
 	if (hopeless->nids > 0)
 	{
 		hopeless->dead = palloc(hopeless->nids * sizeof(PgmqDead));
@@ -212,16 +212,23 @@ target_open(Redrive * redrive, const char *name)
 
 	/*
 	 * The name may be anything, and anybody's who can send dead letters: that
-	 * there is no such queue for the caller is no error
+	 * there is no such queue for the caller is no error, and no reason to
+	 * lock one that the caller has nothing to do with
 	 */
-	target->queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
-																target->queue.relname, -1),
-												   RowExclusiveLock, RVR_MISSING_OK,
-												   NULL, NULL);
-	target->usable = OidIsValid(target->queue.relid) &&
-		target->queue.relid != redrive->queue.relid &&
-		pgmq_queue_misfit(target->queue.relid, false) == NULL &&
-		pgmq_queue_may_insert(&target->queue);
+	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
+														target->queue.relname, -1),
+										   NoLock, true);
+	if (OidIsValid(target->queue.relid) &&
+		pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT))
+	{
+		target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
+															target->queue.relname, -1),
+											   RowExclusiveLock, true);
+		target->usable = OidIsValid(target->queue.relid) &&
+			target->queue.relid != redrive->queue.relid &&
+			pgmq_queue_misfit(target->queue.relid, false) == NULL &&
+			pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT);
+	}
 	if (target->usable)
 		target->dead = MemoryContextAlloc(redrive->context,
 										  REDRIVE_BATCH * sizeof(PgmqDead));
@@ -325,7 +332,8 @@ redrive_begin(FunctionCallInfo fcinfo, int64 *qty)
 	HASHCTL		ctl = {.keysize = NAMEDATALEN,.entrysize = sizeof(Target)};
 
 	*qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
-	pgmq_queue_open(&redrive->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_queue_open(&redrive->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_DELETE, "DELETE");
 	redrive->context = ctl.hcxt = CurrentMemoryContext;
 	redrive->targets = hash_create("pgmq_c redrive", 16, &ctl,
 								   HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
@@ -358,12 +366,10 @@ redrive_option(Redrive * redrive, const char *option, JsonbValue *value)
 			option_error(option, "the name of a queue");
 		pgmq_queue_open(&queue, cstring_to_text_with_len(value->val.string.val,
 														 value->val.string.len),
-						RowExclusiveLock, "INSERT");
+						RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
 		pgmq_queue_check_shape(&queue);
 		if (queue.relid == redrive->queue.relid)
 			option_error(option, "another queue");
-		if (!pgmq_queue_may_insert(&queue))
-			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
 		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
 	}
 	else if (strcmp(option, "per_second") == 0)
@@ -445,8 +451,10 @@ pgmq_forward(PG_FUNCTION_ARGS)
 	PgmqQueue	to;
 	int64		id;
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
-	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock, "INSERT");
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_DELETE, "DELETE");
+	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
 	if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)
 		PG_RETURN_NULL();
 	pgmq_xact_wake(queue.relid, PGMQ_WAKE_GROUPED);

@@ -486,7 +486,8 @@ read_begin(GroupRead *read, FunctionCallInfo fcinfo, GroupOrder order)
 	read->vt = PGMQ_ARG_FROM(1);
 	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->order = order;
-	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "UPDATE");
+	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_UPDATE, "UPDATE");
 }
 
 static Datum

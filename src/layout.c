@@ -40,7 +40,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -278,11 +281,24 @@ refuse_taken(text *queue_name, const char *relname, const char *misfit)
 					   text_to_cstring(queue_name), misfit)));
 }
 
+/* Lock callback: may the caller know more of a table than that it is there? */
+static void
+callback_look(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	if (OidIsValid(relid) && relid != old_relid &&
+		get_rel_relkind(relid) != '\0' &&
+		!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
+		object_aclcheck(NamespaceRelationId, get_rel_namespace(relid),
+						GetUserId(), ACL_CREATE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table->relname);
+}
+
 static Oid
 table_find(const char *relname)
 {
 	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, pstrdup(relname), -1),
-									AccessShareLock, RVR_MISSING_OK, NULL, NULL);
+									AccessShareLock, RVR_MISSING_OK,
+									callback_look, NULL);
 }
 
 /*
@@ -295,7 +311,8 @@ table_find(const char *relname)
  * become one; an archive that is missing is made anew.
  *
  * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
- * taken by something else, 25006 in a read-only transaction.
+ * taken by something else, 42501 when it is there and the caller has nothing to
+ * do with it, 25006 in a read-only transaction.
  */
 bool
 pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)

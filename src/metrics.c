@@ -284,7 +284,7 @@ metrics_take(Metrics *m, text *queue_name)
 	char	   *table;
 	PgmqQueue	queue;
 
-	pgmq_queue_open(&queue, queue_name, AccessShareLock, NULL);
+	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
 	memset(m->nulls, 0, sizeof(m->nulls));
 	table = pgmq_layout_name("", queue.relname, "");

@@ -138,7 +138,8 @@ pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqQueue *dea
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has no dead-letter queue", PGMQ_QUEUE_BASE(queue)),
 				 errhint("Name one by pgmq.set_policy(), key \"dead_letter_queue\".")));
-	pgmq_queue_open(dead, cstring_to_text(policy->dead_letter + 2), RowExclusiveLock, "INSERT");
+	pgmq_queue_open(dead, cstring_to_text(policy->dead_letter + 2), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
 	pgmq_queue_check_shape(dead);
 }
 

@@ -177,7 +177,8 @@ nack_all(Nack * nack, FunctionCallInfo fcinfo)
 {
 	PgmqArg		ids;
 
-	pgmq_queue_open(&nack->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "UPDATE");
+	pgmq_queue_open(&nack->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_UPDATE, "UPDATE");
 	if (nack->nids == 0)
 		return 0;
 	nack->policy = pgmq_policy(&nack->queue);

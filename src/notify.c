@@ -534,7 +534,7 @@ pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 	/* Two sessions at once must not both create the trigger. */
 	queue_lock(name, relname);
 	/* To look at; the commands below take their own locks, if allowed to. */
-	pgmq_queue_open(&queue, name, AccessShareLock, "CREATE TRIGGER");
+	pgmq_queue_open(&queue, name, AccessShareLock, PGMQ_NEED_TRIGGER, "CREATE TRIGGER");
 	state = trigger_state(queue.relid, name_str);
 	if (state == TRIGGER_FOREIGN)
 		ereport(ERROR,
@@ -620,7 +620,7 @@ pgmq_update_notify_insert(PG_FUNCTION_ARGS)
 		queue_unknown(given, "the queue");
 	queue_lock(name, relname);
 
-	pgmq_queue_open(&queue, name, AccessShareLock, "UPDATE");
+	pgmq_queue_open(&queue, name, AccessShareLock, PGMQ_NEED_TRIGGER, "UPDATE");
 	state = trigger_state(queue.relid, text_to_cstring(name));
 	args[0] = PGMQ_ARG(PointerGetDatum(name));
 	if ((state == TRIGGER_NONE || state == TRIGGER_FOREIGN) &&

@@ -93,7 +93,8 @@ pgmq_peek(PG_FUNCTION_ARGS)
 	args[2] = state_arg(fcinfo, 1);
 	args[3] = PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
 	some = first_arg(fcinfo, 3, &args[0]);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
+					PGMQ_NEED_SELECT, NULL);
 	if (some)
 		pgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);
 	return (Datum) 0;
@@ -113,9 +114,15 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 
 	args[1] = pgmq_qty_arg(fcinfo, 1);
 	some = first_arg(fcinfo, 2, &args[0]);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
-	if (some)
-		pgmq_exec_rows(&queue, PGMQ_STMT_PAGE_ARCHIVE, args, rows);
+	/* it takes rights to the archive only, which the statement asks for */
+	if (!some)
+	{
+		args[0] = PGMQ_ARG(Int64GetDatum(PG_INT64_MAX));
+		args[1] = PGMQ_ARG(Int64GetDatum(0));
+	}
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
+					PGMQ_NEED_NOTHING, NULL);
+	pgmq_exec_rows(&queue, PGMQ_STMT_PAGE_ARCHIVE, args, rows);
 	return (Datum) 0;
 }
 
@@ -224,7 +231,8 @@ unarchive(FunctionCallInfo fcinfo, PgmqArg ids, Unarchive *un)
 	un->max = 16;
 	un->messages = palloc(un->max * sizeof(Returned));
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
 	pgmq_exec_each(&queue, PGMQ_STMT_UNARCHIVE, args, row_returned, un);
 	if (un->count == 0)
 		return;

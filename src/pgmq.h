@@ -235,20 +235,34 @@ extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: which queue is meant ---- */
 
+/* What right to a queue a caller needs at least. */
+typedef enum PgmqNeed
+{
+	PGMQ_NEED_NOTHING,			/* for who takes no lock, or fails later */
+	PGMQ_NEED_ANY,				/* any right to its messages */
+	PGMQ_NEED_SELECT,			/* each of these: on a column at least */
+	PGMQ_NEED_INSERT,
+	PGMQ_NEED_UPDATE,
+	PGMQ_NEED_DELETE,
+	PGMQ_NEED_TRIGGER,
+	PGMQ_NEED_OWNER
+}			PgmqNeed;
+
 extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
 extern bool pgmq_name_is_valid(text *queue_name, char *relname);
 extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
-							LOCKMODE lockmode, const char *command);
+							LOCKMODE lockmode, PgmqNeed need,
+							const char *command);
 extern bool pgmq_queue_try_open(PgmqQueue *queue, text *queue_name,
 								LOCKMODE lockmode);
 pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 										   const char *relname);
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
-extern bool pgmq_queue_may_insert(const PgmqQueue *queue);
+extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 /* ---- role.c: acting by a table owner's rights ---- */
@@ -625,6 +639,7 @@ typedef struct PgmqLocalTable
 {
 	Oid			relid;			/* hash key */
 	Oid			queue;			/* the queue table */
+	bool		is_queue;		/* that lies in our schema */
 	AttrNumber	msg_id;
 	AttrNumber	vt;
 	bool		valid;

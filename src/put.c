@@ -141,7 +141,7 @@ hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
 {
 	if (wishes->nitems == 0)
 		return policy;
-	if (!pgmq_queue_may_insert(queue))
+	if (!pgmq_queue_may(queue->relid, PGMQ_NEED_INSERT))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
 	pgmq_lock_gate(queue, ShareLock);
 	policy = pgmq_policy(queue);

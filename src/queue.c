@@ -196,18 +196,72 @@ pgmq_queue_missing(text *queue_name, const char *relname)
 }
 
 /*
+ * Whether the caller has a right to a table, or to any of its columns.  For
+ * who does something before the statement that asks for all that it needs.
+ */
+bool
+pgmq_queue_may(Oid relid, PgmqNeed need)
+{
+	static const AclMode modes[] = {
+		[PGMQ_NEED_NOTHING] = ACL_NO_RIGHTS,
+		[PGMQ_NEED_ANY] = ACL_SELECT | ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE,
+		[PGMQ_NEED_SELECT] = ACL_SELECT,
+		[PGMQ_NEED_INSERT] = ACL_INSERT,
+		[PGMQ_NEED_UPDATE] = ACL_UPDATE,
+		[PGMQ_NEED_DELETE] = ACL_DELETE,
+		[PGMQ_NEED_TRIGGER] = ACL_TRIGGER,
+		[PGMQ_NEED_OWNER] = ACL_NO_RIGHTS,
+	};
+	Oid			me = GetUserId();
+	bool		is_missing = false;
+
+	if (need == PGMQ_NEED_NOTHING)
+		return true;
+	if (need == PGMQ_NEED_OWNER)
+		return object_ownercheck(RelationRelationId, relid, me);
+	if (pg_class_aclcheck_ext(relid, me, modes[need], &is_missing) == ACLCHECK_OK)
+		return true;
+
+	/* whoever wants to lock what was just dropped is told otherwise */
+	if (is_missing)
+		return true;
+	for (AclMode mode = ACL_INSERT; mode <= ACL_UPDATE; mode <<= 1)
+		if ((modes[need] & mode) &&
+			pg_attribute_aclcheck_all(relid, me, mode, ACLMASK_ANY) == ACLCHECK_OK)
+			return true;
+	return need == PGMQ_NEED_ANY && object_ownercheck(RelationRelationId, relid, me);
+}
+
+/* Lock callback: may the caller do what it is about to? */
+static void
+callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	PgmqNeed	need = *(PgmqNeed *) arg;
+
+	if (OidIsValid(relid) && relid != old_relid &&
+		get_rel_relkind(relid) != '\0' && !pgmq_queue_may(relid, need))
+		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
+					   OBJECT_TABLE, table->relname);
+}
+
+/*
  * Open a queue: resolve its name and lock its table until the transaction
  * ends.  The lock is the one that the statement to come takes anyway; after
  * it no DDL can change the table, and all invalidations up to now have been
  * read, so that a kept plan's validity can be trusted.
  *
+ * need is what the caller must be allowed at least, which is checked before
+ * the lock: who may not use a queue can neither hold nor wait for a lock on
+ * it, nor get as far as its map and its waiters.  (The statement to come asks
+ * for all that it needs; but none comes when there is nothing to do.)
+ *
  * command names what is to be done, for the error in a read-only transaction
  * (25006); NULL when it only reads.  Other errors: 42P01 no such queue,
- * 42501 no USAGE on the schema, P0001 a bad name.
+ * 42501 no USAGE on the schema or no right to the queue, P0001 a bad name.
  */
 void
 pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
-				const char *command)
+				PgmqNeed need, const char *command)
 {
 	/* Before the lock: a standby would refuse the lock with a vaguer error. */
 	if (command != NULL)
@@ -217,7 +271,7 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
 														 queue->relname, -1),
 											lockmode, RVR_MISSING_OK,
-											NULL, NULL);
+											callback_open, &need);
 	if (!OidIsValid(queue->relid))
 		pgmq_queue_missing(queue_name, queue->relname);
 }
@@ -289,18 +343,6 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 				 errmsg("\"%s.%s\" is not a message queue",
 						PGMQ_SCHEMA, queue->relname),
 				 errdetail("%s", misfit)));
-}
-
-/*
- * Whether the caller may put anything into an open queue.  For who does
- * something else first; what he may put is said by the INSERT itself.
- */
-bool
-pgmq_queue_may_insert(const PgmqQueue *queue)
-{
-	return pg_class_aclcheck(queue->relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(queue->relid, GetUserId(), ACL_INSERT,
-								  ACLMASK_ANY) == ACLCHECK_OK;
 }
 
 /*

@@ -167,7 +167,8 @@ read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 	read->vt = PGMQ_ARG_FROM(1);
 	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->conditional = conditional_arg(fcinfo, conditional_argno);
-	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "UPDATE");
+	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_UPDATE, "UPDATE");
 }
 
 /*
@@ -245,7 +246,8 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
-	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "DELETE");
+	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_DELETE, "DELETE");
 	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
 	if (pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false,
 				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
@@ -353,7 +355,8 @@ wait_once(void *state)
 	WaitState  *wait = state;
 	uint64		count;
 
-	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock, "CALL");
+	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
+					PGMQ_NEED_SELECT, "CALL");
 	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
 	if (!wait->atomic)
 		pgmq_exec_commit();
@@ -379,7 +382,8 @@ pgmq_wait(PG_FUNCTION_ARGS)
 				(errmsg("cannot commit here, so this wait holds the transaction's snapshot"),
 				 errhint("Use CALL on its own, outside of a transaction block.")));
 
-	pgmq_queue_open(&wait.queue, wait.queue_name, AccessShareLock, "CALL");
+	pgmq_queue_open(&wait.queue, wait.queue_name, AccessShareLock,
+					PGMQ_NEED_SELECT, "CALL");
 	if (!wait.atomic)
 		pgmq_exec_commit();
 	pgmq_poll(&wait.queue, 1, false, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);

@@ -83,7 +83,8 @@ send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 		SRF_RETURN_DONE(set);
 	}
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
 	if (!pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id))
 	{
 		rsinfo->isDone = ExprEndResult;
@@ -222,7 +223,8 @@ send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 
 	if (validate)
 		pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, "INSERT");
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
 	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_id, rows);
 	return (Datum) 0;
 }

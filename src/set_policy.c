@@ -21,7 +21,6 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
@@ -69,10 +68,9 @@ row_doc(TupleTableSlot *slot, void *state)
 static void
 queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
 {
-	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, "UPDATE");
+	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
+					PGMQ_NEED_OWNER, "UPDATE");
 	pgmq_queue_check_shape(queue);
-	if (!object_ownercheck(RelationRelationId, queue->relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, queue->relname);
 }
 
 /*
@@ -141,7 +139,8 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
 							policy->dead_letter + 2, PGMQ_QUEUE_BASE(queue))));
 		if (i == 0)
 		{
-			pgmq_queue_open(&next, name, AccessShareLock, NULL);
+			/* no lock: whoever sets a policy need not have a right to it */
+			pgmq_queue_open(&next, name, NoLock, PGMQ_NEED_NOTHING, NULL);
 			pgmq_queue_check_shape(&next);
 		}
 		else
@@ -283,7 +282,7 @@ pgmq_get_policy(PG_FUNCTION_ARGS)
 	PgmqArg		args[1];
 	PgmqRole	saved;
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_ANY, NULL);
 	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
 	saved = pgmq_role_become_owner(pgmq_policy_table(false));
 	pgmq_exec_once("SELECT policy::pg_catalog.jsonb FROM " PGMQ_SCHEMA ".policy"

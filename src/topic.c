@@ -377,7 +377,7 @@ send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 
 		CHECK_FOR_INTERRUPTS();
 		pgmq_queue_open(&queue, ((Route *) lfirst(lc))->queue_name,
-						RowExclusiveLock, "INSERT");
+						RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
 		pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id);
 	}
 	PG_RETURN_INT32(list_length(routes));
@@ -442,7 +442,8 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 
 		CHECK_FOR_INTERRUPTS();
 		state.queue_name = ((Route *) lfirst(lc))->queue_name;
-		pgmq_queue_open(&queue, state.queue_name, RowExclusiveLock, "INSERT");
+		pgmq_queue_open(&queue, state.queue_name, RowExclusiveLock,
+						PGMQ_NEED_INSERT, "INSERT");
 		pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_sent, &state);
 	}
 	return (Datum) 0;
