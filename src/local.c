@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "access/twophase.h"
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "executor/tuptable.h"
@@ -294,6 +295,8 @@ pgmq_local_table(Relation rel)
 							 PGMQ_SCHEMA, PGMQ_ANNOUNCE_FUNCTION)));
 		table = hash_search(tables, &relid, HASH_ENTER, &found);
 		table->queue = queue;
+		table->is_queue = get_rel_namespace(queue) ==
+			get_namespace_oid(PGMQ_SCHEMA, true);
 		table->msg_id = msg_id;
 		table->vt = vt;
 		table->valid = true;

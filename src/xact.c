@@ -174,7 +174,13 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 
+	/*
+	 * Anybody can have a table with this trigger, but shared memory is for
+	 * queues.
+	 */
 	table = pgmq_local_table(trigger->tg_relation);
+	if (!table->is_queue)
+		return PointerGetDatum(NULL);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
