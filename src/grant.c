@@ -341,14 +341,20 @@ right_change(const GrantCall * call, const Right * right, bool grant)
 	};
 	Oid			relid = call->parts[right->part];
 	StringInfoData sql;
+	bool		wholly;
 
 	if (!OidIsValid(relid))
 		return;
+
+	/* who may grant it on the columns only can revoke it there only */
+	wholly = !grant && right->wholly &&
+		pg_class_aclcheck(relid, GetUserId(),
+						  ACL_GRANT_OPTION_FOR(right->mode)) == ACLCHECK_OK;
 	initStringInfo(&sql);
 	for (int i = 0; i < lengthof(modes); i++)
 		if (modes[i].mode == right->mode)
 			appendStringInfo(&sql, "%s %s", grant ? "GRANT" : "REVOKE", modes[i].name);
-	if (grant || !right->wholly)
+	if (!wholly)
 	{
 		for (int i = 0; i < MAX_COLUMNS && right->columns[i] != NULL; i++)
 			appendStringInfo(&sql, "%s%s", i == 0 ? " (" : ", ", right->columns[i]);
@@ -405,7 +411,7 @@ call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
 	PreventCommandIfReadOnly(command);
 	call->privileges = privileges_arg(fcinfo, 2);
 	role_arg(call, fcinfo, 1);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_NOTHING, NULL);
 	pgmq_queue_check_shape(&queue);
 	call->parts[PART_QUEUE] = queue.relid;
 	call->parts[PART_ARCHIVE] =
