@@ -47,6 +47,11 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
 'Take back what grant_queue gave. What another privilege of the role needs, it keeps.';
 
+COMMENT ON FUNCTION pgmq.get_policy(text) IS
+'The policy of a queue; an empty object when it has none. For who has any right to the queue.';
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+
 /* What is new belongs to the extension's owner, not to who runs this. */
 DO LANGUAGE plpgsql $own$
 DECLARE

@@ -146,14 +146,22 @@ SELECT pgmq.convert_archive_partitioned(NULL);
 SELECT pgmq.drop_queue('par-t');
 SELECT count(*) FROM part_man.part_config;
 DROP TABLE pgmq."a_par-t_old";
--- Owner and grants go along.
+-- Owner, grants and row-level security go along.
 CREATE ROLE "regress pgmq own";
 CREATE ROLE regress_pgmq_use;
 SELECT pgmq.create('part');
 ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
 GRANT INSERT ON pgmq.a_part TO regress_pgmq_use WITH GRANT OPTION;
 GRANT SELECT (msg_id, headers) ON pgmq.a_part TO PUBLIC;
+ALTER TABLE pgmq.a_part ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY "own ""rows""" ON pgmq.a_part FOR SELECT TO regress_pgmq_use, "regress pgmq own" USING (headers ->> 'role' = current_user);
+CREATE POLICY adds ON pgmq.a_part AS RESTRICTIVE FOR INSERT WITH CHECK (msg_id > 0);
+CREATE POLICY "all" ON pgmq.a_part USING (true);
 SELECT pgmq.convert_archive_partitioned('part');
+SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'a_part';
+SELECT policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE tablename = 'a_part' ORDER BY 1;
+SELECT n.policyname FROM pg_policies n JOIN pg_policies o USING (policyname, permissive, roles, cmd)
+WHERE n.tablename = 'a_part' AND o.tablename = 'a_part_old' AND (n.qual, n.with_check) IS NOT DISTINCT FROM (o.qual, o.with_check) ORDER BY 1;
 SELECT relowner::regrole, has_table_privilege('regress_pgmq_use', oid, 'INSERT WITH GRANT OPTION') AS "insert",
 	   has_table_privilege('regress_pgmq_use', oid, 'SELECT') AS "select" FROM pg_class WHERE relname = 'a_part';
 SELECT attname, has_column_privilege('regress_pgmq_use', attrelid, attnum, 'SELECT') AS "public",

@@ -208,6 +208,28 @@ static const char *const grants_sql =
 " WHERE a.attrelid = $1 AND n.attrelid = $2 AND a.attnum > 0) AS o,"
 " aclexplode(o.acl) AS g";
 
+/*
+ * The commands that give table $2 the row-level security of table $1.  A
+ * policy that names its own table in a subquery does not fit, which is an
+ * error rather than an archive that is open to all.
+ */
+static const char *const policies_sql =
+"SELECT string_agg(s.command, '; ')"
+" FROM (SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', $2::regclass)"
+" FROM pg_class WHERE oid = $1 AND relrowsecurity"
+" UNION ALL SELECT format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', $2::regclass)"
+" FROM pg_class WHERE oid = $1 AND relforcerowsecurity"
+" UNION ALL SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s',"
+" p.polname, $2::regclass,"
+" CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,"
+" CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT'"
+" WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,"
+" (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', ')"
+" FROM unnest(p.polroles) AS r),"
+" ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',"
+" ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')"
+" FROM pg_policy p WHERE p.polrelid = $1) AS s (command)";
+
 typedef struct TextState
 {
 	MemoryContext context;
@@ -227,7 +249,7 @@ row_text(TupleTableSlot *slot, void *arg)
 	MemoryContextSwitchTo(old);
 }
 
-/* Give the new archive the old one's owner and grants. */
+/* Give the new archive the old one's owner, grants and row-level security. */
 static void
 inherit_rights(Oid old_relid, const char *table, const char *relname)
 {
@@ -239,6 +261,7 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 		PGMQ_ARG(ObjectIdGetDatum(relid)),
 	};
 	TextState	grants = {CurrentMemoryContext, NULL};
+	TextState	policies = {CurrentMemoryContext, NULL};
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(old_relid));
 	Oid			owner;
 	int			nestlevel = NewGUCNestLevel();
@@ -255,6 +278,9 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 	pgmq_exec_once(grants_sql, 2, types, args, false, row_text, &grants);
 	if (grants.text !=NULL)
 		pgmq_exec_ddl("%s", grants.text);
+	pgmq_exec_once(policies_sql, 2, types, args, false, row_text, &policies);
+	if (policies.text !=NULL)
+		pgmq_exec_ddl("%s", policies.text);
 	AtEOXact_GUC(false, nestlevel);
 }
 
@@ -264,7 +290,8 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
  *							   leading_partition integer) returns void
  *
  * table_name is the queue's; leading_partition, how many partitions to make
- * ahead of the newest.  The new archive has the old one's owner and grants.
+ * ahead of the newest.  The new archive has the old one's owner, grants and
+ * row-level security.
  */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)

@@ -67,7 +67,8 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		pgmq_name_format(name, 'q', queue.relname);
 		queue.relid = get_relname_relid(queue.relname,
 										get_namespace_oid(PGMQ_SCHEMA, false));
-		if (!OidIsValid(queue.relid))
+		/* when something is sent and read is for who has a right to it */
+		if (!OidIsValid(queue.relid) || !pgmq_queue_may(queue.relid, PGMQ_NEED_ANY))
 			continue;
 		local = pgmq_local_known(queue.relid);
 		has_map = pgmq_map_status(queue.relid, local->identity, &status);

@@ -300,6 +300,7 @@ my @raises = (
 			(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 90) i)))},
 		"SELECT pgmq.create_fifo_index('grouped')"
 	],
+	[ '42704', "SELECT pgmq.grant_queue('jobs', 'docs_nobody_at_all', 'send')" ],
 	[ '54000', "SELECT pgmq.read_any(ARRAY(SELECT 'q' || i FROM generate_series(1, 65) i), 30, 1)" ],
 	[ '54000', q{SELECT pgmq.send('jobs', to_jsonb(repeat('x', 268435456)))} ],
 	[
