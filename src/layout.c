@@ -39,13 +39,11 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
 #include "compat.h"
@@ -97,11 +95,7 @@ local_name(const char *prefix, const char *base, const char *suffix)
 void
 pgmq_layout_lock(const char *base)
 {
-	Datum		key = PointerGetDatum(cstring_to_text(psprintf("pgmq.queue_%s", base)));
-	int32		hash = DatumGetInt32(DirectFunctionCall1Coll(hashtext,
-															 DEFAULT_COLLATION_OID, key));
-
-	DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum((int64) hash));
+	pgmq_lock_name(base);
 }
 
 /* ----------------------------------------------------------------

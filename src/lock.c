@@ -7,7 +7,7 @@
  * found, lock_timeout holds, and PREPARE TRANSACTION keeps them.  The last
  * field of their tag, which is 1 or 2 for users' advisory locks, is one of
  * PgmqLockKind, so none of ours can be one of theirs.  pg_locks shows the
- * queue's OID as classid and the kind as objsubid.
+ * queue's OID as classid, 0 for that of a name, and the kind as objsubid.
  *
  * What there may be many of (groups, ids) is hashed into a fixed number of
  * locks, so that no batch fills the server's lock table, and several are
@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/lock.h"
@@ -37,6 +38,17 @@ lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, relid, number, kind);
 	(void) LockAcquire(&tag, lockmode, false, false);
+}
+
+/*
+ * Hold off who creates or drops a queue of this name, which there need not be.
+ * Two names may share a lock.
+ */
+void
+pgmq_lock_name(const char *name)
+{
+	lock_take(InvalidOid, PGMQ_LOCK_NAME,
+			  hash_bytes((const unsigned char *) name, strlen(name)), ExclusiveLock);
 }
 
 /*

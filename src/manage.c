@@ -3,8 +3,8 @@
  * manage.c
  *	  Queues come and go: create, drop, purge.
  *
- * create and drop of one queue are held apart by an advisory lock on its
- * name in lower case; the tables' own locks do the rest.  Who may not drop or
+ * create and drop of one queue are held apart by a lock on its name in lower
+ * case (lock.c); the tables' own locks do the rest.  Who may not drop or
  * empty a queue is turned away before the table is locked, so that trying
  * holds up nobody (the rule of RangeVarCallbackForDropRelation).
  *
@@ -156,6 +156,17 @@ table_drop(char *relname)
 	return true;
 }
 
+/* Whether the caller may take a queue out of meta. */
+static bool
+may_change_meta(void)
+{
+	const AclMode needed = ACL_SELECT | ACL_DELETE;
+	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
+
+	return OidIsValid(meta) &&
+		pg_class_aclmask(meta, GetUserId(), needed, ACLMASK_ALL) == needed;
+}
+
 /* Forget all but the tables of a queue. */
 static void
 queue_forget(PgmqQueue *queue)
@@ -173,16 +184,27 @@ queue_forget(PgmqQueue *queue)
 static void
 queue_drop_rest(PgmqQueue *queue)
 {
-	const AclMode needed = ACL_SELECT | ACL_DELETE;
-	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
 	PgmqKind	kind;
 
-	if (!OidIsValid(meta) ||
-		pg_class_aclmask(meta, GetUserId(), needed, ACLMASK_ALL) != needed ||
-		!pgmq_meta_find(queue, &kind))
+	if (!may_change_meta() || !pgmq_meta_find(queue, &kind))
 		return;
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
 	queue_forget(queue);
+}
+
+/*
+ * Whether the caller may hold off others from a name: who has anything to do
+ * with the queue of that name, could make one, or could take it out of meta.
+ */
+static bool
+may_lock_name(const char *relname)
+{
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	Oid			relid = get_relname_relid(relname, schema);
+
+	return (OidIsValid(relid) && pgmq_queue_may(relid, PGMQ_NEED_ANY)) ||
+		object_aclcheck(NamespaceRelationId, schema, GetUserId(),
+						ACL_CREATE) == ACLCHECK_OK || may_change_meta();
 }
 
 static bool
@@ -194,6 +216,9 @@ queue_drop(text *queue_name)
 
 	PreventCommandIfReadOnly("DROP TABLE");
 	found = pgmq_name_fits(queue_name, 'q', queue.relname);
+	if (found && !may_lock_name(queue.relname))
+		found = OidIsValid(get_relname_relid(queue.relname,
+											 get_namespace_oid(PGMQ_SCHEMA, false)));
 	if (found)
 	{
 		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
@@ -332,7 +357,11 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* acquire_queue_lock(queue_name text) returns void */
+/*
+ * acquire_queue_lock(queue_name text) returns void
+ *
+ * Error: 42501 for who has nothing to do with the queue and may not create one.
+ */
 Datum
 pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)
 {
@@ -341,6 +370,8 @@ pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)
 		char		relname[NAMEDATALEN];
 
 		pgmq_name_format(PG_GETARG_TEXT_PP(0), 'q', relname);
+		if (!may_lock_name(relname))
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, relname);
 		pgmq_layout_lock(relname + 2);
 	}
 	PG_RETURN_VOID();

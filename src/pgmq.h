@@ -280,7 +280,8 @@ typedef enum PgmqLockKind
 {
 	PGMQ_LOCK_GATE = 20807,
 	PGMQ_LOCK_GROUP,
-	PGMQ_LOCK_DEDUP_ID
+	PGMQ_LOCK_DEDUP_ID,
+	PGMQ_LOCK_NAME
 } PgmqLockKind;
 
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
@@ -292,6 +293,7 @@ typedef struct PgmqLockSet
 	uint64		words[PGMQ_LOCK_SET_SIZE / 64];
 } PgmqLockSet;
 
+extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
