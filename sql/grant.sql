@@ -116,7 +116,7 @@ SELECT replace(c.call, 'granted', '.') AS call, max(answer) FILTER (WHERE role =
 	max(answer) FILTER (WHERE role = 'manage') AS manage, max(answer) FILTER (WHERE role = 'none') AS "none"
 FROM answers a JOIN calls c USING (call) GROUP BY c.n, c.call ORDER BY c.n;
 
--- To take one back takes nothing that another needs.  All 15 sets, less each one.
+-- To take one back takes nothing that another needs: all pairs, and all four, less each one.
 DO $$
 DECLARE
 	all_of text[] := '{send,read,inspect,manage}';
@@ -127,12 +127,11 @@ DECLARE
 BEGIN
 	FOR i IN 1 .. 15 LOOP
 		have := array(SELECT p FROM unnest(all_of) WITH ORDINALITY AS u (p, n) WHERE i & (1 << (n - 1)::int) <> 0);
-		FOREACH lost IN ARRAY all_of LOOP
+		CONTINUE WHEN cardinality(have) IN (1, 3);
+		FOREACH lost IN ARRAY have LOOP
 			PERFORM pgmq.revoke_queue('granted', 'regress_pgmq_hand', VARIADIC all_of);
 			ASSERT NOT EXISTS (SELECT pg_temp.acl('regress_pgmq_hand')), 'nothing is left';
-			IF array_remove(have, lost) <> '{}' THEN
-				PERFORM pgmq.grant_queue('granted', 'regress_pgmq_hand', VARIADIC array_remove(have, lost));
-			END IF;
+			PERFORM pgmq.grant_queue('granted', 'regress_pgmq_hand', VARIADIC array_remove(have, lost));
 			expected := array(SELECT format('%s %s', relname, mode) FROM pg_class, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) mode
 				WHERE relname ~ '^[qa]_granted$' AND has_table_privilege('regress_pgmq_hand', oid, mode)
 				UNION ALL SELECT format('%s %s %s', attrelid::regclass, attname, mode) FROM pg_attribute, unnest('{SELECT,INSERT,UPDATE}'::text[]) mode
