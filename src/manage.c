@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -295,6 +296,17 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_purge);
 	if (!OidIsValid(queue.relid))
 		pgmq_queue_missing(queue_name, queue.relname);
+
+	/*
+	 * TRUNCATE knows no policies, and would remove what the caller may not
+	 * see
+	 */
+	if (check_enable_rls(queue.relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot purge queue \"%s\" under row-level security",
+						PGMQ_QUEUE_BASE(&queue)),
+				 errhint("Delete messages, or let the owner of the queue purge it.")));
 
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());
