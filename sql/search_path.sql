@@ -169,7 +169,7 @@ BEGIN
 END
 $$;
 CREATE FUNCTION evil.add(bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
-CREATE FUNCTION evil.add_text(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
+CREATE FUNCTION evil.add_text(text, text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
 CREATE FUNCTION evil.add_any(anyelement, anyelement) RETURNS anyelement LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
 CREATE FUNCTION evil.add_bool(boolean, boolean) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
 CREATE AGGREGATE evil.count(*) (SFUNC = evil.add, STYPE = bigint);
@@ -229,6 +229,7 @@ SELECT pgmq.get_policy('path') IS NOT NULL AS policy;
 SELECT pgmq.pause('path', 'infinity'), pgmq.resume('path');
 SELECT pgmq.send('path', '1', '{"x-pgmq-dedup-id": "i", "x-pgmq-group": "g"}'::pg_catalog.jsonb) IS NOT NULL AS sent;
 SELECT pgmq.send_batch('path', '{1,2}'::pg_catalog.jsonb[], '{"{\"x-pgmq-dedup-id\": \"i\"}","{\"x-pgmq-dedup-id\": \"j\"}"}'::pg_catalog.jsonb[]) IS NOT NULL AS sent;
+SELECT pgmq.set_policy('path', '{"dedup_window": 6000}') IS NOT NULL AS policy;
 SELECT msg_id FROM pgmq.read('path', 0, 1);
 SELECT msg_id FROM pgmq.read('path', 0, 1, '9');
 SELECT msg_id FROM pgmq.read_grouped('path', 0, 1);
