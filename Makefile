@@ -109,7 +109,7 @@ fuzz torture:
 	@TESTS=$@ tools/check.sh
 
 security:
-	@TESTS="regress isolation tap" REGRESS="$(SECURITY)" ISOLATION="due_rls drop_denied" \
+	@TESTS="regress isolation tap" REGRESS="$(SECURITY)" ISOLATION="due_rls drop_denied stranger" \
 		PROVE_TESTS="$(wildcard test/t/06*.pl)" tools/check.sh
 
 life:

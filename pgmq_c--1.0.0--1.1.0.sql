@@ -49,6 +49,8 @@ COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
 
 COMMENT ON FUNCTION pgmq.get_policy(text) IS
 'The policy of a queue; an empty object when it has none. For who has any right to the queue.';
+COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
+'Hold off other sessions that create or drop this queue until the transaction ends. For who has any right to the queue, or may create one.';
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 

@@ -142,6 +142,111 @@ RESET ROLE;
 -- The owner is not bound by policies unless forced.
 SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls', 30, 2))$$);
 
+-- The other verbs, with policies on the archive and on the dead-letter queue too.
+SELECT pgmq.create('rls_dead'), pgmq.create('rls_all');
+SELECT count(*) FROM pgmq.send_batch('rls_all', (SELECT array_agg(to_jsonb(n) ORDER BY n) FROM generate_series(1, 12) n),
+	(SELECT array_agg(jsonb_build_object('tenant', CASE n % 2 WHEN 1 THEN 'regress_pgmq_a' ELSE 'regress_pgmq_b' END) ORDER BY n) FROM generate_series(1, 12) n));
+SELECT pgmq.set_policy('rls_all', '{"dead_letter_queue": "rls_dead", "max_reads": 5}');
+SELECT count(*) FROM pgmq.archive('rls_all', '{9,10}'::bigint[]);
+SELECT count(*) FROM pgmq.dead_letter('rls_all', '{11,12}'::bigint[], 'lost');
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON pgmq.q_rls_all, pgmq.a_rls_all, pgmq.q_rls_dead TO regress_pgmq_a, regress_pgmq_b;
+GRANT SELECT ON SEQUENCE pgmq.q_rls_all_msg_id_seq TO regress_pgmq_a, regress_pgmq_b;
+GRANT SELECT ON pgmq.meta, pgmq.topic_bindings TO regress_pgmq_a, regress_pgmq_b;
+SELECT pgmq.bind_topic('rls.all', 'rls_all');
+ALTER TABLE pgmq.q_rls_all ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgmq.a_rls_all ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgmq.q_rls_dead ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON pgmq.q_rls_all USING (headers ->> 'tenant' = current_user);
+CREATE POLICY tenant ON pgmq.a_rls_all USING (headers ->> 'tenant' = current_user);
+CREATE POLICY tenant ON pgmq.q_rls_dead USING (headers ->> 'tenant' = current_user);
+-- 1 to 8 are in the queue, 9 and 10 archived, 11 and 12 dead letters 1 and 2;
+-- the odd ones are a's.
+TRUNCATE verbs;
+INSERT INTO verbs (call) VALUES
+	($$(SELECT msg_id FROM pgmq.peek('rls_all', 'all', 99))$$),
+	($$(SELECT msg_id FROM pgmq.peek_archive('rls_all', 99))$$),
+	($$(SELECT msg_id FROM pgmq.read_any('{rls_all,rls_dead}', 30, 99))$$),
+	($$(SELECT msg_id FROM pgmq.read_any_with_poll('{rls_dead,rls_all}', 30, 99, 0))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped_with_poll('rls_all', 30, 99, 0))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped_rr_with_poll('rls_all', 30, 99, 0))$$),
+	($$(SELECT msg_id FROM pgmq.read_grouped_head_with_poll('rls_all', 30, 99, 0))$$),
+	($$pgmq.nack('rls_all', 1, 9)$$),
+	($$pgmq.nack('rls_all', 1, 9, 0)$$),
+	($$pgmq.nack('rls_all', '{1,2,3}'::bigint[], '{9,9,9}'::integer[])$$),
+	($$pgmq.dead_letter('rls_all', 1, 'x')$$),
+	($$pgmq.dead_letter('rls_all', '{1,2,3}'::bigint[], 'x')$$),
+	($$pgmq.dead_letter('rls_all', '{1,2,3}'::bigint[], 'x', '{0,0,0}'::integer[])$$),
+	($$pgmq.redrive('rls_dead', 99)$$),
+	($$pgmq.redrive('rls_dead', 99, '{"to_queue": "rls_all"}')$$),
+	($$(SELECT forward IS NOT NULL FROM pgmq.forward('rls_all', 1, 'rls_dead', '1', '{"tenant": "regress_pgmq_a"}', 0))$$),
+	($$(SELECT unarchive IS NOT NULL FROM pgmq.unarchive('rls_all', 9))$$),
+	($$(SELECT count(*) FROM pgmq.unarchive('rls_all', '{9,10}'::bigint[]))$$),
+	($$pgmq.delete('rls_all', '{1,2,3}'::bigint[], '{0,0,0}'::integer[])$$),
+	($$pgmq.archive('rls_all', 1, 0)$$),
+	($$(SELECT msg_id FROM pgmq.set_vt('rls_all', 1, now()))$$),
+	($$(SELECT msg_id FROM pgmq.set_vt('rls_all', '{1,2,3}'::bigint[], now()))$$),
+	($$(SELECT msg_id FROM pgmq.set_vt('rls_all', '{1,2,3}'::bigint[], 0, '{0,0,0}'::integer[]))$$),
+	($$(SELECT queue_length, queue_visible_length FROM pgmq.metrics('rls_all'))$$),
+	($$(SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name = 'rls_all')$$),
+	($$pgmq.send_topic('rls.all', '1', '{"tenant": "regress_pgmq_a"}'::jsonb, 0)$$),
+	($$(SELECT queue_name FROM pgmq.send_batch_topic('rls.all', '{1}', '{"{\"tenant\": \"regress_pgmq_a\"}"}'::jsonb[]))$$),
+	($$pgmq.purge_queue('rls_all')$$);
+SET client_min_messages = error;
+CREATE TEMP TABLE answers AS SELECT n, '' AS role, '' AS answer FROM verbs LIMIT 0;
+GRANT INSERT ON answers TO PUBLIC;
+SET ROLE regress_pgmq_a;
+INSERT INTO answers SELECT n, 'a', pg_temp.outcome(call) FROM verbs ORDER BY n;
+SET ROLE regress_pgmq_b;
+INSERT INTO answers SELECT n, 'b', pg_temp.outcome(call) FROM verbs ORDER BY n;
+RESET ROLE;
+INSERT INTO answers SELECT n, 'owner', pg_temp.outcome(call) FROM verbs ORDER BY n;
+RESET client_min_messages;
+SELECT replace(v.call, 'rls_', '') AS call, max(answer) FILTER (WHERE role = 'a') AS a, max(answer) FILTER (WHERE role = 'b') AS b,
+	max(answer) FILTER (WHERE role = 'owner') AS owner FROM verbs v JOIN answers USING (n) GROUP BY v.n, v.call ORDER BY v.n;
+-- A spent message of another's is none to be disposed of.
+UPDATE pgmq.q_rls_all SET read_ct = 5 WHERE msg_id IN (1, 2);
+SET ROLE regress_pgmq_a;
+SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls_all', 30, 99))$$);
+SELECT count(*) FROM pgmq.read('rls_all', 0, 99);
+RESET ROLE;
+SELECT msg_id, read_ct FROM pgmq.q_rls_all ORDER BY 1;
+SELECT headers #>> '{x-pgmq-dead-letter,msg_id}' AS of, headers ->> 'tenant' AS tenant FROM pgmq.q_rls_dead ORDER BY 1;
+-- Who may put a dead letter nowhere keeps it where it is.
+DROP POLICY tenant ON pgmq.q_rls_dead;
+CREATE POLICY nobody ON pgmq.q_rls_dead USING (true) WITH CHECK (false);
+SET ROLE regress_pgmq_a;
+SELECT pg_temp.outcome($$pgmq.dead_letter('rls_all', 3, 'x')$$);
+RESET ROLE;
+-- Maintenance is done for all, by the owner, also where policies are forced on him.
+ALTER TABLE pgmq.q_rls_all FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgmq.q_rls_all OWNER TO regress_pgmq_none;
+ALTER TABLE pgmq.a_rls_all OWNER TO regress_pgmq_none;
+GRANT INSERT ON pgmq.q_rls_dead TO regress_pgmq_none;
+ALTER POLICY nobody ON pgmq.q_rls_dead WITH CHECK (true);
+SET ROLE regress_pgmq_none;
+SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls_all', 30, 99))$$);
+SET client_min_messages = error;
+BEGIN;
+CALL pgmq.maintain();
+COMMIT;
+RESET client_min_messages;
+RESET ROLE;
+SELECT count(*) FROM pgmq.q_rls_all WHERE read_ct = 5;
+-- Ids against duplicates are a queue's: who may send learns, and takes, those of others.
+SELECT pgmq.set_policy('rls_all', '{"dedup_window": 60}');
+SET ROLE regress_pgmq_a;
+SELECT pgmq.send('rls_all', '1', '{"tenant": "regress_pgmq_a", "x-pgmq-dedup-id": "shared"}'::jsonb) AS id \gset
+SET ROLE regress_pgmq_b;
+SELECT pgmq.send('rls_all', '1', '{"tenant": "regress_pgmq_b", "x-pgmq-dedup-id": "shared"}'::jsonb) = :id AS same_message;
+-- and without the right to send, nothing
+RESET ROLE;
+REVOKE INSERT ON pgmq.q_rls_all FROM regress_pgmq_b;
+SET ROLE regress_pgmq_b;
+SELECT pg_temp.outcome($$pgmq.send('rls_all', '1', '{"x-pgmq-dedup-id": "shared"}'::jsonb)$$);
+RESET ROLE;
+SELECT pgmq.drop_queue('rls_all'), pgmq.drop_queue('rls_dead');
+REVOKE ALL ON pgmq.meta, pgmq.topic_bindings FROM regress_pgmq_a, regress_pgmq_b;
+
 SELECT pgmq.drop_queue('rls');
 REVOKE USAGE ON SCHEMA pgmq FROM regress_pgmq_a, regress_pgmq_b, regress_pgmq_none;
 DROP FUNCTION pg_temp.outcome(text);

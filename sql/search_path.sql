@@ -116,3 +116,157 @@ SET client_min_messages = warning;
 DROP SCHEMA evil CASCADE;
 DROP TABLE pg_temp.q_path, pg_temp.a_path, pg_temp.meta;
 SELECT pgmq.drop_queue('path');
+RESET client_min_messages;
+
+-- Everything at once: all operators, functions and types of pg_catalog that can
+-- be had again, each in its own form but raising an error, before the real
+-- ones; and tables of the names of ours and of the catalogs.
+CREATE SCHEMA evil;
+SET client_min_messages = error;
+CREATE TABLE evil.log (what text, done integer);
+DO $$
+DECLARE
+	o record;
+	done integer;
+BEGIN
+	-- functions first, for the operators
+	done := 0;
+	FOR o IN SELECT p.oid, proname, pg_get_function_arguments(p.oid) AS args, pg_get_function_result(p.oid) AS result, provolatile
+		FROM pg_proc p WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND provariadic = 0
+		AND NOT proargtypes::oid[] && '{cstring,internal,trigger,event_trigger}'::regtype[]::oid[]
+		AND prorettype <> ALL ('{cstring,internal,trigger,event_trigger,fdw_handler,index_am_handler,tsm_handler,table_am_handler,language_handler}'::regtype[])
+	LOOP
+		BEGIN
+			EXECUTE format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql %s AS $f$ BEGIN RAISE ''evil function %s''; END $f$',
+				o.proname, o.args, o.result, CASE o.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END, o.oid::regprocedure);
+			done := done + 1;
+		EXCEPTION WHEN OTHERS THEN NULL;
+		END;
+	END LOOP;
+	INSERT INTO evil.log VALUES ('functions', done);
+	done := 0;
+	FOR o IN SELECT oprname, oprleft, oprright, oprkind, oprcode, proname FROM pg_operator JOIN pg_proc p ON p.oid = oprcode WHERE oprnamespace = 'pg_catalog'::regnamespace
+	LOOP
+		BEGIN
+			EXECUTE format('CREATE OPERATOR evil.%s (FUNCTION = evil.%I, %s RIGHTARG = %s)', o.oprname, o.proname,
+				CASE o.oprkind WHEN 'b' THEN format('LEFTARG = %s,', format_type(o.oprleft, NULL)) ELSE '' END, format_type(o.oprright, NULL));
+			done := done + 1;
+		EXCEPTION WHEN OTHERS THEN NULL;
+		END;
+	END LOOP;
+	INSERT INTO evil.log VALUES ('operators', done);
+	done := 0;
+	FOR o IN SELECT typname FROM pg_type t WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typname !~ '^_'
+	LOOP
+		EXECUTE format('CREATE TYPE evil.%I AS (evil integer)', o.typname);
+		done := done + 1;
+	END LOOP;
+	FOR o IN SELECT relname FROM pg_class WHERE relnamespace IN ('pg_catalog'::regnamespace, 'pgmq'::regnamespace) AND relkind IN ('r', 'v', 'c') AND relname !~ '^[qad]'
+	LOOP
+		EXECUTE format('CREATE TEMP TABLE %I (evil integer)', o.relname);
+	END LOOP;
+	INSERT INTO evil.log VALUES ('types', done);
+END
+$$;
+CREATE FUNCTION evil.add(bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
+CREATE FUNCTION evil.add_text(text, text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
+CREATE FUNCTION evil.add_any(anyelement, anyelement) RETURNS anyelement LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
+CREATE FUNCTION evil.add_bool(boolean, boolean) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil aggregate'; END $$;
+CREATE AGGREGATE evil.count(*) (SFUNC = evil.add, STYPE = bigint);
+CREATE AGGREGATE evil.max(bigint) (SFUNC = evil.add_any, STYPE = bigint);
+CREATE AGGREGATE evil.max(timestamptz) (SFUNC = evil.add_any, STYPE = timestamptz);
+CREATE AGGREGATE evil.min(bigint) (SFUNC = evil.add_any, STYPE = bigint);
+CREATE AGGREGATE evil.min(timestamptz) (SFUNC = evil.add_any, STYPE = timestamptz);
+CREATE AGGREGATE evil.string_agg(text, text) (SFUNC = evil.add_text, STYPE = text);
+CREATE AGGREGATE evil.bool_or(boolean) (SFUNC = evil.add_bool, STYPE = boolean);
+RESET client_min_messages;
+SELECT what, done > CASE what WHEN 'functions' THEN 1500 WHEN 'operators' THEN 500 ELSE 50 END AS plenty FROM evil.log;
+SELECT pgmq.create('path'), pgmq.create('path_dead');
+SELECT count(*) FROM pgmq.send_batch('path', '{1,2,3,4,5,6,7,8,9,10,11,12,13,14}'::jsonb[]);
+SELECT * INTO TEMP before FROM pgmq.meta WHERE queue_name ~ '^path';
+DISCARD PLANS;
+
+SET search_path = pg_temp, evil, pg_catalog;
+-- The traps bite.
+\set VERBOSITY terse
+SELECT 1 = 1;
+SELECT now();
+SELECT count(*) FROM pgmq.q_path;
+SELECT 1 IS DISTINCT FROM 2;
+SELECT '(x)'::text;
+SELECT * FROM pg_class;
+SELECT * FROM meta;
+-- Nobody else meets them.  All verbs, with whatever statement each has.
+SELECT pgmq.send('path', '15');
+SELECT pgmq.send('path', '16', '{"x-pgmq-group": "g"}'::pg_catalog.jsonb);
+SELECT pgmq.send('path', '17', 0);
+SELECT pgmq.send('path', '18', '{"a": 1}');
+SELECT pgmq.send_batch('path', '{19,20}'::pg_catalog.jsonb[], '{null,null}'::pg_catalog.jsonb[], 0);
+SELECT msg_id FROM pgmq.read('path', 0, 2);
+SELECT msg_id FROM pgmq.read('path', 0, 2, '5');
+SELECT msg_id FROM pgmq.read_with_poll('path', 0, 1, 0, 10);
+SELECT msg_id FROM pgmq.read_any('{path,path_dead}', 0, 1);
+SELECT msg_id FROM pgmq.read_any_with_poll('{path,path_dead}', 0, 1, 0);
+SELECT msg_id FROM pgmq.read_grouped('path', 0, 1);
+SELECT msg_id FROM pgmq.read_grouped_with_poll('path', 0, 1, 0);
+SELECT pgmq.create_fifo_index('path');
+SELECT msg_id FROM pgmq.read_grouped_rr('path', 0, 2);
+SELECT msg_id FROM pgmq.read_grouped_head('path', 0, 2);
+CALL pgmq.wait('path', 0);
+SELECT msg_id FROM pgmq.peek('path', 'visible', 1);
+SELECT msg_id FROM pgmq.set_vt('path', 1, 0);
+SELECT msg_id FROM pgmq.set_vt('path', '{1,2}'::bigint[], 0, '{9,9}'::integer[]);
+SELECT msg_id FROM pgmq.set_vt('path', '{1,2}'::bigint[], 0);
+SELECT pgmq.nack('path', 1), pgmq.nack('path', '{2}'::bigint[], 0);
+SELECT pgmq.delete('path', 1), pgmq.delete('path', '{2}'::bigint[]), pgmq.delete('path', 3, 99);
+SELECT pgmq.archive('path', 4), pgmq.archive('path', '{5,6}'::bigint[]), pgmq.archive('path', 7, 99);
+SELECT msg_id FROM pgmq.peek_archive('path', 1);
+SELECT pgmq.unarchive('path', 4) IS NOT NULL AS again, pgmq.unarchive('path', '{5}'::bigint[]) IS NOT NULL AS again_too;
+SELECT msg_id FROM pgmq.pop('path');
+SELECT queue_length, total_messages FROM pgmq.metrics('path');
+SELECT pgmq.set_policy('path', '{"max_reads": 1, "dead_letter_queue": "path_dead", "backoff": "exponential", "ttl": 1000, "ttl_header": true, "expired": "dead_letter", "dedup_window": 60, "archive_retention": 1, "strict_fifo": true}') IS NOT NULL AS policy;
+SELECT pgmq.get_policy('path') IS NOT NULL AS policy;
+SELECT pgmq.pause('path', 'infinity'), pgmq.resume('path');
+SELECT pgmq.send('path', '1', '{"x-pgmq-dedup-id": "i", "x-pgmq-group": "g"}'::pg_catalog.jsonb) IS NOT NULL AS sent;
+SELECT pgmq.send_batch('path', '{1,2}'::pg_catalog.jsonb[], '{"{\"x-pgmq-dedup-id\": \"i\"}","{\"x-pgmq-dedup-id\": \"j\"}"}'::pg_catalog.jsonb[]) IS NOT NULL AS sent;
+SELECT pgmq.set_policy('path', '{"dedup_window": 6000}') IS NOT NULL AS policy;
+SELECT msg_id FROM pgmq.read('path', 0, 1);
+SELECT msg_id FROM pgmq.read('path', 0, 1, '9');
+SELECT msg_id FROM pgmq.read_grouped('path', 0, 1);
+SELECT msg_id FROM pgmq.pop('path');
+CALL pgmq.wait('path', 0);
+SELECT pgmq.nack('path', 10), pgmq.dead_letter('path', 10, 'x'), pgmq.dead_letter('path', '{12}'::bigint[], 'x');
+SELECT pgmq.forward('path', 13, 'path_dead', '13', NULL, 0) IS NOT NULL AS forwarded;
+SELECT pgmq.redrive('path_dead', 1), pgmq.redrive('path_dead', 1, '{"to_queue": "path", "per_second": 10}');
+BEGIN;
+CALL pgmq.maintain();
+ROLLBACK;
+SELECT pgmq.bind_topic('evil.*', 'path'), pgmq.send_topic('evil.x', '1'), pgmq.unbind_topic('evil.*', 'path');
+SELECT routing.pattern FROM pgmq.test_routing('evil.y') routing;
+SELECT pattern FROM pgmq.list_topic_bindings('path');
+SELECT pgmq.enable_notify_insert('path', 0), pgmq.update_notify_insert('path', 1);
+SELECT queue_name, throttle_interval_ms FROM pgmq.list_notify_insert_throttles() WHERE queue_name::pg_catalog.text OPERATOR(pg_catalog.=) 'path';
+SELECT pgmq.send('path', '21') IS NOT NULL AS notified;
+SELECT pgmq.disable_notify_insert('path');
+SELECT pgmq.grant_queue('path', 'public', 'read', 'inspect'), pgmq.revoke_queue('path', 'public', 'read', 'inspect');
+SELECT pgmq.convert_queue('path');
+SELECT pgmq.convert_queues('{path}'::pg_catalog.text[]);
+SELECT pgmq.format_table_name('Path', 'q'), pgmq.validate_queue_name('path'), pgmq._belongs_to_pgmq('meta'), pgmq._extension_exists('plpgsql');
+SELECT pgmq.acquire_queue_lock('path');
+SELECT pgmq.create('path3'), pgmq.create('path3'), pgmq.create_unlogged('path4');
+SELECT pgmq.purge_queue('path3'), pgmq.drop_queue('path3'), pgmq.drop_queue('path4');
+SET client_min_messages = error;	-- other tests' queues
+CREATE TABLE evil.seen AS SELECT queue_name AS q FROM pgmq.metrics_all();
+INSERT INTO evil.seen SELECT queue_name FROM pgmq.engine_status();
+INSERT INTO evil.seen SELECT queue_name FROM pgmq.list_queues();
+INSERT INTO evil.seen SELECT pgmq.convert_queues_all();
+SELECT pgmq.create_fifo_indexes_all();
+RESET client_min_messages;
+SET search_path = pg_catalog, public;
+SELECT count(*) FROM evil.seen WHERE q = 'path';
+SELECT count(*) FROM pgmq.meta WHERE queue_name ~ '^path';
+
+SET client_min_messages = error;
+DROP SCHEMA evil CASCADE;
+DO $$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || string_agg(oid::regclass::text, ', ') FROM pg_catalog.pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'); END $$;
+SELECT pgmq.drop_queue('path'), pgmq.drop_queue('path_dead');

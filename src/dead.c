@@ -338,7 +338,7 @@ screen_remove(PgmqScreen * screen, PgmqDead * dead, int n)
 	if (nmove > 0)
 	{
 		pgmq_dead_open(screen->queue, &screen->policy, &to);
-		screen->movable = true;
+		screen->movable = true; /* the right to send there was asked for */
 		pgmq_dead_put(screen->queue, &to, dead, nmove);
 	}
 	if (nmove < n)

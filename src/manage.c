@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -156,6 +157,17 @@ table_drop(char *relname)
 	return true;
 }
 
+/* Whether the caller may take a queue out of meta. */
+static bool
+may_change_meta(void)
+{
+	const AclMode needed = ACL_SELECT | ACL_DELETE;
+	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
+
+	return OidIsValid(meta) &&
+		pg_class_aclmask(meta, GetUserId(), needed, ACLMASK_ALL) == needed;
+}
+
 /* Forget all but the tables of a queue. */
 static void
 queue_forget(PgmqQueue *queue)
@@ -173,13 +185,9 @@ queue_forget(PgmqQueue *queue)
 static void
 queue_drop_rest(PgmqQueue *queue)
 {
-	const AclMode needed = ACL_SELECT | ACL_DELETE;
-	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
 	PgmqKind	kind;
 
-	if (!OidIsValid(meta) ||
-		pg_class_aclmask(meta, GetUserId(), needed, ACLMASK_ALL) != needed ||
-		!pgmq_meta_find(queue, &kind))
+	if (!may_change_meta() || !pgmq_meta_find(queue, &kind))
 		return;
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
 	queue_forget(queue);
@@ -187,7 +195,7 @@ queue_drop_rest(PgmqQueue *queue)
 
 /*
  * Whether the caller may hold off others from a name: who has anything to do
- * with the queue of that name, or could make one.
+ * with the queue of that name, could make one, or could take it out of meta.
  */
 static bool
 may_lock_name(const char *relname)
@@ -197,7 +205,7 @@ may_lock_name(const char *relname)
 
 	return (OidIsValid(relid) && pgmq_queue_may(relid, PGMQ_NEED_ANY)) ||
 		object_aclcheck(NamespaceRelationId, schema, GetUserId(),
-						ACL_CREATE) == ACLCHECK_OK;
+						ACL_CREATE) == ACLCHECK_OK || may_change_meta();
 }
 
 static bool
@@ -288,6 +296,17 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_purge);
 	if (!OidIsValid(queue.relid))
 		pgmq_queue_missing(queue_name, queue.relname);
+
+	/*
+	 * TRUNCATE knows no policies, and would remove what the caller may not
+	 * see
+	 */
+	if (check_enable_rls(queue.relid, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot purge queue \"%s\" under row-level security",
+						PGMQ_QUEUE_BASE(&queue)),
+				 errhint("Delete messages, or let the owner of the queue purge it.")));
 
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());

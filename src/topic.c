@@ -26,12 +26,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -219,7 +217,8 @@ pgmq_validate_topic_pattern(PG_FUNCTION_ARGS)
  * bind_topic(pattern text, queue_name text) returns void
  *
  * Idempotent.  The binding carries the queue's name as it was created.  The
- * lock makes who drops the queue wait, and the binding go with it.
+ * lock makes who drops the queue wait, and the binding go with it; it is that of
+ * the name, since the caller need have no right to the table.
  */
 Datum
 pgmq_bind_topic(PG_FUNCTION_ARGS)
@@ -236,8 +235,7 @@ pgmq_bind_topic(PG_FUNCTION_ARGS)
 	if (name != NULL)
 	{
 		pgmq_name_format(name, 'q', queue.relname);
-		(void) RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, queue.relname, -1),
-										AccessShareLock, RVR_MISSING_OK, NULL, NULL);
+		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
 	}
 	if (name == NULL || !pgmq_meta_find(&queue, &kind))
 		TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
