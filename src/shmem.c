@@ -57,10 +57,18 @@ static bool preloaded = false;
 static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
 
-/* The setting is for the maps; those who wait for them come on top. */
+/*
+ * The setting is for the maps; those who wait for them come on top.  Without
+ * it it is always what layout 3 took, for the registry refuses whoever asks
+ * for another size than the first did: who may be another build's.  A layout
+ * that needs more for something leaves less to the maps.
+ */
 static Size
 segment_size(void)
 {
+	if (!preloaded)
+		return 24 + MAXALIGN(256 * (sizeof(LWLock) + 24) + (Size) MaxBackends * 64 * 20) +
+			(Size) DEFAULT_MEMORY_KB * 1024;
 	return MAXALIGN(sizeof(Segment)) + MAXALIGN(pgmq_waiter_size()) + (Size) memory_kb * 1024;
 }
 
