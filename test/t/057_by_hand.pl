@@ -77,7 +77,7 @@ foreach my $preload ('', 'pgmq_c')
 	is(says(q{SET ROLE by_hand; SELECT pgmq.drop_queue('jobs')}), 'NOTICE:  00000: pgmq queue `jobs` does not exist',
 		"$name: who may not drop it");
 	is(traces('jobs'), 'a_jobs binding d0_jobs d1_jobs d2_jobs meta policy throttle', "$name: .. does not");
-	sql('GRANT DELETE ON pgmq.meta TO by_hand');
+	sql('GRANT DELETE ON pgmq.meta TO by_hand; GRANT CREATE ON SCHEMA pgmq TO by_hand');
 	is(says(q{SET ROLE by_hand; SELECT pgmq.drop_queue('jobs')}), 'ERROR:  42501: must be owner of table a_jobs',
 		"$name: nor who does not own the archive");
 	sql('DROP OWNED BY by_hand; DROP ROLE by_hand');
