@@ -102,6 +102,7 @@ foreach my $xid (1366 << 20, 2731 << 20, $last)
 		"$xid: .. beside readers");
 	$b->{run}->signal('INT');
 	$b->{run}->finish;
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'});
 	is(join('', $b->{err} =~ /ERROR.*/g), '', "$xid: who met no error");
 }
 
