@@ -81,7 +81,10 @@ make_root() {
 
 # See to it that there is a Debian for PostgreSQL version $1.
 need_debian() {
-    [ ! -d "versions/$1" ] || return 0
+    if [ -d "versions/$1" ]; then
+        prepare_root "versions/$1"
+        return 0
+    fi
     mkdir -p versions
     command -v debootstrap >/dev/null 2>&1 || install_packages debootstrap
     command -v debootstrap >/dev/null 2>&1 || { echo "debootstrap is missing" >&2; return 1; }

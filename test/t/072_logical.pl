@@ -49,20 +49,14 @@ $subscriber->poll_query_until('work',
 	q{SELECT count(*) > 5 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel})
   or die 'the tables were not copied';
 
-# Messages, without those of the unlogged queue, which are not replicated
-sub messages
-{
-	my ($node) = @_;
-
-	return life_messages($node, 'work') =~ s/^pgmq\.q_fleeting:\n(?:\d.*\n|\n)*//mr;
-}
-
 sub same
 {
 	my ($name) = @_;
 
 	$publisher->wait_for_catchup('sub');
-	life_is_same(messages($subscriber), messages($publisher), $name);
+	life_is_same(
+		life_messages($subscriber, 'work', logged => 1),
+		life_messages($publisher, 'work', logged => 1), $name);
 	is( $subscriber->safe_psql('work', q{SELECT * FROM pgmq.meta ORDER BY 1; SELECT * FROM pgmq.policy ORDER BY 1;
 			SELECT pattern, queue_name, compiled_regex FROM pgmq.topic_bindings ORDER BY 1;
 			SELECT queue_name, throttle_interval_ms FROM pgmq.notify_insert_throttle ORDER BY 1}),

@@ -187,13 +187,16 @@ sub life_fill
 	return;
 }
 
+# All rows of queues, archives and deduplication; with logged => 1 those that a
+# standby has too.
 sub life_messages
 {
-	my ($node, $db) = @_;
+	my ($node, $db, %params) = @_;
+	my $logged = $params{logged} ? "AND relpersistence = 'p'" : '';
 	my @tables = split /\n/, $node->safe_psql(
 		$db,
-		q{SELECT oid::regclass::text FROM pg_class
-		  WHERE relnamespace = 'pgmq'::regnamespace AND relkind IN ('r', 'p')
+		qq{SELECT oid::regclass::text FROM pg_class
+		  WHERE relnamespace = 'pgmq'::regnamespace AND relkind IN ('r', 'p') $logged
 		  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid
 			AND classid = 'pg_class'::regclass AND deptype = 'e')
 		  ORDER BY 1});
