@@ -203,7 +203,7 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	 * the same queue.  Readers and writers go on until the first command
 	 * locks them out.
 	 */
-	PreventCommandIfReadOnly("ALTER TABLE");
+	pgmq_check_may_write("ALTER TABLE");
 	pgmq_name_format(name, 'q', queue.relname);
 	queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
 														queue.relname, -1),

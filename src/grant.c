@@ -30,7 +30,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -408,7 +407,7 @@ call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
 {
 	PgmqQueue	queue;
 
-	PreventCommandIfReadOnly(command);
+	pgmq_check_may_write(command);
 	call->privileges = privileges_arg(fcinfo, 2);
 	role_arg(call, fcinfo, 1);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_NOTHING, NULL);

@@ -34,7 +34,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -266,7 +265,7 @@ pgmq_maintain(PG_FUNCTION_ARGS)
 	CallContext *context = (CallContext *) fcinfo->context;
 	bool		atomic = context == NULL || !IsA(context, CallContext) || context->atomic;
 
-	PreventCommandIfReadOnly("CALL");
+	pgmq_check_may_write("CALL");
 	if (atomic)
 		ereport(NOTICE,
 				(errmsg("cannot commit here, so all maintenance is done in this transaction"),

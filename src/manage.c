@@ -25,7 +25,6 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -51,7 +50,7 @@ queue_create(FunctionCallInfo fcinfo, PgmqKind kind)
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
 
-	PreventCommandIfReadOnly("CREATE TABLE");
+	pgmq_check_may_write("CREATE TABLE");
 	if (!pgmq_layout_begin(&queue, queue_name, kind))
 		return;
 	pgmq_layout_create_queue(PGMQ_QUEUE_BASE(&queue), kind);
@@ -215,7 +214,7 @@ queue_drop(text *queue_name)
 	PgmqKind	kind;
 	bool		found;
 
-	PreventCommandIfReadOnly("DROP TABLE");
+	pgmq_check_may_write("DROP TABLE");
 	found = pgmq_name_fits(queue_name, 'q', queue.relname);
 	if (found && !may_lock_name(queue.relname))
 		found = OidIsValid(get_relname_relid(queue.relname,
@@ -291,7 +290,7 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	int64		count = 0;
 	PgmqQueue	queue;
 
-	PreventCommandIfReadOnly("TRUNCATE TABLE");
+	pgmq_check_may_write("TRUNCATE TABLE");
 	pgmq_name_format(queue_name, 'q', queue.relname);
 	queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_purge);
 	if (!OidIsValid(queue.relid))
@@ -330,7 +329,7 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 static bool
 fifo_index_create(text *queue_name, PgmqQueue *queue)
 {
-	PreventCommandIfReadOnly("CREATE INDEX");
+	pgmq_check_may_write("CREATE INDEX");
 	pgmq_name_format(queue_name, 'q', queue->relname);
 	queue->relid = table_lock(queue->relname, ShareLock,
 							  RangeVarCallbackOwnsRelation);

@@ -28,7 +28,6 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -122,7 +121,7 @@ pgmq_create_partitioned(PG_FUNCTION_ARGS)
 	PgmqQueue	queue;
 	const char *base = PGMQ_QUEUE_BASE(&queue);
 
-	PreventCommandIfReadOnly("CREATE TABLE");
+	pgmq_check_may_write("CREATE TABLE");
 	pgmq_name_validate(queue_name);
 	if (PG_ARGISNULL(3))
 		ereport(ERROR,
@@ -304,7 +303,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	Oid			relid;
 	PgmqPartitions plan;
 
-	PreventCommandIfReadOnly("ALTER TABLE");
+	pgmq_check_may_write("ALTER TABLE");
 	pgmq_partman_require();
 	pgmq_name_format(queue_name, 'a', archive);
 	plan = partitions_args(fcinfo, "archived_at");

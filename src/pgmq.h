@@ -253,6 +253,7 @@ extern bool pgmq_name_is_valid(text *queue_name, char *relname);
 extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
+extern void pgmq_check_may_write(const char *command);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, PgmqNeed need,
 							const char *command);

@@ -245,6 +245,18 @@ callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
+ * Refuse, under the name of a command, to write in a read-only transaction
+ * (25006), and in a parallel query (25000): a caller of ours may say that it
+ * is parallel safe and not be.
+ */
+void
+pgmq_check_may_write(const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
+}
+
+/*
  * Open a queue: resolve its name and lock its table until the transaction
  * ends.  The lock is the one that the statement to come takes anyway; after
  * it no DDL can change the table, and all invalidations up to now have been
@@ -255,8 +267,8 @@ callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
  * it, nor get as far as its map and its waiters.  (The statement to come asks
  * for all that it needs; but none comes when there is nothing to do.)
  *
- * command names what is to be done, for the error in a read-only transaction
- * (25006); NULL when it only reads.  Other errors: 42P01 no such queue,
+ * command names what is to be done, for the errors of pgmq_check_may_write;
+ * NULL when it only reads.  Other errors: 42P01 no such queue,
  * 42501 no USAGE on the schema or no right to the queue, P0001 a bad name.
  */
 void
@@ -265,7 +277,7 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 {
 	/* Before the lock: a standby would refuse the lock with a vaguer error. */
 	if (command != NULL)
-		PreventCommandIfReadOnly(command);
+		pgmq_check_may_write(command);
 
 	pgmq_name_format(queue_name, 'q', queue->relname);
 	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,

@@ -226,12 +226,15 @@ pgmq_bind_topic(PG_FUNCTION_ARGS)
 	static const Oid argtypes[] = {TEXTOID, TEXTOID};
 	text	   *pattern = pattern_arg(fcinfo, 0);
 	text	   *given = nonempty_arg(fcinfo, 1, "queue_name");
-	text	   *name = pgmq_meta_name(given);
-	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(pattern)),
-	PGMQ_ARG(PointerGetDatum(name))};
+	text	   *name;
+	PgmqArg		args[2];
 	PgmqQueue	queue;
 	PgmqKind	kind;
 
+	pgmq_check_may_write("INSERT");
+	name = pgmq_meta_name(given);
+	args[0] = PGMQ_ARG(PointerGetDatum(pattern));
+	args[1] = PGMQ_ARG(PointerGetDatum(name));
 	if (name != NULL)
 	{
 		pgmq_name_format(name, 'q', queue.relname);
@@ -258,6 +261,7 @@ pgmq_unbind_topic(PG_FUNCTION_ARGS)
 	PGMQ_ARG(PointerGetDatum(name))};
 	uint64		gone;
 
+	pgmq_check_may_write("DELETE");
 	gone = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".topic_bindings"
 						  " WHERE pattern OPERATOR(pg_catalog.=) $1"
 						  " AND pg_catalog.lower(queue_name)"

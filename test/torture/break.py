@@ -59,8 +59,8 @@ RULES = {
 # The same for fuzz.py, which finds out with assertions or without.
 PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
 FUZZ = {
-    'fuzz acl': ('anybody may drop a queue', 'manage.c',
-                 '\tif (!object_ownercheck(RelationRelationId, relid, GetUserId()) &&\n', '\tif (false &&\n'),
+    'fuzz acl': ('anybody may change a policy', 'set_policy.c',
+                 '\tif (!object_ownercheck(RelationRelationId, queue->relid, GetUserId()))\n', '\tif (false)\n'),
     'fuzz owner': ('a look goes by the rights of the owner', 'peek.c',
                    PEEK, PEEK.replace('\tif (some)\n', '\tPgmqRole saved = pgmq_role_become_owner(queue.relid);\n\tif (some)\n') + '\tpgmq_role_restore(saved);\n'),
     'fuzz detail': ('an error shows a row to who may not see it', 'peek.c',
