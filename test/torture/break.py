@@ -132,7 +132,7 @@ LEDGER = {
     'expiry': ('messages expire a second early', 'dead.c',
                'double\t\tttl = policy->ttl;', 'double\t\tttl = policy->ttl - 1;'),
     'retention': ('the archive loses what is not old enough', 'maintain.c',
-                  'm->policy->archive_retention * USECS_PER_SEC', '(m->policy->archive_retention - 2) * USECS_PER_SEC'),
+                  'm->policy->archive_retention * USECS_PER_SEC', 'm->policy->archive_retention * USECS_PER_SEC / 8'),
     'logged': ('queues are unlogged', 'layout.c',
                'unlogged ? "CREATE UNLOGGED" : "CREATE"', '"CREATE UNLOGGED"'),
     'durable': ('who sends does not wait for the WAL', 'put.c',
