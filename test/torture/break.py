@@ -139,7 +139,6 @@ LEDGER = {
                 '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n'),
     'due': ('the map is not told of commits', 'xact.c',
             '\t\t\ttouched_announce();\n', ''),
-    'prepared': ('the map is not told of PREPARE TRANSACTION', *RULES['prepare'][1:]),
 }
 
 PROGRAMS = {'due_map': RULES, 'ledger': LEDGER, 'fuzz': FUZZ}
