@@ -28,7 +28,7 @@ TTL = {'ttl': 3, 'ttl_dead': 2}
 DEAD = {'job', 'ttl_dead', 'fifo_dead'}     # with a dead-letter queue
 MAX_READS = {'job': 3, 'fifo_dead': 3}
 DEDUP_SHORT = 2
-KEEP = 2                        # archive_retention
+KEEP = 6                        # archive_retention
 
 GONE = {'delete', 'pop', 'forward'}     # what ends a message's life
 REMOVALS = GONE | {'archive', 'dead_letter'}

@@ -40,7 +40,7 @@ import traceback
 
 import psycopg
 
-from server import Find, Server
+from server import TOLERATED, Find, Server
 
 BIG = 9 * 10**18
 QUEUES = ['plain', 'unlogged', 'parts', 'rls', 'trig', 'wide', 'fresh']

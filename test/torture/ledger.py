@@ -802,7 +802,7 @@ max_wal_size = 12MB
 
     def start(self):
         """After whatever happened: it may be starting by itself, or not be there."""
-        end = time.time() + 60
+        end = time.time() + 120
         while True:
             if self.server.run('pg_ctl', '-D', self.server.data, 'status', check=False):
                 try:
@@ -989,7 +989,7 @@ max_wal_size = 12MB
         self.stop.set()
         # who waits for something has a second
         for process, pipe in self.clients:
-            if not pipe.poll(30):
+            if not pipe.poll(60):
                 raise Find('a client does not come back')
         for process, pipe in self.clients:
             self.totals.update(self.hear(pipe))
@@ -1094,7 +1094,7 @@ max_wal_size = 12MB
             return
         # dead letters of the others last
         for q in [q for q in QUEUES if q != 'job_dead'] + ['job_dead']:
-            rows = conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_{q}), 0)", (q,)).fetchall()
+            conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_{q}), 0)", (q,)).fetchall()
             had = {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q}')}
             got = set()
             while True:
