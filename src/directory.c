@@ -312,6 +312,27 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 	return ref;
 }
 
+/*
+ * A queue table of this database is gone: others may have the nodes of its
+ * map, if it has one, and this itself first of all.  For callbacks.
+ */
+void
+pgmq_map_drop(Oid relid)
+{
+	PgmqMap    *map;
+
+	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
+	map = pgmq_directory_search(MyDatabaseId, relid);
+	if (map != NULL)
+	{
+		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+		pgmq_tree_set_unknown(&map->tree);
+		map->used = false;
+		LWLockRelease(&map->lock);
+	}
+	LWLockRelease(&pgmq_directory->lock);
+}
+
 /* ----------------------------------------------------------------
  *		Prepared transactions
  * ----------------------------------------------------------------

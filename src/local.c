@@ -124,6 +124,7 @@ local_find(Oid relid, bool make)
 		local->map.map = NULL;
 		local->ntouches = 0;
 		local->wake = 0;
+		local->gone = false;
 	}
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;

@@ -227,6 +227,8 @@ queue_drop(text *queue_name)
 		/* a table that has a queue's name by chance is none to be dropped */
 		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
 			pgmq_queue_check_shape(&queue);
+		if (OidIsValid(queue.relid))
+			pgmq_xact_drop(queue.relid);
 		found = table_drop(queue.relname);
 		if (!found)
 			queue_drop_rest(&queue);

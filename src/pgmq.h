@@ -587,6 +587,7 @@ extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
 extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
 extern void pgmq_map_listed(PgmqMapRef ref);
+extern void pgmq_map_drop(Oid relid);
 extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
@@ -635,6 +636,7 @@ typedef struct PgmqLocal
 	int			ntouches;		/* in this transaction */
 	PgmqTouch	touches[PGMQ_MAX_TOUCHES];
 	int			wake;			/* PgmqWake: whom else to wake at its commit */
+	bool		gone;			/* dropped, if this transaction commits */
 	slist_node	touched;		/* in its list if there is any of these */
 } PgmqLocal;
 
@@ -665,6 +667,7 @@ extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
+extern void pgmq_xact_drop(Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
 extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 							  bool is_top, void *arg);

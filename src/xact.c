@@ -100,7 +100,7 @@ touch_is_near(const PgmqTouch * touch, int64 id)
 static void
 local_list(PgmqLocal *local)
 {
-	if (local->ntouches == 0 && local->wake == 0)
+	if (local->ntouches == 0 && local->wake == 0 && !local->gone)
 		slist_push_head(&touched, &local->touched);
 }
 
@@ -150,6 +150,22 @@ pgmq_xact_wake(Oid relid, PgmqWake whom)
 	local = pgmq_local(relid);
 	local_list(local);
 	local->wake |= whom;
+}
+
+/*
+ * This transaction is about to drop a queue, which is locked: if it commits,
+ * what its map takes is to be given back.
+ */
+void
+pgmq_xact_drop(Oid relid)
+{
+	PgmqLocal  *local;
+
+	if (!pgmq_shmem_attach())
+		return;
+	local = pgmq_local_known(relid);
+	local_list(local);
+	local->gone = true;
 }
 
 /* _announce() returns trigger: remembers a row inserted or made visible */
@@ -338,6 +354,8 @@ touched_announce(void)
 			wakes[nwakes++] = local->relid;
 		else if (local->wake & PGMQ_WAKE_ALL)
 			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
+		if (local->gone)
+			pgmq_map_drop(local->relid);
 	}
 }
 
@@ -356,6 +374,7 @@ touched_forget(void)
 		PgmqLocal  *local = slist_container(PgmqLocal, touched, slist_pop_head_node(&touched));
 
 		local->ntouches = local->wake = 0;
+		local->gone = false;
 	}
 	raises_forget();
 }

@@ -174,6 +174,12 @@ logged() {
     status=$(cat "$WORK/status")
 }
 
+# What a transaction left open, its server only says in its log.
+check_log() {
+    ! grep -E 'WARNING:.*(leak|was not closed|non-empty SPI stack|alloc set)|TRAP:' "$@" 2>/dev/null ||
+        failed=$((failed + 1))
+}
+
 list() {
     ls "$@" 2>/dev/null | sed 's,.*/,,; s,\.[a-z]*$,,'
 }
@@ -219,6 +225,9 @@ max_prepared_transactions = 10" || { echo "0 passed, 1 failed"; exit 1; }
         regress_and_isolation "$mode"
     done
     stop_server
+    before=$failed
+    check_log "$WORK/server.log"
+    [ "$failed" = "$before" ] || keep "$WORK/server.log"
 fi
 
 if wants tap; then
@@ -231,6 +240,7 @@ if wants tap; then
         before=$failed
         logged "$WORK/tap.log" run_make REGRESS= ISOLATION= "PROVE_TESTS=$test" PROVE_FLAGS=-v
         count_tap "$WORK/tap.log" "$status"
+        check_log tmp_check/log/*.log
         if [ "$failed" -gt "$before" ]; then
             as_user mv tmp_check "tap_$(basename "$test" .pl)"
             keep "tap_$(basename "$test" .pl)"

@@ -116,6 +116,7 @@ BEGIN
 		pgmq.format_table_name('long', 'q'), pgmq.acquire_queue_lock('long'), pgmq.detach_archive('long'),
 		pgmq._validate_batch_params(ARRAY['1']::jsonb[], NULL), pgmq._belongs_to_pgmq('q_long'), pgmq._get_partition_col('1 day'),
 		pgmq._extension_exists('pg_partman');
+	PERFORM pgmq.grant_queue('long', 'pg_monitor', 'send'), pgmq.revoke_queue('long', 'pg_monitor', 'send');
 	PERFORM pgmq.convert_queue('long'), pgmq.convert_queues(ARRAY['long']), pgmq.convert_queues_all();
 	PERFORM pgmq.create('long'), pgmq.create_non_partitioned('long'), pgmq.drop_queue('never there'), pgmq.drop_queue('never there', false);
 END
@@ -254,6 +255,7 @@ BEGIN
 		EXCEPTION WHEN undefined_table THEN
 		END;
 		COMMIT;
+		PERFORM pg_sleep(0.005);
 	END LOOP;
 END
 $$;

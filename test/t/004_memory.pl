@@ -107,7 +107,7 @@ sub test_coming_and_going
 {
 	my ($mode) = @_;
 	my ($s, $user, $idle) = (session(), session(), session());
-	my $rounds = $full ? 500 : 4;
+	my $rounds = $full ? 250 : 4;
 	my $patience = $mode eq 'plain' ? 0 : 1;
 	my (@mine, @users, @idles, @bare);
 
@@ -225,7 +225,7 @@ sub test_worker
 	done($s);
 }
 
-foreach my $mode ('plain', 'preload')
+foreach my $mode (split ' ', $ENV{MODES} || 'plain preload')
 {
 	$node = PostgreSQL::Test::Cluster->new($mode);
 	$node->init(extra => ['--no-sync']);
