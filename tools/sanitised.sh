@@ -249,18 +249,23 @@ discard_part() {
 }
 
 # What valgrind said of all processes: each error, each leak of ours, and at
-# last how many of both there are.  A leak is ours if a line of our source is
-# in its stack, which all that is not ours was compiled elsewhere.
+# last how many of both there are.  A leak is ours when our source asked for
+# the memory, be it by way of the server's allocator or its lists and strings;
+# what the server's caches and planner keep is not.
 valgrind_report() {
-    cat "$1"/*.log 2>/dev/null | sed 's/^==[0-9]*== \{0,1\}//; s/^\*\*[0-9]*\*\* *//' | awk -v ours='/pgmq_check[.][^/]*/src/src/' '
+    cat "$1"/*.log 2>/dev/null | sed 's/^==[0-9]*== \{0,1\}//; s/^\*\*[0-9]*\*\* *//' |
+        awk -v ours='[(]/[^ ]*/pgmq_check[.][^/]*/src/src/' \
+            -v helper='/utils/mmgr/|/nodes/list[.]c|/lib/stringinfo[.]c|/utils/hash/dynahash[.]c|/common/psprintf[.]c|malloc|calloc|strdup' '
         function ends() {
-            if (block ~ /definitely lost in loss record/) {
-                if (block ~ ours) { leaks++; print block }
+            if (leak) {
+                if (asked == 1) { leaks++; print block }
             } else if (block ~ /VALGRINDERROR-BEGIN/) { errors++; print block }
-            block = ""
+            block = ""; leak = asked = 0
         }
         /^VALGRINDERROR-BEGIN/ { ends() }
         /^ *$/ { ends(); next }
+        / definitely lost in loss record/ { leak = 1 }
+        / (at|by) 0x/ && !asked { if ($0 ~ ours) asked = 1; else if ($0 !~ helper) asked = 2 }
         { block = block $0 "\n" }
         END { ends(); printf "%d errors, %d definite leaks of ours\n", errors, leaks }'
 }
