@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);

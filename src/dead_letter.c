@@ -26,6 +26,7 @@
 
 #include "compat.h"
 #include "dead.h"
+#include "engine.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_dead_letter);

@@ -32,8 +32,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "pgmq.h"
 #include "duemap.h"
+#include "engine.h"
+#include "pgmq.h"
 
 /* How many maps in use are spared when one must go. */
 #define MAX_SPARED		64

@@ -42,8 +42,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "pgmq.h"
 #include "duemap.h"
+#include "engine.h"
+#include "pgmq.h"
 
 /* The net takes no more of the time than one in so many parts. */
 #define NET_COST_FACTOR		100

@@ -35,8 +35,9 @@
 #include "storage/spin.h"
 
 #include "compat.h"
-#include "pgmq.h"
 #include "duetree.h"
+#include "engine.h"
+#include "pgmq.h"
 
 #define FANOUT_BITS		6
 #define FANOUT			(1 << FANOUT_BITS)

@@ -13,7 +13,7 @@
 #ifndef PGMQ_DUETREE_H
 #define PGMQ_DUETREE_H
 
-#include "pgmq.h"
+#include "engine.h"
 
 typedef struct PgmqEdge
 {

@@ -48,6 +48,7 @@
 
 #include "compat.h"
 #include "dead.h"
+#include "engine.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read_grouped);

@@ -39,6 +39,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 static inline void

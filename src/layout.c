@@ -47,6 +47,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /* What monitoring may see: all but what the messages say. */

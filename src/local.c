@@ -33,6 +33,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /* When more queues are known all are forgotten: 4 MB. */

@@ -37,6 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /*

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "dead.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /* The ids of messages, as an array for a statement. */

@@ -28,6 +28,7 @@
 
 #include "compat.h"
 #include "dead.h"
+#include "engine.h"
 #include "pgmq.h"
 
 PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.1.0");

@@ -31,8 +31,9 @@
 #include "utils/guc.h"
 
 #include "compat.h"
-#include "pgmq.h"
 #include "duetree.h"
+#include "engine.h"
+#include "pgmq.h"
 
 #define SEGMENT_NAME	"pgmq_c"
 #define SEGMENT_MAGIC	0x70676d71

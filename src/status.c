@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_engine_status);

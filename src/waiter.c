@@ -69,6 +69,7 @@
 #include "utils/wait_event.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /* PGMQ's defaults, which stand for a NULL too. */
