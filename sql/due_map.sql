@@ -396,6 +396,6 @@ TRUNCATE pgmq.due_p2b;
 SELECT got();
 INSERT INTO pgmq.q_due (msg_id, message) VALUES (54, '{}');
 SELECT got(), got();
-DROP TABLE pgmq.q_due;
+DROP TABLE pgmq.q_due, pgmq.a_due, pgmq.a_due2;
 DROP FUNCTION got;
 DELETE FROM pgmq.meta WHERE queue_name LIKE 'due%';

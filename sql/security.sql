@@ -29,7 +29,7 @@ SELECT proname FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace AND prosec
 -- What is not C names its objects when it is made, not when it runs.
 SELECT proname, lanname FROM pg_proc p JOIN pg_language l ON l.oid = prolang
 WHERE pronamespace = 'pgmq'::regnamespace AND lanname <> 'c' AND prosqlbody IS NULL AND proconfig IS NULL;
--- No trigger, rule, policy or default of the extension's tables runs anything else.
+-- No trigger of the extension's tables runs anything but our guard.
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ '^pgmq\.(meta|policy|topic_bindings|notify_insert_throttle)$';
 
 -- A queue with all that a queue can have, and two who have no right to it: a
