@@ -764,8 +764,10 @@ class Checker:
                 ended[pair] = min(op.t0 if maybe else op.tx.c0 for op, maybe in removals)
         for q, g in groups:
             for id, _ in groups[q, g]:
-                # a read may have made it a dead letter, nobody knows when
-                if q in DEAD and (q, id) not in self.L:
+                # a read may have made it a dead letter, nobody knows when, and
+                # may have been rolled back after it had returned the next
+                known = [self.live.get((q, id)), self.L.get((q, id))] + self.seen.get((q, id), [])
+                if q in DEAD and ((q, id) not in self.L or any(row and row.rc >= MAX_READS[q] for row in known)):
                     ended[q, id] = -INF
         for op, rows in self.calls:
             if op.args['q'] not in GROUPED:
