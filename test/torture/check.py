@@ -299,7 +299,8 @@ class Checker:
                 self.seen[s.q, s.id].append(s)
                 if self.keys.setdefault((s.q, s.id), s.k) != s.k:
                     self.find(f'{s.q} {s.id} is {s.k} for one and {self.keys[s.q, s.id]} for the other', (s.q, s.id), s.k)
-            if rows:
+            # what was prepared in a round before was looked at then
+            if rows and tx.x not in self.pending:
                 self.calls.append((op, rows))
         counts = op.undone == INF and op.e is None
         if tx.state in ('aborted', 'pending') or not counts:
@@ -418,7 +419,7 @@ class Checker:
                 self.find(f'{pair} is there, {how}', pair, row.k)
         for pair, all in self.seen.items():
             for s in all:
-                if s.k in began or self.births.get(s.k):
+                if s.k in began or self.births.get(s.k) or s.op.tx.x in self.pending:
                     continue
                 senders = [op for op in self.ever.get(s.k, [])]
                 if not senders:
@@ -764,8 +765,10 @@ class Checker:
                 ended[pair] = min(op.t0 if maybe else op.tx.c0 for op, maybe in removals)
         for q, g in groups:
             for id, _ in groups[q, g]:
-                # a read may have made it a dead letter, nobody knows when
-                if q in DEAD and (q, id) not in self.L:
+                # a read may have made it a dead letter, nobody knows when, and
+                # may have been rolled back after it had returned the next
+                known = [self.live.get((q, id)), self.L.get((q, id))] + self.seen.get((q, id), [])
+                if q in DEAD and ((q, id) not in self.L or any(row and row.rc >= MAX_READS[q] for row in known)):
                     ended[q, id] = -INF
         for op, rows in self.calls:
             if op.args['q'] not in GROUPED:
