@@ -27,15 +27,15 @@
 #include "compat.h"
 #include "pgmq.h"
 
-planner_hook_type pgmq_prev_planner = NULL;
+static planner_hook_type prev_planner = NULL;
 
 /* Whoever had the planner hook before us, or else the server's planner. */
 static PlannedStmt *
 next_planner(Query *parse, const char *query_string, int cursor_options,
 			 ParamListInfo bound_params)
 {
-	if (pgmq_prev_planner)
-		return pgmq_prev_planner(parse, query_string, cursor_options, bound_params);
+	if (prev_planner)
+		return prev_planner(parse, query_string, cursor_options, bound_params);
 	return standard_planner(parse, query_string, cursor_options, bound_params);
 }
 
@@ -44,9 +44,9 @@ next_planner(Query *parse, const char *query_string, int cursor_options,
  * has set, and to no JIT, whose threshold the penalty for a scan without an
  * index would exceed.
  */
-PlannedStmt *
-pgmq_guard_planner(Query *parse, const char *query_string, int cursor_options,
-				   ParamListInfo bound_params)
+static PlannedStmt *
+guard_planner(Query *parse, const char *query_string, int cursor_options,
+			  ParamListInfo bound_params)
 {
 	const struct
 	{
@@ -81,4 +81,12 @@ pgmq_guard_planner(Query *parse, const char *query_string, int cursor_options,
 	}
 	PG_END_TRY();
 	return result;
+}
+
+/* At load. */
+void
+pgmq_guard_init(void)
+{
+	prev_planner = planner_hook;
+	planner_hook = guard_planner;
 }

@@ -23,8 +23,6 @@
 #include "fmgr.h"
 #include "lib/ilist.h"
 #include "nodes/execnodes.h"
-#include "nodes/plannodes.h"
-#include "optimizer/planner.h"
 #include "storage/lockdefs.h"
 #include "utils/resowner.h"
 #include "utils/jsonb.h"
@@ -366,10 +364,7 @@ extern void pgmq_exec_xact(XactEvent event, void *arg);
 /* Marks them; the server's own options are the low bits. */
 #define PGMQ_CURSOR_OPT_GUARDED	(1 << 30)
 
-extern planner_hook_type pgmq_prev_planner;
-extern PlannedStmt *pgmq_guard_planner(Query *parse, const char *query_string,
-									   int cursor_options,
-									   ParamListInfo bound_params);
+extern void pgmq_guard_init(void);
 
 /* ---- meta.c: what pgmq.meta knows ---- */
 

@@ -22,7 +22,6 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "fmgr.h"
-#include "optimizer/planner.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 
@@ -67,8 +66,7 @@ _PG_init(void)
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
-	pgmq_prev_planner = planner_hook;
-	planner_hook = pgmq_guard_planner;
+	pgmq_guard_init();
 	prev_object_access = object_access_hook;
 	object_access_hook = pgmq_object_access;
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
