@@ -148,8 +148,16 @@ build_server() {
     cd "$top"
 }
 
-# Have the server in $server, or fail.
+# Have the server in $server, and a copy that everybody may read in
+# $WORK/server, or fail.
 need_sanitised_server() {
+    [ ! -d "$WORK/server" ] || return 0
+    have_server || return 1
+    mkdir "$WORK/server"
+    cp -R "$server/." "$WORK/server"
+}
+
+have_server() {
     [ ! -e "$server/complete" ] || [ "$(major_of "$server/bin/pg_config")" != "$PG_MAJOR" ] || return 0
     [ -z "${no_server:-}" ] || return 1
     rm -rf "$server" "$cache/build" "$cache/source" "$cache/apt"
@@ -207,6 +215,7 @@ END
 # tools/check.sh on our copy of the source with the variables given, its words
 # in the part's log. Sets `counted` to its last line and `bad` if it failed.
 check() {
+    [ ! -d "$WORK/server" ] || set -- LD_LIBRARY_PATH="$WORK/server/lib" "$@"
     env "$@" "$WORK/src/tools/check.sh" >>"$cache/$part.log" 2>&1 </dev/null || bad=1
     counted=$(tail -n 1 "$cache/$part.log")
     case $counted in
@@ -231,15 +240,15 @@ verdict() {
 
 assert_part() {
     if [ -n "$SMOKE" ]; then
-        check PG_CONFIG="$server/bin/pg_config" TESTS=isolation MODES="${MODES:-preload}"
+        check PG_CONFIG="$WORK/server/bin/pg_config" TESTS=isolation MODES="${MODES:-preload}"
         verdict "$counted"
         return
     fi
-    check PG_CONFIG="$server/bin/pg_config" TESTS='regress isolation tap torture'
+    check PG_CONFIG="$WORK/server/bin/pg_config" TESTS='regress isolation tap torture'
     said=$counted
     # the TAP tests' own servers, now with the due map
     echo "shared_preload_libraries = 'pgmq_c'" >"$WORK/preload.conf"
-    check PG_CONFIG="$server/bin/pg_config" TESTS=tap TEMP_CONFIG="$WORK/preload.conf"
+    check PG_CONFIG="$WORK/server/bin/pg_config" TESTS=tap TEMP_CONFIG="$WORK/preload.conf"
     verdict "$said; TAP with the due map: $counted"
 }
 
@@ -247,7 +256,7 @@ discard_part() {
     if [ -n "$SMOKE" ]; then
         set -- MODES="${MODES:-preload}" REGRESS="${REGRESS:-$smoke_discard}"
     fi
-    check PG_CONFIG="$server/bin/pg_config" PGOPTIONS='-c debug_discard_caches=1' TESTS=regress "$@"
+    check PG_CONFIG="$WORK/server/bin/pg_config" PGOPTIONS='-c debug_discard_caches=1' TESTS=regress "$@"
     verdict "$counted"
 }
 
@@ -275,7 +284,7 @@ valgrind_report() {
 
 valgrind_part() {
     mkdir "$WORK/valgrind"
-    cp -R "$server/." "$WORK/valgrind"
+    cp -R "$WORK/server/." "$WORK/valgrind"
     mkdir "$WORK/vglog"
     chmod 1777 "$WORK/vglog"
     wrap_server "$WORK/valgrind/bin" "valgrind --quiet --suppressions=$WORK/valgrind/valgrind.supp \\
@@ -300,14 +309,16 @@ ubsan_part() {
     mkdir "$WORK/ubsan" "$WORK/sanlog"
     chmod 1777 "$WORK/sanlog"
     sanitizers=undefined,float-cast-overflow
-    options="log_path=$WORK/sanlog/log:print_stacktrace=1"
-    words="env UBSAN_OPTIONS=$options"
+    # A complaint ends the backend by SIGABRT, and so the server, which no test
+    # overlooks.  It stands in the server's log, which is kept then: beside the
+    # other library, gcc's for undefined behaviour takes no log of its own.
+    words='env UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1'
     if need_sanitised_server; then
-        cp -R "$server/." "$WORK/ubsan"
+        cp -R "$WORK/server/." "$WORK/ubsan"
         PRIVATE=$WORK/ubsan/bin/pg_config
         sanitizers=address,$sanitizers
         words="$words LD_PRELOAD=$(gcc -print-file-name=libasan.so) \\
-    ASAN_OPTIONS=$options:detect_leaks=0:abort_on_error=1:use_sigaltstack=0"
+    ASAN_OPTIONS=log_path=$WORK/sanlog/log:detect_leaks=0:abort_on_error=1:use_sigaltstack=0"
     else
         copy_server "$WORK/ubsan"
         if [ "$PRIVATE" = "$PG_CONFIG" ]; then
@@ -328,8 +339,10 @@ ubsan_part() {
     # the server's flags say that signed numbers wrap around: ours need not
     check PG_CONFIG="$PRIVATE" TESTS="${SUITES:-$suites}" "$@" \
         COPT="-O1 -g -fno-omit-frame-pointer -fno-wrapv -fsanitize=$sanitizers"
-    found=$(cat "$WORK"/sanlog/* 2>/dev/null | tee -a "$cache/$part.log" | grep -cE 'runtime error|ERROR: AddressSanitizer' || true)
-    [ "$found" = 0 ] || bad=1
+    cat "$WORK"/sanlog/* >>"$cache/$part.log" 2>/dev/null || true
+    found=$(cat "$WORK"/sanlog/* "$cache/$part.kept/server.log" 2>/dev/null |
+        tee "$WORK/found" | grep -cE 'runtime error: |ERROR: AddressSanitizer' || true)
+    [ "$found" = 0 ] || { bad=1; grep -E 'runtime error: |ERROR: AddressSanitizer' "$WORK/found" | sort -u | sed 's/^/# /'; }
     verdict "$counted; $found complaints of $sanitizers"
 }
 
