@@ -113,7 +113,7 @@ security:
 		PROVE_TESTS="$(wildcard test/t/06*.pl)" tools/check.sh
 
 life:
-	@TESTS=tap PROVE_TESTS="$(wildcard test/t/00*.pl test/t/01*.pl test/t/05*.pl)" tools/check.sh
+	@TESTS=tap PROVE_TESTS="$(wildcard test/t/00*.pl test/t/01*.pl test/t/05*.pl test/t/07*.pl)" tools/check.sh
 
 bench:
 	@bench/run.sh

@@ -37,15 +37,20 @@ export SMOKE VERSIONS TESTS MODES UPGRADES TORTURE
 be_root SMOKE,VERSIONS,TESTS,MODES,UPGRADES,TORTURE,LEDGER,FUZZ,MIRROR
 . tools/debian.sh
 
-mkdir -p versions
 results=versions/results
 : >"$results"
 note() {
     echo "$*" >>"$results"
 }
 
+# Side by side: each mostly waits for the network and for one processor.
 for version in $VERSIONS; do
-    if ! need_debian "$version"; then
+    need_debian "$version" &
+done
+wait
+
+for version in $VERSIONS; do
+    if [ ! -d "versions/$version" ]; then
         note "$version install 0 0 1"
         continue
     fi

@@ -4,6 +4,9 @@
 #
 #   MIRROR    where to get Debian from (default: as this machine does)
 
+mkdir -p versions
+command -v debootstrap >/dev/null 2>&1 || install_packages debootstrap
+
 release_of() {
     case $1 in
         15) echo bookworm ;;
@@ -83,12 +86,12 @@ make_root() {
 need_debian() {
     if [ -d "versions/$1" ]; then
         prepare_root "versions/$1"
-        return 0
+    elif command -v debootstrap >/dev/null 2>&1; then
+        make_root "$1"
+    else
+        echo "debootstrap is missing" >&2
+        return 1
     fi
-    mkdir -p versions
-    command -v debootstrap >/dev/null 2>&1 || install_packages debootstrap
-    command -v debootstrap >/dev/null 2>&1 || { echo "debootstrap is missing" >&2; return 1; }
-    make_root "$1"
 }
 
 # Install PostgreSQL $2 beside the one in the Debian of $1.
