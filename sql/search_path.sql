@@ -249,6 +249,7 @@ SELECT queue_name, throttle_interval_ms FROM pgmq.list_notify_insert_throttles()
 SELECT pgmq.send('path', '21') IS NOT NULL AS notified;
 SELECT pgmq.disable_notify_insert('path');
 SELECT pgmq.grant_queue('path', 'public', 'read', 'inspect'), pgmq.revoke_queue('path', 'public', 'read', 'inspect');
+REVOKE USAGE ON SCHEMA pgmq FROM PUBLIC;
 SELECT pgmq.convert_queue('path');
 SELECT pgmq.convert_queues('{path}'::pg_catalog.text[]);
 SELECT pgmq.format_table_name('Path', 'q'), pgmq.validate_queue_name('path'), pgmq._belongs_to_pgmq('meta'), pgmq._extension_exists('plpgsql');
