@@ -185,6 +185,17 @@ SELECT pgmq.acquire_queue_lock('secret');
 SELECT classid, objsubid > 2 AS apart FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 ROLLBACK;
 
+-- Dead letters that name a queue, and a policy that does, lock it for nobody
+-- who has no right to it: only his own.
+INSERT INTO pgmq.q_secret_dead (message, headers) VALUES ('1', '{"x-pgmq-dead-letter": {"queue": "secret"}}');
+SELECT pgmq.set_policy('secret', '{"max_reads": null, "dead_letter_queue": null}');
+ALTER TABLE pgmq.q_secret_dead OWNER TO regress_pgmq_stranger;
+SET ROLE regress_pgmq_stranger;
+SELECT pg_temp.attempt($$SELECT pgmq.redrive('secret_dead', 9)$$);
+SELECT pg_temp.attempt($$SELECT pgmq.set_policy('secret_dead', '{"dead_letter_queue": "secret", "max_reads": 1}')$$);
+RESET ROLE;
+ALTER TABLE pgmq.q_secret_dead OWNER TO CURRENT_USER;
+
 -- Our trigger on a table that is no queue makes no map in shared memory.
 CREATE SCHEMA regress_pgmq AUTHORIZATION regress_pgmq_stranger;
 SET ROLE regress_pgmq_stranger;
