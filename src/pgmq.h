@@ -233,17 +233,13 @@ extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: which queue is meant ---- */
 
-/* What right to a queue a caller needs at least. */
+/* What right to a queue a caller needs at least; the verbs': on a column. */
 typedef enum PgmqNeed
 {
 	PGMQ_NEED_NOTHING,			/* for who takes no lock, or fails later */
 	PGMQ_NEED_ANY,				/* any right to its messages */
-	PGMQ_NEED_SELECT,			/* each of these: on a column at least */
-	PGMQ_NEED_INSERT,
-	PGMQ_NEED_UPDATE,
-	PGMQ_NEED_DELETE,
-	PGMQ_NEED_TRIGGER,
-	PGMQ_NEED_OWNER
+	PGMQ_NEED_SELECT, PGMQ_NEED_INSERT, PGMQ_NEED_UPDATE, PGMQ_NEED_DELETE,
+	PGMQ_NEED_TRIGGER, PGMQ_NEED_OWNER
 }			PgmqNeed;
 
 extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
