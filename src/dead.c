@@ -524,7 +524,7 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 	PgmqArg		args[2] = {pgmq_dead_ids(screen->dead, nmet), PGMQ_ARG(TimestampTzGetDatum(screen->now))};
 	PgmqDead   *met = palloc_extended(nmet * sizeof(PgmqDead), MCXT_ALLOC_HUGE);
 	ErrorData  *error;
-	Refusal		refusal;
+	Refusal		refusal = {0};
 
 	if (nmet > 0)
 		memcpy(met, screen->dead, nmet * sizeof(PgmqDead));
