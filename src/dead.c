@@ -438,6 +438,8 @@ remove_try(PgmqScreen * screen, int from, int n, int64 lo, int64 hi)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 
+	if (error != NULL)
+		pgmq_lock_check_overdue(error);
 	if (error != NULL && error_is_ours(error->sqlerrcode))
 		ReThrowError(error);
 	return error;

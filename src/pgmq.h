@@ -295,6 +295,7 @@ typedef struct PgmqLockSet
 extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
+extern void pgmq_lock_check_overdue(const ErrorData *error);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 						  const PgmqLockSet *set);
 
