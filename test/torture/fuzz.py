@@ -190,7 +190,7 @@ ALTER TABLE fuzz.indexed OWNER TO fuzz_owner;
 CREATE TABLE fuzz.guarded (sql pg_catalog.text);
 ALTER TABLE fuzz.guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON fuzz.guarded USING (fuzz.run(sql) IS NOT NULL);
-CREATE TABLE fuzz.many AS SELECT g AS i FROM pg_catalog.generate_series(1, 2000) g;
+CREATE TABLE fuzz.many AS SELECT g AS i FROM pg_catalog.generate_series(1, 100) g;
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA fuzz TO PUBLIC;
 
 -- what an argument asks for, should it ever be run
@@ -728,6 +728,8 @@ class Session:
         text = ' | '.join(str(part) for part in (diag.message_primary, diag.message_detail, diag.message_hint, diag.context, diag.internal_query) if part) or str(error)
         self.texts[state + ' ' + re.sub(r'".*?"|\d+', '_', diag.message_primary or str(error))[:120]] += 1
         self.look(text.replace(said, '') if said else text, f'error {state}')
+        if state.startswith('XX'):
+            self.texts[f'{text[:300]} | {said[:200]}'] += 1
         self.judge(state, text, diag.internal_query)
 
     def judge(self, state, text, internal=None):
