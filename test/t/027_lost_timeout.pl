@@ -18,8 +18,9 @@ sub start
 {
 	my ($name, $sql, $out, $err) = @_;
 	return IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') . " application_name=$name", '-f', '-' ],
-		'<', \$sql, '>', $out, '2>', $err,
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') . " application_name=$name",
+			map { ('-c', $_) } split /; /, $sql ],
+		'<', \undef, '>', $out, '2>', $err,
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 }
 
