@@ -29,7 +29,7 @@ SELECT msg_id, read_ct FROM pgmq.read('fenced', 0, 5);
 SELECT msg_id, read_ct FROM pgmq.read('fenced', 100, 2);
 SELECT * FROM pgmq.delete('fenced', ARRAY[11, 9, 7, 100, NULL, 10, 8], ARRAY[1, 1, 1, 1, 1, 0, 2]);
 SELECT * FROM pgmq.archive('fenced', ARRAY[14, 10, 12, 7, 100, NULL, 13], ARRAY[0, 1, 0, 2, 0, 0, 1]);
-SELECT msg_id, vt < now() AS due FROM pgmq.set_vt('fenced', ARRAY[20, 18, 100, NULL, 19], -1, ARRAY[0, 0, 0, 0, 1]);
+SELECT msg_id, vt < now() AS due FROM pgmq.set_vt('fenced', ARRAY[20, 18, 100, NULL, 19], -1000, ARRAY[0, 0, 0, 0, 1]);
 SELECT msg_id, vt FROM pgmq.set_vt('fenced', ARRAY[20, 18, 100, NULL, 19], timestamptz 'infinity', ARRAY[0, 0, 0, 0, 1]);
 SELECT array_agg(msg_id ORDER BY msg_id) FROM pgmq.q_fenced;
 SELECT msg_id, read_ct, message FROM pgmq.a_fenced ORDER BY msg_id;

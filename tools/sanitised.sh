@@ -312,7 +312,7 @@ ubsan_part() {
     # Undefined behaviour ends the backend, which its client notices; what it was
     # is in the server's log, kept then.  The library that says it is loaded when
     # the server has written its title over the environment: it hears no options.
-    words=env
+    words='env'
     if need_sanitised_server; then
         cp -R "$WORK/server/." "$WORK/ubsan"
         PRIVATE=$WORK/ubsan/bin/pg_config
