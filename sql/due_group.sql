@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 SELECT pgmq.create('dg');
 CREATE FUNCTION pg_temp.got() RETURNS text LANGUAGE sql AS $$
 	SELECT coalesce(string_agg(msg_id::text, ' '), 'nothing')
-	FROM pgmq.read_grouped_head('dg', 30, 5) $$;
+	FROM pgmq.read_grouped_head('dg', 600, 5) $$;
 CREATE FUNCTION pg_temp.send(grp text, delay integer) RETURNS bigint LANGUAGE sql AS $$
 	SELECT pgmq.send('dg', '1', jsonb_build_object('x-pgmq-group', grp), delay) $$;
 
