@@ -174,7 +174,7 @@ SELECT pgmq.drop_queue('empty');
 SET client_min_messages = warning;
 DO $$
 BEGIN
-	FOR n IN 1..600 LOOP
+	FOR n IN 1..240 LOOP
 		PERFORM pgmq.create('many' || n);
 		COMMIT;
 		PERFORM pgmq.send('many' || n, to_jsonb(n));
@@ -185,6 +185,18 @@ BEGIN
 		PERFORM pgmq.delete('many' || n, 3);
 		PERFORM pgmq.delete('many' || n, ARRAY[4]);
 		PERFORM pgmq.archive('many' || n, 5);
+		PERFORM pgmq.set_vt('many' || n, ARRAY[2], 0);
+		PERFORM pgmq.archive('many' || n, ARRAY[9]);
+		PERFORM pgmq.pop('many' || n, 0);
+		PERFORM pgmq.peek('many' || n);
+		PERFORM pgmq.peek_archive('many' || n);
+		PERFORM pgmq.nack('many' || n, 9, 1);
+		PERFORM pgmq.read_grouped_head('many' || n, 0, 1);
+		PERFORM pgmq.delete('many' || n, 9, 1);
+		PERFORM pgmq.archive('many' || n, 9, 1);
+		PERFORM pgmq.set_vt('many' || n, 9, 1, 1);
+		PERFORM pgmq.metrics('many' || n);
+		PERFORM pgmq.unarchive('many' || n, 99);
 		COMMIT;
 	END LOOP;
 END
@@ -192,11 +204,11 @@ $$;
 SELECT count(*) BETWEEN 3900 AND 4100 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
 -- most newcomers, not most of those that were there
 SELECT n, EXISTS (SELECT FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ ('q_many' || n || '\M')) AS kept
-FROM unnest(ARRAY[1, 60, 300, 600]) n;
+FROM unnest(ARRAY[1, 24, 120, 240]) n;
 -- in one transaction too, where nothing is freed before its end
 DO $$
 BEGIN
-	FOR n IN 1..600 LOOP
+	FOR n IN 1..240 LOOP
 		ASSERT (SELECT message FROM pgmq.read('many' || n, 0, 1)) = to_jsonb(n);
 	END LOOP;
 END
@@ -204,7 +216,7 @@ $$;
 SELECT count(*) <= 4100 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
 DO $$
 BEGIN
-	FOR n IN 1..600 LOOP
+	FOR n IN 1..240 LOOP
 		PERFORM pgmq.drop_queue('many' || n);
 		COMMIT;
 	END LOOP;
