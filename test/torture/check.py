@@ -157,7 +157,7 @@ class Checker:
                         op.r, op.e = entry.get('r'), entry.get('e')
         for tx in txs.values():
             if tx.auto and tx.out == 'unknown':
-                tx.ops[0].e = None
+                tx.ops[0].e, tx.ops[0].t1 = None, INF   # no answer came
         self.txs = txs
 
     # ----- a find
