@@ -57,10 +57,10 @@ RULES = {
 }
 
 # The same for fuzz.py, which finds out with assertions or without.
-PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
+PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
 FUZZ = {
     'fuzz acl': ('anybody may change a policy', 'set_policy.c',
-                 '\tif (!object_ownercheck(RelationRelationId, queue->relid, GetUserId()))\n', '\tif (false)\n'),
+                 'PGMQ_NEED_OWNER', 'PGMQ_NEED_NOTHING'),
     'fuzz owner': ('a look goes by the rights of the owner', 'peek.c',
                    PEEK, PEEK.replace('\tif (some)\n', '\tPgmqRole saved = pgmq_role_become_owner(queue.relid);\n\tif (some)\n') + '\tpgmq_role_restore(saved);\n'),
     'fuzz detail': ('an error shows a row to who may not see it', 'peek.c',
@@ -93,7 +93,7 @@ FUZZ = {
                     '#define LE " OPERATOR(pg_catalog.<=) "', '#define LE " <= "'),
     'fuzz role': ('a role is kept', 'set_policy.c',
                   '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
-    'fuzz lock': ('a lock outlives its transaction', 'layout.c', 'pg_advisory_xact_lock_int8', 'pg_advisory_lock_int8'),
+    'fuzz lock': ('a lock outlives its transaction', 'lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
 }
 
 # The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
