@@ -33,6 +33,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -286,6 +287,9 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 											callback_open, &need);
 	if (!OidIsValid(queue->relid))
 		pgmq_queue_missing(queue_name, queue->relname);
+
+	/* a lock that this transaction had already has not read them */
+	AcceptInvalidationMessages();
 }
 
 /*
