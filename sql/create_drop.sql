@@ -96,6 +96,15 @@ DROP VIEW pgmq.q_cd;
 CREATE TABLE pgmq.a_cd (a int);
 SELECT pgmq.create('cd');
 DROP TABLE pgmq.a_cd;
+-- A queue table that was restored without its sequence.
+SELECT pgmq.create('cd');
+DELETE FROM pgmq.meta WHERE queue_name = 'cd';
+ALTER TABLE pgmq.q_cd ALTER msg_id DROP IDENTITY;
+SELECT pgmq.create('cd');
+ALTER TABLE pgmq.q_cd ALTER msg_id ADD GENERATED ALWAYS AS IDENTITY;
+SELECT pgmq.create('cd');
+SELECT pgmq.send('cd', '1');
+SELECT pgmq.drop_queue('cd');
 CREATE TABLE pgmq.archived_at_idx_cd (a int);
 \set VERBOSITY terse
 SELECT pgmq.create('cd');

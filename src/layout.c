@@ -36,8 +36,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
@@ -45,6 +47,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "engine.h"
@@ -296,6 +299,18 @@ table_find(const char *relname)
 									callback_look, NULL);
 }
 
+/* Whether a queue table gives out ids, as one does not that lost its sequence. */
+static bool
+draws_ids(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, "msg_id");
+	Form_pg_attribute column = (Form_pg_attribute) GETSTRUCT(tuple);
+	bool		result = column->attidentity != '\0' || column->atthasdef;
+
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * Begin to create a queue: fills in its names, holds off whoever creates or
  * drops the same one, and looks at what there is.
@@ -336,6 +351,8 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		refuse_taken(queue_name, queue->relname, misfit);
 	known = pgmq_meta_find(queue, &recorded);
 	present = table_kind(queue->relid);
+	if (!known && !draws_ids(queue->relid))
+		refuse_taken(queue_name, queue->relname, "Its column \"msg_id\" has no default.");
 
 	if (OidIsValid(archive_id))
 	{
