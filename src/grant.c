@@ -184,27 +184,6 @@ role_arg(GrantCall * call, FunctionCallInfo fcinfo, int argno)
 	}
 }
 
-/* The sequence that a table's msg_id is drawn from; or InvalidOid. */
-static Oid
-sequence_find(Oid relid)
-{
-	AttrNumber	msg_id = get_attnum(relid, "msg_id");
-	ListCell   *lc;
-
-	foreach(lc, getOwnedSequences(relid))
-	{
-		Oid			sequence = lfirst_oid(lc);
-		Oid			table;
-		int32		column;
-
-		if ((sequenceIsOwned(sequence, DEPENDENCY_INTERNAL, &table, &column) ||
-			 sequenceIsOwned(sequence, DEPENDENCY_AUTO, &table, &column)) &&
-			table == relid && column == msg_id)
-			return sequence;
-	}
-	return InvalidOid;
-}
-
 /* ----------------------------------------------------------------
  *		Looking at privileges
  * ----------------------------------------------------------------
@@ -416,7 +395,7 @@ call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
 	call->parts[PART_ARCHIVE] =
 		get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
 						  get_rel_namespace(queue.relid));
-	call->parts[PART_SEQUENCE] = sequence_find(queue.relid);
+	call->parts[PART_SEQUENCE] = pgmq_queue_sequence(queue.relid);
 	check_may_grant(call);
 }
 

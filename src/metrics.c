@@ -36,7 +36,9 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -284,6 +286,7 @@ metrics_take(Metrics *m, text *queue_name)
 	int64		default_rows = 0;
 	char	   *table;
 	PgmqQueue	queue;
+	Oid			sequence;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
@@ -292,6 +295,12 @@ metrics_take(Metrics *m, text *queue_name)
 	m->now = GetCurrentTimestamp();
 	m->values[COL_QUEUE_NAME] = PointerGetDatum(queue_name);
 	m->values[COL_SCRAPE_TIME] = TimestampTzGetDatum(m->now);
+
+	/* from 18 on the server shows no last id, and raises no error either */
+	sequence = pgmq_queue_sequence(queue.relid);
+	if (OidIsValid(sequence) &&
+		pg_class_aclcheck(sequence, GetUserId(), ACL_SELECT | ACL_USAGE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SEQUENCE, get_rel_name(sequence));
 
 	args[0] = PGMQ_ARG(TimestampTzGetDatum(m->now));
 	args[1] = PGMQ_ARG(CStringGetTextDatum(table));

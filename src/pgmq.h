@@ -258,6 +258,7 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
+extern Oid	pgmq_queue_sequence(Oid relid);
 extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
 
 /* ---- role.c: acting by a table owner's rights ---- */

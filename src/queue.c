@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
@@ -411,4 +412,25 @@ pgmq_validate_queue_name(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		pgmq_name_validate(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_VOID();
+}
+
+/* The sequence that a table's msg_id is drawn from; or InvalidOid. */
+Oid
+pgmq_queue_sequence(Oid relid)
+{
+	AttrNumber	msg_id = get_attnum(relid, "msg_id");
+	ListCell   *lc;
+
+	foreach(lc, getOwnedSequences(relid))
+	{
+		Oid			sequence = lfirst_oid(lc);
+		Oid			table;
+		int32		column;
+
+		if ((sequenceIsOwned(sequence, DEPENDENCY_INTERNAL, &table, &column) ||
+			 sequenceIsOwned(sequence, DEPENDENCY_AUTO, &table, &column)) &&
+			table == relid && column == msg_id)
+			return sequence;
+	}
+	return InvalidOid;
 }
