@@ -209,7 +209,8 @@ class Checker:
     def resolve(self):
         for tx in self.txs.values():
             tx.state = None
-            lost = max([op.t1 for op in tx.ops.values() if op.r is not None], default=tx.began)
+            # it was there when it was asked for what it answered; an answer can be heard late
+            lost = max([op.t0 for op in tx.ops.values() if op.r is not None], default=tx.began)
             tx.release = tx.t_end
             if tx.auto:
                 op = tx.ops.get(0)
@@ -587,7 +588,9 @@ class Checker:
                     row = self.L.get((op.args['q'], id))
                     if id in done or row is None or op.tx.state == 'pending':
                         continue
-                    # a fence fits when that read was committed before
+                    # who did not see it yet is right; a fence fits when that read was committed before
+                    if any(b.q == op.args['q'] and b.id == id and not b.c1 < op.t0 for b in self.births.get(row.k, [])):
+                        continue
                     rc = op.args.get('rc')
                     began = self.live.get((op.args['q'], id))
                     if rc is None or rc[i] == row.rc and (began and began.rc == row.rc or any(
