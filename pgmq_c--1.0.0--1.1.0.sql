@@ -38,7 +38,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
-'Grant a role (or public) privileges on a queue: send, read, inspect, manage. They are privileges on its tables.';
+'Grant a role (or public) privileges on a queue, one or more of send; read (and delete, archive); inspect (all but what messages say); manage (purge, look, empty the archive). They are privileges on its tables.';
 
 CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
 RETURNS void

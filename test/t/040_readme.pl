@@ -266,6 +266,14 @@ my @raises = (
 	[ '42725', "SELECT pgmq.archive('jobs', NULL)" ],
 	[ '42725', "SELECT pgmq.delete('jobs', '{1,2}')" ],
 	[ '42501', "SELECT pgmq.send('jobs', '{}')", 'SET ROLE docs_nobody' ],
+	[
+		'25000',
+		'SELECT docs_parallel()',
+		'BEGIN; CREATE FUNCTION docs_parallel() RETURNS void PARALLEL SAFE'
+		  . q{ LANGUAGE plpgsql AS $$BEGIN PERFORM pgmq.pop('jobs'); END$$;}
+		  . q{ SELECT set_config(name, 'regress', true) FROM pg_settings}
+		  . q{ WHERE name IN ('force_parallel_mode', 'debug_parallel_query')}
+	],
 	[ '25006', "SELECT pgmq.send('jobs', '{}')", 'BEGIN READ ONLY' ],
 	[ '25006', "SELECT pgmq.create('other')", 'BEGIN READ ONLY' ],
 	[
