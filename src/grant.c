@@ -491,6 +491,7 @@ pgmq_grant_queue(PG_FUNCTION_ARGS)
  * returns void
  *
  * Errors: those of grant_queue; 2BP01 when the role has granted it further.
+ * A warning, 01006, when somebody else has granted it, too.
  */
 Datum
 pgmq_revoke_queue(PG_FUNCTION_ARGS)
@@ -502,5 +503,13 @@ pgmq_revoke_queue(PG_FUNCTION_ARGS)
 	kept = privileges_granted(&call) & ~call.privileges;
 	rights_change(&call, call.privileges, false);
 	rights_change(&call, kept & ~privileges_granted(&call), true);
+
+	/* REVOKE says nothing */
+	if ((privileges_granted(&call) & call.privileges) != 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
+				 errmsg("%s keeps privileges on the queue that were granted by others",
+						call.role_sql),
+				 errhint("The access privileges of its tables show by whom.")));
 	PG_RETURN_VOID();
 }
