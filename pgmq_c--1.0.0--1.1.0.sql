@@ -55,6 +55,20 @@ COMMENT ON FUNCTION pgmq.engine_status() IS
 'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 
 /*
+ * The foreign keys that refer to meta delete with their tables' owner's
+ * rights, so no trigger of others may run then.  (First of what locks tables:
+ * create and drop_queue, too, come to meta before the others.)
+ */
+CREATE OR REPLACE FUNCTION pgmq._guard_meta()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_guard_meta'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._guard_meta() IS
+'Internal: refuses to delete a queue from pgmq.meta when triggers of others would run by the rights of the owner of its bindings.';
+CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
+	FOR EACH STATEMENT EXECUTE FUNCTION pgmq._guard_meta();
+
+/*
  * pg_restore --jobs loads meta and the tables that refer to it in any order,
  * and would lose the rows that come too early.  So nobody checks row by row
  * that the queue is there, as bind_topic and enable_notify_insert do anyway.
@@ -78,19 +92,6 @@ BEGIN
 	END LOOP;
 END
 $restore$;
-
-/*
- * Those foreign keys delete with their tables' owner's rights, so no trigger
- * of others may run then.
- */
-CREATE OR REPLACE FUNCTION pgmq._guard_meta()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'pgmq_guard_meta'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq._guard_meta() IS
-'Internal: refuses to delete a queue from pgmq.meta when triggers of others would run by the rights of the owner of its bindings.';
-CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
-	FOR EACH STATEMENT EXECUTE FUNCTION pgmq._guard_meta();
 
 /*
  * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused

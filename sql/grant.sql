@@ -205,8 +205,9 @@ SELECT pgmq.grant_queue('granted', 'regress_pgmq_none', 'read');
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_hand', 'send');
 RESET ROLE;
 SELECT pg_temp.acl('regress_pgmq_none');
--- what was granted on by others depends on it
+-- what was granted on by others depends on it, and is theirs to revoke
 SET ROLE regress_pgmq_owner;
+SELECT pgmq.revoke_queue('granted', 'regress_pgmq_none', 'send');
 SELECT pgmq.revoke_queue('granted', 'regress_pgmq_send', 'send');
 RESET ROLE;
 SET ROLE regress_pgmq_send;

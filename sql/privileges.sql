@@ -67,6 +67,14 @@ SET ROLE regress_pgmq_nobody;
 CALL pgmq.wait('priv', 0);
 RESET ROLE;
 REVOKE SELECT (msg_id, vt, tableoid, ctid) ON pgmq.q_priv FROM regress_pgmq_nobody;
+-- But who may not look may not wait either, were it for the first message.
+SELECT pgmq.create('priv_wait');
+SELECT pgmq.grant_queue('priv_wait', 'regress_pgmq_nobody', 'send', 'inspect');
+SELECT count(*) FROM pgmq.read('priv_wait', 30, 1);
+SET ROLE regress_pgmq_nobody;
+CALL pgmq.wait('priv_wait', 0);
+RESET ROLE;
+SELECT pgmq.drop_queue('priv_wait');
 
 -- The right to empty a queue is TRUNCATE, and to count it.
 GRANT TRUNCATE ON pgmq.q_priv TO regress_pgmq_nobody;

@@ -203,6 +203,11 @@ CREATE TABLE regress_pgmq.q_secret_own (msg_id bigint, vt timestamptz);
 CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON regress_pgmq.q_secret_own FOR EACH ROW EXECUTE FUNCTION pgmq._announce();
 ALTER TABLE regress_pgmq.q_secret_own ENABLE ALWAYS TRIGGER pgmq_announce;
 INSERT INTO regress_pgmq.q_secret_own SELECT n * 1000000, now() FROM generate_series(1, 100) n;
+-- Nor does the guard of pgmq.meta on others' tables lock what it guards.
+CREATE TABLE regress_pgmq.guarded ();
+CREATE TRIGGER pgmq_guard BEFORE DELETE ON regress_pgmq.guarded EXECUTE FUNCTION pgmq._guard_meta();
+DELETE FROM regress_pgmq.guarded;
+DROP TABLE regress_pgmq.guarded;
 RESET ROLE;
 ALTER TABLE regress_pgmq.q_secret_own SET SCHEMA pgmq;
 INSERT INTO pgmq.meta VALUES ('secret_own', false, false);

@@ -33,6 +33,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -104,6 +105,7 @@ typedef struct GrantCall
 	Oid			role;			/* ACL_ID_PUBLIC for everybody */
 	char	   *role_sql;
 	Oid			parts[NUM_PARTS];	/* InvalidOid: there is none */
+	const char *names[NUM_PARTS];	/* in SQL; they may be gone at any time */
 }			GrantCall;
 
 /* ----------------------------------------------------------------
@@ -203,6 +205,7 @@ acl_gives(Datum datum, bool isnull, Oid owner, Oid role, AclMode mode)
 	return (found & mode) == mode;
 }
 
+/* What is gone meanwhile gives all, as what there never was. */
 static bool
 table_gives(Oid relid, Oid role, AclMode mode)
 {
@@ -212,7 +215,7 @@ table_gives(Oid relid, Oid role, AclMode mode)
 	bool		result;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
+		return true;
 	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
 	result = acl_gives(acl, isnull, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
 					   role, mode);
@@ -319,6 +322,7 @@ right_change(const GrantCall * call, const Right * right, bool grant)
 	};
 	Oid			relid = call->parts[right->part];
 	StringInfoData sql;
+	bool		is_missing = false;
 	bool		wholly;
 
 	if (!OidIsValid(relid))
@@ -326,8 +330,8 @@ right_change(const GrantCall * call, const Right * right, bool grant)
 
 	/* who may grant it on the columns only can revoke it there only */
 	wholly = !grant && right->wholly &&
-		pg_class_aclcheck(relid, GetUserId(),
-						  ACL_GRANT_OPTION_FOR(right->mode)) == ACLCHECK_OK;
+		pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
+							  &is_missing) == ACLCHECK_OK;
 	initStringInfo(&sql);
 	for (int i = 0; i < lengthof(modes); i++)
 		if (modes[i].mode == right->mode)
@@ -341,8 +345,7 @@ right_change(const GrantCall * call, const Right * right, bool grant)
 	}
 	appendStringInfo(&sql, " ON %s %s %s %s",
 					 right->part == PART_SEQUENCE ? "SEQUENCE" : "TABLE",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												get_rel_name(relid)),
+					 call->names[right->part],
 					 grant ? "TO" : "FROM", call->role_sql);
 	pgmq_exec_ddl("%s", sql.data);
 	pfree(sql.data);
@@ -357,6 +360,13 @@ rights_change(const GrantCall * call, int privileges, bool grant)
 			right_change(call, &rights[i], grant);
 }
 
+static bool
+schema_is_granted(const GrantCall * call)
+{
+	return object_aclcheck(NamespaceRelationId, get_namespace_oid(PGMQ_SCHEMA, false),
+						   call->role, ACL_USAGE) == ACLCHECK_OK;
+}
+
 /*
  * Let the role use the schema, unless it can.
  * Error: 42501 when the caller may not grant that.
@@ -366,8 +376,7 @@ schema_grant(const GrantCall * call)
 {
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
-	if (object_aclcheck(NamespaceRelationId, schema, call->role,
-						ACL_USAGE) == ACLCHECK_OK)
+	if (schema_is_granted(call))
 		return;
 	if (object_aclcheck(NamespaceRelationId, schema, GetUserId(),
 						ACL_GRANT_OPTION_FOR(ACL_USAGE)) != ACLCHECK_OK)
@@ -377,25 +386,64 @@ schema_grant(const GrantCall * call)
 				 errdetail("Who uses a queue needs USAGE on the schema, and you cannot grant that."),
 				 errhint("Let the owner of the schema run: GRANT USAGE ON SCHEMA %s TO %s",
 						 PGMQ_SCHEMA, call->role_sql)));
+
+	/* one at a time, as with a queue; no queue has this name */
+	pgmq_layout_lock("");
+	AcceptInvalidationMessages();
+	if (schema_is_granted(call))
+		return;
 	pgmq_exec_ddl("GRANT USAGE ON SCHEMA " PGMQ_SCHEMA " TO %s", call->role_sql);
 }
 
-/* Begin a call of (queue_name, role, privileges). */
+static void
+part_set(GrantCall * call, Part part, Oid relid)
+{
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	char	   *name = get_rel_name(relid);
+	bool		exists = schema != NULL && name != NULL;
+
+	call->parts[part] = exists ? relid : InvalidOid;
+	call->names[part] = exists ? pstrdup(quote_qualified_identifier(schema, name)) : NULL;
+}
+
+/* The relations of a queue, which nothing keeps from going away later. */
+static void
+parts_find(GrantCall * call, text *queue_name)
+{
+	PgmqQueue	queue;
+
+	pgmq_queue_open(&queue, queue_name, NoLock, PGMQ_NEED_NOTHING, NULL);
+	pgmq_queue_check_shape(&queue);
+	part_set(call, PART_QUEUE, queue.relid);
+	part_set(call, PART_ARCHIVE,
+			 get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
+							   get_namespace_oid(PGMQ_SCHEMA, false)));
+	part_set(call, PART_SEQUENCE, pgmq_queue_sequence(queue.relid));
+	if (!OidIsValid(call->parts[PART_QUEUE]))
+		pgmq_queue_missing(queue_name, queue.relname);
+}
+
+/*
+ * Begin a call of (queue_name, role, privileges).  Others' calls about the
+ * queue wait: the server's GRANT fails when it meets one of the same table.
+ */
 static void
 call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
 {
-	PgmqQueue	queue;
+	text	   *queue_name;
+	char		relname[NAMEDATALEN];
 
 	pgmq_check_may_write(command);
 	call->privileges = privileges_arg(fcinfo, 2);
 	role_arg(call, fcinfo, 1);
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_NOTHING, NULL);
-	pgmq_queue_check_shape(&queue);
-	call->parts[PART_QUEUE] = queue.relid;
-	call->parts[PART_ARCHIVE] =
-		get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
-						  get_rel_namespace(queue.relid));
-	call->parts[PART_SEQUENCE] = pgmq_queue_sequence(queue.relid);
+	queue_name = pgmq_name_arg(fcinfo, 0);
+	parts_find(call, queue_name);
+	check_may_grant(call);
+
+	pgmq_name_format(queue_name, 'q', relname);
+	pgmq_layout_lock(relname + 2);
+	AcceptInvalidationMessages();
+	parts_find(call, queue_name);
 	check_may_grant(call);
 }
 
@@ -422,6 +470,7 @@ pgmq_grant_queue(PG_FUNCTION_ARGS)
  * returns void
  *
  * Errors: those of grant_queue; 2BP01 when the role has granted it further.
+ * A warning, 01006, when somebody else has granted it, too.
  */
 Datum
 pgmq_revoke_queue(PG_FUNCTION_ARGS)
@@ -433,5 +482,13 @@ pgmq_revoke_queue(PG_FUNCTION_ARGS)
 	kept = privileges_granted(&call) & ~call.privileges;
 	rights_change(&call, call.privileges, false);
 	rights_change(&call, kept & ~privileges_granted(&call), true);
+
+	/* REVOKE says nothing */
+	if ((privileges_granted(&call) & call.privileges) != 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
+				 errmsg("%s keeps privileges on the queue that were granted by others",
+						call.role_sql),
+				 errhint("The access privileges of its tables show by whom.")));
 	PG_RETURN_VOID();
 }

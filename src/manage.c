@@ -204,6 +204,7 @@ may_lock_name(const char *relname)
 	Oid			relid = get_relname_relid(relname, schema);
 
 	return (OidIsValid(relid) && pgmq_queue_may(relid, PGMQ_NEED_ANY)) ||
+		object_ownercheck(NamespaceRelationId, schema, GetUserId()) ||
 		object_aclcheck(NamespaceRelationId, schema, GetUserId(),
 						ACL_CREATE) == ACLCHECK_OK || may_change_meta();
 }
@@ -218,8 +219,12 @@ queue_drop(text *queue_name)
 	pgmq_check_may_write("DROP TABLE");
 	found = pgmq_name_fits(queue_name, 'q', queue.relname);
 	if (found && !may_lock_name(queue.relname))
+	{
 		found = OidIsValid(get_relname_relid(queue.relname,
 											 get_namespace_oid(PGMQ_SCHEMA, false)));
+		if (found)
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, queue.relname);
+	}
 	if (found)
 	{
 		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));

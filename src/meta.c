@@ -28,6 +28,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
@@ -202,10 +203,14 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {"topic_bindings", "notify_insert_throttle"};
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
-	if (!CALLED_AS_TRIGGER(fcinfo))
+	/* anybody can have a table with this trigger, who may not lock ours */
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) !=
+		get_relname_relid("meta", schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called by a trigger", "_guard_meta")));
+				 errmsg("function \"%s\" must be called by a trigger of %s.meta",
+						"_guard_meta", PGMQ_SCHEMA)));
 	for (int i = 0; i < lengthof(tables); i++)
 	{
 		Oid			relid = get_relname_relid(tables[i], schema);

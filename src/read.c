@@ -18,10 +18,13 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -349,6 +352,30 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	return wait->any ? 1 : 0;
 }
 
+/*
+ * Open the queue.  Who may not look into it may not wait for it either, not
+ * even as long as there is nothing to look at.  Error: 42501.
+ */
+static void
+wait_open(WaitState *wait)
+{
+	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid"};
+	Oid			me = GetUserId();
+
+	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
+					PGMQ_NEED_SELECT, "CALL");
+	pgmq_queue_check_shape(&wait->queue);
+	if (pg_class_aclcheck(wait->queue.relid, me, ACL_SELECT) == ACLCHECK_OK)
+		return;
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		AttrNumber	attnum = get_attnum(wait->queue.relid, columns[i]);
+
+		if (pg_attribute_aclcheck(wait->queue.relid, attnum, me, ACL_SELECT) != ACLCHECK_OK)
+			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
+	}
+}
+
 /* See whether there is something readable, and let go of all locks. */
 static uint64
 wait_once(void *state)
@@ -356,8 +383,7 @@ wait_once(void *state)
 	WaitState  *wait = state;
 	uint64		count;
 
-	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
-					PGMQ_NEED_SELECT, "CALL");
+	wait_open(wait);
 	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
 	if (!wait->atomic)
 		pgmq_exec_commit();
@@ -383,8 +409,7 @@ pgmq_wait(PG_FUNCTION_ARGS)
 				(errmsg("cannot commit here, so this wait holds the transaction's snapshot"),
 				 errhint("Use CALL on its own, outside of a transaction block.")));
 
-	pgmq_queue_open(&wait.queue, wait.queue_name, AccessShareLock,
-					PGMQ_NEED_SELECT, "CALL");
+	wait_open(&wait);
 	if (!wait.atomic)
 		pgmq_exec_commit();
 	pgmq_poll(&wait.queue, 1, false, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);

@@ -63,7 +63,10 @@ for version in $VERSIONS; do
     # the lines with which check.sh ends each suite
     sed -n "s/^# \([a-z_]*\): \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped\$/$version \1 \2 \3 \4/p" \
         "versions/$version.log" >>"$results"
-    grep -Eq '^[0-9]+ passed, [0-9]+ failed' "versions/$version.log" || note "$version unfinished 0 1 0"
+    # what failed besides: the build, say, or what the server's log tells
+    failed=$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed.*/\1/p' "versions/$version.log" | tail -n 1)
+    told=$(awk -v version="$version" '$1 == version { n += $4 } END { print n + 0 }' "$results")
+    [ "${failed:-1}" -le "$told" ] || note "$version other 0 $((${failed:-1} - told)) 0"
     rm -rf "versions/$version.tmp_check"
     [ ! -d "versions/$version/pgmq_c/tmp_check" ] ||
         mv "versions/$version/pgmq_c/tmp_check" "versions/$version.tmp_check"
