@@ -28,6 +28,7 @@ SELECT n_tup_upd > 0 AND n_tup_hot_upd = n_tup_upd AS hot FROM pg_stat_user_tabl
 
 -- Partitions too, those to come included.
 CREATE TABLE pgmq.q_fi_part (LIKE pgmq.q_fi INCLUDING DEFAULTS, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
+ALTER TABLE pgmq.q_fi_part ALTER msg_id SET DEFAULT 0;
 CREATE TABLE pgmq.a_fi_part (LIKE pgmq.a_fi INCLUDING ALL);
 CREATE TABLE pgmq.q_fi_part_p0 PARTITION OF pgmq.q_fi_part FOR VALUES FROM (0) TO (10);
 SELECT pgmq.create('fi_part');

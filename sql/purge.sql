@@ -32,6 +32,7 @@ DROP TABLE purge_fk;
 
 -- partitions, made by hand
 CREATE TABLE pgmq.q_purge_part (LIKE pgmq.q_purge INCLUDING DEFAULTS, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
+ALTER TABLE pgmq.q_purge_part ALTER msg_id SET DEFAULT 0;
 CREATE TABLE pgmq.a_purge_part (LIKE pgmq.a_purge INCLUDING ALL);
 CREATE TABLE pgmq.q_purge_part_p0 PARTITION OF pgmq.q_purge_part FOR VALUES FROM (0) TO (10);
 CREATE TABLE pgmq.q_purge_part_p1 PARTITION OF pgmq.q_purge_part FOR VALUES FROM (10) TO (20);
