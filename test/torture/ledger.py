@@ -57,7 +57,7 @@ from server import Find, Server
 
 ALL_FAULTS = ['kill', 'immediate', 'postmaster', 'wal', 'disk', 'promote', 'cancel', 'terminate', 'drop']
 LIGHT = ['cancel', 'terminate', 'drop']
-SMALL_DISK = 48 << 20
+SMALL_DISK = 96 << 20
 
 # What belongs together; a round has some of them at its centre.
 FAMILIES = [['plain'], ['plain', 'other'], ['parts'], ['unlogged'], ['topic_a', 'topic_b'], ['fifo'], ['strict'], ['fifo_dead', 'job_dead'], ['job', 'job_dead'],
