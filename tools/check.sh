@@ -159,7 +159,7 @@ count_tap() {
     [ "$2" = 0 ] || [ "$notok" -gt 0 ] || notok=1
     # it said nothing at all: skipped as a whole, or not run
     if [ "$ok" = 0 ] && [ "$notok" = 0 ]; then
-        if grep -q '^1\.\.0 # SKIP' "$1"; then skip=1 ok=1; else notok=1; fi
+        if grep -Eq '^1\.\.0 # SKIP|\.\. skipped: ' "$1"; then skip=1 ok=1; else notok=1; fi
     fi
     passed=$((passed + ok - skip))
     skipped=$((skipped + skip + absent))

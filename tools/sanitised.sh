@@ -123,6 +123,8 @@ fetch_source() {
 build_server() {
     mkdir "$cache/build"
     cd "$cache/build"
+    # the flags for our own code are not for PostgreSQL's
+    unset COPT
     tap=
     ! perl -MIPC::Run -MTest::More -e 1 2>/dev/null || tap=--enable-tap-tests
     icu=
@@ -130,8 +132,8 @@ build_server() {
     # shellcheck disable=SC2086 # arguments that may be missing
     ../source/configure --quiet --prefix="$server" --enable-cassert $tap \
         --without-readline --without-zlib $icu \
-        CPPFLAGS=-DUSE_VALGRIND CFLAGS='-O1 -g1'
-    make -s -j"$(nproc)" -C src/backend generated-headers
+        CPPFLAGS=-DUSE_VALGRIND CFLAGS='-O1 -g1' &&
+        make -s -j"$(nproc)" -C src/backend generated-headers || return 1
     for dir in src/include src/common src/port src/timezone src/backend \
         src/backend/utils/mb/conversion_procs src/backend/snowball src/interfaces/libpq \
         src/backend/replication/libpqwalreceiver src/backend/replication/pgoutput \
@@ -139,9 +141,9 @@ build_server() {
         src/bin/psql src/bin/pg_dump src/bin/pg_basebackup src/bin/pg_controldata \
         src/bin/scripts src/bin/pgbench src/makefiles config src/test/regress \
         src/test/isolation src/test/perl contrib/pg_surgery; do
-        make -s -j"$(nproc)" -C $dir all install
+        make -s -j"$(nproc)" -C $dir all install || return 1
     done
-    make -s -C src install-local
+    make -s -C src install-local || return 1
     cp ../source/src/tools/valgrind.supp "$server/"
     # pg_partman's objects are SQL, and those of the machine's server do
     cp -n "$("$PG_CONFIG" --sharedir)"/extension/pg_partman* "$("$server/bin/pg_config" --sharedir)/extension/" 2>/dev/null || true
@@ -178,13 +180,9 @@ have_server() {
     fi
     began=$(date +%s)
     echo "building $(cd "$cache" && sed -n "s/^PACKAGE_STRING='\(.*\)'/\1/p" source/configure) with assertions in versions/sanitised"
-    # a failure in the middle must be seen, which && and || would hide
-    set +e
-    (set -e; build_server) >"$cache/build.log" 2>&1
-    built=$?
-    set -e
-    if [ $built != 0 ]; then
+    if ! (build_server) >"$cache/build.log" 2>&1; then
         tail -n 20 "$cache/build.log"
+        build_failed=yes
         return 1
     fi
     rm -rf "$cache/build" "$cache/source" "$cache/apt"
@@ -373,7 +371,14 @@ run_part() {
     rm -rf "$cache/$part.log" "$cache/$part.kept"
     case $part in
         assert|discard|valgrind)
-            need_sanitised_server || { skip 'no server with assertions'; return; } ;;
+            if ! need_sanitised_server; then
+                if [ -n "${build_failed:-}" ]; then
+                    fail 'the server could not be built'
+                else
+                    skip 'no server with assertions'
+                fi
+                return
+            fi ;;
     esac
     case $part in
         valgrind) needs=valgrind ;;
