@@ -578,7 +578,8 @@ class Checker:
                 if not maybe and pair in self.L:
                     self.find(f'{pair} is there after its {op.op}', pair)
         for tx in self.txs.values():
-            if tx.state == 'aborted' and not tx.auto:
+            # what was prepared in an earlier round saw what there was then
+            if tx.state == 'aborted' and not tx.auto or tx.x.split('.')[1] != str(self.round):
                 continue
             for op in tx.ops.values():
                 if op.op not in REMOVALS or op.op == 'pop' or op.r is None and op.op != 'forward' or op.t1 == INF or op.e or op.undone < INF:
