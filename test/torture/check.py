@@ -585,17 +585,18 @@ class Checker:
                 if op.op not in REMOVALS or op.op == 'pop' or op.r is None and op.op != 'forward' or op.t1 == INF or op.e or op.undone < INF:
                     continue
                 done = op.r if isinstance(op.r, list) else op.args['ids'] if op.r is not None else []
+                asked = op.tx.began if op.tx.level else op.t0     # when its snapshot was taken, at the earliest
                 for i, id in enumerate(op.args['ids']):
                     row = self.L.get((op.args['q'], id))
                     if id in done or row is None or op.tx.state == 'pending':
                         continue
                     # who did not see it yet is right; a fence fits when that read was committed before
-                    if any(b.q == op.args['q'] and b.id == id and not b.c1 < op.t0 for b in self.births.get(row.k, [])):
+                    if any(b.q == op.args['q'] and b.id == id and not b.c1 < asked for b in self.births.get(row.k, [])):
                         continue
                     rc = op.args.get('rc')
                     began = self.live.get((op.args['q'], id))
                     if rc is None or rc[i] == row.rc and (began and began.rc == row.rc or any(
-                            s.rc == row.rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < op.t0
+                            s.rc == row.rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < asked
                             for s in self.seen.get((op.args['q'], id), []))):
                         self.find(f'{op.op} of {(op.args["q"], id)} said that there is none, and there is', (op.args['q'], id))
 
