@@ -121,7 +121,7 @@ foreach my $preload ('', 'pgmq_c')
 		}
 	}
 	# who waited does so to the end, and takes what comes
-	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
 	is(join('', map { "$_: $1" if $bench{$_}->{err} =~ /(ERROR.*)/ } sort keys %bench), '', "$name: nobody met an error");
 
 	is(sql(q{SELECT count(*) - count(DISTINCT msg_id), count(*) - count(DISTINCT message), count(*) > 100,

@@ -102,7 +102,7 @@ foreach my $xid (1366 << 20, 2731 << 20, $last)
 		"$xid: .. beside readers");
 	$b->{run}->signal('INT');
 	$b->{run}->finish;
-	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'});
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
 	is(join('', $b->{err} =~ /ERROR.*/g), '', "$xid: who met no error");
 }
 
