@@ -6,6 +6,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
+use PgmqLife;
 use PgmqShape;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -73,22 +74,6 @@ sub tables
 	  @tables;
 }
 
-sub is_same
-{
-	my ($got, $expected, $name) = @_;
-	my %got = map { $_ => 1 } split /\n/, $got;
-	my %expected = map { $_ => 1 } split /\n/, $expected;
-
-	is_deeply(
-		{
-			missing => [ grep { !$got{$_} } sort keys %expected ],
-			surplus => [ grep { !$expected{$_} } sort keys %got ]
-		},
-		{ missing => [], surplus => [] },
-		$name);
-	return;
-}
-
 my $file = $node->basedir . '/dump';
 
 sub round_trip
@@ -115,7 +100,7 @@ sub round_trip
 			"$copy: restored");
 	}
 	is(tables($copy), $messages, "$copy: every message is there");
-	is_same(
+	life_is_same(
 		$primary->($node->safe_psql($copy, $content)),
 		$primary->($was),
 		"$copy: and all the rest");
