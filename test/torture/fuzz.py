@@ -40,6 +40,7 @@ import multiprocessing
 import os
 import random
 import re
+import signal
 import sys
 import time
 import traceback
@@ -754,6 +755,9 @@ class Session:
         self.history.append((sql, params, binary))
         began = time.time()
         good = True
+        # no statement_timeout is in force at a commit, which runs deferred triggers and held cursors
+        signal.signal(signal.SIGALRM, self.cancel)
+        signal.setitimer(signal.ITIMER_REAL, 20, 5)
         try:
             encoding = self.conn.info.parameter_status('client_encoding')
             codec = {'LATIN1': 'latin-1', 'WIN1252': 'cp1252', 'EUC_JP': 'euc_jp'}.get(encoding, 'utf-8')
@@ -772,11 +776,19 @@ class Session:
             self.error(error, sql)
             good = False
             self.lost()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         took = time.time() - began
         if took > 40:
-            raise Find(f'took {took:.0f} s, with a statement_timeout of 15 s at most')
+            raise Find(f'took {took:.0f} s, with a statement_timeout of 15 s at most, and a cancel after 20 s')
         self.check()
         return good
+
+    def cancel(self, *_):
+        try:
+            self.conn.cancel()
+        except psycopg.Error:
+            pass
 
     def rows(self, cursor):
         while True:
@@ -1436,7 +1448,7 @@ def main():
             dropped = False
             finds = []
             for number, (process, pipe) in enumerate(workers):
-                if not pipe.poll(max(until - time.time(), 0) + 60):
+                if not pipe.poll(max(until - time.time(), 0) + 120):
                     with server.connect() as conn:
                         rows = conn.execute("SELECT pid, usename, wait_event_type, wait_event, now() - query_start, left(query, 500) FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchall()
                     failed = f'session {number} hangs: {rows}'
