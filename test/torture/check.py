@@ -3,11 +3,12 @@
 The ledger has two lines for each step of a client: what it is about to do
 (time t, transaction x, number n in it, op and its arguments), and what it was
 told (r, or e for an error).  Likewise for the end of a transaction: "end"
-before, "out" after it.  A client that lost its connection in COMMIT does not
-know the outcome: each transaction leaves a row in table mark, which says so
-then, and shows that a commit that was acknowledged is there.  A single
-statement that was cut off may have happened or not, and everything else must
-agree with one of the two.
+before, "out" after it; if an error ended it, or its savepoint ("undo"), the
+time is that at which the statement was asked for that failed.  A client that
+lost its connection in COMMIT does not know the outcome: each transaction
+leaves a row in table mark, which says so then, and shows that a commit that
+was acknowledged is there.  A single statement that was cut off may have
+happened or not, and everything else must agree with one of the two.
 
 Time is that of the machine's monotonic clock, the same for all clients: what
 was acknowledged before something else was asked for came before it.
@@ -53,9 +54,8 @@ class Op:
 
     @property
     def ended(self):
-        """When others may have what it held, at the earliest.  An error lets go at once."""
-        error = min([op.t0 for op in self.tx.ops.values() if op.e is not None and op.n > self.n], default=INF)
-        return min(self.undone, self.tx.release, error)
+        """When others may have what it held, at the earliest."""
+        return min(self.undone, self.tx.release)
 
 
 class Tx:
@@ -251,15 +251,17 @@ class Checker:
                 if not marked:
                     self.find(f'transaction {tx.x} was acknowledged as committed and is gone', *self.subjects(tx))
                 tx.state, tx.c0, tx.c1 = 'committed', tx.t_end, tx.t_out
-            elif tx.out == 'rolled back':
+            elif tx.out in ('rolled back', 'lost'):
                 if marked:
                     self.find(f'transaction {tx.x} was rolled back, and its row is there', *self.subjects(tx))
                 tx.state = 'aborted'
-                if tx.end is None:
+                if tx.end is None or tx.out == 'lost':
                     tx.release = lost
             else:
                 tx.state = 'committed' if marked else 'aborted'
                 tx.c0, tx.c1 = tx.t_end, INF
+                if not marked:
+                    tx.release = lost
         for x, rows in self.E_by_x.items():
             if x not in self.txs:
                 self.find(f'effects of an unknown transaction {x}')
@@ -295,7 +297,9 @@ class Checker:
         for k in a.get('k', []):
             self.ever[k].append(op)
         if op.op in ('read', 'pop') and op.r is not None:
-            rows = [Seen(op, row) for row in op.r]
+            # an id that only a transaction which a crash undid has drawn may be drawn again
+            own = {k for o in tx.ops.values() for k in o.args.get('k', [])} if self.crashed and tx.state == 'aborted' else ()
+            rows = [s for s in [Seen(op, row) for row in op.r] if s.k not in own]
             for s in rows:
                 self.seen[s.q, s.id].append(s)
                 if self.keys.setdefault((s.q, s.id), s.k) != s.k:
