@@ -290,16 +290,24 @@ class Checker:
         self.ever = collections.defaultdict(list)       # key: steps that tried to send it
         for tx in self.txs.values():
             for op in tx.ops.values():
+                for k in op.args.get('k', []):
+                    self.ever[k].append(op)
+        self.known = {row.k for rows in (self.live, self.archive, self.A, self.L) for row in rows.values()}
+        for tx in sorted(self.txs.values(), key=lambda tx: tx.state == 'maybe'):
+            for op in tx.ops.values():
                 self.note(tx, op)
+
+    def undone(self, s):
+        """Of a transaction that a crash undid: its ids may be drawn again.  Besides
+        itself others may have seen it when it waited for a standby."""
+        senders = self.ever.get(s.k)
+        return self.crashed and senders and s.k not in self.known and all(
+            op.tx.state in ('aborted', 'maybe') and (op.tx is s.op.tx or op.tx.out == 'unknown') for op in senders)
 
     def note(self, tx, op):
         a = op.args
-        for k in a.get('k', []):
-            self.ever[k].append(op)
         if op.op in ('read', 'pop') and op.r is not None:
-            # an id that only a transaction which a crash undid has drawn may be drawn again
-            own = {k for o in tx.ops.values() for k in o.args.get('k', [])} if self.crashed and tx.state == 'aborted' else ()
-            rows = [s for s in [Seen(op, row) for row in op.r] if s.k not in own]
+            rows = [s for s in [Seen(op, row) for row in op.r] if not self.undone(s)]
             for s in rows:
                 self.seen[s.q, s.id].append(s)
                 if self.keys.setdefault((s.q, s.id), s.k) != s.k:
@@ -365,6 +373,8 @@ class Checker:
             self.pauses.append(op)
 
     def birth(self, k, q, id, op, headers, delay, maybe):
+        if maybe and self.crashed and self.keys.get((q, id), k) != k:
+            id = None       # it was undone, and its id drawn again
         self.births[k].append(Birth(k, q, id, op.tx.c0, op.tx.c1, op, headers, delay, maybe))
         if id is not None and not q.startswith('dedup') and self.keys.setdefault((q, id), k) != k:
             self.find(f'{q} {id} was sent as {k}, and is {self.keys[q, id]}', (q, id), k)
@@ -426,7 +436,7 @@ class Checker:
             for s in all:
                 if s.k in began or self.births.get(s.k) or s.op.tx.x in self.pending:
                     continue
-                senders = [op for op in self.ever.get(s.k, [])]
+                senders = self.ever.get(s.k, [])
                 if not senders:
                     self.find(f'{pair} was returned, and sent by nobody', pair)
                 # a transaction sees its own; and what waits for a standby that
@@ -463,7 +473,7 @@ class Checker:
         born = collections.defaultdict(set)
         for births in self.births.values():
             for b in births:
-                if b.id is not None and not b.q.startswith('dedup'):
+                if b.id is not None and not b.maybe and not b.q.startswith('dedup'):
                     if b.op.tx.x not in self.pending and b.id in self.used[b.q]:
                         self.find(f'id {b.id} of {b.q} was given out in an earlier round', (b.q, b.id), b.k)
                     born[b.q].add(b.id)
