@@ -604,15 +604,18 @@ class Checker:
                     row = self.L.get((op.args['q'], id))
                     if id in done or row is None or op.tx.state == 'pending':
                         continue
-                    # who did not see it yet is right; a fence fits when that read was committed before
-                    if any(b.q == op.args['q'] and b.id == id and not b.c1 < asked for b in self.births.get(row.k, [])):
-                        continue
+                    # who did not see it yet is right, and it may have come by a move; a
+                    # fence fits when that read was committed before
+                    pair = op.args['q'], id
+                    began = self.live.get(pair)
+                    reads = [s.rc for s in self.seen.get(pair, []) if s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < asked]
                     rc = op.args.get('rc')
-                    began = self.live.get((op.args['q'], id))
-                    if rc is None or rc[i] == row.rc and (began and began.rc == row.rc or any(
-                            s.rc == row.rc and s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed' and s.op.tx.c1 < asked
-                            for s in self.seen.get((op.args['q'], id), []))):
-                        self.find(f'{op.op} of {(op.args["q"], id)} said that there is none, and there is', (op.args['q'], id))
+                    if rc is not None:
+                        there = rc[i] == row.rc and (began and began.rc == row.rc or row.rc in reads)
+                    else:
+                        there = began or reads or any((b.q, b.id) == pair and b.c1 < asked for b in self.births.get(row.k, []))
+                    if there:
+                        self.find(f'{op.op} of {pair} said that there is none, and there is', pair)
 
     def check_fences(self):
         """A fenced verb leaves a message alone that was read since."""
