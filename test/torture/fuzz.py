@@ -211,6 +211,8 @@ CREATE FUNCTION fuzz.state(OUT name text, OUT setting text) RETURNS SETOF record
     UNION ALL SELECT 'locks', (SELECT pg_catalog.string_agg(pg_catalog.concat(l.locktype, ' ', l.relation::pg_catalog.regclass, ' ', l.objid, ' ', l.mode), ', ')
         FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation
         WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+        -- what a serializable transaction has read outlasts it, as long as others need it
+        AND l.mode OPERATOR(pg_catalog.<>) 'SIReadLock'
         AND (l.locktype OPERATOR(pg_catalog.=) 'advisory' OR c.relnamespace OPERATOR(pg_catalog.=) (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'pgmq')))
     UNION ALL SELECT 'cursors', (SELECT pg_catalog.string_agg(c.name, ', ') FROM pg_catalog.pg_cursors c WHERE c.is_holdable)
     UNION ALL SELECT s.name, s.setting FROM pg_catalog.pg_settings s
