@@ -192,7 +192,7 @@ my $bench = IPC::Run::start(
 	'>', \my $bench_out, '2>', \my $bench_err);
 $node->poll_query_until('source', 'SELECT count(*) > 200 FROM pgmq.a_busy');
 my $busy = dump_of('busy', '--format=custom');
-$bench->signal('INT');
+$bench->signal('TERM');
 $bench->finish;
 new_database('busy');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '--jobs=2', '--dbname=busy', $busy ],

@@ -109,14 +109,14 @@ foreach my $preload ('', 'pgmq_c')
 	}
 	is($stuck, '', "$name: consumers went on after each");
 
-	$bench{produce}->{run}->signal('INT');
+	$bench{produce}->{run}->signal('TERM');
 	$bench{produce}->{run}->finish;
 	ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM pgmq.q_busy'), "$name: the queue was emptied");
 	foreach my $b (values %bench)
 	{
 		if ($b != $bench{produce})
 		{
-			$b->{run}->signal('INT');
+			$b->{run}->signal('TERM');
 			$b->{run}->finish;
 		}
 	}

@@ -100,7 +100,7 @@ foreach my $xid (1366 << 20, 2731 << 20, $last)
 		"$xid: autovacuum has frozen all databases");
 	ok($node->poll_query_until('postgres', "SELECT max(age(relfrozenxid)) < 1000000 FROM pg_class WHERE relname IN ('q_busy', 'q_old')"),
 		"$xid: .. beside readers");
-	$b->{run}->signal('INT');
+	$b->{run}->signal('TERM');
 	$b->{run}->finish;
 	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
 	is(join('', $b->{err} =~ /ERROR.*/g), '', "$xid: who met no error");

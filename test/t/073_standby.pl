@@ -35,14 +35,14 @@ SELECT pgmq.archive('busy', ids[1]), pgmq.delete('busy', ids[2]), pgmq.nack('bus
 });
 my ($bench_out, $bench_err) = ('', '');
 my $busy = IPC::Run::start(
-	[ 'pgbench', '-n', '-c', '3', '-T', '600', '-h', $primary->host, '-p', $primary->port, '-f', $script, 'work' ],
+	[ 'pgbench', '-n', '-c', '3', '-T', '600', '-R', '300', '-h', $primary->host, '-p', $primary->port, '-f', $script, 'work' ],
 	'>', \$bench_out, '2>', \$bench_err);
 my $going = q{SELECT count(*) > 20 FROM pgmq.a_busy};
 $primary->poll_query_until('work', $going) or die 'nothing happens';
 $primary->backup('backup');
 my $archived = $primary->safe_psql('work', 'SELECT count(*) FROM pgmq.a_busy');
 $primary->poll_query_until('work', $going =~ s/20/$archived + 20/r) or die 'nothing happens any more';
-$busy->signal('INT');
+$busy->signal('TERM');
 $busy->finish;
 is($bench_err =~ /ERROR|FATAL/ ? $bench_err : '', '', 'a backup from a busy server');
 
@@ -64,7 +64,7 @@ my $time = $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
 
 # A standby
 my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'backup', has_streaming => 1);
+$standby->init_from_backup($primary, 'backup', has_streaming => 1, has_restoring => 1);
 $standby->start;
 $primary->wait_for_catchup($standby);
 is(messages($standby), $messages, 'a standby shows every message');
