@@ -38,7 +38,7 @@ inside() {
             mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
             exec chroot "$root" "$@"' sh "$root" \
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-        DEBIAN_FRONTEND=noninteractive ${http_proxy:+"http_proxy=$http_proxy"} \
+        DEBIAN_FRONTEND=noninteractive NODE_EXTRA_CA_CERTS=/etc/ssl/host.crt ${http_proxy:+"http_proxy=$http_proxy"} \
         ${https_proxy:+"https_proxy=$https_proxy"} "$@" </dev/null
 }
 
@@ -54,6 +54,9 @@ prepare_root() {
     printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
     chmod 755 "$1/usr/sbin/policy-rc.d"
     printf 'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n' >"$1/etc/apt/apt.conf.d/90small"
+    # npm trusts in there whom this machine trusts, be it a proxy
+    mkdir -p "$1/etc/ssl"
+    cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/host.crt" 2>/dev/null || : >"$1/etc/ssl/host.crt"
 }
 
 # The header files of a server, without the compiler for its JIT that their
