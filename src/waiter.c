@@ -65,6 +65,7 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -591,8 +592,8 @@ wait_sleep(Wait *wait)
  * where nobody tells when the next one is worth while.
  *
  * There are at most PGMQ_MAX_WAITED queues, none of them twice.  take may
- * change what an element of the array says.  grouped: that a message is gone
- * may make another one readable.
+ * change what an element of the array says; what it allocates goes with the
+ * attempt.  grouped: that a message is gone may make another one readable.
  */
 void
 pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
@@ -600,6 +601,10 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 		  PgmqArg max_seconds, PgmqArg interval_ms)
 {
 	Wait		wait;
+	MemoryContext attempt = AllocSetContextCreate(CurrentMemoryContext,
+												  "pgmq_c attempt",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(attempt);
 
 	Assert(nqueues <= PGMQ_MAX_WAITED);
 	wait_begin(&wait, max_seconds, interval_ms);
@@ -612,6 +617,9 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 		wait.looked = GetCurrentTimestamp();
 		if (take(state) > 0 || !may_stay || !wait_sleep(&wait))
 			break;
+		MemoryContextReset(attempt);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(attempt);
 	pgmq_waiter_end();
 }

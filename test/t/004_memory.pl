@@ -1,8 +1,8 @@
 
 # A backend that serves queues for a long time does not grow: not by calls, not
 # by errors, not by queues that come and go, be it by itself or by others.  Nor
-# does one that sees no more of them than invalidations, nor the maintenance
-# worker.
+# does one that sees no more of them than invalidations, nor one that waits, nor
+# the maintenance worker.
 #
 # MEMORY=full takes half an hour where the usual length takes half a minute.
 use strict;
@@ -190,6 +190,52 @@ sub test_many
 	}
 }
 
+# Who waits for what it cannot have looks again and again.  By what the server
+# logs of it meanwhile, since all is gone when it has ended.
+sub test_waiting
+{
+	my ($mode) = @_;
+	my $holder = session();
+	my $asker = session();
+	my $seconds = $full ? 600 : 7;
+	my @waiters = map { { sql => $_, s => session() } } (
+		"SELECT pgmq.read_with_poll('kept', 30, 1, $seconds + 2, 10)",
+		"SELECT pgmq.read_grouped_with_poll('kept', 30, 1, $seconds + 2, 10)",
+		"SELECT pgmq.read_any_with_poll('{kept}', 30, 1, $seconds + 2, 10)",
+		"CALL pgmq.wait('kept', $seconds + 2)");
+
+	ask($asker, q{SELECT pgmq.create('kept'), pgmq.send('kept', '1'), pgmq.set_policy('kept', '{"ttl": 1000, "ttl_header": true}')});
+	ask($holder, 'BEGIN; SELECT FROM pgmq.q_kept FOR UPDATE');
+	foreach my $waiter (@waiters)
+	{
+		$waiter->{pid} = ask($waiter->{s}, 'SELECT pg_backend_pid()');
+		begin_ask($waiter->{s}, $waiter->{sql});
+	}
+	foreach my $pause (1, $seconds - 1)
+	{
+		sleep $pause;
+		foreach my $waiter (@waiters)
+		{
+			my $log = -s $node->logfile;
+
+			ask($asker, "SELECT pg_log_backend_memory_contexts($waiter->{pid})");
+			$node->wait_for_log(qr/\[$waiter->{pid}\].*Grand total: .*; \d+ used/, $log);
+			push @{ $waiter->{used} }, $1 / 1024
+				if slurp_file($node->logfile, $log) =~ /\[$waiter->{pid}\].*Grand total: .*; (\d+) used/;
+		}
+	}
+	foreach my $waiter (@waiters)
+	{
+		my ($from, $to) = @{ $waiter->{used} };
+
+		answer($waiter->{s});
+		note sprintf '%s: %s: %d, %d kB', $mode, $waiter->{sql}, $from, $to;
+		cmp_ok($to - $from, '<', 32, "$mode: does not grow while it waits: $waiter->{sql}");
+		done($waiter->{s});
+	}
+	done($_) foreach $holder, $asker;
+}
+
 # The worker, one round after another.
 sub test_worker
 {
@@ -248,6 +294,7 @@ pgmq_c.maintain_interval = '1h'
 	test_calls($mode);
 	test_coming_and_going($mode);
 	test_one_transaction($mode);
+	test_waiting($mode);
 	is($node->safe_psql('postgres', q{
 		SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
 		WHERE pronamespace = 'pgmq'::regnamespace
