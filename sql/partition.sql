@@ -170,6 +170,17 @@ FROM pg_attribute WHERE attrelid = 'pgmq.a_part'::regclass AND attnum > 0 ORDER 
 SELECT pgmq.drop_queue('part');
 DROP TABLE pgmq.a_part_old;
 DROP ROLE "regress pgmq own", regress_pgmq_use;
+-- where there is none a stranger locks no name
+CREATE ROLE regress_pgmq_use;
+GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_use;
+SET ROLE regress_pgmq_use;
+BEGIN;
+SELECT pgmq.convert_archive_partitioned('part');
+SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+RESET ROLE;
+REVOKE USAGE ON SCHEMA pgmq FROM regress_pgmq_use;
+DROP ROLE regress_pgmq_use;
 -- what is no archive
 CREATE VIEW pgmq.a_part AS SELECT 1 AS one;
 SELECT pgmq.convert_archive_partitioned('part');

@@ -283,6 +283,15 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 	AtEOXact_GUC(false, nestlevel);
 }
 
+/* The table, locked, which must be the caller's; InvalidOid if there is none. */
+static Oid
+archive_find(char *relname, LOCKMODE lockmode)
+{
+	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									lockmode, RVR_MISSING_OK,
+									RangeVarCallbackOwnsRelation, NULL);
+}
+
 /*
  * convert_archive_partitioned(table_name text, partition_interval text,
  *							   retention_interval text,
@@ -309,10 +318,13 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	plan = partitions_args(fcinfo, "archived_at");
 	plan.premake = PG_ARGISNULL(3) ? 1 : Max(PG_GETARG_INT32(3), 1);
 
-	pgmq_layout_lock(base);
-	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, archive, -1),
-									 AccessExclusiveLock, RVR_MISSING_OK,
-									 RangeVarCallbackOwnsRelation, NULL);
+	/* who owns no such archive is to hold off nobody from the name */
+	relid = archive_find(archive, NoLock);
+	if (OidIsValid(relid))
+	{
+		pgmq_layout_lock(base);
+		relid = archive_find(archive, AccessExclusiveLock);
+	}
 	if (!OidIsValid(relid))
 	{
 		ereport(NOTICE, (errmsg("Table %s does not exists", archive)));
