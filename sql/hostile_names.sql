@@ -78,3 +78,15 @@ SELECT pgmq.send('HOST', '{"n": 2}');
 SELECT msg_id FROM pgmq.read('Host', 30, 1);
 SELECT pgmq.drop_queue('host');
 SELECT relname FROM pg_class WHERE relnamespace = 'pgmq'::regnamespace AND relname LIKE '%host%';
+
+-- What is no queue's name, in a table that goes by names, spoils nothing for the others.
+SELECT pgmq.create('good');
+INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged) SELECT name, false, false FROM unnest('{bad;name,long}'::text[]) AS n, repeat(n, 20) AS name;
+INSERT INTO pgmq.policy (queue_name) SELECT queue_name FROM pgmq.meta WHERE queue_name ~ '^(bad|long)';
+SELECT queue_name FROM pgmq.engine_status() WHERE queue_name ~ '^(bad|long|good)';
+SELECT queue_name FROM pgmq.metrics_all() WHERE queue_name ~ '^(bad|long|good)';
+SELECT pgmq.create_fifo_indexes_all();
+CALL pgmq.maintain();
+DELETE FROM pgmq.policy WHERE queue_name ~ '^(bad|long)';
+DELETE FROM pgmq.meta WHERE queue_name ~ '^(bad|long)';
+SELECT pgmq.drop_queue('good');

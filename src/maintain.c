@@ -200,7 +200,7 @@ owns(text *queue_name)
 	char		relname[NAMEDATALEN];
 	Oid			relid = InvalidOid;
 
-	if (pgmq_name_fits(queue_name, 'q', relname))
+	if (pgmq_name_is_valid(queue_name, relname))
 		relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
 	return OidIsValid(relid) && object_ownercheck(RelationRelationId, relid, GetUserId());
 }

@@ -366,12 +366,13 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	/* A queue that is dropped meanwhile needs none. */
+	/* A queue that is dropped meanwhile needs none, nor what cannot be one. */
 	foreach(lc, pgmq_meta_names())
 	{
 		PgmqQueue	queue;
 
-		fifo_index_create(lfirst(lc), &queue);
+		if (pgmq_name_is_valid(lfirst(lc), queue.relname))
+			fifo_index_create(lfirst(lc), &queue);
 	}
 	PG_RETURN_VOID();
 }

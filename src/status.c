@@ -64,8 +64,10 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		Datum		values[STATUS_COLUMNS];
 		bool		nulls[STATUS_COLUMNS] = {false};
 
+		/* whoever may create queues can put anything into meta */
+		if (!pgmq_name_is_valid(name, queue.relname))
+			continue;
 		/* no lock: a queue that goes meanwhile just looks odd */
-		pgmq_name_format(name, 'q', queue.relname);
 		queue.relid = get_relname_relid(queue.relname,
 										get_namespace_oid(PGMQ_SCHEMA, false));
 		/* when something is sent and read is for who has a right to it */
