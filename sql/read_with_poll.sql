@@ -59,6 +59,18 @@ SELECT clock_timestamp() AS before \gset
 SELECT * FROM pgmq.read_with_poll('poll', 30, 1, NULL, NULL);
 SELECT clock_timestamp() - :'before' BETWEEN '5 s' AND '30 s' AS waited;
 
+-- A drop that was rolled back sends nobody away.
+SELECT pgmq.create('poll_kept');
+BEGIN;
+SAVEPOINT s;
+SELECT pgmq.drop_queue('poll_kept');
+ROLLBACK TO s;
+SELECT clock_timestamp() AS before \gset
+SELECT * FROM pgmq.read_with_poll('poll_kept', 30, 1, 1);
+SELECT clock_timestamp() - :'before' BETWEEN '1 s' AND '30 s' AS waited;
+COMMIT;
+SELECT pgmq.drop_queue('poll_kept');
+
 -- conditional
 SELECT pgmq.send('poll', '{"n": 8}'), pgmq.send('poll', '{"n": 9}');
 SELECT msg_id FROM pgmq.read_with_poll('poll', 0, 10, 1, 100, '{"n": 9}');

@@ -394,7 +394,7 @@ pgmq_waiter_drop(Oid relid)
 		pgmq_waiter_drain(relid);
 }
 
-/* The transaction ends: close the drain.  For callbacks. */
+/* The transaction, or a part of it, ends: close the drain.  For callbacks. */
 void
 pgmq_waiter_undrain(void)
 {

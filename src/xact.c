@@ -471,7 +471,10 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 			pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 }
 
-/* Subtransaction callback: what the raises counted on may be undone. */
+/*
+ * Subtransaction callback: what the raises counted on may be undone, and a
+ * queue not dropped.  (One that was before has been locked since.)
+ */
 void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 				 SubTransactionId parent, void *arg)
@@ -481,4 +484,5 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 	pgmq_map_leave();
 	raises_forget();
 	pgmq_waiter_end();
+	pgmq_waiter_undrain();
 }
