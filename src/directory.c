@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
@@ -116,9 +117,12 @@ pgmq_map_prepared(const PgmqMap *map, TransactionId *kept, TransactionId *more)
 		if (TransactionIdIsInProgress(map->prepared[i]))
 			kept[nkept++] = map->prepared[i];
 
-	/* the nameless have ended for certain when nothing as old is in progress */
+	/*
+	 * The nameless have ended for certain when nothing as old is in progress.
+	 * A parallel query may take no snapshot, and leaves that to others.
+	 */
 	*more = map->more_prepared;
-	if (nkept == 0 && TransactionIdIsValid(*more) &&
+	if (nkept == 0 && TransactionIdIsValid(*more) && !IsInParallelMode() &&
 		TransactionIdPrecedes(*more, GetLatestSnapshot()->xmin))
 		*more = InvalidTransactionId;
 	return nkept;

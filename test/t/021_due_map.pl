@@ -145,6 +145,11 @@ is(sql(q{SELECT next_due FROM pgmq.engine_status() WHERE queue_name = 'due'}), '
 sql("COMMIT PREPARED 'due$_'") for 1 .. 11;
 is(got(), '5 6 7 8 9 10 11 12 13 14 15', '.. all but one at once');
 is(exhaust(), 'nothing', '.. which is not there');
+sql(q{CREATE FUNCTION in_parallel() RETURNS text PARALLEL SAFE LANGUAGE plpgsql AS
+	$$ BEGIN RETURN due_map FROM pgmq.engine_status() WHERE queue_name = 'due'; END $$});
+like(sql(q{SELECT set_config(name, 'regress', false) FROM pg_settings
+	WHERE name IN ('force_parallel_mode', 'debug_parallel_query'); SELECT in_parallel()}),
+	qr/\nprepared transaction$/, '.. as a parallel query says, too');
 sql("COMMIT PREPARED 'due12'");
 is(got(), '16', '.. until it commits');
 is(exhaust('other'), 'nothing', '.. but not of another queue');
