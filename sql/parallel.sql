@@ -45,10 +45,13 @@ SELECT parallel_call($$send_topic('a', '1')$$);
 SELECT parallel_call($$send_batch_topic('a', '{1,2}'::jsonb[])$$);
 SELECT parallel_call($$create_fifo_indexes_all()$$);
 SELECT parallel_call($$grant_queue('parallel', 'pg_monitor', 'inspect')$$);
+SELECT parallel_call($$revoke_queue('parallel', 'pg_monitor', 'inspect')$$);
+SELECT parallel_call($$acquire_queue_lock('parallel')$$);
 -- what only looks may do so
 SELECT parallel_call($$peek('parallel')$$);
 SELECT parallel_call($$peek_archive('parallel')$$);
 SELECT parallel_call($$metrics('parallel')$$);
+SELECT parallel_call($$engine_status()$$);
 SELECT parallel_call($$test_routing('a')$$);
 SELECT parallel_call($$get_policy('parallel')$$);
 \set VERBOSITY default

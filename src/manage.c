@@ -25,6 +25,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -380,11 +381,13 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 /*
  * acquire_queue_lock(queue_name text) returns void
  *
- * Error: 42501 for who has nothing to do with the queue and may not create one.
+ * Errors: 42501 for who has nothing to do with the queue and may not create
+ * one, 25000 in a parallel query, with whose worker the lock would go.
  */
 Datum
 pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)
 {
+	PreventCommandIfParallelMode("acquire_queue_lock");
 	if (!PG_ARGISNULL(0))
 	{
 		char		relname[NAMEDATALEN];
