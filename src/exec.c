@@ -36,10 +36,8 @@
 
 #include "executor/spi.h"
 #include "executor/tuptable.h"
-#include "funcapi.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
@@ -48,7 +46,6 @@
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
-#include "utils/tuplestore.h"
 
 #include "compat.h"
 #include "pgmq.h"

@@ -17,7 +17,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"

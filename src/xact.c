@@ -43,9 +43,7 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
