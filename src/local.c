@@ -213,8 +213,8 @@ local_mark(PgmqLocal *local)
 
 /*
  * Forget the queues that were marked, and their tables: they may be gone, and
- * the others are soon known again; so are all when they are too many.  Not while anything refers to them, so at
- * the end of a transaction.
+ * the others are soon known again; so are all when they are too many.  Not
+ * while anything refers to them, so at the end of a transaction.
  */
 void
 pgmq_local_sweep(void)

@@ -87,7 +87,6 @@ step_archive(Maintain *m)
 		PGMQ_ARG(TimestampTzGetDatum(until)),
 		PGMQ_ARG(Int64GetDatum(BATCH))
 	};
-
 	Oid			archive;
 
 	if (m->policy->archive_retention == 0)

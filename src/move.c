@@ -153,7 +153,7 @@ pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead * dead
 
 /*
  * Move messages, which are locked, to the dead-letter queue of an open queue.
- * Errors: of dead_letter_open; 42501; whatever constraints and triggers raise.
+ * Errors: of pgmq_dead_open; 42501; whatever constraints and triggers raise.
  */
 void
 pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
