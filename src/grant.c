@@ -387,7 +387,7 @@ schema_grant(const GrantCall * call)
 						 PGMQ_SCHEMA, call->role_sql)));
 
 	/* one at a time, as with a queue; no queue has this name */
-	pgmq_layout_lock("");
+	pgmq_lock_name("");
 	AcceptInvalidationMessages();
 	if (schema_is_granted(call))
 		return;
@@ -440,7 +440,7 @@ call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
 	check_may_grant(call);
 
 	pgmq_name_format(queue_name, 'q', relname);
-	pgmq_layout_lock(relname + 2);
+	pgmq_lock_name(relname + 2);
 	AcceptInvalidationMessages();
 	parts_find(call, queue_name);
 	check_may_grant(call);

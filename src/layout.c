@@ -92,16 +92,6 @@ local_name(const char *prefix, const char *base, const char *suffix)
 	return pstrdup(quote_identifier(psprintf("%s%s%s", prefix, base, suffix)));
 }
 
-/*
- * Hold off other sessions that create or drop this queue until the
- * transaction ends.  base is the queue's name in lower case.
- */
-void
-pgmq_layout_lock(const char *base)
-{
-	pgmq_lock_name(base);
-}
-
 /* ----------------------------------------------------------------
  *		Tables
  * ----------------------------------------------------------------
@@ -197,16 +187,16 @@ pgmq_layout_set_storage(const char *table)
  * Have every row that becomes readable announced to the due map, whatever
  * puts it there: a replication worker too.  table is quoted and qualified.
  */
-void
-pgmq_layout_set_announce(const char *table)
+static void
+set_announce(const char *table)
 {
 	pgmq_exec_ddl(PGMQ_ANNOUNCE_SQL, table);
 	pgmq_exec_ddl(PGMQ_ANNOUNCE_ALWAYS_SQL, table);
 }
 
 /* Let monitoring see how a queue stands, but not what is in it. */
-void
-pgmq_layout_grant_queue(const char *base)
+static void
+grant_queue(const char *base)
 {
 	pgmq_exec_ddl("GRANT SELECT (" PUBLIC_COLUMNS ") ON %s TO pg_monitor",
 				  pgmq_layout_name("q_", base, ""));
@@ -338,7 +328,7 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	pgmq_name_validate(queue_name);
 	pgmq_name_format(queue_name, 'q', queue->relname);
 	pgmq_name_format(queue_name, 'a', archive);
-	pgmq_layout_lock(base);
+	pgmq_lock_name(base);
 
 	queue->relid = table_find(queue->relname);
 	archive_id = table_find(archive);
@@ -393,8 +383,8 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
 	PgmqKind	recorded;
 
-	pgmq_layout_set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
-	pgmq_layout_grant_queue(PGMQ_QUEUE_BASE(queue));
+	set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
+	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
 	/* a queue of this name was there, and its tables were dropped by hand */

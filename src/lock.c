@@ -45,8 +45,8 @@ lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)
 }
 
 /*
- * Hold off who creates or drops a queue of this name, which there need not be.
- * Two names may share a lock.
+ * Hold off who creates or drops a queue of this name, which is in lower case
+ * and need not be there.  Two names may share a lock.
  */
 void
 pgmq_lock_name(const char *name)

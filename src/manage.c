@@ -227,7 +227,7 @@ queue_drop(text *queue_name)
 	}
 	if (found)
 	{
-		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
+		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 		queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
 
 		/* a table that has a queue's name by chance is none to be dropped */
@@ -394,7 +394,7 @@ pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)
 		pgmq_name_format(PG_GETARG_TEXT_PP(0), 'q', relname);
 		if (!may_lock_name(relname))
 			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, relname);
-		pgmq_layout_lock(relname + 2);
+		pgmq_lock_name(relname + 2);
 	}
 	PG_RETURN_VOID();
 }

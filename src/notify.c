@@ -461,7 +461,7 @@ static void
 queue_lock(text *queue_name, char *relname)
 {
 	pgmq_name_format(queue_name, 'q', relname);
-	pgmq_layout_lock(relname + 2);
+	pgmq_lock_name(relname + 2);
 }
 
 /* The error for a queue that meta does not know. */

@@ -322,7 +322,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	relid = archive_find(archive, NoLock);
 	if (OidIsValid(relid))
 	{
-		pgmq_layout_lock(base);
+		pgmq_lock_name(base);
 		relid = archive_find(archive, AccessExclusiveLock);
 	}
 	if (!OidIsValid(relid))

@@ -461,7 +461,6 @@ extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 
 extern char *pgmq_layout_name(const char *prefix, const char *base,
 							  const char *suffix);
-extern void pgmq_layout_lock(const char *base);
 extern bool pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind);
 extern void pgmq_layout_finish(const PgmqQueue *queue, text *queue_name,
 							   PgmqKind kind);
@@ -470,9 +469,7 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
-extern void pgmq_layout_set_announce(const char *table);
 extern void pgmq_layout_set_storage(const char *table);
-extern void pgmq_layout_grant_queue(const char *base);
 extern void pgmq_layout_grant_archive(const char *base);
 
 /* How a queue table is stored; layout.c says why. */

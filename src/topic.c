@@ -238,7 +238,7 @@ pgmq_bind_topic(PG_FUNCTION_ARGS)
 	if (name != NULL)
 	{
 		pgmq_name_format(name, 'q', queue.relname);
-		pgmq_layout_lock(PGMQ_QUEUE_BASE(&queue));
+		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 	}
 	if (name == NULL || !pgmq_meta_find(&queue, &kind))
 		TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
