@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -292,6 +293,10 @@ redrive_batch(Redrive * redrive, TimestampTz now)
 static int64
 redrive_all(Redrive * redrive, int64 qty)
 {
+	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext,
+														"pgmq_c redrive batch",
+														ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(batch_context);
 	TimestampTz now = GetCurrentTimestamp();
 	int64		last = PG_INT64_MIN;
 	int64		count = 0;
@@ -315,7 +320,10 @@ redrive_all(Redrive * redrive, int64 qty)
 		moved = redrive_batch(redrive, now);
 		count += moved;
 		stay += redrive->n - moved;
+		MemoryContextReset(batch_context);
 	} while (redrive->n == batch && count < qty);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(batch_context);
 
 	if (stay > 0)
 		ereport(WARNING,

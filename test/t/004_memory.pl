@@ -190,6 +190,31 @@ sub test_many
 	}
 }
 
+# A long redrive holds no more at its end than at its beginning: what a trigger
+# on the way sees.
+sub test_redrive
+{
+	my ($mode) = @_;
+	my $s = session();
+	my $n = $full ? 1_000_000 : 30_000;
+
+	ask($s, qq{SELECT pgmq.create('moved'), pgmq.create('spent');
+		CREATE TABLE weight (message jsonb, bytes bigint);
+		CREATE FUNCTION weigh() RETURNS trigger LANGUAGE plpgsql AS \$\$
+		BEGIN
+			INSERT INTO weight SELECT new.message, sum(used_bytes) FROM pg_backend_memory_contexts;
+			RETURN NULL;
+		END \$\$;
+		CREATE TRIGGER weigh AFTER INSERT ON pgmq.q_moved FOR EACH ROW WHEN (new.message IN ('2500', '@{[ $n - 500 ]}')) EXECUTE FUNCTION weigh();
+		INSERT INTO pgmq.q_spent (message) SELECT to_jsonb(i) FROM generate_series(1, $n) i});
+	is(ask($s, qq{SELECT pgmq.redrive('spent', $n, '{"to_queue": "moved"}')}), $n, "$mode: a long redrive");
+	my $grown = ask($s, 'SELECT (max(bytes) FILTER (WHERE message::integer > 2500) - max(bytes) FILTER (WHERE message::integer = 2500)) / 1024 FROM weight');
+	note "$mode: grown by $grown kB";
+	cmp_ok($grown, '<', 128, "$mode: does not grow");
+	ask($s, q{SELECT pgmq.drop_queue('moved'), pgmq.drop_queue('spent'); DROP TABLE weight; DROP FUNCTION weigh});
+	done($s);
+}
+
 # Who waits for what it cannot have looks again and again.  By what the server
 # logs of it meanwhile, since all is gone when it has ended.
 sub test_waiting
@@ -295,6 +320,7 @@ pgmq_c.maintain_interval = '1h'
 	test_coming_and_going($mode);
 	test_one_transaction($mode);
 	test_waiting($mode);
+	test_redrive($mode);
 	is($node->safe_psql('postgres', q{
 		SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
 		WHERE pronamespace = 'pgmq'::regnamespace
