@@ -31,7 +31,7 @@ SELECT * FROM pgmq.send_batch('trig', ARRAY['2', '3', '4', '5', '6', '7', '8']::
 SELECT what FROM fired ORDER BY n;
 TRUNCATE fired;
 -- read: one UPDATE, in msg_id order; what is leased is no longer updated
-SELECT msg_id FROM pgmq.read('trig', 30, 2);
+SELECT msg_id FROM pgmq.read('trig', 3600, 2);
 SELECT what FROM fired ORDER BY n;
 TRUNCATE fired;
 SELECT msg_id FROM pgmq.set_vt('trig', ARRAY[2, 1], 30);
@@ -143,7 +143,7 @@ CREATE FUNCTION nested_read() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF pg_trigger_depth() < 4 THEN
 		ANALYZE pgmq.q_trig;
-		PERFORM pgmq.read('trig', 30, 1);
+		PERFORM pgmq.read('trig', 3600, 1);
 		ANALYZE pgmq.q_trig;
 	END IF;
 	RETURN new;
@@ -152,7 +152,7 @@ $$;
 TRUNCATE pgmq.q_trig RESTART IDENTITY;
 SELECT count(*) FROM pgmq.send_batch('trig', (SELECT array_agg(to_jsonb(n) ORDER BY n) FROM generate_series(1, 100) n));
 CREATE TRIGGER nested_read AFTER UPDATE ON pgmq.q_trig FOR EACH ROW EXECUTE FUNCTION nested_read();
-SELECT msg_id FROM pgmq.read('trig', 30, 2);
+SELECT msg_id FROM pgmq.read('trig', 3600, 2);
 SELECT msg_id FROM pgmq.set_vt('trig', ARRAY[1, 2], 30);
 SELECT count(*) FILTER (WHERE read_ct = 1) AS once, count(*) FILTER (WHERE read_ct > 1) AS more_often FROM pgmq.q_trig;
 DROP TRIGGER nested_read ON pgmq.q_trig;
@@ -160,7 +160,7 @@ DROP TRIGGER nested_read ON pgmq.q_trig;
 -- that is PostgreSQL's to refuse.
 CREATE TRIGGER nested_read BEFORE UPDATE ON pgmq.q_trig FOR EACH ROW EXECUTE FUNCTION nested_read();
 \set VERBOSITY sqlstate
-SELECT msg_id FROM pgmq.read('trig', 30, 2);
+SELECT msg_id FROM pgmq.read('trig', 3600, 2);
 \set VERBOSITY default
 DROP TRIGGER nested_read ON pgmq.q_trig;
 
