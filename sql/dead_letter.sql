@@ -48,30 +48,30 @@ SELECT clock_timestamp() - :'before' > '0.9 s' AS waited;
 
 -- Many: each read disposes of some, and returns live ones at once.
 SELECT dl_spent(5000);
-SELECT message FROM pgmq.read('dl', 60, 1);
+SELECT message FROM pgmq.read('dl', 86400, 1);
 SELECT count(*) BETWEEN 1000 AND 3000 AS some FROM dl_dead;
-SELECT message FROM pgmq.read('dl', 60, 1);
-SELECT count(*) FROM pgmq.read('dl', 60, 1);
-SELECT count(*) FROM pgmq.read('dl', 60, 1);
+SELECT message FROM pgmq.read('dl', 86400, 1);
+SELECT count(*) FROM pgmq.read('dl', 86400, 1);
+SELECT count(*) FROM pgmq.read('dl', 86400, 1);
 SELECT count(*) FROM dl_dead;
 SELECT bool_and(headers #>> '{x-pgmq-dead-letter,read_ct}' = '2'), count(DISTINCT message) FROM dl_dead;
 SELECT dl_spent(3000);
-SELECT message FROM pgmq.read_grouped('dl', 60, 1);
+SELECT message FROM pgmq.read_grouped('dl', 86400, 1);
 SELECT message FROM pgmq.pop('dl', 1);
 
 -- One that is refused stays, put off, and a warning is given.
 SELECT dl_spent(2);
 ALTER TABLE pgmq.q_dl_dead ADD CONSTRAINT no_two CHECK (message <> '2');
-SELECT message, read_ct FROM pgmq.read('dl', 60, 1);
-SELECT message, read_ct FROM pgmq.read('dl', 60, 1);
+SELECT message, read_ct FROM pgmq.read('dl', 86400, 1);
+SELECT message, read_ct FROM pgmq.read('dl', 86400, 1);
 SELECT message FROM pgmq.pop('dl', 1);
-SELECT message FROM pgmq.read_grouped('dl', 60, 9);
+SELECT message FROM pgmq.read_grouped('dl', 86400, 9);
 SELECT message, read_ct, vt <= clock_timestamp() AS readable FROM pgmq.q_dl ORDER BY msg_id;
 SELECT count(*) FROM dl_dead;
 -- repaired
 ALTER TABLE pgmq.q_dl_dead DROP CONSTRAINT no_two;
 UPDATE pgmq.q_dl SET vt = now() WHERE read_ct = 2;
-SELECT message FROM pgmq.read('dl', 60, 1);
+SELECT message FROM pgmq.read('dl', 86400, 1);
 SELECT message, headers #>> '{x-pgmq-dead-letter,read_ct}' AS reads FROM dl_dead;
 
 -- A trigger that swallows loses nothing either.
