@@ -119,6 +119,12 @@ CALL pgmq.maintain();
 SELECT count(*), min(msg_id) FROM pgmq.q_maintain_bad;
 SELECT count(*) FROM pgmq.a_maintain_bad;
 SELECT count(*) FROM pgmq.q_maintain_z;
+-- nor what its triggers raise by the code of a cancel
+CREATE OR REPLACE FUNCTION maintain_fails() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no cancel' USING ERRCODE = 'query_canceled'; END $$;
+INSERT INTO pgmq.q_maintain_z (message, enqueued_at) VALUES ('1', now() - interval '1 hour');
+CALL pgmq.maintain();
+SELECT count(*) FROM pgmq.q_maintain_z;
 UPDATE pgmq.policy SET policy = '{"ttl": "nonsense"}' WHERE queue_name = 'maintain_bad';
 ALTER TABLE pgmq.q_maintain_bad DISABLE TRIGGER fails;
 CALL pgmq.maintain();

@@ -86,8 +86,21 @@ SELECT count(*) FROM pgmq.metrics_all();
 \set VERBOSITY default
 RESET statement_timeout;
 RESET ROLE;
--- and rows that a role may not see do not count
 DROP POLICY slow ON pgmq.q_m_default;
+-- and what a policy raises by the code of a cancel, or as an assertion, does not
+CREATE FUNCTION m_raise(state text) RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN RAISE EXCEPTION 'no cancel' USING ERRCODE = state; END $$;
+CREATE POLICY slow ON pgmq.q_m_default USING (m_raise('57014'));
+SET ROLE regress_pgmq_slow;
+SELECT queue_name FROM pgmq.metrics_all() WHERE queue_name IN ('m', 'm_default', 'm_part');
+RESET ROLE;
+ALTER POLICY slow ON pgmq.q_m_default USING (m_raise('P0004'));
+SET ROLE regress_pgmq_slow;
+SELECT queue_name FROM pgmq.metrics_all() WHERE queue_name IN ('m', 'm_default', 'm_part');
+RESET ROLE;
+DROP POLICY slow ON pgmq.q_m_default;
+DROP FUNCTION m_raise(text);
+-- and rows that a role may not see do not count
 SET ROLE regress_pgmq_slow;
 SELECT queue_length FROM pgmq.metrics('m_default');
 RESET ROLE;

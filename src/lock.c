@@ -102,3 +102,18 @@ pgmq_lock_check_overdue(const ErrorData *error)
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("canceling statement due to statement timeout")));
 }
+
+/*
+ * Raise an error again that cancels the statement (57014), of which others'
+ * work is no longer wanted either.  One that a trigger or a policy raised by
+ * that code is an error like any: else whoever owns one queue could keep the
+ * rest from their turn.
+ */
+void
+pgmq_lock_check_cancel(ErrorData *error)
+{
+	pgmq_lock_check_overdue(error);
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
+		strcmp(error->funcname, "ProcessInterrupts") == 0)
+		ReThrowError(error);
+}

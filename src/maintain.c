@@ -180,10 +180,7 @@ batch_try(Maintain *m, StepFn step)
 
 	if (error == NULL)
 		return more;
-	pgmq_lock_check_overdue(error);
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		error->sqlerrcode == ERRCODE_ASSERT_FAILURE)
-		ReThrowError(error);
+	pgmq_lock_check_cancel(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("queue \"%s\" could not be maintained: %s",

@@ -397,10 +397,7 @@ metrics_try(Metrics *m, text *queue_name)
 
 	if (error == NULL)
 		return true;
-	pgmq_lock_check_overdue(error);
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		error->sqlerrcode == ERRCODE_ASSERT_FAILURE)
-		ReThrowError(error);
+	pgmq_lock_check_cancel(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("queue \"%s\" is left out: %s",

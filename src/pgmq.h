@@ -293,6 +293,7 @@ extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_check_overdue(const ErrorData *error);
+extern void pgmq_lock_check_cancel(ErrorData *error);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 						  const PgmqLockSet *set);
 
