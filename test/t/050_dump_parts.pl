@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use FindBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -151,6 +152,21 @@ is(sql('single', q{SELECT pgmq.send('jobs', '6'); SELECT pgmq.archive('jobs', 6)
 is(sql('single', q{SELECT due_map FROM pgmq.engine_status() WHERE queue_name = 'jobs'}), 'on',
 	'single: .. with its map');
 is(ids('single', 'other'), '1', 'single: others are as before');
+
+# .. or out of a dump of all, as the manual says, beside one whose name goes on
+sql('source', q{SELECT pgmq.create('jobs-2')});
+my $all = dump_of('all.dump', '--format=custom');
+my ($filter) = slurp_file("$FindBin::Bin/../../docs/operations.md") =~ /(grep \S+ '.*_jobs.*') >jobs.list/;
+new_database('listed', 'CREATE EXTENSION pgmq_c');
+$node->command_ok([ 'sh', '-c', "pg_restore --list $all | $filter >$dir/jobs.list" ], 'listed: a list');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', "--use-list=$dir/jobs.list", '--dbname=listed', $all ],
+	'listed: restored');
+my $made_of = q{SELECT relname, relkind, pg_get_indexdef(c.oid) FROM pg_class c
+	WHERE relnamespace = 'pgmq'::regnamespace AND relname ~ '_jobs' AND relname !~ '^d._|-' ORDER BY 1};
+is(sql('listed', $made_of), sql('source', $made_of), 'listed: with all indexes');
+is(ids('listed', 'jobs'), '1 4 5', 'listed: the queue works at once');
+is(sql('listed', q{SELECT count(*) FROM pg_class WHERE relname ~ 'jobs-2'}), 0, 'listed: without its neighbour');
 
 # .. and into one that has no extension yet
 new_database('later', 'CREATE SCHEMA pgmq');
