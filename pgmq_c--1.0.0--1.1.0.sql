@@ -56,17 +56,18 @@ COMMENT ON FUNCTION pgmq.engine_status() IS
 
 /*
  * The foreign keys that refer to meta delete with their tables' owner's
- * rights, so no trigger of others may run then.  (First of what locks tables:
- * create and drop_queue, too, come to meta before the others.)
+ * rights, so no trigger of others may run then.  And nobody takes a queue out
+ * of it that is not his own.  (First of what locks tables: create and
+ * drop_queue, too, come to meta before the others.)
  */
 CREATE OR REPLACE FUNCTION pgmq._guard_meta()
 RETURNS trigger
 AS 'MODULE_PATHNAME', 'pgmq_guard_meta'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._guard_meta() IS
-'Internal: refuses to delete a queue from pgmq.meta when triggers of others would run by the rights of the owner of its bindings.';
+'Internal: refuses to delete a queue from pgmq.meta that is not the caller''s, or when triggers of others would run by the rights of the owner of its bindings.';
 CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
-	FOR EACH STATEMENT EXECUTE FUNCTION pgmq._guard_meta();
+	FOR EACH ROW EXECUTE FUNCTION pgmq._guard_meta();
 
 /*
  * pg_restore --jobs loads meta and the tables that refer to it in any order,

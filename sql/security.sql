@@ -196,6 +196,17 @@ SELECT pg_temp.attempt($$SELECT pgmq.set_policy('secret_dead', '{"dead_letter_qu
 RESET ROLE;
 ALTER TABLE pgmq.q_secret_dead OWNER TO CURRENT_USER;
 
+-- Nor does who makes and drops queues of his own take those of others out of
+-- meta, with which their topics would go.
+GRANT SELECT, DELETE ON pgmq.meta TO regress_pgmq_stranger;
+INSERT INTO pgmq.meta VALUES ('secret_nothing', false, false);
+SET ROLE regress_pgmq_stranger;
+DELETE FROM pgmq.meta WHERE queue_name = 'secret';
+DELETE FROM pgmq.meta WHERE queue_name = 'secret_nothing';
+RESET ROLE;
+REVOKE SELECT, DELETE ON pgmq.meta FROM regress_pgmq_stranger;
+SELECT pattern FROM pgmq.list_topic_bindings('secret');
+
 -- Our trigger on a table that is no queue makes no map in shared memory.
 CREATE SCHEMA regress_pgmq AUTHORIZATION regress_pgmq_stranger;
 SET ROLE regress_pgmq_stranger;

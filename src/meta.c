@@ -19,13 +19,17 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -191,22 +195,55 @@ pgmq_meta_names(void)
  */
 
 /*
+ * Refuse to take a queue out of meta that is not the caller's.  For drop_queue
+ * of his own he needs DELETE on all rows, and with one go its bindings: what
+ * is sent by topic would not arrive any more.
+ * Error: 42501.
+ */
+static void
+guard_row(const TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), "queue_name");
+	char		relname[NAMEDATALEN];
+	Datum		value = (Datum) 0;
+	bool		isnull = true;
+	Oid			output;
+	Oid			relid;
+	bool		is_varlena;
+
+	/* who owns meta could drop the trigger as well */
+	if (object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId()))
+		return;
+	if (attno != InvalidAttrNumber)
+		value = heap_getattr(trigger->tg_trigtuple, attno, RelationGetDescr(rel), &isnull);
+	if (isnull)
+		return;
+	getTypeOutputInfo(get_atttype(RelationGetRelid(rel), attno), &output, &is_varlena);
+	if (!pgmq_name_is_valid(cstring_to_text(OidOutputFunctionCall(output, value)), relname))
+		return;
+	relid = get_relname_relid(relname, RelationGetNamespace(rel));
+	if (OidIsValid(relid) && !object_ownercheck(RelationRelationId, relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, relname);
+}
+
+/*
  * _guard_meta() returns trigger
  *
  * Foreign keys delete a queue's bindings and its throttle with its row, by
  * the rights of those tables' owner, whoever deletes it.  So there must be no
- * triggers of users that fire then.
+ * triggers of users that fire then.  And the queue must be the caller's.
  */
 Datum
 pgmq_guard_meta(PG_FUNCTION_ARGS)
 {
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	static const char *const tables[] = {"topic_bindings", "notify_insert_throttle"};
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
 	/* anybody can have a table with this trigger, who may not lock ours */
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) !=
-		get_relname_relid("meta", schema))
+		RelationGetRelid(trigger->tg_relation) != get_relname_relid("meta", schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by a trigger of %s.meta",
@@ -223,5 +260,8 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 		if (get_rel_relkind(relid) != '\0')
 			pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE);
 	}
-	return PointerGetDatum(NULL);
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		return PointerGetDatum(NULL);
+	guard_row(trigger);
+	return PointerGetDatum(trigger->tg_trigtuple);
 }
