@@ -17,8 +17,10 @@
  * way when its id comes again.
  *
  * The tables belong to the owner of pgmq.policy and are used by his rights:
- * who may send need not, and cannot, touch them.  A table of such a name that
- * is another's is refused, since what hangs on it would run by those rights.
+ * who may send need not, and cannot, touch them.  Or to the queue's owner, and
+ * are used by his: a dump keeps who owns a table, but not who owns the
+ * extension.  A table of such a name that is another's is refused, since what
+ * hangs on it would run by those rights.
  *
  * Whoever sends holds the locks of lock.c: the ids' own, from before the look
  * until the end of the transaction, which makes the second sender of an id
@@ -41,6 +43,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -102,12 +105,21 @@ table_find(const PgmqQueue *queue, int table)
 	return get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
 }
 
+/* Does it belong to the queue's owner?  To the caller, if the queue is gone. */
+static bool
+table_is_queue_owners(const PgmqQueue *queue, Oid relid)
+{
+	return pgmq_role_owner(relid) ==
+		(OidIsValid(queue->relid) ? pgmq_role_owner(queue->relid) : GetUserId());
+}
+
 /* Is it a table of ours? */
 static bool
-table_is_ours(Oid relid)
+table_is_ours(const PgmqQueue *queue, Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_RELATION &&
-		pgmq_role_owner(relid) == pgmq_role_owner(pgmq_policy_table(false));
+		(pgmq_role_owner(relid) == pgmq_role_owner(pgmq_policy_table(false)) ||
+		 table_is_queue_owners(queue, relid));
 }
 
 /*
@@ -129,11 +141,11 @@ table_lock(const PgmqQueue *queue, int table, LOCKMODE lockmode)
 				 errmsg("table \"%s.%s\" of the deduplication ids of queue \"%s\" does not exist",
 						PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
 				 errhint("The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
-	if (!table_is_ours(relid))
+	if (!table_is_ours(queue, relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
-				 errdetail("Deduplication in queue \"%s\" needs this name, and the relation is not a table of the extension's owner.",
+				 errdetail("Deduplication in queue \"%s\" needs this name, and the relation is not a table of the extension's owner or the queue's.",
 						   PGMQ_QUEUE_BASE(queue))));
 	if (lockmode != AccessShareLock)
 		pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
@@ -247,7 +259,7 @@ pgmq_dedup_drop(const PgmqQueue *queue)
 		if (strlen(PGMQ_QUEUE_BASE(queue)) + 3 >= NAMEDATALEN)
 			return;
 		relid = table_find(queue, table);
-		if (!OidIsValid(relid) || !table_is_ours(relid))
+		if (!OidIsValid(relid) || !table_is_ours(queue, relid))
 			continue;
 		saved = pgmq_role_become_owner(relid);
 		pgmq_exec_ddl("DROP TABLE %s", table_quoted(queue, table));
@@ -311,6 +323,7 @@ tables_rearrange(const PgmqQueue *queue, int32 window)
 void
 pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 {
+	Oid			first;
 	PgmqRole	saved;
 
 	if (window == 0)
@@ -319,7 +332,11 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 			pgmq_dedup_drop(queue);
 		return;
 	}
-	saved = pgmq_role_become_owner(pgmq_policy_table(false));
+
+	/* all three belong to one */
+	first = table_find(queue, 0);
+	saved = pgmq_role_become_owner(OidIsValid(first) && table_is_queue_owners(queue, first) ?
+								   queue->relid : pgmq_policy_table(false));
 	for (int table = 0; table < 3; table++)
 	{
 		if (OidIsValid(table_find(queue, table)))
@@ -360,7 +377,7 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
 	empty = rel->rd_rel->relkind != RELKIND_RELATION ||
 		RelationGetNumberOfBlocks(rel) == 0;
 	relation_close(rel, NoLock);
-	if (empty || table_find(queue, table) != relid || !table_is_ours(relid))
+	if (empty || table_find(queue, table) != relid || !table_is_ours(queue, relid))
 		return 0;
 	pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
 

@@ -234,8 +234,12 @@ queue_drop(text *queue_name)
 		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
 			pgmq_queue_check_shape(&queue);
 		if (OidIsValid(queue.relid))
+		{
 			pgmq_xact_drop(queue.relid);
+			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
+		}
 		found = table_drop(queue.relname);
+		queue.relid = InvalidOid;
 		if (!found)
 			queue_drop_rest(&queue);
 	}

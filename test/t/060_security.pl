@@ -60,6 +60,8 @@ my $acl = q{
 	SELECT relname, NULL, relacl FROM pg_class WHERE relname ~ '^[qa]_mine'
 	UNION ALL SELECT attrelid::regclass::text, attname, attacl FROM pg_attribute
 	WHERE attrelid::regclass::text ~ '^pgmq\.[qa]_mine' AND attacl IS NOT NULL ORDER BY 1, 2};
+as('builder', 'own_110', q{SELECT pgmq.set_policy('mine', '{"dedup_window": 3600}');
+	SELECT pgmq.send('mine', '1'); SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb)});
 $node->safe_psql('own_110', "SELECT pgmq.grant_queue('mine', 'app', 'inspect', 'manage'),"
 	  . " pgmq.grant_queue('mine', 'public', 'send'), pgmq.revoke_queue('mine', 'app', 'manage')");
 $node->safe_psql('postgres', 'CREATE DATABASE restored OWNER builder');
@@ -73,6 +75,19 @@ is($node->safe_psql('restored', $acl), $node->safe_psql('own_110', $acl),
 	'with all privileges');
 my ($out, $err) = as('app', 'restored', "SELECT count(*) FROM pgmq.read('mine', 30, 9)");
 is($err, '', 'which are good there');
+
+# .. and that which belongs to a queue, though the extension is now of who
+# restored it.  The owner of the extension's tables before was the queue's, too.
+($out, $err) = as('builder', 'restored', q{
+	SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb);
+	SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "new"}'::jsonb);
+	SELECT pgmq.set_policy('mine', '{"dedup_window": 9000}');
+	SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb);
+	CALL pgmq.maintain()});
+is("$out $err", qq{3\n4\n{"dedup_window": 9000}\n3 }, 'ids against duplicates are known there');
+is( $node->safe_psql('restored', q{SELECT pgmq.drop_queue('mine');
+		SELECT count(*) FROM pg_class WHERE relname ~ '^d[0-2]_mine'}),
+	"t\n0", 'and go with their queue');
 
 # A stranger does not wait, where there is nothing to read and no statement
 # that would refuse him.
