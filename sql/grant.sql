@@ -91,6 +91,7 @@ INSERT INTO calls (call) VALUES
 	($$pgmq.pause('granted', 'infinity')$$), ($$pgmq.resume('granted')$$), ($$pgmq.create_fifo_index('granted')$$),
 	($$pgmq.convert_queue('granted')$$), ($$pgmq.grant_queue('granted', 'regress_pgmq_none', 'send')$$),
 	($$pgmq.revoke_queue('granted', 'regress_pgmq_none', 'inspect')$$),
+	($$(SELECT msg_id FROM pgmq.q_granted) q$$), ($$(SELECT msg_id FROM pgmq.a_granted) a$$),
 	($$(SELECT msg_id, vt, read_ct FROM pgmq.q_granted) q$$), ($$(SELECT headers FROM pgmq.q_granted) q$$),
 	($$(SELECT msg_id, archived_at FROM pgmq.a_granted) a$$), ($$(SELECT message FROM pgmq.a_granted) a$$);
 GRANT SELECT ON calls TO PUBLIC;
