@@ -119,6 +119,9 @@ command_ok([ $tool, 'install', $folder ], 'and again over itself');
 $db = database('CREATE EXTENSION pgmq');
 is($node->safe_psql($db, "$version; $functions; $use"),
 	"pgmq 1.13.1\n$all\n\n1\n1\nt", 'CREATE EXTENSION pgmq');
+unlike(($node->psql($db, q{DROP EXTENSION pgmq CASCADE; CREATE EXTENSION pgmq}))[2], qr/WARNING|ERROR/, '.. again');
+is($node->safe_psql($db, q{SELECT queue_name FROM pgmq.list_queues(); SELECT count(*) FROM pgmq.a_work}),
+	"work\n1", '.. takes over what is there');
 $node->safe_psql($db, 'ALTER EXTENSION pgmq UPDATE');
 
 # The two names in one database
