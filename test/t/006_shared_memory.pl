@@ -173,7 +173,7 @@ pgmq_c.shared_memory = '1MB'
 		my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE query ~ '^SELECT pgmq.read_with_poll'});
 		kill 'KILL', $pid;
 		eval { $_->finish } foreach @sessions;
-		$node->poll_query_until('postgres', 'SELECT 1', '1');
+		$node->poll_query_until('postgres', undef, '');
 	}
 	is(waiting(), 0, "$mode: nobody waits after a crash");
 	sql(q{SELECT pgmq.drop_queue(queue_name) FROM pgmq.meta});

@@ -184,10 +184,9 @@ lock_timeout = '${soon}s'
 		$looks = -sql('SELECT last_value FROM looks');
 		my $began = time;
 		sql("SELECT pgmq.send('q', '{}');\n" x 300);
-		my $took = time - $began;
 		usleep(500_000);
 		$looks += sql('SELECT last_value FROM looks');
-		cmp_ok($looks, '<=', 300 + (10 * $took + 5) * $many, '.. and when messages are sent');
+		cmp_ok($looks, '<=', 300 + 10 * (time - $began) * $many, '.. and when messages are sent');
 		sql("SELECT pgmq.send('q', '1') FROM generate_series(1, $many)");
 		is(join(' ', sort { $a <=> $b } map { result($_) } @many), join(' ', map { $_ + 301 } 1 .. $many),
 			'.. but each gets what it wants');
@@ -394,7 +393,7 @@ lock_timeout = '${soon}s'
 	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '2|infinity', 'two wait for what is not there');
 	kill 'KILL', $s[0]{pid};
 	done(@s);
-	$node->poll_query_until('postgres', 'SELECT true');
+	$node->poll_query_until('postgres', undef, '');
 	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|',
 		'after a crash nobody waits, and nothing is known');
 	@s = map { session() } 1 .. 2;
