@@ -22,6 +22,7 @@ source_tree=$(pwd)
 passed=0
 failed=0
 skipped=0
+guilty=
 WORK=
 RUN_AS=
 
@@ -131,6 +132,7 @@ pg_regress_suite() {
         else
             failed=$((failed + 1))
             count=$((count + 1))
+            guilty="$guilty $test"
         fi
     done
 }
@@ -238,10 +240,12 @@ if wants tap; then
             continue
         fi
         before=$failed
+        echo "# $test"
         logged "$WORK/tap.log" run_make REGRESS= ISOLATION= "PROVE_TESTS=$test" PROVE_FLAGS=-v
         count_tap "$WORK/tap.log" "$status"
         check_log tmp_check/log/*.log
         if [ "$failed" -gt "$before" ]; then
+            guilty="$guilty $test"
             as_user mv tmp_check "tap_$(basename "$test" .pl)"
             keep "tap_$(basename "$test" .pl)"
         fi
@@ -254,7 +258,9 @@ if wants clients && [ -x test/clients/run.sh ]; then
     [ "$PRIVATE" = "$PG_CONFIG" ] ||
         as_user make -s PG_CONFIG="$PRIVATE" with_llvm=no install-pgmq >/dev/null
     logged "$WORK/clients.log" test/clients/run.sh
+    before=$failed
     count_tap "$WORK/clients.log" "$status"
+    [ "$failed" = "$before" ] || guilty="$guilty clients"
     tally clients
 fi
 
@@ -272,7 +278,10 @@ torture() {
         logged "$log" $run /usr/bin/python3 "test/torture/$program.py" --preload "$preload" "$@"
         before=$failed
         count_tap "$log" "$status"
-        [ "$failed" = "$before" ] || keep "$log"
+        if [ "$failed" -gt "$before" ]; then
+            guilty="$guilty $program"
+            keep "$log"
+        fi
     done
     tally "$program"
 }
@@ -302,6 +311,7 @@ fi
 
 # --------------------------------------------------------------------------
 
+[ -z "$guilty" ] || echo "# failed:$guilty"
 if [ "$skipped" -gt 0 ]; then
     echo "$passed passed, $failed failed, $skipped skipped"
 else
