@@ -40,7 +40,7 @@ awk '{ if (FNR > 1 && /^ \* 4\. /) exit; if (FNR > 1) print last; last = $0 }' \
     cat "$made/head" pgmq_c--1.*--*.sql
     # .. and which takes no trigger of ours on meta for somebody's
     tail -n +"$(($(wc -l <"$made/head") + 1))" pgmq_c--1.0.0.sql |
-        sed "s/AND NOT t\.tgisinternal/& AND t.tgfoid <> 'pgmq._guard_meta()'::regprocedure/"
+        sed "s/AND NOT t\.tgisinternal/& AND t.tgfoid IS DISTINCT FROM to_regprocedure('pgmq._guard_meta()')/"
 } | sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' >"$made/pgmq--$current.sql"
 rm "$made/head"
 for old in $earlier; do
