@@ -292,10 +292,28 @@ class Checker:
             for op in tx.ops.values():
                 for k in op.args.get('k', []):
                     self.ever[k].append(op)
-        self.known = {row.k for rows in (self.live, self.archive, self.A, self.L) for row in rows.values()}
+        self.known = self.durable()
         for tx in sorted(self.txs.values(), key=lambda tx: tx.state == 'maybe'):
             for op in tx.ops.values():
                 self.note(tx, op)
+
+    def durable(self):
+        """Keys of what was committed for certain: it is there, or a transaction that
+        was committed after it has seen it, or shows its effect."""
+        keys = {row.k for rows in (self.live, self.archive, self.A, self.L) for row in rows.values()}
+        for tx in self.txs.values():
+            if tx.state == 'committed':
+                keys |= {row[6] for op in tx.ops.values() if op.op in ('read', 'pop') for row in op.r or () if not self.own(tx, row[6])}
+        for x, q, id, k, fenced in self.E:
+            # an effect that is there before its delete proves nothing
+            tx = self.txs.get(x)
+            if fenced or tx and tx.state == 'committed' and id in tx.ops[0].r:
+                keys.add(k)
+        return keys
+
+    def own(self, tx, k):
+        """A transaction sees what it sent itself, also in a savepoint that is undone."""
+        return any(op.tx is tx for op in self.ever[k])
 
     def undone(self, s):
         """Of a transaction that a crash undid: its ids may be drawn again.  Besides
@@ -545,7 +563,7 @@ class Checker:
             if sum(not maybe for op, maybe in removals) > 1:
                 self.find(f'double: {pair} was consumed by {[op.tx.x for op, maybe in removals]}', pair)
         purged = max([op.t1 if not maybe else INF for op, maybe in self.purges], default=-INF)
-        visible = {s.k for all in self.seen.values() for s in all if s.q.startswith('dedup')} | {row[3] for row in self.E}
+        visible = {s.k for all in self.seen.values() for s in all if s.q.startswith('dedup')} | self.known
         for k in set(base) | set(self.births):
             low = high = len(base[k])
             for pair, row, archived in base[k]:
@@ -564,7 +582,7 @@ class Checker:
                     low += born
                     high += born
                     continue
-                low += not b.maybe
+                low += not b.maybe or k in self.known
                 high += 1
                 if b.q == 'purged':
                     allowed[k] += b.op.t0 < purged

@@ -10,6 +10,8 @@ usage: PG_BINDIR=$(pg_config --bindir) test/torture/ledger.py [options]
   --preload 0|1  whether shared_preload_libraries has pgmq_c (1)
   --faults LIST  which of kill, immediate, postmaster, wal, disk, promote,
                  cancel, terminate, drop (all); "none"
+  --queues LIST  those that most is done to, instead of a few by chance
+  --drops P      how likely a transaction loses its connection (0.01, or 0.06)
   --keep         leave the server's directory, with the ledger, behind
 
 PG_BINDIR is the bin directory of a server that has pgmq_c installed.  Started
@@ -959,9 +961,9 @@ max_wal_size = 12MB
         families = r.sample(FAMILIES, r.choice([1, 2, 3, 4, 5]))
         if 'disk' in todo:
             families.append(['plain'])
-        hot = [queue for family in families for queue in family]
+        hot = self.options.queues or [queue for family in families for queue in family]
         seconds = 2.2 + r.random()
-        drops = 0 if 'drop' not in self.faults else 0.06 if busy else 0.01
+        drops = 0 if 'drop' not in self.faults else self.options.drops or (0.06 if busy else 0.01)
         self.stop.clear()
         for _, pipe in self.clients:
             pipe.send(('storm', self.round, hot, drops))
@@ -1174,6 +1176,8 @@ def main():
     parser.add_argument('--sessions', type=int, default=8)
     parser.add_argument('--preload', type=int, default=1)
     parser.add_argument('--faults', default=','.join(ALL_FAULTS))
+    parser.add_argument('--queues', type=lambda names: names.split(','))
+    parser.add_argument('--drops', type=float)
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
     options.faults = options.faults.split(',')
