@@ -168,6 +168,10 @@ class Checker:
         pairs = {s for s in subjects if not isinstance(s, str)}
         for pair in list(pairs):
             keys |= {k for k in [self.key_of(pair)] if k}
+        for tx in self.txs.values():
+            for op in tx.ops.values():
+                if op.op in ('read', 'pop'):
+                    pairs |= {(row[0], row[1]) for row in op.r or () if row[6] in keys}
         history = []
         xs = set()
         for name in sorted(glob.glob(f'{self.folder}/*')):
@@ -558,7 +562,7 @@ class Checker:
             for op, maybe in removals:
                 if op.op in GONE:
                     (perhaps if maybe else removed)[k] += 1
-                elif op.op == 'archive' and pair[0] == 'keep' and self.us(op.t0) + KEEP * US < self.now:
+                elif op.op == 'archive' and pair[0] == 'keep' and self.us(op.tx.began) + KEEP * US < self.now:
                     allowed[k] += 1
             if sum(not maybe for op, maybe in removals) > 1:
                 self.find(f'double: {pair} was consumed by {[op.tx.x for op, maybe in removals]}', pair)
@@ -589,7 +593,7 @@ class Checker:
                 elif b.q == 'unlogged':
                     allowed[k] += self.crashed
                 elif b.q == 'ttl':
-                    allowed[k] += self.us(b.op.t0) + self.ttl(b.headers) * US < self.now
+                    allowed[k] += self.us(b.op.tx.began) + self.ttl(b.headers) * US < self.now
             if there[k] < low - removed[k] - perhaps[k] - allowed[k]:
                 self.find(f'lost: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k,
                           *[(b.q, b.id) for b in self.births[k] if b.id is not None])
@@ -661,9 +665,10 @@ class Checker:
                 continue
             self.find(f'{pair} is in the archive, and nobody archived it', pair)
         due = [(pair, INF) for pair in self.archive if pair[0] != 'keep']
-        due += [(pair, op.t0) for pair, removals in self.removals.items() for op, maybe in removals if op.op == 'archive' and not maybe]
-        for pair, t0 in due:
-            if pair in self.A or pair in self.unarchived or pair[0] == 'keep' and self.us(t0) + KEEP * US < self.now:
+        # archived_at and enqueued_at are when the transaction began
+        due += [(pair, op.tx.began) for pair, removals in self.removals.items() for op, maybe in removals if op.op == 'archive' and not maybe]
+        for pair, began in due:
+            if pair in self.A or pair in self.unarchived or pair[0] == 'keep' and self.us(began) + KEEP * US < self.now:
                 continue
             self.find(f'{pair} was archived, and is not in the archive', pair)
 

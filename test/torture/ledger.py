@@ -543,6 +543,7 @@ class Client:
         self.serial += 1
         self.x = f'{self.number}.{self.round}.t{self.serial}'
         self.n = 0
+        self.asked = time.monotonic()
         self.warned = False
         held = list(self.held)
         shape = r.choices(['auto', 'recipe', 'plain', 'rollback', 'savepoint', 'prepare', 'finish'], [45, 15, 14, 7, 10, 4, 5])[0]
@@ -1088,6 +1089,13 @@ max_wal_size = 12MB
                 if not count == said[q] == peeked:
                     raise Find(f'{q} has {count} messages, metrics say {said[q]}, peek shows {peeked}')
 
+    def crowded(self):
+        """There must be room for a second server."""
+        if not self.disks:
+            return False
+        space = os.statvfs(self.disks['disk'].path)
+        return space.f_bavail < 0.7 * space.f_blocks
+
     def drain(self, conn):
         """Consume what there is, by reads and deletes, until there is nothing."""
         pending = conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]
@@ -1131,7 +1139,8 @@ max_wal_size = 12MB
             self.storm()
             clock.append(time.time())
             last = self.round >= self.options.rounds if self.options.rounds else time.time() > end - 3
-            conn = self.settle(last)
+            crowded = self.crowded()
+            conn = self.settle(last or crowded)
             clock.append(time.time())
             complaints = self.server.log_complaints(self.shots, self.allowed)
             if complaints:
@@ -1141,8 +1150,10 @@ max_wal_size = 12MB
             clock.append(time.time())
             self.maps(conn)
             self.metrics(conn)
-            if last or self.random.random() < 0.25:
+            if last or crowded or self.random.random() < 0.25:
                 self.drain(conn)
+                if crowded:
+                    conn.execute('VACUUM FULL')
             elif self.random.random() < 0.5:
                 for q in QUEUES:
                     conn.execute(f'UPDATE pgmq.q_{q} SET vt = clock_timestamp() WHERE msg_id IN (SELECT msg_id FROM pgmq.q_{q} FOR UPDATE SKIP LOCKED)')
