@@ -69,7 +69,6 @@ EXPECTED = {
     '25P02',  # in_failed_sql_transaction
     '25001',  # active_sql_transaction: VACUUM, DETACH CONCURRENTLY
     '53300',  # too_many_connections
-    '53400',  # too many prepared transactions
     'P0001',  # queue's own messages
     '2BP01',
     '0A000',  # PREPARE of a transaction that ran NOTIFY or used a temp table
@@ -94,7 +93,7 @@ fsync = {'on' if slow else 'off'}
 commit_delay = {3000 if slow else 0}
 commit_siblings = 0
 max_connections = {options.sessions + 30}
-max_prepared_transactions = 20
+max_prepared_transactions = 100
 deadlock_timeout = 50ms
 autovacuum_naptime = 1s
 """, options.preload, options.keep)

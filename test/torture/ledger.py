@@ -77,7 +77,7 @@ EXPECTED = {
     '57P03',  # cannot_connect_now
     '53100',  # disk_full
     '53300',  # too_many_connections
-    '55000',  # object_not_in_prerequisite_state: too many, or busy, prepared transactions
+    '55000',  # object_not_in_prerequisite_state: prepared transaction is busy
     '42704',  # undefined_object: prepared transaction finished by another
     '25P02',  # in_failed_sql_transaction
     '58030',  # io_error: the full disk, elsewhere
@@ -737,7 +737,7 @@ class Director:
         self.server = server = Server('pgmq_ledger', f"""
 fsync = on
 max_connections = {options.sessions + 20}
-max_prepared_transactions = 20
+max_prepared_transactions = 100
 deadlock_timeout = 100ms
 autovacuum_naptime = 1s
 checkpoint_timeout = 30s
