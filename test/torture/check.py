@@ -14,6 +14,7 @@ Time is that of the machine's monotonic clock, the same for all clients: what
 was acknowledged before something else was asked for came before it.
 """
 import collections
+import contextlib
 import glob
 import json
 
@@ -112,12 +113,20 @@ class Checker:
         return {(q, row[0]): Row(row) for q in queues
                 for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM pgmq.{prefix}_{q}")}
 
+    @contextlib.contextmanager
+    def snapshot(self, conn):
+        """All is looked at as of one moment: the worker may move messages meanwhile."""
+        with conn.transaction():
+            conn.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+            yield
+
     def begin(self, conn, queues):
         """What is there now is what the next round begins with."""
-        conn.execute('DELETE FROM mark')
-        conn.execute('DELETE FROM effect')
-        self.live = self.rows(conn, queues, 'q')
-        self.archive = self.rows(conn, queues, 'a')
+        with self.snapshot(conn):
+            conn.execute('DELETE FROM mark')
+            conn.execute('DELETE FROM effect')
+            self.live = self.rows(conn, queues, 'q')
+            self.archive = self.rows(conn, queues, 'a')
 
     def load(self):
         txs = dict(self.pending)
@@ -172,6 +181,8 @@ class Checker:
             for op in tx.ops.values():
                 if op.op in ('read', 'pop'):
                     pairs |= {(row[0], row[1]) for row in op.r or () if row[6] in keys}
+        for rows in self.live, self.archive, self.L, self.A:
+            pairs |= {pair for pair, row in rows.items() if row.k in keys}
         history = []
         xs = set()
         for name in sorted(glob.glob(f'{self.folder}/*')):
@@ -291,6 +302,7 @@ class Checker:
         self.purges = []
         self.pauses = []
         self.keys = {pair: row.k for rows in (self.live, self.archive, self.A, self.L) for pair, row in rows.items()}
+        self.keys.update({(q, id): k for x, q, id, k, fenced in self.E if fenced})
         self.ever = collections.defaultdict(list)       # key: steps that tried to send it
         for tx in self.txs.values():
             for op in tx.ops.values():
@@ -406,10 +418,11 @@ class Checker:
     def check(self, conn, round, queues, crashed):
         self.round = round
         self.crashed = crashed      # so that what is unlogged may be gone
-        self.L = self.rows(conn, queues, 'q')
-        self.A = self.rows(conn, queues, 'a')
-        self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
-        self.E = conn.execute('SELECT x, q, id, k, fenced FROM effect').fetchall()
+        with self.snapshot(conn):
+            self.L = self.rows(conn, queues, 'q')
+            self.A = self.rows(conn, queues, 'a')
+            self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
+            self.E = conn.execute('SELECT x, q, id, k, fenced FROM effect').fetchall()
         self.P = {row[0] for row in conn.execute('SELECT gid FROM pg_prepared_xacts')}
         self.now, = conn.execute('SELECT us(clock_timestamp())').fetchone()
         self.E_by_x = collections.defaultdict(list)
@@ -519,7 +532,11 @@ class Checker:
             for b in births:
                 if b.q.startswith('dedup') and b.headers:
                     # who waited for the other may have found the window over
-                    sent[b.q, b.k] = b.headers['x-pgmq-dedup-id'], INF if b.maybe else (b.op.t1 + self.wall) * US + 50000
+                    sent[b.q, b.k] = b.headers['x-pgmq-dedup-id'], INF if b.maybe else (b.op.t1 + self.wall) * US + 50000, self.us(b.op.tx.began)
+        for x, q, id, k, fenced in self.E:
+            # popped, and nobody heard of it
+            if fenced and (q, k) in sent and id not in seen[q]:
+                seen[q][id] = (k, sent[q, k][2])
         for q, ids in seen.items():
             for id, (k, at) in ids.items():
                 if id not in self.stored[q] and (q, k) in sent:
@@ -570,6 +587,7 @@ class Checker:
                 self.find(f'double: {pair} was consumed by {[op.tx.x for op, maybe in removals]}', pair)
         purged = max([op.t1 if not maybe else INF for op, maybe in self.purges], default=-INF)
         visible = {s.k for all in self.seen.values() for s in all if s.q.startswith('dedup')} | self.known
+        finds = []
         for k in set(base) | set(self.births):
             low = high = len(base[k])
             for pair, row, archived in base[k]:
@@ -596,12 +614,11 @@ class Checker:
                     allowed[k] += self.crashed
                 elif b.q == 'ttl':
                     allowed[k] += self.us(b.op.tx.began) + self.ttl(b.headers) * US < self.now
-            if there[k] < low - removed[k] - perhaps[k] - allowed[k]:
-                self.find(f'lost: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k,
-                          *[(b.q, b.id) for b in self.births[k] if b.id is not None])
-            if there[k] > high - removed[k]:
-                self.find(f'double: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k,
-                          *[(b.q, b.id) for b in self.births[k] if b.id is not None])
+            for wrong, what in (there[k] < low - removed[k] - perhaps[k] - allowed[k], 'lost'), (there[k] > high - removed[k], 'double'):
+                if wrong:
+                    finds.append((f'{what}: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k))
+        for what, k in finds:
+            self.find(f'{what} (one of {len(finds)})', k, *[(b.q, b.id) for b in self.births[k] if b.id is not None])
 
     def us(self, t):
         return (t + self.wall) * US - 50000

@@ -654,7 +654,7 @@ class Client:
                     self.conn.close()
         if self.conn and self.random.random() < 0.2:
             self.conn.close()
-        return self.counts
+        return self.counts, self.conn.info.backend_pid if self.conn and not self.conn.closed else 0
 
     def readable(self, q):
         """The ids that reads of this session return when nobody else is there; undone."""
@@ -993,8 +993,11 @@ max_wal_size = 12MB
         for process, pipe in self.clients:
             if not pipe.poll(60):
                 raise Find('a client does not come back')
+        self.connected = []
         for process, pipe in self.clients:
-            self.totals.update(self.hear(pipe))
+            counts, pid = self.hear(pipe)
+            self.totals.update(counts)
+            self.connected.append(pid)
 
     def chore(self, q):
         """What is done to a table in use."""
@@ -1037,7 +1040,9 @@ max_wal_size = 12MB
             disk.empty()
         conn = self.server.connect(tries=100)
         end = time.time() + 30
-        while conn.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'").fetchone()[0]:
+        # whose client is gone may seem idle, and have something to do
+        while conn.execute("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (state IS DISTINCT FROM 'idle' OR pid <> ALL (%s))",
+                           (self.connected,)).fetchone()[0]:
             if time.time() > end:
                 raise Find('sessions do not end: ' + str(conn.execute("SELECT pid, state, wait_event, query FROM pg_stat_activity WHERE backend_type = 'client backend'").fetchall()))
             time.sleep(0.02)
