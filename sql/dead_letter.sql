@@ -39,6 +39,12 @@ SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped('dl', 0, 1); SELECT co
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped('dl', 10, 9); SELECT count(*) FROM dl_dead;
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped_rr('dl', 0, 2); SELECT count(*) FROM dl_dead;
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped_head('dl', 0, 2); SELECT count(*) FROM dl_dead;
+-- what a read returns for the last time, with a lease of no length, it does not take away itself
+SELECT pgmq.create('dl_last'), pgmq.set_policy('dl_last', '{"max_reads": 2, "dead_letter_queue": "dl_last_dead", "create_dead_letter_queue": true}');
+INSERT INTO pgmq.q_dl_last (vt, message, read_ct, headers) SELECT now(), to_jsonb(i), ('{2,2,1,0}'::int[])[i], jsonb_build_object('x-pgmq-group', i > 2) FROM generate_series(1, 4) i;
+SELECT message, read_ct FROM pgmq.read_grouped_head('dl_last', 0, 9);
+SELECT message, read_ct FROM pgmq.q_dl_last ORDER BY 1;
+SELECT pgmq.drop_queue('dl_last'), pgmq.drop_queue('dl_last_dead');
 -- a wait is not ended by what no read returns
 SELECT dl_spent(0); SELECT count(*) FROM pgmq.pop('dl', 10);
 INSERT INTO pgmq.q_dl (vt, message, read_ct) SELECT clock_timestamp(), '0', 2;

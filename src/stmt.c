@@ -330,13 +330,18 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" AND " SPENT("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
 		5, {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID}
 	},
-	/* lock what is spent among the first $4 due messages between two ids */
+
+	/*
+	 * lock what is spent among the first $4 due messages between two ids, but
+	 * not what the read of this moment returns with a lease of no length
+	 */
 	[PGMQ_STMT_SPENT] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
 		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
 		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
 		" ORDER BY msg_id LIMIT $4) AS first)"
 		" AND " SPENT("$1", "$5", "$6", "$7") " IS TRUE"
+		" AND (last_read_at" EQ "$1) IS NOT TRUE"
 		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
