@@ -141,7 +141,7 @@ build_server() {
         src/bin/psql src/bin/pg_dump src/bin/pg_basebackup src/bin/pg_controldata \
         src/bin/pg_checksums src/bin/pg_resetwal src/bin/pg_upgrade \
         src/bin/scripts src/bin/pgbench src/makefiles config src/test/regress \
-        src/test/isolation src/test/perl contrib/pg_surgery; do
+        src/test/isolation src/test/perl contrib/pg_surgery contrib/amcheck; do
         make -s -j"$(nproc)" -C $dir all install || return 1
     done
     make -s -C src install-local || return 1
