@@ -139,7 +139,7 @@ build_server() {
         src/backend/replication/libpqwalreceiver src/backend/replication/pgoutput \
         src/fe_utils src/pl/plpgsql/src src/bin/initdb src/bin/pg_ctl src/bin/pg_config \
         src/bin/psql src/bin/pg_dump src/bin/pg_basebackup src/bin/pg_controldata \
-        src/bin/pg_checksums src/bin/pg_resetwal src/bin/pg_upgrade \
+        src/bin/pg_amcheck src/bin/pg_checksums src/bin/pg_resetwal src/bin/pg_upgrade \
         src/bin/scripts src/bin/pgbench src/makefiles config src/test/regress \
         src/test/isolation src/test/perl contrib/pg_surgery contrib/amcheck; do
         make -s -j"$(nproc)" -C $dir all install || return 1
