@@ -36,6 +36,14 @@ GONE = {'delete', 'pop', 'forward'}     # what ends a message's life
 REMOVALS = GONE | {'archive', 'dead_letter'}
 
 
+@contextlib.contextmanager
+def snapshot(conn):
+    """All is looked at as of one moment: the worker may move messages meanwhile."""
+    with conn.transaction():
+        conn.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+        yield
+
+
 def group(headers):
     return headers.get('x-pgmq-group', '') if isinstance(headers, dict) else ''
 
@@ -113,16 +121,9 @@ class Checker:
         return {(q, row[0]): Row(row) for q in queues
                 for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM pgmq.{prefix}_{q}")}
 
-    @contextlib.contextmanager
-    def snapshot(self, conn):
-        """All is looked at as of one moment: the worker may move messages meanwhile."""
-        with conn.transaction():
-            conn.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-            yield
-
     def begin(self, conn, queues):
         """What is there now is what the next round begins with."""
-        with self.snapshot(conn):
+        with snapshot(conn):
             conn.execute('DELETE FROM mark')
             conn.execute('DELETE FROM effect')
             self.live = self.rows(conn, queues, 'q')
@@ -418,7 +419,7 @@ class Checker:
     def check(self, conn, round, queues, crashed):
         self.round = round
         self.crashed = crashed      # so that what is unlogged may be gone
-        with self.snapshot(conn):
+        with snapshot(conn):
             self.L = self.rows(conn, queues, 'q')
             self.A = self.rows(conn, queues, 'a')
             self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
@@ -617,7 +618,8 @@ class Checker:
             for wrong, what in (there[k] < low - removed[k] - perhaps[k] - allowed[k], 'lost'), (there[k] > high - removed[k], 'double'):
                 if wrong:
                     finds.append((f'{what}: {k} is there {there[k]} times; sent {low} to {high}, consumed {removed[k]} to {removed[k] + perhaps[k]}', k))
-        for what, k in finds:
+        if finds:
+            what, k = finds[0]
             self.find(f'{what} (one of {len(finds)})', k, *[(b.q, b.id) for b in self.births[k] if b.id is not None])
 
     def us(self, t):

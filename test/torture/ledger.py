@@ -1085,8 +1085,7 @@ max_wal_size = 12MB
             self.totals[f'map {state}'] += 1
 
     def metrics(self, conn):
-        with conn.transaction():
-            conn.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+        with check.snapshot(conn):
             said = dict(conn.execute('SELECT queue_name, queue_length FROM pgmq.metrics_all()').fetchall())
             for q in QUEUES:
                 count, = conn.execute(f'SELECT count(*) FROM pgmq.q_{q}').fetchone()
