@@ -30,7 +30,7 @@
 #include "engine.h"
 #include "pgmq.h"
 
-PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.1.0");
+PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 
 extern PGDLLEXPORT void _PG_init(void);
 

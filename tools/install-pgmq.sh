@@ -32,17 +32,8 @@ made=$(mktemp -d "${TMPDIR:-/tmp}/pgmq_name.XXXXXX")
 trap 'rm -rf "$made"' EXIT
 
 sed "s/^default_version.*/default_version = '$current'/; s/^comment = '/&pgmq_c: /" pgmq_c.control >"$made/pgmq.control"
-# The first version's script, and in it what each later one adds: before its
-# section 4, which lets go of every member that was not replaced until then.
-awk '{ if (FNR > 1 && /^ \* 4\. /) exit; if (FNR > 1) print last; last = $0 }' \
-    pgmq_c--1.0.0.sql >"$made/head"
-{
-    cat "$made/head" pgmq_c--1.*--*.sql
-    # .. and which takes no trigger of ours on meta for somebody's
-    tail -n +"$(($(wc -l <"$made/head") + 1))" pgmq_c--1.0.0.sql |
-        sed "s/AND NOT t\.tgisinternal/& AND t.tgfoid IS DISTINCT FROM to_regprocedure('pgmq._guard_meta()')/"
-} | sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' >"$made/pgmq--$current.sql"
-rm "$made/head"
+version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pgmq_c.control)
+sed '/\/\* extension name \*\//s/pgmq_c/pgmq/g' "pgmq_c--$version.sql" >"$made/pgmq--$current.sql"
 for old in $earlier; do
     cp "$made/pgmq--$current.sql" "$made/pgmq--$old--$current.sql"
     echo "/* pgmq $old is the same product under an older name */" >"$made/pgmq--$current--$old.sql"

@@ -200,11 +200,13 @@ SKIP:
 	  if !share_is_private() || -e "$folder/pgmq.control";
 
 	mkdir "$alone/tools";
-	foreach my $file ('tools/install-pgmq.sh', 'pgmq_c.control', 'pgmq_c--1.0.0.sql')
+	my $today = slurp_file("$root/pgmq_c.control") =~ /default_version = '(.*)'/ ? $1 : die;
+	my %as = ('tools/install-pgmq.sh' => 'tools/install-pgmq.sh', 'pgmq_c.control' => 'pgmq_c.control',
+		'pgmq_c--1.0.0.sql' => "pgmq_c--$today.sql");
+	foreach my $file (keys %as)
 	{
-		copy("$root/$file", "$alone/$file") or die "copy of $file: $!";
+		copy("$root/$file", "$alone/$as{$file}") or die "copy of $file: $!";
 	}
-	append_to_file("$alone/pgmq_c--1.0.0--1.0.0.sql", '');
 	$node->safe_psql('postgres', "CREATE DATABASE $_")
 	  foreach 'named', 'named_used', 'named_fresh', 'named_fresh_used';
 	system_or_bail('sh', "$alone/tools/install-pgmq.sh", 'install', $folder);

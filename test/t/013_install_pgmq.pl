@@ -139,7 +139,7 @@ like(
 	$err,
 	qr/extension "pgmq_c" is installed in this database/,
 	'nor the name pgmq beside pgmq_c');
-is($node->safe_psql($db, $version), 'pgmq_c 1.1.0', 'nothing happened to it');
+is($node->safe_psql($db, $version), 'pgmq_c 1.2.0', 'nothing happened to it');
 
 # With a version of PGMQ's, and from there by update
 foreach my $was ('1.4.4', '1.5.1', '1.8.0', '1.10.0', '1.11.1', '1.13.0')

@@ -34,7 +34,7 @@ my $owners = q{
 		UNION ALL SELECT relowner FROM pg_class WHERE relnamespace = 'pgmq'::regnamespace
 		UNION ALL SELECT typowner FROM pg_type WHERE typnamespace = 'pgmq'::regnamespace
 		UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = 'pgmq') AS o (owner)};
-foreach my $version ('1.1.0', '1.0.0')
+foreach my $version ('1.2.0', '1.0.0')
 {
 	my $db = 'own_' . ($version =~ s/\.//gr);
 
@@ -60,18 +60,18 @@ my $acl = q{
 	SELECT relname, NULL, relacl FROM pg_class WHERE relname ~ '^[qa]_mine'
 	UNION ALL SELECT attrelid::regclass::text, attname, attacl FROM pg_attribute
 	WHERE attrelid::regclass::text ~ '^pgmq\.[qa]_mine' AND attacl IS NOT NULL ORDER BY 1, 2};
-as('builder', 'own_110', q{SELECT pgmq.set_policy('mine', '{"dedup_window": 3600}');
+as('builder', 'own_120', q{SELECT pgmq.set_policy('mine', '{"dedup_window": 3600}');
 	SELECT pgmq.send('mine', '1'); SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb)});
-$node->safe_psql('own_110', "SELECT pgmq.grant_queue('mine', 'app', 'inspect', 'manage'),"
+$node->safe_psql('own_120', "SELECT pgmq.grant_queue('mine', 'app', 'inspect', 'manage'),"
 	  . " pgmq.grant_queue('mine', 'public', 'send'), pgmq.revoke_queue('mine', 'app', 'manage')");
 $node->safe_psql('postgres', 'CREATE DATABASE restored OWNER builder');
 $node->command_ok(
-	[ 'pg_dump', '-Fc', '-f', $node->basedir . '/dump', '-d', $node->connstr('own_110') ],
+	[ 'pg_dump', '-Fc', '-f', $node->basedir . '/dump', '-d', $node->connstr('own_120') ],
 	'the database is dumped');
 $node->command_ok(
 	[ 'pg_restore', '-d', $node->connstr('restored'), $node->basedir . '/dump' ],
 	'and restored');
-is($node->safe_psql('restored', $acl), $node->safe_psql('own_110', $acl),
+is($node->safe_psql('restored', $acl), $node->safe_psql('own_120', $acl),
 	'with all privileges');
 my ($out, $err) = as('app', 'restored', "SELECT count(*) FROM pgmq.read('mine', 30, 9)");
 is($err, '', 'which are good there');
@@ -91,7 +91,7 @@ is( $node->safe_psql('restored', q{SELECT pgmq.drop_queue('mine');
 
 # A stranger does not wait, where there is nothing to read and no statement
 # that would refuse him.
-my $db = 'own_110';
+my $db = 'own_120';
 $node->safe_psql($db, "GRANT USAGE ON SCHEMA pgmq TO stranger; SELECT pgmq.create('empty');"
 	  . " SELECT count(*) FROM pgmq.read('empty', 30, 1)");
 is($node->safe_psql($db, "SELECT due_map, next_due FROM pgmq.engine_status() WHERE queue_name = 'empty'"),
