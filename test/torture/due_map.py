@@ -34,6 +34,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -59,6 +60,7 @@ EXPECTED = {
     '42P01',  # undefined_table: dropped meanwhile
     '42P07',  # duplicate_table: created meanwhile
     '42704',  # undefined_object: prepared transaction finished by another
+    '3F000',  # invalid_schema_name: while the schema has another name
     '55000',  # object_not_in_prerequisite_state, likewise
     '55006',  # object_in_use: pending trigger events, active queries
     '42809',  # not a queue any more
@@ -424,6 +426,31 @@ class Worker:
         self.execute(f'DELETE FROM pgmq.q_{q} WHERE msg_id NOT IN (SELECT msg_id FROM pgmq.q_{q} ORDER BY random() LIMIT 100)')
         self.execute(f'DELETE FROM pgmq.a_{q}')
 
+    def ddl_rename_schema(self, q):
+        # what is written under the other name is a message when the name is back
+        inside = self.random.random() < 0.5
+        if inside:
+            self.execute('SAVEPOINT renamed' if self.conn.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS else 'BEGIN')
+        self.execute('ALTER SCHEMA pgmq RENAME TO away')
+        try:
+            if self.random.random() < 0.6:
+                # what the session knew of the table it has to find out anew
+                self.execute(f'ALTER TABLE away.q_{q} ALTER read_ct SET DEFAULT 0')
+            for _ in range(self.random.choice([0, 1, 3])):
+                self.execute(f"INSERT INTO away.q_{q} (vt, message) VALUES ({self.vt()}, '1')")
+            if self.random.random() < 0.3:
+                self.execute(f"UPDATE away.q_{q} SET vt = {self.vt()} WHERE random() < 0.1")
+        finally:
+            if self.conn.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
+                self.execute('ALTER SCHEMA away RENAME TO pgmq')
+        if inside and self.conn.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS and self.random.random() < 0.5:
+            self.execute('COMMIT')
+        if self.random.random() < 0.7:
+            # all is known to be gone or leased, and then there is another
+            self.execute(f"SELECT count(*) FROM pgmq.read('{q}', 600, 10000)")
+            self.execute(f"SELECT count(*) FROM pgmq.read('{q}', 600, 10000)")
+            self.execute(f"SELECT pgmq.send('{q}', '1')")
+
     def ddl_vacuum_column(self, q):
         self.execute("BEGIN")
         self.execute("ALTER TABLE pgmq.q_wide RENAME vt TO vt_was")
@@ -433,7 +460,7 @@ class Worker:
 
     DDL = {
         'truncate': 3, 'purge': 2, 'again': 3, 'partition': 6, 'detach': 4, 'detach_concurrently': 2, 'load': 6, 'rewrite': 2,
-        'vacuum': 3, 'index': 2, 'setval': 3, 'trim': 20,
+        'vacuum': 3, 'index': 2, 'setval': 3, 'trim': 20, 'rename_schema': 3,
     }
 
     # ----- transactions
@@ -732,6 +759,9 @@ class Director:
     def quiet(self):
         """Nobody does anything: compare plain SQL with what reads return."""
         with self.server.connect(tries=600) as conn:
+            # a session may have been shot between the two
+            if conn.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'away'").fetchone():
+                conn.execute('ALTER SCHEMA away RENAME TO pgmq')
             # a crash may have come between its drop and its create
             conn.execute("SELECT pgmq.create('fresh')")
             for (queue,) in conn.execute('SELECT queue_name FROM pgmq.policy WHERE paused_until IS NOT NULL').fetchall():
@@ -786,6 +816,41 @@ class Director:
                 for queue in QUEUES:
                     conn.execute(f'DELETE FROM pgmq.q_{queue} WHERE msg_id NOT IN (SELECT msg_id FROM pgmq.q_{queue} ORDER BY random() LIMIT 50) AND msg_id IN (SELECT msg_id FROM pgmq.q_{queue} FOR UPDATE SKIP LOCKED)')
 
+    def dead_client(self):
+        """A client that waits and dies: the next message is for the living."""
+        r = self.random
+        queue = r.choice(['plain', 'wide', 'unlogged'])
+        wait = r.choice([f"SELECT * FROM pgmq.read_with_poll('{queue}', 600, 1, 30)", f"SELECT * FROM pgmq.read_any_with_poll('{{{queue}}}', 600, 1, 30)",
+                         f"SELECT * FROM pgmq.read_grouped_with_poll('{queue}', 600, 1, 30)", f"SELECT * FROM pgmq.read_grouped_head_with_poll('{queue}', 600, 1, 30)"])
+        try:
+            with self.server.connect(tries=600) as conn:
+                if conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
+                    return
+                conn.execute(f'DELETE FROM pgmq.q_{queue}')
+                dead = self.server.connect()
+                pid = dead.info.backend_pid
+                dead.pgconn.send_query(wait.encode())
+                dead.pgconn.flush()
+                end = time.time() + 20
+                # asleep, on its latch
+                while not conn.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Extension'", (pid,)).fetchone():
+                    if time.time() > end:
+                        raise Find(f'does not wait: {wait}')
+                    time.sleep(0.005)
+                # the socket goes, and nobody says good-bye
+                with socket.socket(fileno=os.dup(dead.fileno())) as s:
+                    s.shutdown(socket.SHUT_RDWR)
+                conn.execute(f"SELECT pgmq.send('{queue}', '1')")
+                end = time.time() + 5
+                while not conn.execute(f"SELECT count(*) FROM pgmq.read('{queue}', 600, 1)").fetchone()[0]:
+                    if time.time() > end:
+                        raise Find(f'leased to a client that had gone: {wait}')
+                    time.sleep(0.01)
+                self.totals['dead clients'] += 1
+        except psycopg.OperationalError as error:
+            if self.options.calm:
+                raise Find(f'with a dead client: {error}')
+
     def read_log(self):
         complaints = self.server.log_complaints(self.totals['killed -9'])
         if complaints:
@@ -825,6 +890,8 @@ class Director:
                 if self.options.calm or isinstance(error, psycopg.OperationalError) and error.sqlstate not in EXPECTED | {None}:
                     raise Find(f'when quiet: {error}')
                 self.totals['cut short'] += 1
+            if self.random.random() < 0.2:
+                self.dead_client()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
                 self.restarted = 1

@@ -206,6 +206,19 @@ BEGIN
     RETURN COALESCE(NEW, OLD);
 END $$;
 
+-- what a creator of queues plants beside his own; it must never run by another's rights
+CREATE FUNCTION fuzz.planted() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    -- a statement on the tables themselves runs it by the server's rules
+    IF current_user OPERATOR(pg_catalog.<>) 'fuzz_owner' AND current_user OPERATOR(pg_catalog.<>) 'fuzz_member'
+        AND pg_catalog.current_query() OPERATOR(pg_catalog.~*) '^\\s*(SELECT|CALL|DO)\\M.*pgmq\\.' THEN
+        RAISE LOG 'BREACH of what was planted, as % of session %', current_user, session_user;
+    END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION fuzz.planted_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM fuzz.planted(); RETURN COALESCE(NEW, OLD); END $$;
+
 CREATE FUNCTION fuzz.state(OUT name text, OUT setting text) RETURNS SETOF record LANGUAGE sql AS $$
     SELECT 'user', pg_catalog.concat(current_user, ' ', session_user, ' ', pg_catalog.current_setting('role'))
     UNION ALL SELECT 'locks', (SELECT pg_catalog.string_agg(pg_catalog.concat(l.locktype, ' ', l.relation::pg_catalog.regclass, ' ', l.objid, ' ', l.mode), ', ')
@@ -354,6 +367,7 @@ def repair(conn):
         GRANT CREATE ON SCHEMA pgmq TO fuzz_owner;
         GRANT SELECT, INSERT, DELETE ON pgmq.meta, pgmq.topic_bindings TO fuzz_owner;
         GRANT SELECT, INSERT, UPDATE, DELETE ON pgmq.notify_insert_throttle TO fuzz_owner;
+        GRANT REFERENCES ON pgmq.policy, pgmq.meta, pgmq.topic_bindings, pgmq.notify_insert_throttle TO fuzz_owner;
         GRANT SELECT, UPDATE, DELETE ON pgmq.q_own1 TO fuzz_consumer;
         GRANT INSERT, SELECT ON pgmq.a_own1 TO fuzz_consumer;
         GRANT UPDATE (vt, read_ct, last_read_at), SELECT (msg_id, vt, read_ct) ON pgmq.q_own2 TO fuzz_column;
@@ -1245,6 +1259,54 @@ class Fuzzer:
                 break
             self.one()
 
+    def plant(self):
+        """What a creator of queues may make in places where our tables lie, or hang on them."""
+        r = self.random
+        queue = r.choice(OWN).lower()
+        d = f'pgmq.{identifier(f"d{r.randrange(3)}_{queue}")}'
+        check = r.choice(['', ' CHECK (fuzz.planted())', ' DEFAULT CASE WHEN fuzz.planted() THEN now() END'])
+        more = r.choice(['', ', extra boolean DEFAULT fuzz.planted()', ', extra boolean GENERATED ALWAYS AS (false) STORED'])
+        fk = f'scratch.fk{r.randrange(4)}'
+        target = r.choice(['pgmq.policy (queue_name)', 'pgmq.meta (queue_name)', f'{d} (dedup_id)'])
+        act = r.choice(['ON DELETE CASCADE', 'ON DELETE CASCADE ON UPDATE CASCADE', 'ON DELETE SET NULL', ''])
+        what = r.choice([
+            f'CREATE TABLE {d} (dedup_id pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY, msg_id bigint NOT NULL, sent_at timestamptz NOT NULL{check}{more})',
+            f'CREATE TABLE {d} (dedup_id pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY, msg_id bigint NOT NULL, sent_at timestamptz NOT NULL)',
+            f'CREATE VIEW {d} AS SELECT fuzz.planted() AS dedup_id, 1::bigint AS msg_id, now() AS sent_at',
+            f'CREATE TRIGGER planted {r.choice(["BEFORE", "AFTER"])} INSERT OR UPDATE OR DELETE ON {d} FOR EACH ROW EXECUTE FUNCTION fuzz.planted_row()',
+            f'CREATE TRIGGER planted_t BEFORE TRUNCATE ON {d} FOR EACH STATEMENT EXECUTE FUNCTION fuzz.planted_row()',
+            f'CREATE RULE planted AS ON INSERT TO {d} DO ALSO SELECT fuzz.planted()',
+            f'CREATE INDEX ON {d} ((CASE WHEN fuzz.imm($$SELECT fuzz.planted()$$) IS NULL THEN msg_id END))',
+            f'ALTER TABLE {d} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON {d} USING (fuzz.planted())',
+            f'CREATE TABLE {fk} (k pg_catalog.text REFERENCES {target} {act} DEFERRABLE INITIALLY DEFERRED);'
+            f' CREATE CONSTRAINT TRIGGER planted AFTER INSERT OR UPDATE OR DELETE ON {fk} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fuzz.planted_row()',
+            f'INSERT INTO {fk} SELECT queue_name FROM pgmq.meta', f'INSERT INTO {fk} VALUES ({name_literal(queue)})', f'DROP TABLE {fk}', f'DROP TABLE {d}'])
+        self.session.say('SET ROLE fuzz_owner')
+        self.counts['planted'] += bool(self.session.say(what))
+        self.session.say('RESET ROLE')
+        if r.random() < 0.5:
+            # tables that look like ours, before there are any of ours
+            lit = name_literal(queue)
+            self.session.say(f"SELECT pgmq.set_policy({lit}, '{{\"dedup_window\": null}}')")
+            self.session.say('SET ROLE fuzz_owner')
+            for n in r.choice([[1, 2], [1, 2], [1, 2], [2], [0, 1], [0, 1, 2]]):
+                d = f'pgmq.{identifier(f"d{n}_{queue}")}'
+                check = r.choice(['', ' CHECK (fuzz.planted())', ' CHECK (fuzz.planted())', ' CHECK (fuzz.planted())'])
+                self.counts['planted'] += bool(self.session.say(
+                    f'CREATE TABLE {d} (dedup_id pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY, msg_id bigint NOT NULL, sent_at timestamptz NOT NULL{check})'))
+                self.session.say(f"INSERT INTO {d} VALUES ('{n}', 1, clock_timestamp())")
+                if r.random() < 0.1:
+                    self.session.say(f'CREATE TRIGGER planted AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {d} FOR EACH STATEMENT EXECUTE FUNCTION fuzz.planted_row()')
+            self.session.say('RESET ROLE')
+            self.session.say(f"SELECT pgmq.set_policy({lit}, '{{\"dedup_window\": {r.choice([60, 3600])}}}')")
+            self.session.say(f"SELECT pgmq.send({lit}, '1', '{{\"x-pgmq-dedup-id\": \"b\"}}'::jsonb)")
+        # and somebody with rights of his own comes by
+        if r.random() < 0.7:
+            lit = name_literal(r.choice(OWN))
+            self.session.say(r.choice([
+                f"SELECT pgmq.set_policy({lit}, jsonb_build_object('dedup_window', {r.choice([0, 1, 60, 3600])}))", f"SELECT pgmq.set_policy({lit}, '{{}}')",
+                f"SELECT pgmq.send({lit}, '1', '{{\"x-pgmq-dedup-id\": \"a\"}}'::jsonb)", f'SELECT pgmq.drop_queue({lit})', f'SELECT pgmq.create({lit})', 'CALL pgmq.maintain()', 'CALL pgmq.maintain()']))
+
     # ----- the session that does DDL
 
     def vandal(self, until):
@@ -1286,6 +1348,9 @@ class Fuzzer:
                 'CHECKPOINT', 'ANALYZE', 'VACUUM pg_class', f'ALTER TYPE pgmq.message_record {r.choice(["ADD ATTRIBUTE extra integer", "DROP ATTRIBUTE IF EXISTS extra CASCADE", "DROP ATTRIBUTE IF EXISTS extra CASCADE"])}', f'CREATE OR REPLACE FUNCTION scratch.f{r.randrange(3)}() RETURNS integer LANGUAGE sql RETURN 1',
                 f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.3 LIMIT 1",
                 f'SELECT pgmq.create_fifo_index({lit})', f'SELECT pgmq.purge_queue({lit})'])
+            if r.random() < 0.1:
+                self.plant()
+                continue
             if r.random() < 0.01:
                 self.counts['extension dropped'] += 1
                 self.dropped = True
@@ -1519,7 +1584,7 @@ def main():
     print('# contexts:', ', '.join(f'{name} {count}' for name, count in sorted(contexts.items())))
     print('# never called:', '; '.join(never) or 'none')
     print('# never succeeded:', '; '.join(unsuccessful) or 'none')
-    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
+    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, {counts['planted']} planted, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
           f"functions called {len(names) - len(never)} of {len(names)}, succeeded {len(names) - len(unsuccessful)}; {sum(errors.values())} errors")
     if not failed and never and options.seconds >= 20:
         failed = f'never called: {"; ".join(never)}'

@@ -986,6 +986,8 @@ max_wal_size = 12MB
                     self.light(kind)
             if r.random() < 0.02:
                 self.chore(r.choice(hot))
+            if r.random() < 0.03:
+                self.lock_elsewhere()
             if 'paused' in hot:
                 paused = self.pause(paused)
         self.stop.set()
@@ -1009,6 +1011,34 @@ max_wal_size = 12MB
         except psycopg.Error as error:
             if error.sqlstate and error.sqlstate not in EXPECTED | {'0A000'}:
                 raise Find(f'{chore} of {q}: {error.sqlstate} {error}')
+
+    def lock_elsewhere(self):
+        """Somebody locks a dead-letter queue: the queues whose it is go on without it."""
+        try:
+            with self.server.connect(options='-c lock_timeout=2s') as holder, self.server.connect(options='-c lock_timeout=700ms -c statement_timeout=4s') as other:
+                waited = []
+                other.add_notice_handler(lambda notice: waited.append(notice.message_primary) if 'lock timeout' in str(notice.message_primary) else None)
+                holder.execute('BEGIN')
+                holder.execute(f"LOCK TABLE pgmq.q_job_dead IN {self.random.choice(['ACCESS EXCLUSIVE', 'SHARE', 'EXCLUSIVE'])} MODE")
+                q = self.random.choice(['job', 'ttl_dead', 'fifo_dead'])
+                verb = 'read_grouped' if q in GROUPED else 'read'
+                try:
+                    # what is returned is undone, so the ledger need not know of it
+                    for _ in range(3):
+                        with other.transaction(force_rollback=True):
+                            # some that nobody is to have any more
+                            other.execute(f"UPDATE pgmq.q_{q} SET read_ct = 99, enqueued_at = '2000-01-01', vt = clock_timestamp() WHERE msg_id IN"
+                                          f" (SELECT msg_id FROM pgmq.q_{q} ORDER BY msg_id LIMIT 3 FOR UPDATE SKIP LOCKED)")
+                            other.execute(f"SELECT count(*) FROM pgmq.{verb}('{q}', 1, 20)")
+                    other.execute('CALL pgmq.maintain()')
+                except psycopg.errors.LockNotAvailable as error:
+                    raise Find(f'a lock on its dead-letter queue holds up {q}: {error}')
+                if waited:
+                    raise Find(f'a lock on its dead-letter queue was waited for by {q}: {waited}')
+                self.totals['locked elsewhere'] += 1
+        except psycopg.Error as error:
+            if error.sqlstate and error.sqlstate not in EXPECTED:
+                raise Find(f'beside a lock on a dead-letter queue: {error.sqlstate} {error}')
 
     def pause(self, paused):
         r = self.random
