@@ -9,7 +9,7 @@
 #   MODES       what pg_regress's suites, torture and fuzz are run with: plain,
 #               preload (both)
 #   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600",
-#               likewise LEDGER and FUZZ for their programs
+#               likewise LEDGER, CLOCK and FUZZ for their programs
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
 set -eu
@@ -290,6 +290,7 @@ torture() {
 if wants torture; then
     torture due_map ${TORTURE:-}
     [ ! -e test/torture/ledger.py ] || torture ledger ${LEDGER:-}
+    [ ! -e test/torture/clock.py ] || torture clock ${CLOCK:-}
 fi
 # shellcheck disable=SC2086 # a list of words
 if wants fuzz && [ -e test/torture/fuzz.py ]; then
