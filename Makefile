@@ -56,6 +56,7 @@ OBJS = \
 	src/role.o \
 	src/rows.o \
 	src/send.o \
+	src/sequence.o \
 	src/set_policy.o \
 	src/shmem.o \
 	src/status.o \

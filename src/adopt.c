@@ -56,7 +56,8 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 /*
  * The commands that a queue still needs: $1 is the queue's table, $2 the part
  * of its names that is its own, $3 its name as the caller gave it, $4 the
- * storage parameters of a queue.  Runs with a safe search_path.
+ * storage parameters of a queue, $5 the sequence that its ids come from.  Runs
+ * with a safe search_path.
  */
 static const char *const commands_sql =
 /* the queue and its archive */
@@ -79,12 +80,14 @@ static const char *const commands_sql =
 " JOIN pg_class x ON x.oid = i.indexrelid"
 " JOIN pg_am m ON m.oid = x.relam"
 " WHERE p.kind = 'q' AND NOT x.relispartition), "
+/* that of another role is not the caller's to change */
 "sequence AS MATERIALIZED ("
-" SELECT s.oid, s.relpersistence, s.relacl"
-" FROM root r JOIN pg_depend d ON d.refobjid = r.oid"
-" AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
-" AND d.deptype = 'i'"
-" JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S') "
+" SELECT s.oid, s.relpersistence, s.relacl, s.relnamespace = q.relnamespace"
+" AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
+" AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass"
+" AND d.deptype IN ('a', 'i')) AS is_free"
+" FROM pg_class s JOIN pg_class q ON q.oid = $1 AND q.relowner = s.relowner"
+" WHERE s.oid = $5) "
 /* PGMQ's index on vt, which every read writes to, and the one for groups */
 "SELECT 1, format('DROP INDEX IF EXISTS %s', i.indexrelid::regclass)"
 " FROM index i WHERE " IS_VT_INDEX " OR " IS_GIN_INDEX " "
@@ -105,8 +108,8 @@ static const char *const commands_sql =
 " WHERE NOT a.atthasdef "
 /* a primary key where PGMQ had none; a partitioned one needs more columns */
 "UNION ALL "
-"SELECT 5, format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY (msg_id%s)',"
-" r.oid::regclass, r.relname || '_pkey', (SELECT string_agg(', ' || quote_ident(a.attname), '')"
+"SELECT 5, format('ALTER TABLE %s ADD PRIMARY KEY (msg_id%s)',"
+" r.oid::regclass, (SELECT string_agg(', ' || quote_ident(a.attname), '')"
 " FROM pg_partitioned_table t JOIN pg_attribute a ON a.attrelid = t.partrelid"
 " AND a.attnum = ANY (t.partattrs) AND a.attname <> 'msg_id'"
 " WHERE t.partrelid = r.oid))"
@@ -116,6 +119,10 @@ static const char *const commands_sql =
 "UNION ALL "
 "SELECT 6, format('ALTER SEQUENCE %s SET LOGGED', s.oid::regclass)"
 " FROM sequence s WHERE s.relpersistence = 'u' "
+/* and it goes where the table goes, as after create */
+"UNION ALL "
+"SELECT 12, format('ALTER SEQUENCE %s OWNED BY %s.msg_id', s.oid::regclass, $1::regclass)"
+" FROM sequence s WHERE s.is_free "
 /* monitoring sees how the queue is, not what is in it */
 "UNION ALL "
 "SELECT 7, format('REVOKE SELECT ON %s FROM pg_monitor', p.oid::regclass)"
@@ -190,10 +197,10 @@ text_collect(TupleTableSlot *slot, void *state)
 Datum
 pgmq_convert_queue(PG_FUNCTION_ARGS)
 {
-	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID};
+	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
 	text	   *name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
-	PgmqArg		args[4];
+	PgmqArg		args[5];
 	TextList	commands = {CurrentMemoryContext, NIL};
 	TextList	costly = {CurrentMemoryContext, NIL};
 	int			nestlevel;
@@ -206,11 +213,7 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	 */
 	pgmq_check_may_write("ALTER TABLE");
 	pgmq_name_format(name, 'q', queue.relname);
-	queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
-														queue.relname, -1),
-										   ShareUpdateExclusiveLock,
-										   RVR_MISSING_OK,
-										   RangeVarCallbackOwnsRelation, NULL);
+	queue.relid = pgmq_queue_lock(queue.relname, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER);
 	if (!OidIsValid(queue.relid))
 		pgmq_queue_missing(name, queue.relname);
 	pgmq_queue_check_shape(&queue);
@@ -223,6 +226,7 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	args[2] = PGMQ_ARG(PointerGetDatum(name));
 	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS ", "
 										   PGMQ_QUEUE_TOAST_OPTIONS));
+	args[4] = PGMQ_ARG(ObjectIdGetDatum(pgmq_queue_sequence(queue.relid)));
 
 	/*
 	 * The catalog as it is now, whatever the isolation level; by its indexes,

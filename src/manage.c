@@ -214,6 +214,7 @@ queue_drop(text *queue_name)
 {
 	PgmqQueue	queue;
 	PgmqKind	kind;
+	Oid			sequence = InvalidOid;
 	bool		found;
 
 	pgmq_check_may_write("DROP TABLE");
@@ -237,8 +238,10 @@ queue_drop(text *queue_name)
 		{
 			pgmq_xact_drop(queue.relid);
 			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
+			sequence = pgmq_sequence_free(&queue);
 		}
 		found = table_drop(queue.relname);
+		pgmq_sequence_drop(sequence);
 		queue.relid = InvalidOid;
 		if (!found)
 			queue_drop_rest(&queue);
@@ -337,14 +340,16 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* False when there is no such queue. */
+/*
+ * False when there is no such queue.  The lock is one that keeps out whoever
+ * makes the same index.
+ */
 static bool
 fifo_index_create(text *queue_name, PgmqQueue *queue)
 {
 	pgmq_check_may_write("CREATE INDEX");
 	pgmq_name_format(queue_name, 'q', queue->relname);
-	queue->relid = table_lock(queue->relname, ShareLock,
-							  RangeVarCallbackOwnsRelation);
+	queue->relid = pgmq_queue_lock(queue->relname, ShareRowExclusiveLock, PGMQ_NEED_OWNER);
 	if (!OidIsValid(queue->relid))
 		return false;
 	pgmq_queue_check_shape(queue);

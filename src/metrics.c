@@ -84,8 +84,7 @@ static const Oid result_types[NUM_COLS] = {
 #define METRICS_SQL \
 	"SELECT pg_catalog.count(*)," \
 	" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1)," \
-	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)," \
-	" " PGMQ_LAST_ID_SQL("$2")
+	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)"
 
 /* A row of it in the making. */
 typedef struct Metrics
@@ -186,27 +185,17 @@ ranges_find(const PgmqQueue *queue, Ranges * ranges)
 	}
 }
 
-/* Row function: a bigint. */
-static void
-row_last_id(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
 /*
  * Whether so much of a queue lies in ranges that it takes less to scan all of
- * its table in turn.  table is its name.
+ * its table in turn.
  */
 static bool
-ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
+ranges_are_most(const PgmqQueue *queue, const Ranges * ranges)
 {
-	Oid			argtypes[] = {TEXTOID};
 	Relation	rel;
 	double		pages;
 	double		ids = 0;
-	int64		last = 0;
+	int64		last;
 
 	if (get_rel_relkind(queue->relid) != RELKIND_RELATION)
 		return false;
@@ -216,8 +205,7 @@ ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
 	if (pages < SMALL_PAGES)
 		return false;
 
-	pgmq_exec_once("SELECT " PGMQ_LAST_ID_SQL("$1"), 1, argtypes, &table, true,
-				   row_last_id, &last);
+	last = pgmq_queue_last_id(queue->relid);
 	for (int i = 0; i < ranges->n; i++)
 		ids += Max((double) Min(ranges->hi[i], last) - (double) Max(ranges->lo[i], 0), 0);
 	return ids > pages * IDS_PER_PAGE;
@@ -242,7 +230,6 @@ row_scan(TupleTableSlot *slot, void *state)
 	if (!m->nulls[COL_OLDEST_AGE])
 		m->values[COL_OLDEST_AGE] =
 			Int32GetDatum(age_seconds(m->now, DatumGetTimestampTz(oldest)));
-	m->values[COL_TOTAL] = slot_getattr(slot, 5, &isnull);
 }
 
 /*
@@ -280,13 +267,12 @@ default_partition_rows(Oid relid, int64 *rows)
 static void
 metrics_take(Metrics *m, text *queue_name)
 {
-	Oid			argtypes[] = {TIMESTAMPTZOID, TEXTOID, INT8ARRAYOID, INT8ARRAYOID};
-	PgmqArg		args[4];
+	Oid			argtypes[] = {TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID};
+	PgmqArg		args[3];
 	Ranges	   *ranges = palloc(sizeof(Ranges));
 	int64		default_rows = 0;
 	char	   *table;
 	PgmqQueue	queue;
-	Oid			sequence;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
@@ -296,31 +282,26 @@ metrics_take(Metrics *m, text *queue_name)
 	m->values[COL_QUEUE_NAME] = PointerGetDatum(queue_name);
 	m->values[COL_SCRAPE_TIME] = TimestampTzGetDatum(m->now);
 
-	/* from 18 on the server shows no last id, and raises no error either */
-	sequence = pgmq_queue_sequence(queue.relid);
-	if (OidIsValid(sequence) &&
-		pg_class_aclcheck(sequence, GetUserId(), ACL_SELECT | ACL_USAGE) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SEQUENCE, get_rel_name(sequence));
-
 	args[0] = PGMQ_ARG(TimestampTzGetDatum(m->now));
-	args[1] = PGMQ_ARG(CStringGetTextDatum(table));
 	if (!ranges_find(&queue, ranges) ||
 		(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) ||
-		ranges_are_most(&queue, ranges, args[1]))
+		ranges_are_most(&queue, ranges))
 		pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
-					   2, argtypes, args, false, row_scan, m);
+					   1, argtypes, args, false, row_scan, m);
 	else
 	{
-		args[2] = pgmq_int8_array(ranges->lo, ranges->n);
-		args[3] = pgmq_int8_array(ranges->hi, ranges->n);
+		args[1] = pgmq_int8_array(ranges->lo, ranges->n);
+		args[2] = pgmq_int8_array(ranges->hi, ranges->n);
 		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"
-										" (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+										" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
 										" AS r (lo, hi) JOIN %s"
 										" ON msg_id OPERATOR(pg_catalog.>=) r.lo"
 										" AND msg_id OPERATOR(pg_catalog.<=) r.hi", table),
-							   4, argtypes, args, row_scan, m);
+							   3, argtypes, args, row_scan, m);
 	}
 	pfree(ranges);
+	/* after the count, which may not be greater */
+	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 
 	/* The archive's counts only where the queue has one itself. */
 	if (default_partition_rows(queue.relid, &default_rows))
