@@ -572,9 +572,7 @@ pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
 	Oid			relid;
 
 	queue_lock(given, relname);
-	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-									 AccessShareLock, RVR_MISSING_OK,
-									 RangeVarCallbackOwnsRelation, NULL);
+	relid = pgmq_queue_lock(relname, AccessShareLock, PGMQ_NEED_OWNER);
 	if (OidIsValid(relid) && trigger_state(relid, "") == TRIGGER_FOREIGN)
 		ereport(NOTICE,
 				(errmsg("trigger \"%s\" for relation \"%s.%s\" does not call %s.%s(), skipping",
