@@ -364,6 +364,10 @@ extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 extern void pgmq_exec_inval(Datum arg, Oid relid);
 extern void pgmq_exec_xact(XactEvent event, void *arg);
 
+/* ---- error.c: what errors say ---- */
+
+pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);
+
 /* ---- guard.c: our statements are planned with index scans only ---- */
 
 /* Marks them; the server's own options are the low bits. */
