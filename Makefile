@@ -28,6 +28,7 @@ OBJS = \
 	src/directory.o \
 	src/duemap.o \
 	src/duetree.o \
+	src/each.o \
 	src/error.o \
 	src/exec.o \
 	src/grant.o \

@@ -40,6 +40,7 @@
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
+PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);
 
 /* Is index i the one that PGMQ makes on vt, whatever its name is? */
 #define IS_VT_INDEX \
@@ -189,16 +190,11 @@ text_collect(TupleTableSlot *slot, void *state)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * convert_queue(queue_name text) returns boolean
- *
- * False when there was nothing to do.
- */
-Datum
-pgmq_convert_queue(PG_FUNCTION_ARGS)
+/* Convert a queue; false when there was nothing to do. */
+static bool
+queue_convert(text *name)
 {
 	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
-	text	   *name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
 	PgmqArg		args[5];
 	TextList	commands = {CurrentMemoryContext, NIL};
@@ -249,5 +245,41 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 				 errhint("Drop it if nothing else needs it.")));
 
 	AtEOXact_GUC(false, nestlevel);
-	PG_RETURN_BOOL(commands.items != NIL);
+	return commands.items != NIL;
+}
+
+/* convert_queue(queue_name text) returns boolean */
+Datum
+pgmq_convert_queue(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(queue_convert(pgmq_name_arg(fcinfo, 0)));
+}
+
+static bool
+queue_convert_each(text *queue_name, void *state)
+{
+	return queue_convert(queue_name);
+}
+
+/*
+ * convert_queues_all() returns setof text
+ *
+ * A queue that cannot be converted gives a warning.
+ */
+Datum
+pgmq_convert_queues_all(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	ListCell   *lc;
+
+	pgmq_check_may_write("ALTER TABLE");
+	foreach(lc, pgmq_each_names(PGMQ_NEED_ANY))
+	{
+		Datum		value = PointerGetDatum(lfirst(lc));
+		bool		isnull = false;
+
+		if (pgmq_each_try(lfirst(lc), queue_convert_each, NULL, true))
+			pgmq_rows_put(rows, &value, &isnull);
+	}
+	return (Datum) 0;
 }

@@ -369,20 +369,29 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* create_fifo_indexes_all() returns void */
+/* The same, for each queue: one that is not there needs none. */
+static bool
+fifo_index_each(text *queue_name, void *state)
+{
+	PgmqQueue	queue;
+
+	return pgmq_name_is_valid(queue_name, queue.relname) &&
+		fifo_index_create(queue_name, &queue);
+}
+
+/*
+ * create_fifo_indexes_all() returns void
+ *
+ * A queue that cannot have it gives a warning.
+ */
 Datum
 pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	/* A queue that is dropped meanwhile needs none, nor what cannot be one. */
-	foreach(lc, pgmq_meta_names())
-	{
-		PgmqQueue	queue;
-
-		if (pgmq_name_is_valid(lfirst(lc), queue.relname))
-			fifo_index_create(lfirst(lc), &queue);
-	}
+	pgmq_check_may_write("CREATE INDEX");
+	foreach(lc, pgmq_each_names(PGMQ_NEED_ANY))
+		pgmq_each_try(lfirst(lc), fifo_index_each, NULL, true);
 	PG_RETURN_VOID();
 }
 

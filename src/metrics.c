@@ -260,11 +260,27 @@ default_partition_rows(Oid relid, int64 *rows)
 	return true;
 }
 
+/* Whether the caller may see what is counted. */
+static bool
+may_count(Oid relid)
+{
+	static const char *const columns[] = {"msg_id", "vt", "enqueued_at"};
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < lengthof(columns); i++)
+		if (pg_attribute_aclcheck(relid, get_attnum(relid, columns[i]),
+								  GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	return true;
+}
+
 /*
  * Take the metrics of a queue.  By-reference values are made in the caller's
- * memory context.
+ * memory context.  False when the caller may see some of it, but not enough
+ * to count.
  */
-static void
+static bool
 metrics_take(Metrics *m, text *queue_name)
 {
 	Oid			argtypes[] = {TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID};
@@ -276,6 +292,8 @@ metrics_take(Metrics *m, text *queue_name)
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
+	if (!may_count(queue.relid))
+		return false;
 	memset(m->nulls, 0, sizeof(m->nulls));
 	table = pgmq_layout_name("", queue.relname, "");
 	m->now = GetCurrentTimestamp();
@@ -315,6 +333,7 @@ metrics_take(Metrics *m, text *queue_name)
 	}
 	else
 		m->nulls[COL_DEFAULT_LENGTH] = true;
+	return true;
 }
 
 /* The type is one that its owner can alter: 42804 when it was. */
@@ -336,55 +355,29 @@ check_result_type(TupleDesc desc)
 Datum
 pgmq_metrics(PG_FUNCTION_ARGS)
 {
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	char		relname[NAMEDATALEN];
 	Metrics		m;
 	TupleDesc	desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	check_result_type(desc);
-	metrics_take(&m, pgmq_name_arg(fcinfo, 0));
+	pgmq_name_format(queue_name, 'q', relname);
+	if (!metrics_take(&m, queue_name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", relname),
+				 errhint("Privilege \"inspect\" on the queue lets a role count its messages; see pgmq.grant_queue().")));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  m.values, m.nulls)));
 }
 
-/*
- * The same, but false and a warning when it fails, with whatever the error
- * but a cancel.  A subtransaction that is always rolled back: it wrote
- * nothing, and the locks of thousands of queues would fill the lock table.
- */
+/* The same, for each queue; false when the caller may not count it. */
 static bool
-metrics_try(Metrics *m, text *queue_name)
+metrics_each(text *queue_name, void *state)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		metrics_take(m, queue_name);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
-	if (error == NULL)
-		return true;
-	pgmq_lock_check_cancel(error);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("queue \"%s\" is left out: %s",
-					text_to_cstring(queue_name), error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0));
-	return false;
+	return metrics_take(state, queue_name);
 }
 
 /* metrics_all() returns setof metrics_result */
@@ -396,11 +389,11 @@ pgmq_metrics_all(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	check_result_type(rsinfo->setDesc);
-	foreach(lc, pgmq_meta_names())
+	foreach(lc, pgmq_each_names(PGMQ_NEED_SELECT))
 	{
 		Metrics		m;
 
-		if (metrics_try(&m, lfirst(lc)))
+		if (pgmq_each_try(lfirst(lc), metrics_each, &m, false))
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc,
 								 m.values, m.nulls);
 	}

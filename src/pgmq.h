@@ -392,6 +392,14 @@ extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 extern void pgmq_meta_forget(const PgmqQueue *queue);
 extern List *pgmq_meta_names(void);
 
+/* ---- each.c: one thing done with every queue ---- */
+
+/* Does it with one; true if there is something to tell about it. */
+typedef bool (*PgmqEachFn) (text *queue_name, void *state);
+
+extern List *pgmq_each_names(PgmqNeed need);
+extern bool pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep);
+
 /* ---- policy.c: what a queue's policy is ---- */
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
