@@ -24,12 +24,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -195,6 +192,7 @@ static bool
 queue_convert(text *name)
 {
 	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
+	static const char *const detours[] = {"enable_seqscan", "enable_mergejoin", "enable_hashjoin"};
 	PgmqQueue	queue;
 	PgmqArg		args[5];
 	TextList	commands = {CurrentMemoryContext, NIL};
@@ -228,8 +226,9 @@ queue_convert(text *name)
 	 * The catalog as it is now, whatever the isolation level; by its indexes,
 	 * however many queues there are.
 	 */
-	set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-					  GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < lengthof(detours); i++)
+		set_config_option(detours[i], "off", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(commands_sql, lengthof(types), types, args, true,
 				   text_collect, &commands);

@@ -55,9 +55,10 @@ pgmq_each_names(PgmqNeed need)
 
 /*
  * Call fn for a queue; what it returns, or false and a warning when it fails,
- * with whatever the error but a cancel.  What it did stays if keep is true.
- * Otherwise the subtransaction is always rolled back: fn wrote nothing, and
- * the locks of thousands of queues would fill the lock table.
+ * with whatever the error but a cancel.  What it did stays if keep is true
+ * and it returned true.  Otherwise the subtransaction is rolled back: fn wrote
+ * nothing, and the locks of thousands of queues would fill the lock table, and
+ * be gone through at the end of each subtransaction.
  */
 bool
 pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep)
@@ -73,7 +74,7 @@ pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep)
 	PG_TRY();
 	{
 		result = fn(queue_name, state);
-		if (keep)
+		if (keep && result)
 			ReleaseCurrentSubTransaction();
 		else
 			RollbackAndReleaseCurrentSubTransaction();

@@ -286,9 +286,10 @@ pgmq_layout_group_index(const PgmqQueue *queue)
  * Create the index that serves reads by group, unless there is one.  PGMQ's
  * index of its name is a GIN index, which serves nothing here and is replaced;
  * so is one that was left behind by a CREATE INDEX CONCURRENTLY that failed.
- * The queue is open, under a lock that keeps others from making it.
+ * The queue is open, under a lock that keeps others from making it.  False when
+ * there was nothing to do.
  */
-void
+bool
 pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 {
 	char	   *relname = psprintf("%s" PGMQ_GROUP_INDEX_SUFFIX, queue->relname);
@@ -299,7 +300,7 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists, skipping", get_rel_name(relid))));
-		return;
+		return false;
 	}
 
 	/* The queue's lock keeps its indexes as they are. */
@@ -313,6 +314,7 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("", relname, ""));
 	}
 	make_index(relname, pgmq_layout_name("", queue->relname, ""), GROUP_COLUMNS);
+	return true;
 }
 
 /* ----------------------------------------------------------------

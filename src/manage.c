@@ -20,7 +20,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -341,20 +340,21 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 }
 
 /*
- * False when there is no such queue.  The lock is one that keeps out whoever
- * makes the same index.
+ * Make the index of a queue; found tells whether there is such a queue.  The
+ * lock is one that keeps out whoever makes the same index.  False when there
+ * was nothing to do.
  */
 static bool
-fifo_index_create(text *queue_name, PgmqQueue *queue)
+fifo_index_create(text *queue_name, PgmqQueue *queue, bool *found)
 {
 	pgmq_check_may_write("CREATE INDEX");
 	pgmq_name_format(queue_name, 'q', queue->relname);
 	queue->relid = pgmq_queue_lock(queue->relname, ShareRowExclusiveLock, PGMQ_NEED_OWNER);
-	if (!OidIsValid(queue->relid))
+	*found = OidIsValid(queue->relid);
+	if (!*found)
 		return false;
 	pgmq_queue_check_shape(queue);
-	pgmq_layout_create_fifo_index(queue);
-	return true;
+	return pgmq_layout_create_fifo_index(queue);
 }
 
 /* create_fifo_index(queue_name text) returns void */
@@ -363,8 +363,10 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 {
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
+	bool		found;
 
-	if (!fifo_index_create(queue_name, &queue))
+	fifo_index_create(queue_name, &queue, &found);
+	if (!found)
 		pgmq_queue_missing(queue_name, queue.relname);
 	PG_RETURN_VOID();
 }
@@ -374,9 +376,10 @@ static bool
 fifo_index_each(text *queue_name, void *state)
 {
 	PgmqQueue	queue;
+	bool		found;
 
 	return pgmq_name_is_valid(queue_name, queue.relname) &&
-		fifo_index_create(queue_name, &queue);
+		fifo_index_create(queue_name, &queue, &found);
 }
 
 /*

@@ -394,7 +394,7 @@ extern List *pgmq_meta_names(void);
 
 /* ---- each.c: one thing done with every queue ---- */
 
-/* Does it with one; true if there is something to tell about it. */
+/* Does it with one; true if it did something, or has something to tell. */
 typedef bool (*PgmqEachFn) (text *queue_name, void *state);
 
 extern List *pgmq_each_names(PgmqNeed need);
@@ -488,7 +488,7 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern Oid	pgmq_layout_group_index(const PgmqQueue *queue);
-extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern bool pgmq_layout_create_fifo_index(const PgmqQueue *queue);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_archive(const char *base);
 
