@@ -28,6 +28,8 @@ OBJS = \
 	src/directory.o \
 	src/duemap.o \
 	src/duetree.o \
+	src/each.o \
+	src/error.o \
 	src/exec.o \
 	src/grant.o \
 	src/group.o \
@@ -57,6 +59,7 @@ OBJS = \
 	src/role.o \
 	src/rows.o \
 	src/send.o \
+	src/sequence.o \
 	src/set_policy.o \
 	src/shmem.o \
 	src/status.o \

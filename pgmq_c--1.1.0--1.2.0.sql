@@ -56,6 +56,9 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
 -- Managing queues (manage.c, partition.c)
 --
 
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
+
 --
 -- Policies (set_policy.c)
 --
@@ -67,6 +70,9 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
 --
 -- Metrics and diagnostics (metrics.c, locked.c)
 --
+
+COMMENT ON FUNCTION pgmq.metrics_all() IS
+'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
 
 CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
@@ -108,6 +114,13 @@ COMMENT ON FUNCTION pgmq.horizon() IS
 --
 -- Moving in (adopt.c)
 --
+
+CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
+RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_queues_all() IS
+'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
 
 /*
  * A role that was kept from calling a function is kept from its new forms too:

@@ -857,7 +857,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
-'Create the index that serves grouped reads for every queue.';
+'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
 
 --
 -- Who may do what with a queue (grant.c)
@@ -963,7 +963,7 @@ RETURNS SETOF pgmq.metrics_result
 AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.metrics_all() IS
-'The state of every queue; one that cannot be examined is left out with a warning.';
+'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
 
 CREATE OR REPLACE FUNCTION pgmq.engine_status()
 RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_due timestamp with time zone, waiting integer, net_finds bigint)
@@ -1303,14 +1303,10 @@ COMMENT ON FUNCTION pgmq.convert_queues(text[]) IS
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
 RETURNS SETOF text
-LANGUAGE sql
-BEGIN ATOMIC
-	SELECT m.queue_name FROM pgmq.meta m
-	WHERE pgmq.convert_queue(m.queue_name)
-	ORDER BY m.queue_name;
-END;
+AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
+LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
-'As convert_queue, for all queues. Returns the names of those that were changed.';
+'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
 
 /*
  * The foreign keys that refer to meta delete with their tables' owner's

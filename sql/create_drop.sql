@@ -105,11 +105,12 @@ ALTER TABLE pgmq.q_cd ALTER msg_id ADD GENERATED ALWAYS AS IDENTITY;
 SELECT pgmq.create('cd');
 SELECT pgmq.send('cd', '1');
 SELECT pgmq.drop_queue('cd');
-CREATE TABLE pgmq.archived_at_idx_cd (a int);
+-- What fails halfway leaves nothing.
+CREATE TYPE pgmq.a_cd AS ENUM ('taken');
 \set VERBOSITY terse
 SELECT pgmq.create('cd');
 \set VERBOSITY default
-DROP TABLE pgmq.archived_at_idx_cd;
+DROP TYPE pgmq.a_cd;
 SELECT to_regclass('pgmq.q_cd') IS NULL AS nothing_left;
 
 -- A row of meta whose table was dropped by hand is corrected.

@@ -78,4 +78,4 @@ SELECT pgmq.create('y_pkey');
 \set VERBOSITY terse
 SELECT pgmq.create('y');
 SELECT to_regclass('pgmq.q_y'), (SELECT count(*) FROM pgmq.meta WHERE queue_name = 'y');
-SELECT pgmq.drop_queue('z'), pgmq.drop_queue('y_pkey');
+SELECT pgmq.drop_queue('z'), pgmq.drop_queue('y_pkey'), pgmq.drop_queue('y');

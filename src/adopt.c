@@ -24,12 +24,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -40,6 +37,7 @@
 #include "pgmq.h"
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
+PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);
 
 /* Is index i the one that PGMQ makes on vt, whatever its name is? */
 #define IS_VT_INDEX \
@@ -56,7 +54,8 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 /*
  * The commands that a queue still needs: $1 is the queue's table, $2 the part
  * of its names that is its own, $3 its name as the caller gave it, $4 the
- * storage parameters of a queue.  Runs with a safe search_path.
+ * storage parameters of a queue, $5 the sequence that its ids come from.  Runs
+ * with a safe search_path.
  */
 static const char *const commands_sql =
 /* the queue and its archive */
@@ -79,12 +78,14 @@ static const char *const commands_sql =
 " JOIN pg_class x ON x.oid = i.indexrelid"
 " JOIN pg_am m ON m.oid = x.relam"
 " WHERE p.kind = 'q' AND NOT x.relispartition), "
+/* that of another role is not the caller's to change */
 "sequence AS MATERIALIZED ("
-" SELECT s.oid, s.relpersistence, s.relacl"
-" FROM root r JOIN pg_depend d ON d.refobjid = r.oid"
-" AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass"
-" AND d.deptype = 'i'"
-" JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S') "
+" SELECT s.oid, s.relpersistence, s.relacl, s.relnamespace = q.relnamespace"
+" AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
+" AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass"
+" AND d.deptype IN ('a', 'i')) AS is_free"
+" FROM pg_class s JOIN pg_class q ON q.oid = $1 AND q.relowner = s.relowner"
+" WHERE s.oid = $5) "
 /* PGMQ's index on vt, which every read writes to, and the one for groups */
 "SELECT 1, format('DROP INDEX IF EXISTS %s', i.indexrelid::regclass)"
 " FROM index i WHERE " IS_VT_INDEX " OR " IS_GIN_INDEX " "
@@ -105,8 +106,8 @@ static const char *const commands_sql =
 " WHERE NOT a.atthasdef "
 /* a primary key where PGMQ had none; a partitioned one needs more columns */
 "UNION ALL "
-"SELECT 5, format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY (msg_id%s)',"
-" r.oid::regclass, r.relname || '_pkey', (SELECT string_agg(', ' || quote_ident(a.attname), '')"
+"SELECT 5, format('ALTER TABLE %s ADD PRIMARY KEY (msg_id%s)',"
+" r.oid::regclass, (SELECT string_agg(', ' || quote_ident(a.attname), '')"
 " FROM pg_partitioned_table t JOIN pg_attribute a ON a.attrelid = t.partrelid"
 " AND a.attnum = ANY (t.partattrs) AND a.attname <> 'msg_id'"
 " WHERE t.partrelid = r.oid))"
@@ -116,6 +117,10 @@ static const char *const commands_sql =
 "UNION ALL "
 "SELECT 6, format('ALTER SEQUENCE %s SET LOGGED', s.oid::regclass)"
 " FROM sequence s WHERE s.relpersistence = 'u' "
+/* and it goes where the table goes, as after create */
+"UNION ALL "
+"SELECT 12, format('ALTER SEQUENCE %s OWNED BY %s.msg_id', s.oid::regclass, $1::regclass)"
+" FROM sequence s WHERE s.is_free "
 /* monitoring sees how the queue is, not what is in it */
 "UNION ALL "
 "SELECT 7, format('REVOKE SELECT ON %s FROM pg_monitor', p.oid::regclass)"
@@ -182,18 +187,14 @@ text_collect(TupleTableSlot *slot, void *state)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * convert_queue(queue_name text) returns boolean
- *
- * False when there was nothing to do.
- */
-Datum
-pgmq_convert_queue(PG_FUNCTION_ARGS)
+/* Convert a queue; false when there was nothing to do. */
+static bool
+queue_convert(text *name)
 {
-	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID};
-	text	   *name = pgmq_name_arg(fcinfo, 0);
+	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
+	static const char *const detours[] = {"enable_seqscan", "enable_mergejoin", "enable_hashjoin"};
 	PgmqQueue	queue;
-	PgmqArg		args[4];
+	PgmqArg		args[5];
 	TextList	commands = {CurrentMemoryContext, NIL};
 	TextList	costly = {CurrentMemoryContext, NIL};
 	int			nestlevel;
@@ -206,11 +207,7 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	 */
 	pgmq_check_may_write("ALTER TABLE");
 	pgmq_name_format(name, 'q', queue.relname);
-	queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
-														queue.relname, -1),
-										   ShareUpdateExclusiveLock,
-										   RVR_MISSING_OK,
-										   RangeVarCallbackOwnsRelation, NULL);
+	queue.relid = pgmq_queue_lock(queue.relname, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER);
 	if (!OidIsValid(queue.relid))
 		pgmq_queue_missing(name, queue.relname);
 	pgmq_queue_check_shape(&queue);
@@ -223,13 +220,15 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 	args[2] = PGMQ_ARG(PointerGetDatum(name));
 	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS ", "
 										   PGMQ_QUEUE_TOAST_OPTIONS));
+	args[4] = PGMQ_ARG(ObjectIdGetDatum(pgmq_queue_sequence(queue.relid)));
 
 	/*
 	 * The catalog as it is now, whatever the isolation level; by its indexes,
 	 * however many queues there are.
 	 */
-	set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-					  GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < lengthof(detours); i++)
+		set_config_option(detours[i], "off", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(commands_sql, lengthof(types), types, args, true,
 				   text_collect, &commands);
@@ -245,5 +244,41 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 				 errhint("Drop it if nothing else needs it.")));
 
 	AtEOXact_GUC(false, nestlevel);
-	PG_RETURN_BOOL(commands.items != NIL);
+	return commands.items != NIL;
+}
+
+/* convert_queue(queue_name text) returns boolean */
+Datum
+pgmq_convert_queue(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(queue_convert(pgmq_name_arg(fcinfo, 0)));
+}
+
+static bool
+queue_convert_each(text *queue_name, void *state)
+{
+	return queue_convert(queue_name);
+}
+
+/*
+ * convert_queues_all() returns setof text
+ *
+ * A queue that cannot be converted gives a warning.
+ */
+Datum
+pgmq_convert_queues_all(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	ListCell   *lc;
+
+	pgmq_check_may_write("ALTER TABLE");
+	foreach(lc, pgmq_each_names(PGMQ_NEED_ANY))
+	{
+		Datum		value = PointerGetDatum(lfirst(lc));
+		bool		isnull = false;
+
+		if (pgmq_each_try(lfirst(lc), queue_convert_each, NULL, true))
+			pgmq_rows_put(rows, &value, &isnull);
+	}
+	return (Datum) 0;
 }

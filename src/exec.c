@@ -428,30 +428,47 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 	return SPI_processed;
 }
 
+/* What stmt_run and pgmq_cursor_open do alike; see there. */
 static uint64
-stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		 bool read_only, DestReceiver *dest)
+stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+		   bool read_only, DestReceiver *dest, Portal *portal)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
-	SPIPlanPtr	plan;
-	ParamListInfo params;
+	MemoryContext memory = CurrentMemoryContext;
+	volatile bool running = false;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
-	plan = plan_fetch(queue, id);
-	params = make_params(stmt->nargs, stmt->argtypes, args);
-	plans_running++;
 	PG_TRY();
 	{
-		processed = plan_run(plan, params, read_only, dest);
-	}
-	PG_FINALLY();
-	{
+		SPIPlanPtr	plan = plan_fetch(queue, id);
+		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
+
+		plans_running++;
+		running = true;
+		if (portal != NULL)
+			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, read_only);
+		else
+			processed = plan_run(plan, params, read_only, dest);
 		plans_running--;
+	}
+	PG_CATCH();
+	{
+		if (running)
+			plans_running--;
+		MemoryContextSwitchTo(memory);
+		pgmq_error_rethrow(queue ? plan_text(queue, stmt->sql) : stmt->sql, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();
 	return processed;
+}
+
+static uint64
+stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+		 bool read_only, DestReceiver *dest)
+{
+	return stmt_start(queue, id, args, read_only, dest, NULL);
 }
 
 /*
@@ -545,25 +562,9 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 PgmqCursor *
 pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
-	const PgmqStmt *stmt = &pgmq_stmts[id];
 	PgmqCursor *cursor = palloc(sizeof(PgmqCursor));
-	SPIPlanPtr	plan;
-	ParamListInfo params;
 
-	SPI_connect();
-	plan = plan_fetch(queue, id);
-	params = make_params(stmt->nargs, stmt->argtypes, args);
-	plans_running++;
-	PG_TRY();
-	{
-		cursor->portal = SPI_cursor_open_with_paramlist(NULL, plan, params, false);
-	}
-	PG_FINALLY();
-	{
-		plans_running--;
-	}
-	PG_END_TRY();
-	SPI_finish();
+	stmt_start(queue, id, args, false, NULL, &cursor->portal);
 
 	/* CLOSE ALL in a user's function must not take it from under us */
 	PinPortal(cursor->portal);
@@ -598,17 +599,26 @@ once_run(const char *sql, int cursor_options, int nargs, const Oid *argtypes,
 		 const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
 {
 	FnReceiver	receiver;
-	SPIPlanPtr	plan;
-	uint64		processed;
+	MemoryContext memory = CurrentMemoryContext;
+	volatile uint64 processed = 0;
 
 	receiver_init(&receiver, NULL, fn, state);
 	SPI_connect();
-	plan = SPI_prepare_cursor(sql, nargs, (Oid *) argtypes, cursor_options);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
-			 SPI_result_code_string(SPI_result), sql);
-	processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
-						 fn ? &receiver.pub : None_Receiver);
+	PG_TRY();
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, (Oid *) argtypes, cursor_options);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare_cursor returned %s for %s",
+				 SPI_result_code_string(SPI_result), sql);
+		processed = plan_run(plan, make_params(nargs, argtypes, args), read_only,
+							 fn ? &receiver.pub : None_Receiver);
+	}
+	PG_CATCH();
+	{
+		pgmq_error_rethrow(sql, memory);
+	}
+	PG_END_TRY();
 	SPI_finish();
 	return processed;
 }
@@ -647,8 +657,8 @@ pgmq_exec_commit(void)
 void
 pgmq_exec_ddl(const char *fmt,...)
 {
+	MemoryContext memory = CurrentMemoryContext;
 	StringInfoData sql;
-	int			rc;
 
 	initStringInfo(&sql);
 	for (;;)
@@ -665,10 +675,19 @@ pgmq_exec_ddl(const char *fmt,...)
 	}
 
 	SPI_connect();
-	rc = SPI_execute(sql.data, false, 0);
-	if (rc < 0)
-		elog(ERROR, "SPI_execute returned %s for %s",
-			 SPI_result_code_string(rc), sql.data);
+	PG_TRY();
+	{
+		int			rc = SPI_execute(sql.data, false, 0);
+
+		if (rc < 0)
+			elog(ERROR, "SPI_execute returned %s for %s",
+				 SPI_result_code_string(rc), sql.data);
+	}
+	PG_CATCH();
+	{
+		pgmq_error_rethrow(sql.data, memory);
+	}
+	PG_END_TRY();
 	SPI_finish();
 	pfree(sql.data);
 }

@@ -412,14 +412,14 @@ parts_find(GrantCall * call, text *queue_name)
 	PgmqQueue	queue;
 
 	pgmq_queue_open(&queue, queue_name, NoLock, PGMQ_NEED_NOTHING, NULL);
-	pgmq_queue_check_shape(&queue);
 	part_set(call, PART_QUEUE, queue.relid);
+	if (!OidIsValid(call->parts[PART_QUEUE]))
+		pgmq_queue_missing(queue_name, queue.relname);
+	pgmq_queue_check_shape(&queue);
 	part_set(call, PART_ARCHIVE,
 			 get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
 							   get_namespace_oid(PGMQ_SCHEMA, false)));
 	part_set(call, PART_SEQUENCE, pgmq_queue_sequence(queue.relid));
-	if (!OidIsValid(call->parts[PART_QUEUE]))
-		pgmq_queue_missing(queue_name, queue.relname);
 }
 
 /*

@@ -368,7 +368,8 @@ groups_search(GroupRead *read)
 		groups_take(read);
 		if (READ_FULL(read) || n < turn)
 			break;
-		if (turn < WALK_TURN || !pgmq_queue_has_group_index(&read->queue))
+		if (turn < WALK_TURN ||
+			(step == NULL && !OidIsValid(pgmq_layout_group_index(&read->queue))))
 			continue;
 		if (step == NULL)
 			step = pgmq_cursor_open(&read->queue, PGMQ_STMT_GROUP_HEADS, args);

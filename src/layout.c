@@ -36,17 +36,24 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -85,11 +92,28 @@ pgmq_layout_name(const char *prefix, const char *base, const char *suffix)
 									  psprintf("%s%s%s", prefix, base, suffix));
 }
 
-/* <prefix><base><suffix>, quoted, palloc'd. */
-static char *
-local_name(const char *prefix, const char *base, const char *suffix)
+/*
+ * Create an index on a table, which is quoted and qualified, under a name of
+ * ours, or where that is taken under one that the server chooses.
+ */
+static void
+make_index(const char *name, const char *table, const char *columns)
 {
-	return pstrdup(quote_identifier(psprintf("%s%s%s", prefix, base, suffix)));
+	bool		is_free = !OidIsValid(get_relname_relid(name, get_namespace_oid(PGMQ_SCHEMA, false)));
+
+	pgmq_exec_ddl("CREATE INDEX %s ON %s (%s)",
+				  is_free ? quote_identifier(name) : "", table, columns);
+}
+
+/* The quoted name of a queue's sequence, which was made with its table. */
+static char *
+sequence_name(const char *base)
+{
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	Oid			table = get_relname_relid(psprintf("q_%s", base), schema);
+	char	   *name = get_rel_name(pgmq_queue_sequence(table));
+
+	return pgmq_layout_name("", name, "");
 }
 
 /* ----------------------------------------------------------------
@@ -100,14 +124,14 @@ local_name(const char *prefix, const char *base, const char *suffix)
 /*
  * The columns of a queue table as SQL.  They end before the primary key,
  * which a partitioned queue may need to be another one.
+ *
+ * Sequences and primary keys get their names, q_x_msg_id_seq and q_x_pkey,
+ * from the server, which takes another one where a table that was renamed
+ * still has it.
  */
-static char *
-queue_columns(const char *base, const char *generated)
-{
-	return psprintf("msg_id bigint GENERATED %s AS IDENTITY (SEQUENCE NAME %s) NOT NULL,"
-					READ_COLUMNS BODY_COLUMNS,
-					generated, pgmq_layout_name("q_", base, "_msg_id_seq"));
-}
+#define QUEUE_COLUMNS(generated) \
+	"msg_id bigint GENERATED " generated " AS IDENTITY NOT NULL," \
+	READ_COLUMNS BODY_COLUMNS
 
 /* Create the queue table of a queue that is not partitioned. */
 void
@@ -116,16 +140,14 @@ pgmq_layout_create_queue(const char *base, PgmqKind kind)
 	bool		unlogged = kind == PGMQ_KIND_UNLOGGED;
 
 	Assert(kind != PGMQ_KIND_PARTITIONED);
-	pgmq_exec_ddl("%s TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id))"
+	pgmq_exec_ddl("%s TABLE %s (" QUEUE_COLUMNS("ALWAYS") ", PRIMARY KEY (msg_id))"
 				  " WITH (" PGMQ_QUEUE_OPTIONS ", " PGMQ_QUEUE_TOAST_OPTIONS ")",
 				  unlogged ? "CREATE UNLOGGED" : "CREATE",
-				  pgmq_layout_name("q_", base, ""),
-				  queue_columns(base, "ALWAYS"), local_name("q_", base, "_pkey"));
+				  pgmq_layout_name("q_", base, ""));
 
 	/* After a crash the messages are gone, but no id is given out again. */
 	if (unlogged)
-		pgmq_exec_ddl("ALTER SEQUENCE %s SET LOGGED",
-					  pgmq_layout_name("q_", base, "_msg_id_seq"));
+		pgmq_exec_ddl("ALTER SEQUENCE %s SET LOGGED", sequence_name(base));
 }
 
 /*
@@ -138,17 +160,13 @@ pgmq_layout_create_queue_partitioned(const char *base, const char *column)
 {
 	bool		by_id = strcmp(column, "msg_id") == 0;
 
-	pgmq_exec_ddl("CREATE TABLE %s (%s, CONSTRAINT %s PRIMARY KEY (msg_id%s))"
+	pgmq_exec_ddl("CREATE TABLE %s (" QUEUE_COLUMNS("BY DEFAULT") ", PRIMARY KEY (msg_id%s))"
 				  " PARTITION BY RANGE (%s)",
 				  pgmq_layout_name("q_", base, ""),
-				  queue_columns(base, "BY DEFAULT"),
-				  local_name("q_", base, "_pkey"),
 				  by_id ? "" : ", enqueued_at", column);
 	/* By id the primary key serves. */
 	if (!by_id)
-		pgmq_exec_ddl("CREATE INDEX %s ON %s (%s)",
-					  local_name("q_", base, "_part_idx"),
-					  pgmq_layout_name("q_", base, ""), column);
+		make_index(psprintf("q_%s_part_idx", base), pgmq_layout_name("q_", base, ""), column);
 }
 
 /*
@@ -162,14 +180,12 @@ pgmq_layout_create_archive(const char *base, const char *column)
 
 	pgmq_exec_ddl("CREATE TABLE %s (msg_id bigint NOT NULL," READ_COLUMNS
 				  " archived_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,"
-				  BODY_COLUMNS ", CONSTRAINT %s PRIMARY KEY (msg_id%s))%s",
+				  BODY_COLUMNS ", PRIMARY KEY (msg_id%s))%s",
 				  pgmq_layout_name("a_", base, ""),
-				  local_name("a_", base, "_pkey"),
 				  by_id ? "" : ", archived_at",
 				  column == NULL ? "" : psprintf(" PARTITION BY RANGE (%s)", column));
-	pgmq_exec_ddl("CREATE INDEX %s ON %s (archived_at)",
-				  local_name("archived_at_idx_", base, ""),
-				  pgmq_layout_name("a_", base, ""));
+	make_index(psprintf("archived_at_idx_%s", base), pgmq_layout_name("a_", base, ""),
+			   "archived_at");
 }
 
 /*
@@ -200,8 +216,7 @@ grant_queue(const char *base)
 {
 	pgmq_exec_ddl("GRANT SELECT (" PUBLIC_COLUMNS ") ON %s TO pg_monitor",
 				  pgmq_layout_name("q_", base, ""));
-	pgmq_exec_ddl("GRANT SELECT ON SEQUENCE %s TO pg_monitor",
-				  pgmq_layout_name("q_", base, "_msg_id_seq"));
+	pgmq_exec_ddl("GRANT SELECT ON SEQUENCE %s TO pg_monitor", sequence_name(base));
 }
 
 /* The same for an archive. */
@@ -212,37 +227,94 @@ pgmq_layout_grant_archive(const char *base)
 				  pgmq_layout_name("a_", base, ""));
 }
 
+/* The columns of the index that serves reads by group. */
+#define GROUP_COLUMNS		PGMQ_GROUP_SQL ", msg_id"
+
+/* How the server shows them. */
+#define GROUP_COLUMNS_SHOWN \
+	" USING btree (COALESCE((headers ->> '" PGMQ_HEADER_GROUP "'::text)," \
+	" '" PGMQ_DEFAULT_GROUP "'::text) COLLATE \"C\", msg_id)"
+
+/* Whether an index serves reads by group. */
+static bool
+index_serves_groups(Oid relid)
+{
+	Relation	index = index_open(relid, AccessShareLock);
+	bool		result = index->rd_index->indisvalid &&
+	heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+	strstr(pg_get_indexdef_string(relid), GROUP_COLUMNS_SHOWN) != NULL;
+
+	index_close(index, AccessShareLock);
+	return result;
+}
+
+/* Whether an index is of no use to anybody here: PGMQ's, or one that failed. */
+static bool
+index_is_useless(Oid relid)
+{
+	Relation	index = index_open(relid, AccessShareLock);
+	bool		result = index->rd_rel->relam == GIN_AM_OID || !index->rd_index->indisvalid;
+
+	index_close(index, AccessShareLock);
+	return result;
+}
+
 /*
- * Create the index that serves reads by group, unless it is there.  An index
- * of its name that cannot serve them, as PGMQ makes it, is replaced.
- * The queue is open, under ShareLock.
- * Error: 42P07 when the name is another relation's.
+ * The index of an open queue that serves reads by group, whatever its name;
+ * InvalidOid when there is none.
  */
-void
+Oid
+pgmq_layout_group_index(const PgmqQueue *queue)
+{
+	Relation	rel = table_open(queue->relid, NoLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	int			nestlevel = NewGUCNestLevel();
+	Oid			result = InvalidOid;
+	ListCell   *lc;
+
+	/* the server shows operators by what the path finds */
+	RestrictSearchPath();
+	foreach(lc, indexes)
+		if (!OidIsValid(result) && index_serves_groups(lfirst_oid(lc)))
+		result = lfirst_oid(lc);
+	AtEOXact_GUC(false, nestlevel);
+	table_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Create the index that serves reads by group, unless there is one.  PGMQ's
+ * index of its name is a GIN index, which serves nothing here and is replaced;
+ * so is one that was left behind by a CREATE INDEX CONCURRENTLY that failed.
+ * The queue is open, under a lock that keeps others from making it.  False when
+ * there was nothing to do.
+ */
+bool
 pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 {
-	const char *base = PGMQ_QUEUE_BASE(queue);
-	char	   *relname = psprintf("q_%s" PGMQ_GROUP_INDEX_SUFFIX, base);
-	Oid			relid = get_relname_relid(relname,
-										  get_namespace_oid(PGMQ_SCHEMA, false));
+	char	   *relname = psprintf("%s" PGMQ_GROUP_INDEX_SUFFIX, queue->relname);
+	Oid			relid = pgmq_layout_group_index(queue);
+
+	if (OidIsValid(relid))
+	{
+		ereport(NOTICE,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists, skipping", get_rel_name(relid))));
+		return false;
+	}
 
 	/* The queue's lock keeps its indexes as they are. */
-	if (OidIsValid(relid) && IndexGetRelation(relid, true) == queue->relid)
+	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(relid) && IndexGetRelation(relid, true) == queue->relid &&
+		index_is_useless(relid))
 	{
-		if (pgmq_queue_has_group_index(queue))
-		{
-			ereport(NOTICE,
-					(errcode(ERRCODE_DUPLICATE_TABLE),
-					 errmsg("relation \"%s\" already exists, skipping", relname)));
-			return;
-		}
 		ereport(NOTICE,
 				(errmsg("index \"%s\" cannot serve reads by group and is replaced",
 						relname)));
-		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("q_", base, PGMQ_GROUP_INDEX_SUFFIX));
+		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("", relname, ""));
 	}
-	pgmq_exec_ddl("CREATE INDEX %s ON %s (" PGMQ_GROUP_SQL ", msg_id)",
-				  quote_identifier(relname), pgmq_layout_name("q_", base, ""));
+	make_index(relname, pgmq_layout_name("", queue->relname, ""), GROUP_COLUMNS);
+	return true;
 }
 
 /* ----------------------------------------------------------------

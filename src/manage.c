@@ -20,7 +20,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -214,6 +213,7 @@ queue_drop(text *queue_name)
 {
 	PgmqQueue	queue;
 	PgmqKind	kind;
+	Oid			sequence = InvalidOid;
 	bool		found;
 
 	pgmq_check_may_write("DROP TABLE");
@@ -237,8 +237,10 @@ queue_drop(text *queue_name)
 		{
 			pgmq_xact_drop(queue.relid);
 			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
+			sequence = pgmq_sequence_free(&queue);
 		}
 		found = table_drop(queue.relname);
+		pgmq_sequence_drop(sequence);
 		queue.relid = InvalidOid;
 		if (!found)
 			queue_drop_rest(&queue);
@@ -337,19 +339,22 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* False when there is no such queue. */
+/*
+ * Make the index of a queue; found tells whether there is such a queue.  The
+ * lock is one that keeps out whoever makes the same index.  False when there
+ * was nothing to do.
+ */
 static bool
-fifo_index_create(text *queue_name, PgmqQueue *queue)
+fifo_index_create(text *queue_name, PgmqQueue *queue, bool *found)
 {
 	pgmq_check_may_write("CREATE INDEX");
 	pgmq_name_format(queue_name, 'q', queue->relname);
-	queue->relid = table_lock(queue->relname, ShareLock,
-							  RangeVarCallbackOwnsRelation);
-	if (!OidIsValid(queue->relid))
+	queue->relid = pgmq_queue_lock(queue->relname, ShareRowExclusiveLock, PGMQ_NEED_OWNER);
+	*found = OidIsValid(queue->relid);
+	if (!*found)
 		return false;
 	pgmq_queue_check_shape(queue);
-	pgmq_layout_create_fifo_index(queue);
-	return true;
+	return pgmq_layout_create_fifo_index(queue);
 }
 
 /* create_fifo_index(queue_name text) returns void */
@@ -358,26 +363,38 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 {
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
+	bool		found;
 
-	if (!fifo_index_create(queue_name, &queue))
+	fifo_index_create(queue_name, &queue, &found);
+	if (!found)
 		pgmq_queue_missing(queue_name, queue.relname);
 	PG_RETURN_VOID();
 }
 
-/* create_fifo_indexes_all() returns void */
+/* The same, for each queue: one that is not there needs none. */
+static bool
+fifo_index_each(text *queue_name, void *state)
+{
+	PgmqQueue	queue;
+	bool		found;
+
+	return pgmq_name_is_valid(queue_name, queue.relname) &&
+		fifo_index_create(queue_name, &queue, &found);
+}
+
+/*
+ * create_fifo_indexes_all() returns void
+ *
+ * A queue that cannot have it gives a warning.
+ */
 Datum
 pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	/* A queue that is dropped meanwhile needs none, nor what cannot be one. */
-	foreach(lc, pgmq_meta_names())
-	{
-		PgmqQueue	queue;
-
-		if (pgmq_name_is_valid(lfirst(lc), queue.relname))
-			fifo_index_create(lfirst(lc), &queue);
-	}
+	pgmq_check_may_write("CREATE INDEX");
+	foreach(lc, pgmq_each_names(PGMQ_NEED_ANY))
+		pgmq_each_try(lfirst(lc), fifo_index_each, NULL, true);
 	PG_RETURN_VOID();
 }
 

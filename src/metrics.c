@@ -41,9 +41,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -84,8 +82,7 @@ static const Oid result_types[NUM_COLS] = {
 #define METRICS_SQL \
 	"SELECT pg_catalog.count(*)," \
 	" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1)," \
-	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)," \
-	" " PGMQ_LAST_ID_SQL("$2")
+	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)"
 
 /* A row of it in the making. */
 typedef struct Metrics
@@ -186,27 +183,17 @@ ranges_find(const PgmqQueue *queue, Ranges * ranges)
 	}
 }
 
-/* Row function: a bigint. */
-static void
-row_last_id(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
 /*
  * Whether so much of a queue lies in ranges that it takes less to scan all of
- * its table in turn.  table is its name.
+ * its table in turn.
  */
 static bool
-ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
+ranges_are_most(const PgmqQueue *queue, const Ranges * ranges)
 {
-	Oid			argtypes[] = {TEXTOID};
 	Relation	rel;
 	double		pages;
 	double		ids = 0;
-	int64		last = 0;
+	int64		last;
 
 	if (get_rel_relkind(queue->relid) != RELKIND_RELATION)
 		return false;
@@ -216,8 +203,7 @@ ranges_are_most(const PgmqQueue *queue, const Ranges * ranges, PgmqArg table)
 	if (pages < SMALL_PAGES)
 		return false;
 
-	pgmq_exec_once("SELECT " PGMQ_LAST_ID_SQL("$1"), 1, argtypes, &table, true,
-				   row_last_id, &last);
+	last = pgmq_queue_last_id(queue->relid);
 	for (int i = 0; i < ranges->n; i++)
 		ids += Max((double) Min(ranges->hi[i], last) - (double) Max(ranges->lo[i], 0), 0);
 	return ids > pages * IDS_PER_PAGE;
@@ -242,7 +228,6 @@ row_scan(TupleTableSlot *slot, void *state)
 	if (!m->nulls[COL_OLDEST_AGE])
 		m->values[COL_OLDEST_AGE] =
 			Int32GetDatum(age_seconds(m->now, DatumGetTimestampTz(oldest)));
-	m->values[COL_TOTAL] = slot_getattr(slot, 5, &isnull);
 }
 
 /*
@@ -273,54 +258,66 @@ default_partition_rows(Oid relid, int64 *rows)
 	return true;
 }
 
+/* Whether the caller may see what is counted. */
+static bool
+may_count(Oid relid)
+{
+	static const char *const columns[] = {"msg_id", "vt", "enqueued_at"};
+
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < lengthof(columns); i++)
+		if (pg_attribute_aclcheck(relid, get_attnum(relid, columns[i]),
+								  GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	return true;
+}
+
 /*
  * Take the metrics of a queue.  By-reference values are made in the caller's
- * memory context.
+ * memory context.  False when the caller may see some of it, but not enough
+ * to count.
  */
-static void
+static bool
 metrics_take(Metrics *m, text *queue_name)
 {
-	Oid			argtypes[] = {TIMESTAMPTZOID, TEXTOID, INT8ARRAYOID, INT8ARRAYOID};
-	PgmqArg		args[4];
+	Oid			argtypes[] = {TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID};
+	PgmqArg		args[3];
 	Ranges	   *ranges = palloc(sizeof(Ranges));
 	int64		default_rows = 0;
 	char	   *table;
 	PgmqQueue	queue;
-	Oid			sequence;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
+	if (!may_count(queue.relid))
+		return false;
 	memset(m->nulls, 0, sizeof(m->nulls));
 	table = pgmq_layout_name("", queue.relname, "");
 	m->now = GetCurrentTimestamp();
 	m->values[COL_QUEUE_NAME] = PointerGetDatum(queue_name);
 	m->values[COL_SCRAPE_TIME] = TimestampTzGetDatum(m->now);
 
-	/* from 18 on the server shows no last id, and raises no error either */
-	sequence = pgmq_queue_sequence(queue.relid);
-	if (OidIsValid(sequence) &&
-		pg_class_aclcheck(sequence, GetUserId(), ACL_SELECT | ACL_USAGE) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SEQUENCE, get_rel_name(sequence));
-
 	args[0] = PGMQ_ARG(TimestampTzGetDatum(m->now));
-	args[1] = PGMQ_ARG(CStringGetTextDatum(table));
 	if (!ranges_find(&queue, ranges) ||
 		(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) ||
-		ranges_are_most(&queue, ranges, args[1]))
+		ranges_are_most(&queue, ranges))
 		pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
-					   2, argtypes, args, false, row_scan, m);
+					   1, argtypes, args, false, row_scan, m);
 	else
 	{
-		args[2] = pgmq_int8_array(ranges->lo, ranges->n);
-		args[3] = pgmq_int8_array(ranges->hi, ranges->n);
+		args[1] = pgmq_int8_array(ranges->lo, ranges->n);
+		args[2] = pgmq_int8_array(ranges->hi, ranges->n);
 		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"
-										" (pg_catalog.unnest($3), pg_catalog.unnest($4))"
+										" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
 										" AS r (lo, hi) JOIN %s"
 										" ON msg_id OPERATOR(pg_catalog.>=) r.lo"
 										" AND msg_id OPERATOR(pg_catalog.<=) r.hi", table),
-							   4, argtypes, args, row_scan, m);
+							   3, argtypes, args, row_scan, m);
 	}
 	pfree(ranges);
+	/* after the count, which may not be greater */
+	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 
 	/* The archive's counts only where the queue has one itself. */
 	if (default_partition_rows(queue.relid, &default_rows))
@@ -334,6 +331,7 @@ metrics_take(Metrics *m, text *queue_name)
 	}
 	else
 		m->nulls[COL_DEFAULT_LENGTH] = true;
+	return true;
 }
 
 /* The type is one that its owner can alter: 42804 when it was. */
@@ -355,55 +353,29 @@ check_result_type(TupleDesc desc)
 Datum
 pgmq_metrics(PG_FUNCTION_ARGS)
 {
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	char		relname[NAMEDATALEN];
 	Metrics		m;
 	TupleDesc	desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	check_result_type(desc);
-	metrics_take(&m, pgmq_name_arg(fcinfo, 0));
+	pgmq_name_format(queue_name, 'q', relname);
+	if (!metrics_take(&m, queue_name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", relname),
+				 errhint("Privilege \"inspect\" on the queue lets a role count its messages; see pgmq.grant_queue().")));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  m.values, m.nulls)));
 }
 
-/*
- * The same, but false and a warning when it fails, with whatever the error
- * but a cancel.  A subtransaction that is always rolled back: it wrote
- * nothing, and the locks of thousands of queues would fill the lock table.
- */
+/* The same, for each queue; false when the caller may not count it. */
 static bool
-metrics_try(Metrics *m, text *queue_name)
+metrics_each(text *queue_name, void *state)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		metrics_take(m, queue_name);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
-	if (error == NULL)
-		return true;
-	pgmq_lock_check_cancel(error);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("queue \"%s\" is left out: %s",
-					text_to_cstring(queue_name), error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0));
-	return false;
+	return metrics_take(state, queue_name);
 }
 
 /* metrics_all() returns setof metrics_result */
@@ -415,11 +387,11 @@ pgmq_metrics_all(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	check_result_type(rsinfo->setDesc);
-	foreach(lc, pgmq_meta_names())
+	foreach(lc, pgmq_each_names(PGMQ_NEED_SELECT))
 	{
 		Metrics		m;
 
-		if (metrics_try(&m, lfirst(lc)))
+		if (pgmq_each_try(lfirst(lc), metrics_each, &m, false))
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc,
 								 m.values, m.nulls);
 	}

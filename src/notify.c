@@ -44,10 +44,8 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
-#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "lib/ilist.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -572,9 +570,7 @@ pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
 	Oid			relid;
 
 	queue_lock(given, relname);
-	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-									 AccessShareLock, RVR_MISSING_OK,
-									 RangeVarCallbackOwnsRelation, NULL);
+	relid = pgmq_queue_lock(relname, AccessShareLock, PGMQ_NEED_OWNER);
 	if (OidIsValid(relid) && trigger_state(relid, "") == TRIGGER_FOREIGN)
 		ereport(NOTICE,
 				(errmsg("trigger \"%s\" for relation \"%s.%s\" does not call %s.%s(), skipping",

@@ -20,14 +20,13 @@
 #include <ctype.h>
 
 #include "access/htup_details.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "commands/tablecmds.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -150,11 +149,18 @@ pgmq_create_partitioned(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Rename an index of the old archive, if there is one of that name. */
+/*
+ * Rename an index of the old archive, if it has one of that name, unless the
+ * new name is taken.
+ */
 static void
-index_rename(const char *name, const char *new_name)
+index_rename(Oid archive, const char *name, const char *new_name)
 {
-	if (OidIsValid(get_relname_relid(name, get_namespace_oid(PGMQ_SCHEMA, false))))
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	Oid			relid = get_relname_relid(name, schema);
+
+	if (OidIsValid(relid) && IndexGetRelation(relid, true) == archive &&
+		!OidIsValid(get_relname_relid(new_name, schema)))
 		pgmq_exec_ddl("ALTER INDEX %s RENAME TO %s",
 					  pgmq_layout_name("", name, ""), quote_identifier(new_name));
 }
@@ -177,16 +183,16 @@ static PgmqArg
 first_id(const char *base)
 {
 	char	   *queue = psprintf("q_%s", base);
+	Oid			relid = get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false));
 	char		start[MAXINT8LEN + 1];
-	Oid			types[] = {TEXTOID};
+	Oid			types[] = {INT8OID};
 	PgmqArg		args[1];
 
-	if (!OidIsValid(get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false))))
+	if (!OidIsValid(relid))
 		return PGMQ_ARG_NULL;
-	queue = pgmq_layout_name("", queue, "");
-	args[0] = PGMQ_ARG(CStringGetTextDatum(queue));
-	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), "
-							PGMQ_LAST_ID_SQL("$1") ") FROM %s", queue),
+	args[0] = PGMQ_ARG(Int64GetDatum(pgmq_queue_last_id(relid)));
+	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), $1) FROM %s",
+							pgmq_layout_name("", queue, "")),
 				   1, types, args, false, row_start, start);
 	return PGMQ_ARG(CStringGetTextDatum(start));
 }
@@ -287,9 +293,7 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 static Oid
 archive_find(char *relname, LOCKMODE lockmode)
 {
-	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-									lockmode, RVR_MISSING_OK,
-									RangeVarCallbackOwnsRelation, NULL);
+	return pgmq_queue_lock(relname, lockmode, PGMQ_NEED_OWNER);
 }
 
 /*
@@ -351,8 +355,8 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	table = pgmq_layout_name("a_", base, "");
 	pgmq_exec_ddl("ALTER TABLE %s RENAME TO %s", table,
 				  quote_identifier(psprintf("%s_old", archive)));
-	index_rename(psprintf("a_%s_pkey", base), psprintf("a_%s_old_pkey", base));
-	index_rename(psprintf("archived_at_idx_%s", base), psprintf("a_%s_old_idx", base));
+	index_rename(relid, psprintf("a_%s_pkey", base), psprintf("a_%s_old_pkey", base));
+	index_rename(relid, psprintf("archived_at_idx_%s", base), psprintf("a_%s_old_idx", base));
 	pgmq_layout_create_archive(base, plan.column);
 	pgmq_layout_grant_archive(base);
 	inherit_rights(relid, table, archive);

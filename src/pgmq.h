@@ -37,7 +37,7 @@
  */
 #define PGMQ_MAX_NAME		47
 
-/* The group index of queue table q_x is q_x_fifo_idx. */
+/* The group index of queue table q_x is q_x_fifo_idx where that name is free. */
 #define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
 
 /* A queue that is open: its table is locked until the transaction ends. */
@@ -249,6 +249,7 @@ extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
 extern void pgmq_name_validate(text *queue_name);
 extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
 extern void pgmq_check_may_write(const char *command);
+extern Oid	pgmq_queue_lock(char *relname, LOCKMODE lockmode, PgmqNeed need);
 extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
 							LOCKMODE lockmode, PgmqNeed need,
 							const char *command);
@@ -259,8 +260,13 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
+
+/* ---- sequence.c: where a queue's ids come from ---- */
+
 extern Oid	pgmq_queue_sequence(Oid relid);
-extern bool pgmq_queue_has_group_index(const PgmqQueue *queue);
+extern int64 pgmq_queue_last_id(Oid relid);
+extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
+extern void pgmq_sequence_drop(Oid sequence);
 
 /* ---- role.c: acting by a table owner's rights ---- */
 
@@ -359,6 +365,10 @@ extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 extern void pgmq_exec_inval(Datum arg, Oid relid);
 extern void pgmq_exec_xact(XactEvent event, void *arg);
 
+/* ---- error.c: what errors say ---- */
+
+pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);
+
 /* ---- guard.c: our statements are planned with index scans only ---- */
 
 /* Marks them; the server's own options are the low bits. */
@@ -382,6 +392,14 @@ extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 						  PgmqKind kind);
 extern void pgmq_meta_forget(const PgmqQueue *queue);
 extern List *pgmq_meta_names(void);
+
+/* ---- each.c: one thing done with every queue ---- */
+
+/* Does it with one; true if it did something, or has something to tell. */
+typedef bool (*PgmqEachFn) (text *queue_name, void *state);
+
+extern List *pgmq_each_names(PgmqNeed need);
+extern bool pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep);
 
 /* ---- policy.c: what a queue's policy is ---- */
 
@@ -470,7 +488,8 @@ extern void pgmq_layout_create_queue(const char *base, PgmqKind kind);
 extern void pgmq_layout_create_queue_partitioned(const char *base,
 												 const char *column);
 extern void pgmq_layout_create_archive(const char *base, const char *column);
-extern void pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern Oid	pgmq_layout_group_index(const PgmqQueue *queue);
+extern bool pgmq_layout_create_fifo_index(const PgmqQueue *queue);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_archive(const char *base);
 
@@ -486,15 +505,6 @@ extern void pgmq_layout_grant_archive(const char *base);
 	"toast.autovacuum_vacuum_threshold=1000," \
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
-
-/*
- * The last id that a queue gave out, or 0; table is an expression for the
- * queue table's quoted name.
- */
-#define PGMQ_LAST_ID_SQL(table) \
-	"COALESCE(pg_catalog.pg_sequence_last_value(" \
-	"pg_catalog.pg_get_serial_sequence(" table ", 'msg_id')::pg_catalog.regclass)," \
-	" 0)"
 
 /* ---- partman.c: the only room that knows pg_partman ---- */
 

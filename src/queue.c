@@ -21,9 +21,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -243,7 +241,20 @@ callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 	if (OidIsValid(relid) && relid != old_relid &&
 		get_rel_relkind(relid) != '\0' && !pgmq_queue_may(relid, need))
 		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
-					   OBJECT_TABLE, table->relname);
+					   get_relkind_objtype(get_rel_relkind(relid)), table->relname);
+}
+
+/*
+ * Lock a table of the schema by its name, for a caller who may do what it
+ * needs to; its OID, or InvalidOid when there is none.  (The server's own
+ * callbacks raise an internal error for a table that is being dropped.)
+ * Error: 42501.
+ */
+Oid
+pgmq_queue_lock(char *relname, LOCKMODE lockmode, PgmqNeed need)
+{
+	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									lockmode, RVR_MISSING_OK, callback_open, &need);
 }
 
 /*
@@ -282,10 +293,7 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 		pgmq_check_may_write(command);
 
 	pgmq_name_format(queue_name, 'q', queue->relname);
-	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
-														 queue->relname, -1),
-											lockmode, RVR_MISSING_OK,
-											callback_open, &need);
+	queue->relid = pgmq_queue_lock(queue->relname, lockmode, need);
 	if (!OidIsValid(queue->relid))
 		pgmq_queue_missing(queue_name, queue->relname);
 
@@ -363,28 +371,6 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 }
 
 /*
- * Whether an open queue has the index of create_fifo_index.  PGMQ's index of
- * the same name is a GIN index, which serves nothing here.
- */
-bool
-pgmq_queue_has_group_index(const PgmqQueue *queue)
-{
-	char		relname[NAMEDATALEN];
-	Oid			relid;
-	HeapTuple	tuple;
-	bool		result;
-
-	snprintf(relname, sizeof(relname), "%s" PGMQ_GROUP_INDEX_SUFFIX, queue->relname);
-	relid = get_relname_relid(relname, get_rel_namespace(queue->relid));
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/*
  * format_table_name(queue_name text, prefix text) returns text
  *
  * NULL for a NULL argument.
@@ -412,25 +398,4 @@ pgmq_validate_queue_name(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		pgmq_name_validate(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_VOID();
-}
-
-/* The sequence that a table's msg_id is drawn from; or InvalidOid. */
-Oid
-pgmq_queue_sequence(Oid relid)
-{
-	AttrNumber	msg_id = get_attnum(relid, "msg_id");
-	ListCell   *lc;
-
-	foreach(lc, getOwnedSequences(relid))
-	{
-		Oid			sequence = lfirst_oid(lc);
-		Oid			table;
-		int32		column;
-
-		if ((sequenceIsOwned(sequence, DEPENDENCY_INTERNAL, &table, &column) ||
-			 sequenceIsOwned(sequence, DEPENDENCY_AUTO, &table, &column)) &&
-			table == relid && column == msg_id)
-			return sequence;
-	}
-	return InvalidOid;
 }
