@@ -39,7 +39,7 @@
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of what lies in the memory. */
-#define SEGMENT_LAYOUT	3
+#define SEGMENT_LAYOUT	4
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 
@@ -153,14 +153,6 @@ bool
 pgmq_shmem_usable(void)
 {
 	return segment != NULL && pg_atomic_read_u32(&segment->off) == 0;
-}
-
-/* Do without the memory, all of us, until the server restarts. */
-void
-pgmq_shmem_disable(void)
-{
-	if (segment != NULL)
-		pg_atomic_write_u32(&segment->off, 1);
 }
 
 /*
