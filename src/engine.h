@@ -16,11 +16,14 @@
 #ifndef PGMQ_ENGINE_H
 #define PGMQ_ENGINE_H
 
+#include "utils/guc.h"
+
 #include "pgmq.h"
 
 /* ---- shmem.c: the one piece of shared memory ---- */
 
 extern void pgmq_shmem_init(void);
+extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);
 

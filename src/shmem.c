@@ -59,6 +59,36 @@ static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
 
 /*
+ * For check hooks: whether a setting has no effect, since the library was
+ * loaded too late for it.  Says so, once for each setting.
+ */
+bool
+pgmq_shmem_too_late(const char *setting, GucSource source, bool *told)
+{
+	if (preloaded)
+		return false;
+	if (source > PGC_S_DYNAMIC_DEFAULT && !*told)
+		ereport(WARNING,
+				(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+				 errmsg("setting \"%s\" has no effect", setting),
+				 errdetail("The server did not load the library \"pgmq_c\" when it started."),
+				 errhint("Add pgmq_c to shared_preload_libraries, and restart the server.")));
+	*told = *told || source > PGC_S_DYNAMIC_DEFAULT;
+	return true;
+}
+
+/* Check hook: without preload the memory has its default size, if there is any. */
+static bool
+memory_check(int *newval, void **extra, GucSource source)
+{
+	static bool told = false;
+
+	if (pgmq_shmem_too_late("pgmq_c.shared_memory", source, &told))
+		*newval = DEFAULT_MEMORY_KB;
+	return true;
+}
+
+/*
  * The setting is for the maps; those who wait for them come on top.  Without
  * it it is always what layout 3 took, for the registry refuses whoever asks
  * for another size than the first did: who may be another build's.  A layout
@@ -181,14 +211,15 @@ pgmq_shmem_attach(void)
 void
 pgmq_shmem_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	preloaded = true;
+	preloaded = process_shared_preload_libraries_in_progress;
 	DefineCustomIntVariable("pgmq_c.shared_memory",
 							"Sets the amount of shared memory that says which messages are due when.",
 							"When it is used up reads get slower, nothing else.",
 							&memory_kb, DEFAULT_MEMORY_KB, 1024, MAX_KILOBYTES,
-							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+							preloaded ? PGC_POSTMASTER : PGC_SIGHUP, GUC_UNIT_KB,
+							memory_check, NULL, NULL);
+	if (!preloaded)
+		return;
 	prev_request_hook = shmem_request_hook;
 	shmem_request_hook = shmem_request;
 	prev_startup_hook = shmem_startup_hook;
