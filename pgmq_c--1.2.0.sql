@@ -1352,21 +1352,6 @@ BEGIN
 END
 $restore$;
 
-/* Before 17 only a library that is preloaded has shared memory. */
-DO LANGUAGE plpgsql $memory$
-DECLARE
-	libraries text := current_setting('shared_preload_libraries');
-BEGIN
-	IF current_setting('server_version_num')::int < 170000
-		AND libraries !~ '\mpgmq_c\M'
-	THEN
-		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
-			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
-				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
-	END IF;
-END
-$memory$;
-
 /*
  * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
  * duplicates should know that it does not any more.  No query looks into
@@ -1696,3 +1681,18 @@ $adopt$;
 DROP TABLE pgmq_initial;
 DROP TABLE pgmq_found;
 DROP TABLE pgmq_extension;
+
+/* Before 17 only a library that is preloaded has shared memory. */
+DO LANGUAGE plpgsql $memory$
+DECLARE
+	libraries text := current_setting('shared_preload_libraries');
+BEGIN
+	IF current_setting('server_version_num')::int < 170000
+		AND libraries !~ '\mpgmq_c\M'
+	THEN
+		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
+			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
+				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
+	END IF;
+END
+$memory$;

@@ -88,6 +88,17 @@ memory_check(int *newval, void **extra, GucSource source)
 	return true;
 }
 
+#ifndef PGMQ_HAVE_DSM_REGISTRY
+/* Show hook, where there is no memory without preload. */
+static const char *
+memory_show(void)
+{
+	return "none";
+}
+#else
+#define memory_show		NULL
+#endif
+
 /*
  * The setting is for the maps; those who wait for them come on top.  Without
  * it it is always what layout 3 took, for the registry refuses whoever asks
@@ -217,7 +228,7 @@ pgmq_shmem_init(void)
 							"When it is used up reads get slower, nothing else.",
 							&memory_kb, DEFAULT_MEMORY_KB, 1024, MAX_KILOBYTES,
 							preloaded ? PGC_POSTMASTER : PGC_SIGHUP, GUC_UNIT_KB,
-							memory_check, NULL, NULL);
+							memory_check, NULL, preloaded ? NULL : memory_show);
 	if (!preloaded)
 		return;
 	prev_request_hook = shmem_request_hook;
