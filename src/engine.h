@@ -26,6 +26,7 @@ extern void pgmq_shmem_init(void);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);
+extern void pgmq_shmem_retry(void);
 
 /* ---- duetree.c: a time for every message id ---- */
 

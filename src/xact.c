@@ -401,7 +401,10 @@ pgmq_xact_end(XactEvent event, void *arg)
 
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
+	{
 		pgmq_map_leave();
+		pgmq_shmem_retry();
+	}
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
@@ -456,6 +459,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	pgmq_map_leave();
+	pgmq_shmem_retry();
 	raises_forget();
 	pgmq_waiter_end();
 	pgmq_waiter_undrain();
