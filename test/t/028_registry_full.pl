@@ -103,7 +103,6 @@ my %open = map { $_ => $node->background_psql('postgres', on_error_stop => 0) } 
 my $id = $open{sends}->query(q{BEGIN; SELECT pgmq.send('q', '3')});
 $open{late}->query(q{BEGIN; SELECT pgmq.engine_status()});
 $open{undone}->query(q{BEGIN; SAVEPOINT s; SELECT pgmq.send('q', '4'); ROLLBACK TO s});
-sql(q{BEGIN; SELECT pgmq.send('q', '5'); PREPARE TRANSACTION 'p'});
 room('enough');
 is(exhaust(), 'nothing', 'when there is room');
 isnt(map_now(), 'no shared memory', '.. there is memory');
@@ -120,8 +119,6 @@ exhaust();
 $open{undone}->query('COMMIT');
 isnt(got(), 'nothing', '.. or only what was undone');
 exhaust();
-sql(q{COMMIT PREPARED 'p'});
-isnt(got(), 'nothing', '.. or was prepared');
 is(exhaust(), 'nothing', '.. once');
 is(map_now(), 'on', '.. and when all have ended there is the map');
 $_->quit foreach values %open;
@@ -158,6 +155,15 @@ is(exhaust(), 'nothing', '.. and when there is room');
 $sends->query('COMMIT');
 is(got(), $id, '.. nothing is hidden');
 $sends->quit;
+
+# A transaction that is prepared goes without to its end
+start_with('none');
+sql(q{BEGIN; SELECT pgmq.send('q', '9'); PREPARE TRANSACTION 'p'});
+room('enough');
+is(exhaust(), 'nothing', 'prepared when there was no room');
+sql(q{COMMIT PREPARED 'p'});
+isnt(got(), 'nothing', '.. and there when that commits');
+is(exhaust(), 'nothing', '.. once');
 start_with('enough');
 is(exhaust(), 'nothing', 'after a restart');
 is(map_now(), 'on', '.. there is the map');
