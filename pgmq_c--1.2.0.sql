@@ -1383,6 +1383,26 @@ $dedup$;
  * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
  * silences notices; what is done here, users should hear of.
  */
+/*
+ * Before 17 only a library that is preloaded has shared memory.  Who has asked to
+ * hear of errors only is not told.
+ */
+DO LANGUAGE plpgsql $memory$
+DECLARE
+	libraries text := current_setting('shared_preload_libraries');
+BEGIN
+	IF current_setting('server_version_num')::int < 170000
+		AND strpos(libraries, 'pgmq_c') = 0
+		AND current_setting('client_min_messages') = 'warning'
+	THEN
+		SET LOCAL client_min_messages TO notice;
+		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
+			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
+				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
+	END IF;
+END
+$memory$;
+
 SET LOCAL client_min_messages TO notice;
 
 /*
@@ -1681,18 +1701,3 @@ $adopt$;
 DROP TABLE pgmq_initial;
 DROP TABLE pgmq_found;
 DROP TABLE pgmq_extension;
-
-/* Before 17 only a library that is preloaded has shared memory. */
-DO LANGUAGE plpgsql $memory$
-DECLARE
-	libraries text := current_setting('shared_preload_libraries');
-BEGIN
-	IF current_setting('server_version_num')::int < 170000
-		AND libraries !~ '\mpgmq_c\M'
-	THEN
-		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
-			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
-				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
-	END IF;
-END
-$memory$;
