@@ -36,8 +36,9 @@ PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 extern PGDLLEXPORT void _PG_init(void);
 
 /*
- * For the SQL scripts, which look for it before they do anything: a symbol that
- * no earlier library has.  Its name changes with each version.
+ * For the scripts of this version, which look for it before they do anything: a
+ * symbol that no earlier library has.  Each version adds one, and keeps those of
+ * the versions before, which can still be installed.
  */
 PG_FUNCTION_INFO_V1(pgmq_library_1_2_0);
 
