@@ -13,7 +13,7 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 DO LANGUAGE plpgsql $library$
 BEGIN
 	CREATE FUNCTION pg_temp.pgmq_probe() RETURNS void
-	AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+	AS 'MODULE_PATHNAME', 'pgmq_library_1_2_0'
 	LANGUAGE C;
 	DROP FUNCTION pg_temp.pgmq_probe();
 EXCEPTION
@@ -73,6 +73,8 @@ COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
 
 COMMENT ON FUNCTION pgmq.metrics_all() IS
 'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 
 CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)

@@ -27,7 +27,7 @@ SET LOCAL search_path TO pg_catalog, pg_temp;
 DO LANGUAGE plpgsql $library$
 BEGIN
 	CREATE FUNCTION pg_temp.pgmq_probe() RETURNS void
-	AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+	AS 'MODULE_PATHNAME', 'pgmq_library_1_2_0'
 	LANGUAGE C;
 	DROP FUNCTION pg_temp.pgmq_probe();
 EXCEPTION
@@ -970,7 +970,7 @@ RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_d
 AS 'MODULE_PATHNAME', 'pgmq_engine_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.engine_status() IS
-'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
 
 CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
@@ -1379,6 +1379,26 @@ $dedup$;
  * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
  * silences notices; what is done here, users should hear of.
  */
+/*
+ * Before 17 only a library that is preloaded has shared memory.  Who has asked to
+ * hear of errors only is not told.
+ */
+DO LANGUAGE plpgsql $memory$
+DECLARE
+	libraries text := current_setting('shared_preload_libraries');
+BEGIN
+	IF current_setting('server_version_num')::int < 170000
+		AND strpos(libraries, 'pgmq_c') = 0
+		AND current_setting('client_min_messages') = 'warning'
+	THEN
+		SET LOCAL client_min_messages TO notice;
+		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
+			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
+				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
+	END IF;
+END
+$memory$;
+
 SET LOCAL client_min_messages TO notice;
 
 /*

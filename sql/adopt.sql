@@ -10,7 +10,10 @@ CREATE DATABASE regression_pgmq_adopt;
 --
 -- Orphans
 --
+-- not to hear that there is no shared memory, where there is none
+SET client_min_messages TO error;
 CREATE EXTENSION pgmq_c;
+RESET client_min_messages;
 SELECT pgmq.create('plain'), pgmq.create_unlogged('fleeting');
 SELECT pgmq.send('plain', '1');
 DROP EXTENSION pgmq_c CASCADE;
@@ -50,7 +53,9 @@ CREATE TABLE pgmq.a_123456789012345678901234567890123456789012345678 (LIKE pgmq.
 CREATE VIEW pgmq.q_view AS SELECT * FROM pgmq.q_plain;
 CREATE VIEW pgmq.a_view AS SELECT * FROM pgmq.a_plain;
 
+SET client_min_messages TO error;
 CREATE EXTENSION pgmq_c;
+RESET client_min_messages;
 SELECT queue_name, is_partitioned, is_unlogged, created_at = now() AS now
 FROM pgmq.list_queues() ORDER BY 1;
 SELECT pgmq.send(queue_name, '2'), queue_name FROM pgmq.list_queues() ORDER BY 2;
@@ -79,8 +84,9 @@ CREATE TABLE pgmq.a_times_default PARTITION OF pgmq.a_times DEFAULT;
 CREATE INDEX ON pgmq.q_times_default (vt);
 INSERT INTO pgmq.meta VALUES ('times', true, false);
 \set ECHO all
-RESET client_min_messages;
+SET client_min_messages TO error;
 CREATE EXTENSION pgmq_c;
+RESET client_min_messages;
 SELECT pgmq.create('made'), pgmq.create_unlogged('made_unlogged');
 
 -- They work as they are

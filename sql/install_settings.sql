@@ -7,7 +7,10 @@ SET standard_conforming_strings = off;
 SET escape_string_warning = off;
 SET quote_all_identifiers = on;
 SET backslash_quote = off;
+-- not to hear that there is no shared memory, where there is none
+SET client_min_messages = error;
 CREATE EXTENSION pgmq_c;
+RESET client_min_messages;
 SET standard_conforming_strings = on;
 SELECT pgmq.create('settings');
 SELECT pgmq.bind_topic('a.*.b-c', 'settings');

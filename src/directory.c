@@ -6,13 +6,14 @@
  * A queue has a slot in a fixed table, found by hash.  When none is free, a
  * hand goes round the slots and takes one that was not used since it last
  * came by; it does not go far before it takes any.  When nodes run out, maps
- * that nobody looks at give up theirs.  An announcement that
- * finds its slot gone, or never had one, moves a *loss counter* (one of many,
- * by the table's OID); a map whose counter has moved makes itself unknown
- * before it is looked at.
+ * that nobody looks at give up theirs.  An announcement whose slot has another
+ * queue by now, or that never had one, asks the directory.  Where there is no
+ * map nothing is lost: one that is made later begins as unknown, and is looked
+ * at by snapshots that see what was to be announced.
  *
- * A map also knows which prepared transactions wrote to its queue.  One that
- * knows of any cannot be taken.
+ * A map also knows whether a prepared transaction wrote to its queue (see
+ * pgmq_map_prepare).  What it knows may be lost with it, for the locks of such
+ * a transaction tell the next map.
  *
  * Locks: directory lock, then one map's lock.  A map's key and generation
  * change under both, so either suffices to read them.
@@ -26,10 +27,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/procarray.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -62,8 +60,6 @@ pgmq_map_init(void *memory, Size size, int tranche)
 	pgmq_directory->nused = 0;
 	pgmq_directory->hand = 0;
 	pg_atomic_init_u64(&pgmq_directory->reclaimed, 0);
-	for (int i = 0; i < PGMQ_LOSS_COUNTERS; i++)
-		pg_atomic_init_u32(&pgmq_directory->losses[i], 0);
 	memset(pgmq_directory->maps, 0, pgmq_directory->nmaps * sizeof(PgmqMap));
 	for (int i = 0; i < pgmq_directory->nmaps; i++)
 	{
@@ -94,75 +90,42 @@ map_chain(Oid dboid, Oid relid)
 	return &pgmq_directory->maps[pgmq_map_hash(dboid, relid) % pgmq_directory->nmaps].first;
 }
 
-/* The directory's lock is held. */
-PgmqMap *
-pgmq_directory_search(Oid dboid, Oid relid)
+/* The map of a queue table of this database; the directory's lock is held. */
+static PgmqMap *
+directory_search(Oid relid)
 {
-	for (int i = *map_chain(dboid, relid); i != NO_MAP; i = pgmq_directory->maps[i].next)
-		if (pgmq_directory->maps[i].relid == relid && pgmq_directory->maps[i].dboid == dboid)
+	for (int i = *map_chain(MyDatabaseId, relid); i != NO_MAP; i = pgmq_directory->maps[i].next)
+		if (pgmq_directory->maps[i].relid == relid && pgmq_directory->maps[i].dboid == MyDatabaseId)
 			return &pgmq_directory->maps[i];
 	return NULL;
 }
 
 /*
- * Which of those have not ended: into kept, which has room for PGMQ_MAX_PREPARED,
- * and *more; the number of the former.
+ * The map of a queue table of this database, locked; NULL if it has none.  For
+ * callbacks.
  */
-int
-pgmq_map_prepared(const PgmqMap *map, TransactionId *kept, TransactionId *more)
+PgmqMap *
+pgmq_directory_lock(Oid relid, LWLockMode mode)
 {
-	int			nkept = 0;
+	PgmqMap    *map;
 
-	for (int i = 0; i < map->nprepared; i++)
-		if (TransactionIdIsInProgress(map->prepared[i]))
-			kept[nkept++] = map->prepared[i];
-
-	/*
-	 * The nameless have ended for certain when nothing as old is in progress.
-	 * A parallel query may take no snapshot, and leaves that to others.
-	 */
-	*more = map->more_prepared;
-	if (nkept == 0 && TransactionIdIsValid(*more) && !IsInParallelMode() &&
-		TransactionIdPrecedes(*more, GetLatestSnapshot()->xmin))
-		*more = InvalidTransactionId;
-	return nkept;
-}
-
-/*
- * A prepared transaction that wrote here may become visible at any time, with
- * nobody to announce it.  False while there is one; when the last has ended
- * the map is made unknown.
- */
-bool
-pgmq_map_check_prepared(PgmqMap *map)
-{
-	TransactionId kept[PGMQ_MAX_PREPARED];
-	TransactionId more;
-	int			nkept;
-
-	if (!map->listed || !pgmq_map_has_prepared(map))
-		return map->listed;
-
-	/* this may fail, so change nothing before it is done */
-	nkept = pgmq_map_prepared(map, kept, &more);
-	if (nkept < map->nprepared || more != map->more_prepared)
-		pgmq_tree_set_unknown(&map->tree);
-	memcpy(map->prepared, kept, nkept * sizeof(TransactionId));
-	map->nprepared = nkept;
-	map->more_prepared = more;
-	return !pgmq_map_has_prepared(map);
+	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
+	map = directory_search(relid);
+	if (map != NULL)
+		LWLockAcquire(&map->lock, mode);
+	LWLockRelease(&pgmq_directory->lock);
+	return map;
 }
 
 /*
  * A map for another queue, locked: one that has had none yet, or one that its
- * queue must do without.  What a map knows of prepared transactions must not
- * be lost while there are any; NULL if they all know of some.  The
- * directory's lock is held, exclusively.
+ * queue must do without.  The directory's lock is held, exclusively.
  */
 static PgmqMap *
 map_take(void)
 {
 	PgmqMap    *map;
+	int		   *link;
 
 	if (pgmq_directory->nused < pgmq_directory->nmaps)
 	{
@@ -170,28 +133,20 @@ map_take(void)
 		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
 		return map;
 	}
-	for (int i = 0; i < pgmq_directory->nmaps + MAX_SPARED; i++)
+	for (int spared = 0;; spared++)
 	{
 		map = &pgmq_directory->maps[pgmq_directory->hand];
 		pgmq_directory->hand = (pgmq_directory->hand + 1) % pgmq_directory->nmaps;
-		if (map->used && i < MAX_SPARED)
-		{
-			map->used = false;
-			continue;
-		}
-		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
-		if (!pgmq_map_has_prepared(map) || pgmq_map_check_prepared(map))
-		{
-			int		   *link = map_chain(map->dboid, map->relid);
-
-			while (&pgmq_directory->maps[*link] != map)
-				link = &pgmq_directory->maps[*link].next;
-			*link = map->next;
-			return map;
-		}
-		LWLockRelease(&map->lock);
+		if (!map->used || spared == MAX_SPARED)
+			break;
+		map->used = false;
 	}
-	return NULL;
+	LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+	link = map_chain(map->dboid, map->relid);
+	while (&pgmq_directory->maps[*link] != map)
+		link = &pgmq_directory->maps[*link].next;
+	*link = map->next;
+	return map;
 }
 
 /*
@@ -235,84 +190,67 @@ pgmq_map_search(Oid relid, uint64 identity)
 
 	if (!pgmq_shmem_attach())
 		return ref;
-	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
-	map = pgmq_directory_search(MyDatabaseId, relid);
-	if (map != NULL)
-	{
-		LWLockAcquire(&map->lock, LW_SHARED);
-		if (map->identity == identity && map->listed)
-			ref = pgmq_map_refer(map);
-		LWLockRelease(&map->lock);
-	}
-	LWLockRelease(&pgmq_directory->lock);
+	map = pgmq_directory_lock(relid, LW_SHARED);
+	if (map == NULL)
+		return ref;
+	if (map->identity == identity && map->listed)
+		ref = pgmq_map_refer(map);
+	LWLockRelease(&map->lock);
 	return ref;
 }
 
 /*
  * The map of a queue table of this database, made if need be.  identity
  * tells of what it is a map (see identity.c); a map of anything else is made
- * unknown.  *listed false: the map is new, and the caller must note the
- * transactions that are prepared and then call pgmq_map_listed.  The
- * reference is worth nothing (map NULL) without shared memory, or when all
- * maps know of prepared transactions.
+ * unknown.  The reference is worth nothing (map NULL) without shared memory.
  */
 PgmqMapRef
-pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
+pgmq_map_attach(Oid relid, uint64 identity)
 {
 	PgmqMapRef	ref = {NULL, 0, 0};
 	PgmqMap    *map;
 
-	*listed = true;
 	if (!pgmq_shmem_attach())
 		return ref;
 
 	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
-	map = pgmq_directory_search(MyDatabaseId, relid);
+	map = directory_search(relid);
 	if (map == NULL)
 	{
 		LWLockRelease(&pgmq_directory->lock);
 		LWLockAcquire(&pgmq_directory->lock, LW_EXCLUSIVE);
-		map = pgmq_directory_search(MyDatabaseId, relid);
-	}
-	if (map == NULL)
-	{
-		map = map_take();
-		if (map != NULL)
-		{
-			int		   *link = map_chain(MyDatabaseId, relid);
-
-			map->next = *link;
-			*link = map - pgmq_directory->maps;
-			map->dboid = MyDatabaseId;
-			map->relid = relid;
-			map->generation = pgmq_tree_version();
-			map->identity = identity;
-			map->losses = pg_atomic_read_u32(pgmq_map_losses(MyDatabaseId, relid));
-			map->nprepared = 0;
-			map->more_prepared = InvalidTransactionId;
-			map->listed = false;
-			map->net_last = GetCurrentTimestamp();
-			map->net_next = map->net_last + PGMQ_NET_PERIOD;
-			map->net_from = PG_INT64_MIN;
-			map->net_finds = 0;
-			pg_atomic_write_u32(&map->turn, 0);
-			pgmq_tree_set_unknown(&map->tree);
-			LWLockRelease(&map->lock);
-		}
+		map = directory_search(relid);
 	}
 	if (map != NULL)
-	{
 		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
-		if (map->identity != identity)
-		{
-			map->identity = identity;
-			pgmq_tree_set_unknown(&map->tree);
-		}
-		map->used = true;
-		*listed = map->listed;
-		ref = pgmq_map_refer(map);
-		LWLockRelease(&map->lock);
+	else
+	{
+		int		   *link = map_chain(MyDatabaseId, relid);
+
+		map = map_take();
+		map->next = *link;
+		*link = map - pgmq_directory->maps;
+		map->dboid = MyDatabaseId;
+		map->relid = relid;
+		map->generation = pgmq_tree_version();
+		map->identity = identity;
+		map->listed = false;
+		map->prepared = InvalidTransactionId;
+		map->net_last = GetCurrentTimestamp();
+		map->net_next = map->net_last + PGMQ_NET_PERIOD;
+		map->net_from = PG_INT64_MIN;
+		map->net_finds = 0;
+		pg_atomic_write_u32(&map->turn, 0);
+		pgmq_tree_set_unknown(&map->tree);
 	}
+	if (map->identity != identity)
+	{
+		map->identity = identity;
+		pgmq_tree_set_unknown(&map->tree);
+	}
+	map->used = true;
+	ref = pgmq_map_refer(map);
+	LWLockRelease(&map->lock);
 	LWLockRelease(&pgmq_directory->lock);
 	return ref;
 }
@@ -324,59 +262,11 @@ pgmq_map_attach(Oid relid, uint64 identity, bool *listed)
 void
 pgmq_map_drop(Oid relid)
 {
-	PgmqMap    *map;
-
-	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
-	map = pgmq_directory_search(MyDatabaseId, relid);
-	if (map != NULL)
-	{
-		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
-		pgmq_tree_set_unknown(&map->tree);
-		map->used = false;
-		LWLockRelease(&map->lock);
-	}
-	LWLockRelease(&pgmq_directory->lock);
-}
-
-/* ----------------------------------------------------------------
- *		Prepared transactions
- * ----------------------------------------------------------------
- */
-
-/*
- * This transaction, which wrote to the queue, is about to be prepared.  It
- * cannot announce its commit itself, so the queue is looked at without the
- * map until it has ended; of those that are too many, until all that are as
- * old have ended.  False if the reference leads to no map in which to note it.
- */
-bool
-pgmq_map_prepare(PgmqMapRef ref, TransactionId xid)
-{
-	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
-	bool		known = false;
+	PgmqMap    *map = pgmq_directory_lock(relid, LW_EXCLUSIVE);
 
 	if (map == NULL)
-		return false;
-	for (int i = 0; i < map->nprepared; i++)
-		known = known || map->prepared[i] == xid;
-	if (!known && map->nprepared < PGMQ_MAX_PREPARED)
-		map->prepared[map->nprepared++] = xid;
-	else if (!known && (!TransactionIdIsValid(map->more_prepared) ||
-						TransactionIdPrecedes(map->more_prepared, xid)))
-		map->more_prepared = xid;
+		return;
+	pgmq_tree_set_unknown(&map->tree);
+	map->used = false;
 	LWLockRelease(&map->lock);
-	return true;
-}
-
-/* All transactions that were prepared before the map was made are noted. */
-void
-pgmq_map_listed(PgmqMapRef ref)
-{
-	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
-
-	if (map != NULL)
-	{
-		map->listed = true;
-		LWLockRelease(&map->lock);
-	}
 }

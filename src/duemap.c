@@ -53,6 +53,18 @@
 static PgmqMap *reading = NULL;
 
 /*
+ * Lock the map that a queue table has now, of whatever it is a map: what is
+ * said of a queue must not pass by a map that was made since it was written.
+ */
+static PgmqMap *
+map_lock_any(PgmqMapRef ref, Oid relid)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
+
+	return map != NULL ? map : pgmq_directory_lock(relid, LW_EXCLUSIVE);
+}
+
+/*
  * Whether a reference still leads to its map.  Without a lock: what is true
  * now may be false under the lock, where it is tested again.
  */
@@ -71,44 +83,14 @@ int
 pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int max)
 {
 	PgmqMap    *map;
-	uint32		losses;
-	int			n;
+	int			n = -1;
 
 	if (!pgmq_shmem_usable() || (map = pgmq_map_lock(ref, LW_SHARED)) == NULL)
 		return -1;
-	losses = pg_atomic_read_u32(pgmq_map_losses(map->dboid, map->relid));
-	if (map->identity != ref.identity)
-	{
-		LWLockRelease(&map->lock);
-		return -1;
-	}
 	if (!map->used)
 		map->used = true;		/* it does not matter if this is lost */
-	if (map->losses != losses || pgmq_map_has_prepared(map) || !map->listed)
-	{
-		bool		usable;
-
-		LWLockRelease(&map->lock);
-		if ((map = pgmq_map_lock(ref, LW_EXCLUSIVE)) == NULL)
-			return -1;
-		if (map->identity != ref.identity)
-		{
-			LWLockRelease(&map->lock);
-			return -1;
-		}
-		if (map->losses != losses)
-		{
-			map->losses = losses;
-			pgmq_tree_set_unknown(&map->tree);
-		}
-		usable = pgmq_map_check_prepared(map);
-		if (!usable)
-		{
-			LWLockRelease(&map->lock);
-			return -1;
-		}
-	}
-	n = pgmq_tree_find(&map->tree, now, from, dues, max);
+	if (map->identity == ref.identity && map->listed)
+		n = pgmq_tree_find(&map->tree, now, from, dues, max);
 	LWLockRelease(&map->lock);
 	return n;
 }
@@ -151,9 +133,14 @@ pgmq_map_leave(void)
 static bool
 map_holds(const PgmqMap *map, PgmqMapRef ref)
 {
-	return pgmq_shmem_usable() && map->identity == ref.identity &&
-		map->listed && !pgmq_map_has_prepared(map) &&
-		map->losses == pg_atomic_read_u32(pgmq_map_losses(map->dboid, map->relid));
+	return pgmq_shmem_usable() && map->identity == ref.identity && map->listed;
+}
+
+/* Whether a prepared transaction is known that concerns the queue; locked. */
+static bool
+map_is_prepared(const PgmqMap *map)
+{
+	return TransactionIdIsValid(map->prepared) && TransactionIdIsInProgress(map->prepared);
 }
 
 /* Whether a transaction that concerns the queue is prepared, as far as known. */
@@ -165,11 +152,69 @@ pgmq_map_has_open_prepared(PgmqMapRef ref)
 
 	if (map == NULL)
 		return false;
-	open = TransactionIdIsValid(map->more_prepared);
-	for (int i = 0; i < map->nprepared; i++)
-		open = open || TransactionIdIsInProgress(map->prepared[i]);
+	open = map_is_prepared(map);
 	LWLockRelease(&map->lock);
 	return open;
+}
+
+/*
+ * This transaction, which wrote to the queue, is prepared, and others cannot
+ * end it yet.  Nobody will announce its commit, so the queue is looked at
+ * without the map until it has ended.  For callbacks.
+ */
+void
+pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid)
+{
+	PgmqMap    *map = map_lock_any(ref, relid);
+
+	if (map == NULL)
+		return;
+	map->prepared = xid;
+	map->listed = false;
+	LWLockRelease(&map->lock);
+}
+
+/*
+ * Whether the caller is to find out if a prepared transaction wrote to the
+ * queue, and say so by pgmq_map_list: since the map is new, or since the one
+ * that was known has ended.
+ */
+bool
+pgmq_map_must_list(PgmqMapRef ref)
+{
+	PgmqMap    *map;
+	bool		must;
+
+	/* without a lock; pgmq_map_find looks again */
+	if (ref.map->listed || (map = pgmq_map_lock(ref, LW_EXCLUSIVE)) == NULL)
+		return false;
+	must = !map->listed && !map_is_prepared(map);
+	if (must)
+		map->prepared = InvalidTransactionId;
+	LWLockRelease(&map->lock);
+	return must;
+}
+
+/*
+ * So it was when the caller looked: a prepared transaction wrote to the queue,
+ * or none did.  If another was prepared since, that one is known.
+ */
+void
+pgmq_map_list(PgmqMapRef ref, TransactionId prepared)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
+
+	if (map == NULL)
+		return;
+	if (!map->listed && !TransactionIdIsValid(map->prepared))
+	{
+		map->prepared = prepared;
+		map->listed = !TransactionIdIsValid(prepared);
+		/* what the ended ones have committed was not announced */
+		if (map->listed)
+			pgmq_tree_set_unknown(&map->tree);
+	}
+	LWLockRelease(&map->lock);
 }
 
 /* When anything in the queue can next be read; PGMQ_DUE_NOW if unknown. */
@@ -195,25 +240,15 @@ pgmq_map_next_due(PgmqMapRef ref)
 bool
 pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 {
-	TransactionId kept[PGMQ_MAX_PREPARED];
-	TransactionId more;
 	PgmqMap    *map;
 	PgmqMapRef	ref;
 
-	if (!pgmq_shmem_usable())
-		return false;
-	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
-	map = pgmq_directory_search(MyDatabaseId, relid);
-	if (map != NULL)
-		LWLockAcquire(&map->lock, LW_SHARED);
-	LWLockRelease(&pgmq_directory->lock);
-	if (map == NULL)
+	if (!pgmq_shmem_usable() || (map = pgmq_directory_lock(relid, LW_SHARED)) == NULL)
 		return false;
 	ref = pgmq_map_refer(map);
 	ref.identity = identity;
 	status->usable = map_holds(map, ref);
-	status->prepared = pgmq_map_has_prepared(map) &&
-		(pgmq_map_prepared(map, kept, &more) > 0 || TransactionIdIsValid(more));
+	status->prepared = map_is_prepared(map);
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
 	status->next_due = status->usable ? pgmq_tree_min(&map->tree) : PGMQ_DUE_NOW;
 	status->net_finds = map->net_finds;
@@ -230,16 +265,10 @@ pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due
 {
 	PgmqMap    *map;
 
-	if (pgmq_directory == NULL)
+	if (pgmq_directory == NULL || (map = map_lock_any(ref, relid)) == NULL)
 		return;
-	map = pgmq_map_lock(ref, LW_EXCLUSIVE);
-	if (map == NULL)
-		pg_atomic_fetch_add_u32(pgmq_map_losses(MyDatabaseId, relid), 1);
-	else
-	{
-		pgmq_tree_lower(&map->tree, lo, hi, due);
-		LWLockRelease(&map->lock);
-	}
+	pgmq_tree_lower(&map->tree, lo, hi, due);
+	LWLockRelease(&map->lock);
 }
 
 /*

@@ -20,11 +20,6 @@
 
 #include "duetree.h"
 
-#define PGMQ_LOSS_COUNTERS	1024
-
-/* Prepared transactions that a map knows by name. */
-#define PGMQ_MAX_PREPARED	8
-
 /* The net goes around no more often. */
 #define PGMQ_NET_PERIOD		(10 * USECS_PER_SEC)
 
@@ -39,11 +34,8 @@ struct PgmqMap
 	bool		used;			/* since the hand came by */
 
 	uint64		identity;		/* of what the map is a map; see identity.c */
-	uint32		losses;			/* loss counter when last made unknown */
-	bool		listed;			/* earlier prepared transactions are known */
-	int			nprepared;		/* prepared transactions that wrote here */
-	TransactionId prepared[PGMQ_MAX_PREPARED];
-	TransactionId more_prepared;	/* the newest of those that were too many */
+	bool		listed;			/* no prepared transaction wrote here */
+	TransactionId prepared;		/* else one that did, if one is known */
 
 	PgmqTree	tree;
 
@@ -60,7 +52,6 @@ struct PgmqMap
 typedef struct PgmqDirectory
 {
 	LWLock		lock;			/* the keys and chains of all maps */
-	pg_atomic_uint32 losses[PGMQ_LOSS_COUNTERS];
 	int			nmaps;
 	int			nused;			/* the first so many have had a queue */
 	int			hand;			/* the next to go, perhaps */
@@ -76,13 +67,6 @@ pgmq_map_hash(Oid dboid, Oid relid)
 	return hash_combine(murmurhash32(dboid), murmurhash32(relid));
 }
 
-/* Moves when what was announced of a table found no map. */
-static inline pg_atomic_uint32 *
-pgmq_map_losses(Oid dboid, Oid relid)
-{
-	return &pgmq_directory->losses[pgmq_map_hash(dboid, relid) % PGMQ_LOSS_COUNTERS];
-}
-
 /* Lock the map that a backend attached to, if it still is that queue's. */
 static inline PgmqMap *
 pgmq_map_lock(PgmqMapRef ref, LWLockMode mode)
@@ -96,13 +80,6 @@ pgmq_map_lock(PgmqMapRef ref, LWLockMode mode)
 	return NULL;
 }
 
-/* Whether transactions that wrote here may be prepared still; unchecked. */
-static inline bool
-pgmq_map_has_prepared(const PgmqMap *map)
-{
-	return map->nprepared > 0 || TransactionIdIsValid(map->more_prepared);
-}
-
 /* A reference for the backend to keep; the map's lock is held. */
 static inline PgmqMapRef
 pgmq_map_refer(PgmqMap *map)
@@ -113,10 +90,7 @@ pgmq_map_refer(PgmqMap *map)
 	};
 }
 
-extern PgmqMap *pgmq_directory_search(Oid dboid, Oid relid);
+extern PgmqMap *pgmq_directory_lock(Oid relid, LWLockMode mode);
 extern void pgmq_directory_reclaim(void);
-extern int	pgmq_map_prepared(const PgmqMap *map, TransactionId *kept,
-							  TransactionId *more);
-extern bool pgmq_map_check_prepared(PgmqMap *map);
 
 #endif							/* PGMQ_DUEMAP_H */

@@ -16,14 +16,17 @@
 #ifndef PGMQ_ENGINE_H
 #define PGMQ_ENGINE_H
 
+#include "utils/guc.h"
+
 #include "pgmq.h"
 
 /* ---- shmem.c: the one piece of shared memory ---- */
 
 extern void pgmq_shmem_init(void);
+extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);
-extern void pgmq_shmem_disable(void);
+extern void pgmq_shmem_retry(void);
 
 /* ---- duetree.c: a time for every message id ---- */
 
@@ -79,7 +82,7 @@ extern void pgmq_map_init(void *memory, Size size, int tranche);
 extern void pgmq_map_use(void *memory);
 extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern PgmqMapRef pgmq_map_search(Oid relid, uint64 identity);
-extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity, bool *listed);
+extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqDue *dues, int max);
 extern uint32 pgmq_map_enter(PgmqMapRef ref);
@@ -92,8 +95,9 @@ extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
 extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 						   const PgmqMin *mins, int nmins);
-extern bool pgmq_map_prepare(PgmqMapRef ref, TransactionId xid);
-extern void pgmq_map_listed(PgmqMapRef ref);
+extern void pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid);
+extern bool pgmq_map_must_list(PgmqMapRef ref);
+extern void pgmq_map_list(PgmqMapRef ref, TransactionId prepared);
 extern void pgmq_map_drop(Oid relid);
 extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
@@ -152,7 +156,7 @@ typedef struct PgmqLocalTable
 {
 	Oid			relid;			/* hash key */
 	Oid			queue;			/* the queue table */
-	bool		is_queue;		/* that lies in our schema */
+	bool		is_queue;		/* as far as known: beside our function */
 	AttrNumber	msg_id;
 	AttrNumber	vt;
 	bool		valid;
@@ -160,8 +164,9 @@ typedef struct PgmqLocalTable
 
 extern PgmqLocal *pgmq_local(Oid relid);
 extern PgmqLocal *pgmq_local_known(Oid relid);
+extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable * table);
 extern PgmqMapRef pgmq_local_map(const PgmqLocal *local);
-extern const PgmqLocalTable *pgmq_local_table(Relation rel);
+extern const PgmqLocalTable *pgmq_local_table(Relation rel, Oid function);
 extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 

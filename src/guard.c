@@ -9,7 +9,8 @@
  * their cursor options, which reaches the planner on every planning, the plan
  * cache's own replanning included; the planner hook sees the bit and holds the
  * settings for the time of planning.  Nothing is set while a statement runs,
- * so triggers' own queries are planned as ever.
+ * so triggers' own queries are planned as ever; and planning that our planning
+ * leads to, of the queries of a function in an index, say, is held to nothing.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -29,6 +30,22 @@
 
 static planner_hook_type prev_planner = NULL;
 
+/* What is held while our statements are planned. */
+static const struct
+{
+	bool	   *setting;
+	bool		value;
+}			held[] = {
+	{&enable_indexscan, true},
+	{&enable_seqscan, false},
+	{&enable_bitmapscan, false},
+	{&enable_sort, false},
+	{&jit_enabled, false},
+};
+
+static bool holding = false;
+static bool users[lengthof(held)];	/* while holding: the session's own */
+
 /* Whoever had the planner hook before us, or else the server's planner. */
 static PlannedStmt *
 next_planner(Query *parse, const char *query_string, int cursor_options,
@@ -37,6 +54,21 @@ next_planner(Query *parse, const char *query_string, int cursor_options,
 	if (prev_planner)
 		return prev_planner(parse, query_string, cursor_options, bound_params);
 	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+/* Hold the settings, or let the session have its own again. */
+static void
+guard_hold(bool hold)
+{
+	if (hold == holding)
+		return;
+	for (int i = 0; i < lengthof(held); i++)
+	{
+		if (hold)
+			users[i] = *held[i].setting;
+		*held[i].setting = hold ? held[i].value : users[i];
+	}
+	holding = hold;
 }
 
 /*
@@ -48,36 +80,21 @@ static PlannedStmt *
 guard_planner(Query *parse, const char *query_string, int cursor_options,
 			  ParamListInfo bound_params)
 {
-	const struct
-	{
-		bool	   *setting;
-		bool		value;
-	}			held[] = {
-		{&enable_indexscan, true},
-		{&enable_seqscan, false},
-		{&enable_bitmapscan, false},
-		{&enable_sort, false},
-		{&jit_enabled, false},
-	};
-	bool		saved[lengthof(held)];
+	bool		guarded = (cursor_options & PGMQ_CURSOR_OPT_GUARDED) != 0;
+	bool		outer = holding;
 	PlannedStmt *volatile result = NULL;
 
-	if ((cursor_options & PGMQ_CURSOR_OPT_GUARDED) == 0)
+	if (guarded == outer)
 		return next_planner(parse, query_string, cursor_options, bound_params);
 
-	for (int i = 0; i < lengthof(held); i++)
-	{
-		saved[i] = *held[i].setting;
-		*held[i].setting = held[i].value;
-	}
+	guard_hold(guarded);
 	PG_TRY();
 	{
 		result = next_planner(parse, query_string, cursor_options, bound_params);
 	}
 	PG_FINALLY();
 	{
-		for (int i = 0; i < lengthof(held); i++)
-			*held[i].setting = saved[i];
+		guard_hold(outer);
 	}
 	PG_END_TRY();
 	return result;

@@ -27,7 +27,6 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -35,6 +34,7 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -49,14 +49,17 @@ identity_add(uint64 *identity, uint64 value)
 									sizeof(value), *identity);
 }
 
-/* Our trigger function; whoever inserts need have no right to look it up. */
+/*
+ * Our trigger function, which lies in the schema of the queues, whatever that
+ * is called now: a schema is renamed without a word to who knows its tables.
+ */
 static Oid
-announce_function(void)
+announce_function(Oid queue)
 {
 	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 						   CStringGetDatum(PGMQ_ANNOUNCE_FUNCTION),
 						   PointerGetDatum(buildoidvector(NULL, 0)),
-						   ObjectIdGetDatum(get_namespace_oid(PGMQ_SCHEMA, true)));
+						   ObjectIdGetDatum(get_rel_namespace(queue)));
 }
 
 /* Add a column; false when there is none. */
@@ -133,14 +136,14 @@ identity_add_table(uint64 *identity, Oid relid, Oid function)
 }
 
 /*
- * The identity of a queue, or 0.  tables are the OIDs of its table and all
- * partitions.
+ * The identity of a queue, or 0.  tables are the OIDs of its table, first, and
+ * all partitions.
  */
 uint64
 pgmq_identity(List *tables)
 {
 	uint64		identity = 0;
-	Oid			function = announce_function();
+	Oid			function = announce_function(linitial_oid(tables));
 	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	ListCell   *lc;
 

@@ -20,11 +20,10 @@
 #include "postgres.h"
 
 #include "access/twophase.h"
-#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -54,16 +53,6 @@ make_hashes(void)
 	locals = hash_create("pgmq_c queues", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	ctl.entrysize = sizeof(PgmqLocalTable);
 	tables = hash_create("pgmq_c tables", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* Note prepared transactions that wrote before this map was made. */
-static void
-row_prepared(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-	TransactionId xid = DatumGetTransactionId(slot_getattr(slot, 1, &isnull));
-
-	(void) pgmq_map_prepare(*(PgmqMapRef *) state, xid);
 }
 
 /* A queue's table and all its partitions; none when it was dropped. */
@@ -100,6 +89,54 @@ tables_enter(Oid queue, List *oids)
 }
 
 /*
+ * A prepared transaction that wrote to one of some tables, or may have: its
+ * locks say so.  The first that there is, or else InvalidTransactionId.
+ */
+static TransactionId
+prepared_writer(List *oids)
+{
+	ListCell   *lc;
+	TransactionId xid = InvalidTransactionId;
+
+	foreach(lc, oids)
+	{
+		LOCKTAG		tag;
+		VirtualTransactionId *holders;
+		bool		more;
+
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, lfirst_oid(lc));
+		holders = GetLockConflicts(&tag, ShareLock, NULL);
+		for (int i = 0; !TransactionIdIsValid(xid) && VirtualTransactionIdIsValid(holders[i]); i++)
+			xid = VirtualTransactionIdIsRecoveredPreparedXact(holders[i]) ?
+				holders[i].localTransactionId :
+				TwoPhaseGetXidByVirtualXID(holders[i], &more);
+	}
+	return xid;
+}
+
+/* What this backend knows of a queue, which may be nothing yet. */
+static PgmqLocal *
+local_entry(Oid relid)
+{
+	PgmqLocal  *local;
+	bool		found;
+
+	make_hashes();
+	local = hash_search(locals, &relid, HASH_ENTER, &found);
+	if (found)
+		return local;
+	local->valid = false;
+	local->marks = 0;
+	local->pending_round = 0;
+	local->identity = 0;
+	local->map.map = NULL;
+	local->ntouches = 0;
+	local->wake = 0;
+	local->gone = false;
+	return local;
+}
+
+/*
  * A queue and its map, up to date.  make: if there is no map, make one.
  */
 static PgmqLocal *
@@ -108,25 +145,11 @@ local_find(Oid relid, bool make)
 	/* without shared memory there is nothing to know of any */
 	static PgmqLocal unknown = {InvalidOid};
 	PgmqLocal  *local;
-	bool		found;
 
 	if (!pgmq_shmem_attach())
 		return &unknown;
-	make_hashes();
 	AcceptInvalidationMessages();
-	local = hash_search(locals, &relid, HASH_FIND, NULL);
-	if (local == NULL)
-	{
-		local = hash_search(locals, &relid, HASH_ENTER, &found);
-		local->valid = false;
-		local->marks = 0;
-		local->pending_round = 0;
-		local->identity = 0;
-		local->map.map = NULL;
-		local->ntouches = 0;
-		local->wake = 0;
-		local->gone = false;
-	}
+	local = local_entry(relid);
 	if (local->map.map != NULL && !pgmq_map_is_current(local->map))
 		local->valid = false;
 	if (!local->valid)
@@ -150,24 +173,11 @@ local_find(Oid relid, bool make)
 		list_free(oids);
 	}
 	if (local->map.map == NULL && local->identity != 0)
-	{
-		bool		listed = true;
-		PgmqMapRef	map = make ? pgmq_map_attach(relid, local->identity, &listed) :
-		pgmq_map_search(relid, local->identity);
-
-		if (!listed)
-		{
-			if (max_prepared_xacts > 0)
-				pgmq_exec_once("SELECT transaction FROM pg_catalog.pg_prepared_xacts"
-							   " WHERE database OPERATOR(pg_catalog.=)"
-							   " pg_catalog.current_database()",
-							   0, NULL, NULL, false, row_prepared, &map);
-			pgmq_map_listed(map);
-		}
-
-		/* not before: after an error somebody must list them again */
-		local->map = map;
-	}
+		local->map = make ? pgmq_map_attach(relid, local->identity) :
+			pgmq_map_search(relid, local->identity);
+	if (make && local->map.map != NULL && pgmq_map_must_list(local->map))
+		pgmq_map_list(local->map, max_prepared_xacts == 0 ? InvalidTransactionId :
+					  prepared_writer(queue_tables(relid)));
 	return local;
 }
 
@@ -272,9 +282,21 @@ pgmq_local_inval(Datum arg, Oid relid)
 		local_mark(local);
 }
 
-/* What our trigger must know of the table that it fires for. */
+/*
+ * A queue, to remember what is to be announced of it.  Anybody can have a table
+ * with our trigger, but shared memory is for queues, and no map is made for
+ * others.  They are remembered all the same: a table may become a queue again
+ * before the transaction ends, without a lock that would have waited for us.
+ */
+PgmqLocal *
+pgmq_local_announced(const PgmqLocalTable * table)
+{
+	return table->is_queue ? pgmq_local(table->queue) : local_entry(table->queue);
+}
+
+/* What our trigger, by its function, must know of the table that it fires for. */
 const		PgmqLocalTable *
-pgmq_local_table(Relation rel)
+pgmq_local_table(Relation rel, Oid function)
 {
 	Oid			relid = RelationGetRelid(rel);
 	PgmqLocalTable *table;
@@ -307,8 +329,7 @@ pgmq_local_table(Relation rel)
 							 PGMQ_SCHEMA, PGMQ_ANNOUNCE_FUNCTION)));
 		table = hash_search(tables, &relid, HASH_ENTER, &found);
 		table->queue = queue;
-		table->is_queue = get_rel_namespace(queue) ==
-			get_namespace_oid(PGMQ_SCHEMA, true);
+		table->is_queue = get_rel_namespace(queue) == get_func_namespace(function);
 		table->msg_id = msg_id;
 		table->vt = vt;
 		table->valid = true;

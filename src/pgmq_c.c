@@ -24,6 +24,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "dead.h"
@@ -34,6 +35,19 @@ PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 
 extern PGDLLEXPORT void _PG_init(void);
 
+/*
+ * For the scripts of this version, which look for it before they do anything: a
+ * symbol that no earlier library has.  Each version adds one, and keeps those of
+ * the versions before, which can still be installed.
+ */
+PG_FUNCTION_INFO_V1(pgmq_library_1_2_0);
+
+Datum
+pgmq_library_1_2_0(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_VOID();
+}
+
 /* There are few places for relcache callbacks; we take one. */
 static void
 pgmq_inval(Datum arg, Oid relid)
@@ -42,6 +56,17 @@ pgmq_inval(Datum arg, Oid relid)
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
 	pgmq_dead_inval(arg, relid);
+}
+
+/*
+ * Syscache callback: a schema has another name, perhaps.  That marks none of its
+ * tables, and no lock on them keeps the name, so forget what was found by it.
+ */
+static void
+pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
+{
+	pgmq_policy_inval(arg, InvalidOid);
+	pgmq_dead_inval(arg, InvalidOid);
 }
 
 static object_access_hook_type prev_object_access = NULL;
@@ -70,6 +95,7 @@ _PG_init(void)
 	prev_object_access = object_access_hook;
 	object_access_hook = pgmq_object_access;
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, pgmq_inval_schema, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);
 	RegisterSubXactCallback(pgmq_xact_subend, NULL);

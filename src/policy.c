@@ -380,8 +380,11 @@ pgmq_policy(const PgmqQueue *queue)
 		loaded.exists = policy_load(queue, &loaded.policy);
 		entry = &loaded;
 
-		/* it is not kept if it may have been changed meanwhile */
-		if (invals == policy_invals)
+		/*
+		 * It is not kept if it may have been changed meanwhile, or if the
+		 * table is away: when it comes back that says nothing of the queue.
+		 */
+		if (invals == policy_invals && OidIsValid(pgmq_policy_table(true)))
 		{
 			if (hash_get_num_entries(policy_hash) >= KEPT_MAX)
 				pgmq_policy_inval((Datum) 0, InvalidOid);

@@ -75,8 +75,6 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 			continue;
 		local = pgmq_local_known(queue.relid);
 		has_map = pgmq_map_status(queue.relid, local->identity, &status);
-		if (status.next_due == PGMQ_DUE_LAST)
-			status.next_due = PGMQ_DUE_NEVER;
 		values[0] = PointerGetDatum(name);
 		values[1] = CStringGetTextDatum(map_state(local->identity != 0, has_map, &status));
 		values[2] = Int64GetDatum(status.pieces);
@@ -84,7 +82,10 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		values[4] = TimestampTzGetDatum(status.next_due);
 		values[5] = Int32GetDatum(pgmq_waiter_count(queue.relid));
 		values[6] = Int64GetDatum(status.net_finds);
-		nulls[4] = !has_map;
+
+		/* no infinity, which many drivers cannot hold */
+		nulls[4] = !has_map || status.next_due == PGMQ_DUE_NOW ||
+			status.next_due >= PGMQ_DUE_LAST;
 		pgmq_rows_put(rows, values, nulls);
 	}
 	return (Datum) 0;

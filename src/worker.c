@@ -34,6 +34,7 @@
 #include "utils/wait_event.h"
 
 #include "compat.h"
+#include "engine.h"
 #include "pgmq.h"
 
 /* Seconds until a worker that failed is started again. */
@@ -66,11 +67,15 @@ worker_register(const char *database)
 static bool
 databases_check(char **newval, void **extra, GucSource source)
 {
+	static bool told = false;
 	char	   *copy = pstrdup(*newval);
 	List	   *names;
 	bool		valid = SplitGUCList(copy, ',', &names);
 	ListCell   *lc;
 
+	/* nobody starts a worker any more */
+	if (pgmq_shmem_too_late("pgmq_c.maintain_database", source, &told))
+		**newval = '\0';
 	if (!valid)
 		GUC_check_errdetail("List syntax is invalid.");
 	else
@@ -101,13 +106,14 @@ pgmq_worker_init(void)
 							"Sets the time between two rounds of the maintenance worker.",
 							NULL, &maintain_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	if (!process_shared_preload_libraries_in_progress)
-		return;
 	DefineCustomStringVariable("pgmq_c.maintain_database",
 							   "Lists the databases whose queues a background worker maintains.",
 							   NULL, &maintain_database, "",
-							   PGC_POSTMASTER, GUC_LIST_INPUT,
+							   process_shared_preload_libraries_in_progress ?
+							   PGC_POSTMASTER : PGC_SIGHUP, GUC_LIST_INPUT,
 							   databases_check, NULL, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
 
 	/*
 	 * pg_upgrade notes the transaction counter of the old server before it

@@ -188,14 +188,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	/* without memory now there is none until a restart */
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
-
-	/*
-	 * Anybody can have a table with this trigger, but shared memory is for
-	 * queues.
-	 */
-	table = pgmq_local_table(trigger->tg_relation);
-	if (!table->is_queue)
-		return PointerGetDatum(NULL);
+	table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
@@ -207,7 +200,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 			DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull)) <= vt)
 			return PointerGetDatum(NULL);
 	}
-	touch_add(pgmq_local(table->queue), id, vt);
+	touch_add(pgmq_local_announced(table), id, vt);
 	return PointerGetDatum(NULL);
 }
 
@@ -379,30 +372,28 @@ touched_forget(void)
 }
 
 /*
- * Note that this transaction, which is about to be prepared, wrote to a queue:
- * in its map, which may be another's by now, or may have to be made.  A queue
- * without identity is noted too, for it may have one again before we end: not
- * all of its partitions are locked by us.
+ * This transaction is prepared.  Where a queue that it wrote to has no map, the
+ * one that is made next finds our locks.  A queue without identity is noted
+ * too, for it may have one again before we end: not all of its partitions are
+ * locked by us.  Who waits is woken to see it.
  */
 static void
-local_prepare(PgmqLocal *local)
+touched_prepare(void)
 {
-	PgmqMapRef	ref = local->map;
-	bool		listed;
+	slist_iter	iter;
 
-	while (!pgmq_map_prepare(ref, GetTopTransactionId()))
+	slist_foreach(iter, &touched)
 	{
-		ref = pgmq_map_attach(local->relid, local->identity, &listed);
-		if (ref.map == NULL)
-		{
-			/* nowhere to note it: give up the memory until a restart */
-			pgmq_shmem_disable();
-			break;
-		}
+		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
+
+		if (local->ntouches == 0 && (local->wake & PGMQ_WAKE_ALL) == 0)
+			continue;
+		pgmq_map_prepare(local->map, local->relid, GetTopTransactionIdIfAny());
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 	}
 }
 
-/* Transaction callback.  Must not raise, except before the end is certain. */
+/* Transaction callback.  Must not raise. */
 void
 pgmq_xact_end(XactEvent event, void *arg)
 {
@@ -410,18 +401,12 @@ pgmq_xact_end(XactEvent event, void *arg)
 
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
+	{
 		pgmq_map_leave();
+		pgmq_shmem_retry();
+	}
 	switch (event)
 	{
-		case XACT_EVENT_PRE_PREPARE:
-			slist_foreach(iter, &touched)
-			{
-				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
-				if (local->ntouches > 0 || (local->wake & PGMQ_WAKE_ALL))
-					local_prepare(local);
-			}
-			break;
 		case XACT_EVENT_COMMIT:
 			slist_foreach(iter, &raises)
 			{
@@ -444,13 +429,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
-			slist_foreach(iter, &touched)
-			{
-				PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
-				if (local->ntouches > 0 || (local->wake & PGMQ_WAKE_ALL))
-					pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
-			}
+			touched_prepare();
 			pgmq_waiter_undrain();
 			touched_forget();
 			pgmq_local_sweep();
@@ -480,6 +459,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
 	pgmq_map_leave();
+	pgmq_shmem_retry();
 	raises_forget();
 	pgmq_waiter_end();
 	pgmq_waiter_undrain();

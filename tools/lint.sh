@@ -63,6 +63,12 @@ grep -ohE "'MODULE_PATHNAME', *'[a-z0-9_]+'" pgmq_c--*.sql | sed "s/.*, *'//; s/
         grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c || echo "$symbol is not defined in src/"
     done | rule "the script names functions that exist"
 
+# Both scripts of this version look for a symbol that no earlier library has.
+version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pgmq_c.control)
+for script in pgmq_c--"$version".sql pgmq_c--*--"$version".sql; do
+    grep -q "'pgmq_library_$(echo "$version" | tr . _)'" "$script" || echo "$script does not look for the library of its version"
+done | rule "the scripts refuse an earlier library"
+
 # Each test has its expected output and the other way about.
 {
     for f in sql/*.sql; do [ -e "expected/$(basename "$f" .sql).out" ] || echo "$f has no expected output"; done

@@ -135,12 +135,12 @@ sql(q{SELECT pgmq.set_vt('due', 1, 0)});
 	exhaust();
 }
 
-# More than are kept by name, and one of another queue's
+# Many of one queue, and one of another queue's
 sql(qq{BEGIN; INSERT INTO pgmq.q_due (message) VALUES ('$_'); PREPARE TRANSACTION 'due$_'}) for 1 .. 12;
 sql(q{BEGIN; SELECT pgmq.send('other', '1'); PREPARE TRANSACTION 'other'});
 is(exhaust(), 'nothing', 'many prepared transactions');
 is(map_of('due'), 'prepared transaction', '.. which is why there is no map');
-is(sql(q{SELECT next_due FROM pgmq.engine_status() WHERE queue_name = 'due'}), '-infinity',
+is(sql(q{SELECT next_due FROM pgmq.engine_status() WHERE queue_name = 'due'}), '',
 	'.. and nothing is said of when anything is due');
 sql("COMMIT PREPARED 'due$_'") for 1 .. 11;
 is(got(), '5 6 7 8 9 10 11 12 13 14 15', '.. all but one at once');
@@ -160,15 +160,40 @@ is(map_of('other'), 'on', '.. and is not worse off');
 exhaust();
 is(map_of('due'), 'on', 'the map comes back when there are none');
 
-# Who cannot find out which there are, leaves that to the next
+# Queues that a prepared transaction did not touch are no worse off, new ones
+# included, whatever is prepared and committed there while that is open
+sql(q{BEGIN; SELECT pgmq.send('other', '2'); PREPARE TRANSACTION 'forgotten'});
+sql(q{SELECT pgmq.create('new')});
+exhaust('new');
+is(map_of('new'), 'on', 'a queue made beside a prepared transaction has a map');
+sql(q{BEGIN; SELECT pgmq.send('new', '1'); PREPARE TRANSACTION 'due'});
+is(exhaust('new'), 'nothing', '.. one is prepared there');
+is(map_of('new'), 'prepared transaction', '.. for which it goes without');
+sql(q{COMMIT PREPARED 'due'});
+is(got('new'), '1', '.. and which commits');
+exhaust('new');
+is(map_of('new'), 'on', '.. upon which it has its map again');
+exhaust('other');
+is(map_of('other'), 'prepared transaction', '.. while the other is open');
+sql(q{BEGIN; SELECT pgmq.send('other', '3'); PREPARE TRANSACTION 'due'});
+sql(q{COMMIT PREPARED 'due'});
+is(got('other'), '3', '.. beside another of its queue');
+is(exhaust('other'), 'nothing', '.. which ends');
+is(map_of('other'), 'prepared transaction', '.. alone');
+sql(q{COMMIT PREPARED 'forgotten'});
+is(got('other'), '2', '.. and then that commits, too');
+exhaust('other');
+is(map_of('other'), 'on', '.. so that all is as ever');
+
+# Nobody needs a right to find out which there are
 {
 	my $s = session();
 	sql(q{SELECT pgmq.create('unlisted'); REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC;
 		CREATE ROLE regress_unlisted; GRANT USAGE ON SCHEMA pgmq TO regress_unlisted;
 		GRANT ALL ON pgmq.q_unlisted TO regress_unlisted});
 	ask($s, q{SET ROLE regress_unlisted; SELECT pgmq.read('unlisted', 0, 1);});
-	ask($s, q{RESET ROLE; SELECT pgmq.read('unlisted', 0, 1);});
-	is(map_of('unlisted'), 'on', 'a map that could not be made is made by the next look');
+	ask($s, q{RESET ROLE;});
+	is(map_of('unlisted'), 'on', 'a map is made by a role that may see nothing');
 	sql(q{GRANT SELECT ON pg_prepared_xacts TO PUBLIC; SELECT pgmq.drop_queue('unlisted');
 		DROP OWNED BY regress_unlisted; DROP ROLE regress_unlisted});
 	done($s);
@@ -234,11 +259,49 @@ sql(q{
 });
 exhaust('parts');
 sql(q{ALTER TABLE pgmq.parts_2 DISABLE TRIGGER ALL});
-sql(q{BEGIN; INSERT INTO pgmq.q_parts (msg_id, message) VALUES (1, '1'); PREPARE TRANSACTION 'parts'});
+sql(q{BEGIN; INSERT INTO pgmq.q_parts (message) VALUES ('1'); PREPARE TRANSACTION 'parts'});
 sql(q{ALTER TABLE pgmq.parts_2 ENABLE ALWAYS TRIGGER pgmq_announce});
 is(exhaust('parts'), 'nothing', 'prepared while one partition was not heard');
 sql(q{COMMIT PREPARED 'parts'});
 is(got('parts'), '1', '.. and committed when it is');
+
+# The schema is renamed away and back: there is no invalidation of its tables
+{
+	my $s = session();
+	my $open = session();
+
+	sql(q{ALTER SCHEMA pgmq RENAME TO away});
+	ask($s, q{INSERT INTO away.q_due (message) VALUES ('{"n": "away"}');});
+	ask($open, q{BEGIN; INSERT INTO away.q_due (message) VALUES ('{"n": "open"}');});
+	sql(q{ALTER SCHEMA away RENAME TO pgmq});
+	my $sent = sql(q{SELECT msg_id FROM pgmq.q_due WHERE message->>'n' = 'away'});
+	is(got(), $sent, 'what was sent while the schema had another name');
+	is(exhaust(), 'nothing', '.. once');
+	ask($open, 'COMMIT;');
+	is(got(), $sent + 1, '.. and what was committed when it had its own again');
+	exhaust();
+	$sent = ask($s, q{SELECT pgmq.send('due', '1');});
+	is(got(), $sent, '.. and what the session sends that wrote to it meanwhile');
+	exhaust();
+	is(map_of('due'), 'on', '.. by the map');
+
+	# A partition hears nothing of where its queue is
+	sql(q{ALTER TABLE pgmq.q_parts SET SCHEMA public});
+	ask($s, q{INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (2, '1');});
+	ask($open, q{INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (3, '1');});
+	# who knows the partition takes no lock on the table that it is of
+	ask($open, q{BEGIN; INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (4, '1');});
+	sql(q{ALTER TABLE q_parts SET SCHEMA pgmq});
+	is(got('parts'), '2 3', 'what was put into a partition of a queue that was elsewhere');
+	is(exhaust('parts'), 'nothing', '.. once');
+	ask($open, 'COMMIT;');
+	is(got('parts'), '4', '.. and what was committed when it was back');
+	exhaust('parts');
+	ask($s, q{INSERT INTO pgmq.q_parts (msg_id, message) VALUES (5, '1');});
+	is(got('parts'), '5', '.. and what is put there then');
+	done($s);
+	done($open);
+}
 
 # A restart knows nothing, but what is prepared
 sql(q{SELECT pgmq.set_vt('due', 1, 0)});
@@ -325,6 +388,35 @@ sub use_up
 	done($w);
 	done($p);
 }
+
+# A transaction that touches more queues than there are maps, and is prepared
+sql(qq{BEGIN; DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP
+	PERFORM pgmq.send('many' || i, '1'); END LOOP; END \$\$; PREPARE TRANSACTION 'many'});
+is(exhaust(), 'nothing', 'a prepared transaction that wrote to more queues than there are maps');
+is(map_of('due'), 'on', '.. costs others nothing');
+use_up();
+is(exhaust("many$_"), 'nothing', '.. and shows nothing') for 1, $queues;
+is(map_of("many$queues"), 'prepared transaction', '.. where it keeps the map');
+sql(q{COMMIT PREPARED 'many'});
+is(got("many$_"), '1', '.. until it commits') for 1, $queues;
+is(exhaust("many$_"), 'nothing', '.. once') for 1, $queues;
+is(map_of("many$queues"), 'on', '.. which gives back the map');
+
+# .. and one that cannot be, where no transaction may be prepared
+$node->adjust_conf('postgresql.conf', 'max_prepared_transactions', 0);
+$node->restart;
+exhaust();
+{
+	my ($ret, $out, $err) = $node->psql($db, qq{BEGIN; DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP
+		PERFORM pgmq.send('many' || i, '1'); END LOOP; END \$\$; PREPARE TRANSACTION 'many'});
+	like($err, qr/prepared transactions are disabled/, 'no transaction may be prepared');
+}
+is(map_of('due'), 'on', '.. which costs nobody the map');
+use_up();
+is(exhaust("many$queues"), 'nothing', '.. nor shows anything');
+$node->adjust_conf('postgresql.conf', 'max_prepared_transactions', 20);
+$node->restart;
+use_up();
 my $have = q{SELECT string_agg(queue_name, ' ') FROM pgmq.engine_status() WHERE due_map <> 'none'};
 my $had = sql($have);
 cmp_ok(scalar(split(' ', $had)), '<', $queues, 'some queues are without');

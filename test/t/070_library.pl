@@ -19,6 +19,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $first = '1.0.0';
+my @later = ('1.1.0');
 
 # Every function of 1.0.0, with results that do not depend on the clock.
 my $each = q{
@@ -281,8 +282,8 @@ foreach my $preload (0, 1)
 			life_ask($session, "SELECT pgmq.grant_queue('jobs', 'life_reader', 'read')"),
 			qr/^$|ERROR:  42883: could not find function/,
 			"$mode: what is new, with the old library");
-		my $status = $dsm ? 'on' : 'no shared memory';
-		is(life_ask($new, $queue), $status, "$mode: they share the due map, where there is one");
+		is(life_ask($_, $queue), 'no shared memory', "$mode: they lay out the memory differently, and go without")
+		  foreach $session, $new;
 		life_end($session, $new);
 		is($node->safe_psql("life$serial", q{SELECT sum(net_finds) FROM pgmq.engine_status()}),
 			0, "$mode: nothing was hidden");
@@ -294,6 +295,24 @@ foreach my $preload (0, 1)
 	database("today$serial", $current);
 	life_fill($node, "today$serial");
 	life_goes_on($node, "today$serial", "$mode, after the update");
+}
+
+# Each version's script refuses the library of the one before, from which a new
+# function may be all that has changed.
+foreach my $before (grep { -d "$root/test/data/$_/src" } @later)
+{
+	system_or_bail('cp', '-R', "$root/test/data/$before", "$alone/$before");
+	build($before);
+	preload($before, 0);
+	database("before$serial", $first);
+	my $session = life_session($node, "before$serial");
+
+	is(life_ask($session, "ALTER EXTENSION pgmq_c UPDATE TO '$before'"), '', "library of $before: its own script");
+	install('new');
+	like(life_ask($session, 'ALTER EXTENSION pgmq_c UPDATE'), $restart, "library of $before: not the newest");
+	my $new = life_session($node, "before$serial");
+	is(life_ask($new, 'ALTER EXTENSION pgmq_c UPDATE'), '', "library of $before: which a new session runs");
+	life_end($session, $new);
 }
 
 # Two layouts of the shared memory in one server: both go without it.
