@@ -60,6 +60,7 @@ OBJS = \
 	src/shmem.o \
 	src/status.o \
 	src/stmt.o \
+	src/suspect.o \
 	src/topic.o \
 	src/waiter.o \
 	src/worker.o \
