@@ -8,7 +8,8 @@
  * those where there is more again, so that no backlog keeps another queue from
  * its turn.  It ends where it began: what comes while it goes on, from a trigger
  * that puts back what is deleted, say, is for the next one.  It also ends when
- * its time is over, but not before each queue has had a turn.
+ * its time is over, but not before each queue has had a turn.  A worker's batch that
+ * takes longer than that is canceled.
  *
  * Each batch is a transaction of its own where the caller may commit, and is
  * followed by a rest as long as the batch, so that maintenance takes half of
@@ -56,6 +57,7 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -78,6 +80,7 @@ int			pgmq_maintain_time_limit = 60;
 typedef struct Round
 {
 	bool		may_commit;
+	bool		worker;
 	TimestampTz begun;
 	MemoryContext context;		/* for one batch */
 } Round;
@@ -284,6 +287,8 @@ batch_end(const Round *round, TimestampTz began)
 
 	if (round->may_commit)
 		pgmq_exec_commit_reported();
+	if (round->worker)
+		disable_timeout(STATEMENT_TIMEOUT, false);
 	pgmq_suspect_release();
 	if (round->may_commit && wrote)
 		rest(Min(GetCurrentTimestamp() - began, REST_MAX));
@@ -310,6 +315,10 @@ turn_take(const Round *round, Turn *turn)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		began = GetCurrentTimestamp();
+
+		/* a client has timeouts of its own, and can be asked */
+		if (round->worker && pgmq_maintain_time_limit > 0)
+			enable_timeout_after(STATEMENT_TIMEOUT, pgmq_maintain_time_limit * 1000);
 		MemoryContextSwitchTo(round->context);
 		if (!batch_try(&m, steps[i]))
 			turn->done |= 1 << i;
@@ -441,6 +450,7 @@ pgmq_maintain_all(bool may_commit, bool worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Round		round = {
 		.may_commit = may_commit,
+		.worker = worker,
 		.begun = GetCurrentTimestamp(),
 		.context = AllocSetContextCreate(context, "pgmq_c maintenance batch",
 										 ALLOCSET_DEFAULT_SIZES),
