@@ -62,6 +62,7 @@ OBJS = \
 	src/stmt.o \
 	src/suspect.o \
 	src/topic.o \
+	src/twice.o \
 	src/waiter.o \
 	src/worker.o \
 	src/xact.o
