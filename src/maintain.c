@@ -105,6 +105,7 @@ typedef struct Maintain
 	Turn	   *turn;
 	PgmqQueue	queue;
 	const		PgmqPolicy *policy;
+	bool		holds;			/* what suspect.c knows to be in hand */
 } Maintain;
 
 /* Does one batch of some work; whether there may be more of it. */
@@ -214,7 +215,7 @@ batch_do(Maintain *m, StepFn step)
 	/* a worker has no portal that would see to it */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	nestlevel = NewGUCNestLevel();
-	pgmq_suspect_hold(m->queue.relid, pgmq_role_owner(m->queue.relid));
+	m->holds = pgmq_suspect_hold(m->queue.relid, pgmq_role_owner(m->queue.relid));
 	saved = pgmq_role_restrict(m->queue.relid);
 	if (m->round->may_commit)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
@@ -281,17 +282,19 @@ rest(int64 usecs)
 
 /* End a batch that began then; where the caller may commit, for good. */
 static void
-batch_end(const Round *round, TimestampTz began)
+batch_end(const Maintain *m, TimestampTz began)
 {
+	const Round *round = m->round;
 	bool		wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 
 	if (round->may_commit)
 		pgmq_exec_commit_reported();
 	if (round->worker)
 		disable_timeout(STATEMENT_TIMEOUT, false);
-	pgmq_suspect_release();
+	if (m->holds)
+		pgmq_suspect_release();
 	if (round->may_commit && wrote)
-		rest(Min(GetCurrentTimestamp() - began, REST_MAX));
+		rest(Max(Min(GetCurrentTimestamp() - began, REST_MAX), 0));
 }
 
 /* ----------------------------------------------------------------
@@ -324,7 +327,7 @@ turn_take(const Round *round, Turn *turn)
 			turn->done |= 1 << i;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(round->context);
-		batch_end(round, began);
+		batch_end(&m, began);
 
 		/* gone, locked, or without a policy that can be read */
 		if (m.policy == NULL)

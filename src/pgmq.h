@@ -219,7 +219,7 @@ typedef enum PgmqSuspicion
 } PgmqSuspicion;
 
 extern void pgmq_suspect_init(void);
-extern void pgmq_suspect_hold(Oid relid, Oid owner);
+extern bool pgmq_suspect_hold(Oid relid, Oid owner);
 extern void pgmq_suspect_release(void);
 extern void pgmq_suspect_note(int code, Datum arg);
 extern PgmqSuspicion pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told);

@@ -169,14 +169,17 @@ pgmq_suspect_note(int code, Datum arg)
 	held = InvalidOid;
 }
 
-/* This session takes a queue in hand. */
-void
+/*
+ * This session takes a queue in hand, and is to release it.  False when it has
+ * one: a trigger of that queue calls maintenance, and is answered for by it.
+ */
+bool
 pgmq_suspect_hold(Oid relid, Oid owner)
 {
 	static bool registered = false;
 
-	if (area == NULL)
-		return;
+	if (area == NULL || OidIsValid(held))
+		return false;
 	if (!registered)
 	{
 		before_shmem_exit(pgmq_suspect_note, (Datum) 0);
@@ -184,6 +187,7 @@ pgmq_suspect_hold(Oid relid, Oid owner)
 	}
 	held = relid;
 	held_owner = owner;
+	return true;
 }
 
 /* And has come through with it. */
@@ -223,7 +227,8 @@ pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told)
 			continue;
 		if (suspect->until + FORGET_AFTER < now)
 			suspect->dboid = suspect->relid = InvalidOid;
-		else if (suspect->relid == relid && suspect->until > now)
+		else if (suspect->relid == relid && suspect->until > now &&
+				 suspect->until <= now + WAIT_MAX)
 		{
 			*until = suspect->until;
 			*told = suspect->told;

@@ -124,6 +124,7 @@ pgmq_worker_init(void)
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	pgmq_suspect_init();
 	DefineCustomStringVariable("pgmq_c.maintain_database",
 							   "Lists the databases whose queues a background worker maintains.",
 							   NULL, &maintain_database, "",
@@ -139,21 +140,19 @@ pgmq_worker_init(void)
 
 	names = pstrdup(maintain_database);
 	(void) SplitGUCList(names, ',', &databases);
-	if (databases != NIL)
-		pgmq_suspect_init();
 	foreach(lc, databases)
 		worker_register(foreach_current_index(lc), lfirst(lc));
 	list_free(databases);
 	pfree(names);
 }
 
-/* Sleep until a time; signals are seen to. */
+/* Sleep until so long (milliseconds) after a time; signals are seen to. */
 static void
-worker_sleep_until(TimestampTz until)
+worker_sleep(TimestampTz since, int64 msecs)
 {
 	for (;;)
 	{
-		long		msecs;
+		int64		elapsed;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -162,11 +161,12 @@ worker_sleep_until(TimestampTz until)
 			ProcessConfigFile(PGC_SIGHUP);
 			break;
 		}
-		msecs = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		if (msecs <= 0)
+		elapsed = (GetCurrentTimestamp() - since) / 1000;
+		/* a clock that was set back is not waited for */
+		if (elapsed >= msecs || elapsed < 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 msecs, PG_WAIT_EXTENSION);
+						 msecs - elapsed, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
 }
@@ -236,7 +236,7 @@ worker_await(int number, const char *database)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	do
 	{
-		worker_sleep_until(GetCurrentTimestamp() + seconds * USECS_PER_SEC);
+		worker_sleep(GetCurrentTimestamp(), seconds * 1000);
 		seconds = RESTART_SECONDS;
 	} while (!database_is_there(database));
 	pgmq_suspect_set_failures(number, failures | CONNECT_NOW);
@@ -334,6 +334,6 @@ pgmq_worker_main(Datum arg)
 		bool		more = worker_round(context);
 
 		MemoryContextReset(context);
-		worker_sleep_until(more ? began : began + maintain_interval * USECS_PER_SEC);
+		worker_sleep(began, more ? 0 : maintain_interval * 1000L);
 	}
 }

@@ -20,7 +20,8 @@ pgmq_c.maintain_time_limit = 3
 $node->start;
 
 # What mallory, who owns two queues, can do: exit_on_error is for anybody to
-# set, and so is transaction_timeout, since 17.
+# set, and so is transaction_timeout, since 17.  That he maintains his queues
+# himself, before, does not hide which one was in hand.
 my $timeout = $node->safe_psql('postgres',
 	"SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'");
 my $ending = "PERFORM set_config('exit_on_error', 'on', true); RAISE EXCEPTION 'that was all';";
@@ -35,7 +36,7 @@ my $setup = qq{
 	ALTER TABLE pgmq.q_b_bad OWNER TO mallory;
 	GRANT USAGE ON SCHEMA pgmq TO mallory;
 	CREATE FUNCTION ends() RETURNS trigger LANGUAGE plpgsql AS
-	'BEGIN @{[$ending =~ s/'/''/gr]} END';
+	'BEGIN CALL pgmq.maintain(); @{[$ending =~ s/'/''/gr]} END';
 	CREATE FUNCTION times() RETURNS trigger LANGUAGE plpgsql AS
 	'BEGIN @{[$timing =~ s/'/''/gr]} RETURN NEW; END';
 	CREATE TRIGGER times AFTER INSERT ON pgmq.q_a_dead FOR EACH ROW EXECUTE FUNCTION times();
