@@ -64,7 +64,9 @@ OBJS = \
 	src/shmem.o \
 	src/status.o \
 	src/stmt.o \
+	src/suspect.o \
 	src/topic.o \
+	src/twice.o \
 	src/waiter.o \
 	src/worker.o \
 	src/xact.o

@@ -70,8 +70,20 @@ SELECT pg_stat_force_next_flush();
 SELECT relname, n_tup_upd, n_tup_hot_upd = n_tup_upd AS hot FROM pg_stat_user_tables WHERE relname = 'q_part_p0';
 -- Beyond the partitions there is the default one, which metrics tells.
 SELECT count(*) FROM pgmq.send_batch('part', array_fill('{}'::jsonb, ARRAY[500]));
-ANALYZE pgmq.q_part;
-SELECT default_partition_length BETWEEN 1 AND 500 AS spilled FROM pgmq.metrics('part');
+-- (counted, whether or not an ANALYZE has been there)
+SELECT default_partition_length = (SELECT count(*) FROM pgmq.q_part_default) AS counted,
+	default_partition_length > 0 AS spilled FROM pgmq.metrics('part');
+SELECT pgmq.archive('part', max(msg_id)) FROM pgmq.q_part;
+SELECT default_partition_length = (SELECT count(*) FROM pgmq.q_part_default) + 1 AS counted FROM pgmq.metrics('part');
+-- as long as something is there pg_partman can make no more partitions; this repairs it
+SET client_min_messages = warning;
+CALL part_man.partition_data_proc('pgmq.q_part');
+CALL part_man.partition_data_proc('pgmq.a_part');
+RESET client_min_messages;
+SELECT default_partition_length, queue_length FROM pgmq.metrics('part');
+SELECT msg_id, message, headers FROM pgmq.q_part WHERE msg_id IN (650, 749);
+CALL part_man.run_maintenance_proc();
+SELECT pgmq.send('part', '{}') > 0 AS goes_on, (SELECT default_partition_length FROM pgmq.metrics('part'));
 SELECT pgmq.purge_queue('part');
 SELECT pgmq.create_fifo_index('part');
 SELECT pgmq.drop_queue('part_default');
@@ -108,6 +120,25 @@ SELECT pgmq.send('part', '{"n": 1}'), pgmq.send('part', '{"n": 2}'), pgmq.send('
 SELECT msg_id, message FROM pgmq.read('part', 30, 2);
 SELECT pgmq.archive('part', 1), pgmq.delete('part', 2), pgmq.delete('part', 2);
 SELECT msg_id, message FROM pgmq.a_part;
+-- no id twice, though the primary key has the time in it, too
+SELECT setval('pgmq.q_part_msg_id_seq', 2);
+SELECT pgmq.send('part', '{"n": 4}');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (7, now() - interval '100 days'), (8, now()), (7, now());
+BEGIN;
+INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (7, now());
+DELETE FROM pgmq.q_part WHERE msg_id = 7;
+INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (7, now() - interval '100 days');
+UPDATE pgmq.q_part SET enqueued_at = now() WHERE msg_id = 7;
+INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (7, now() + interval '1 s');
+ROLLBACK;
+SELECT pgmq.send('part', '{"n": 5}') > 3 AS beyond, count(*) FROM pgmq.q_part;
+-- what pg_partman moves is the same message
+INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (100, now() + interval '60 days');
+SET client_min_messages = warning;
+CALL part_man.partition_data_proc('pgmq.q_part');
+RESET client_min_messages;
+SELECT tableoid::regclass <> 'pgmq.q_part_default'::regclass AS moved FROM pgmq.q_part WHERE msg_id = 100;
 SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index
 WHERE indrelid IN ('pgmq.q_part'::regclass, 'pgmq.a_part'::regclass) ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT pgmq.drop_queue('part');
@@ -170,6 +201,30 @@ FROM pg_attribute WHERE attrelid = 'pgmq.a_part'::regclass AND attnum > 0 ORDER 
 SELECT pgmq.drop_queue('part');
 DROP TABLE pgmq.a_part_old;
 DROP ROLE "regress pgmq own", regress_pgmq_use;
+-- What else users have added is refused by name, since the new one would not have it.
+SELECT pgmq.create('part');
+CREATE FUNCTION part_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+ALTER TABLE pgmq.a_part ADD COLUMN "my own" text, ADD CHECK (msg_id > 0), ADD UNIQUE (enqueued_at),
+	ALTER COLUMN message SET COMPRESSION pglz, ALTER COLUMN headers SET STORAGE external, ALTER COLUMN vt SET STATISTICS 10,
+	ALTER COLUMN last_read_at SET DEFAULT now(), SET (fillfactor = 50), REPLICA IDENTITY FULL;
+CREATE INDEX part_gin ON pgmq.a_part USING gin (message);
+CREATE INDEX part_some ON pgmq.a_part (archived_at) WHERE msg_id > 5;
+CREATE TRIGGER mine AFTER INSERT ON pgmq.a_part FOR EACH ROW EXECUTE FUNCTION part_nothing();
+CREATE RULE mine AS ON DELETE TO pgmq.a_part WHERE false DO ALSO NOTHING;
+CREATE STATISTICS pgmq.part_stats ON read_ct, vt FROM pgmq.a_part;
+CREATE TABLE part_refers (id bigint CONSTRAINT part_fkey REFERENCES pgmq.a_part);
+SET client_min_messages = error;
+CREATE PUBLICATION part_pub FOR TABLE pgmq.a_part;
+RESET client_min_messages;
+SELECT pgmq.convert_archive_partitioned('part');
+\echo :LAST_ERROR_SQLSTATE
+DROP PUBLICATION part_pub;
+DROP TABLE part_refers;
+DROP STATISTICS pgmq.part_stats;
+ALTER TABLE pgmq.a_part SET UNLOGGED, DROP COLUMN "my own", RESET (fillfactor), REPLICA IDENTITY DEFAULT;
+SELECT pgmq.convert_archive_partitioned('part');
+SELECT pgmq.drop_queue('part');
+DROP FUNCTION part_nothing();
 -- where there is none a stranger locks no name
 CREATE ROLE regress_pgmq_use;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_use;

@@ -118,6 +118,10 @@ extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 
 extern uint64 pgmq_identity(List *tables);
 
+/* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
+
+extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);
+
 /* ---- local.c: queues as this backend knows them ---- */
 
 /* Ranges that a transaction remembers of a queue before it merges them. */

@@ -34,10 +34,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
+#include "pgstat.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
@@ -651,6 +653,29 @@ pgmq_exec_commit(void)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	SPI_commit();
 	SPI_finish();
+}
+
+/*
+ * Commit, report the statistics, and begin another transaction.  They can be
+ * reported between two transactions only, so below another procedure, which is
+ * connected to SPI, it is left to the end of the client's statement.
+ */
+void
+pgmq_exec_commit_reported(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (!SPI_inside_nonatomic_context())
+	{
+		HoldPinnedPortals();
+		ForgetPortalSnapshots();
+		CommitTransactionCommand();
+		(void) pgstat_report_stat(true);
+		StartTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+	/* one that SPI begins has a clock of its own */
+	pgmq_exec_commit();
 }
 
 /* Run a utility statement; names in it are quoted by the caller. */

@@ -26,8 +26,9 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
@@ -38,11 +39,12 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -75,6 +77,12 @@ static const Oid result_types[NUM_COLS] = {
 
 /* As many ids are as dear to look up in the index as a page is to read. */
 #define IDS_PER_PAGE	16
+
+/* So many pages of a default partition are counted: 80 MB. */
+#define MAX_DEFAULT_PAGES	10000
+
+#define NO_DEFAULT			(-1)
+#define NOT_NOW				(-2)
 
 /* More ranges than this are merged. */
 #define MAX_RANGES		1024
@@ -231,31 +239,44 @@ row_scan(TupleTableSlot *slot, void *state)
 }
 
 /*
- * How many rows the default partition of a table is thought to have; false
- * when it has none.
+ * How many rows the default partition of a table has; NO_DEFAULT when there is
+ * none, NOT_NOW when somebody has it locked, whom no count is to wait for.
+ * So many pages are counted, and where there are more the rest by them: what
+ * is in a default partition is there by mistake, and may be much.
+ *
+ * The scan runs nobody's code and shows nothing but the number, so the right to
+ * the queue is enough.
  */
-static bool
-default_partition_rows(Oid relid, int64 *rows)
+static int64
+default_partition_rows(Oid relid)
 {
-	Oid			partition;
-	HeapTuple	tuple;
-	float4		reltuples;
+	Oid			partition = InvalidOid;
+	Relation	rel;
+	BlockNumber pages;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	int64		n = 0;
 
-	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-		return false;
-	partition = get_default_partition_oid(relid);
-	if (!OidIsValid(partition))
-		return false;
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(partition));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	reltuples = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
-	ReleaseSysCache(tuple);
-
-	/* It is -1 as long as nobody has looked. */
-	if (reltuples > 0)
-		*rows += (int64) reltuples;
-	return true;
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		partition = get_default_partition_oid(relid);
+	if (!OidIsValid(partition) || get_rel_relkind(partition) != RELKIND_RELATION)
+		return NO_DEFAULT;
+	if (!ConditionalLockRelationOid(partition, AccessShareLock))
+		return NOT_NOW;
+	rel = try_relation_open(partition, NoLock);
+	if (rel == NULL)
+		return NO_DEFAULT;
+	pages = RelationGetNumberOfBlocks(rel);
+	slot = table_slot_create(rel, NULL);
+	/* from the first page on, wherever others' scans are */
+	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot) &&
+		   ItemPointerGetBlockNumber(&slot->tts_tid) < MAX_DEFAULT_PAGES)
+		n++;
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	relation_close(rel, AccessShareLock);
+	return pages <= MAX_DEFAULT_PAGES ? n : (int64) ((double) n * pages / MAX_DEFAULT_PAGES);
 }
 
 /* Whether the caller may see what is counted. */
@@ -284,7 +305,7 @@ metrics_take(Metrics *m, text *queue_name)
 	Oid			argtypes[] = {TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID};
 	PgmqArg		args[3];
 	Ranges	   *ranges = palloc(sizeof(Ranges));
-	int64		default_rows = 0;
+	int64		default_rows;
 	char	   *table;
 	PgmqQueue	queue;
 
@@ -320,17 +341,18 @@ metrics_take(Metrics *m, text *queue_name)
 	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 
 	/* The archive's counts only where the queue has one itself. */
-	if (default_partition_rows(queue.relid, &default_rows))
+	default_rows = default_partition_rows(queue.relid);
+	m->nulls[COL_DEFAULT_LENGTH] = default_rows < 0;
+	if (default_rows >= 0)
 	{
 		Oid			archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
 												get_namespace_oid(PGMQ_SCHEMA, false));
+		int64		archive_rows = OidIsValid(archive) ?
+		default_partition_rows(archive) : NO_DEFAULT;
 
-		if (OidIsValid(archive))
-			default_partition_rows(archive, &default_rows);
-		m->values[COL_DEFAULT_LENGTH] = Int64GetDatum(default_rows);
+		m->nulls[COL_DEFAULT_LENGTH] = archive_rows == NOT_NOW;
+		m->values[COL_DEFAULT_LENGTH] = Int64GetDatum(default_rows + Max(archive_rows, 0));
 	}
-	else
-		m->nulls[COL_DEFAULT_LENGTH] = true;
 	return true;
 }
 

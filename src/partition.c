@@ -289,6 +289,72 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 	AtEOXact_GUC(false, nestlevel);
 }
 
+/*
+ * What table $1 has that no archive of ours has, and that a new one would not
+ * get from it: by kind and name, as one text.  Runs with a safe search_path.
+ */
+static const char *const extras_sql =
+"SELECT string_agg(s.what, ', ' ORDER BY s.what COLLATE \"C\") FROM pg_class c"
+" CROSS JOIN LATERAL ("
+"SELECT CASE WHEN a.attname NOT IN ('msg_id', 'read_ct', 'enqueued_at', 'last_read_at',"
+" 'archived_at', 'vt', 'message', 'headers') THEN format('column %I', a.attname)"
+" WHEN a.attcompression <> '' THEN format('compression of column %I', a.attname)"
+" WHEN a.attstorage <> t.typstorage THEN format('storage of column %I', a.attname)"
+" WHEN COALESCE(a.attstattarget, -1) <> -1 OR a.attoptions::text ~ 'n_distinct'"
+" THEN format('statistics of column %I', a.attname)"
+" WHEN a.attname IN ('msg_id', 'last_read_at', 'message', 'headers') AND a.atthasdef"
+" THEN format('default of column %I', a.attname)"
+" WHEN a.attname IN ('last_read_at', 'message', 'headers') AND a.attnotnull"
+" THEN format('NOT NULL of column %I', a.attname) END"
+" FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+" WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+" UNION ALL SELECT format('constraint %I', o.conname) FROM pg_constraint o"
+" WHERE o.conrelid = c.oid AND o.contype NOT IN ('p', 'n', 't')"
+" UNION ALL SELECT format('constraint %I of %s', o.conname, o.conrelid::regclass)"
+" FROM pg_constraint o WHERE o.confrelid = c.oid AND o.conrelid <> c.oid"
+" UNION ALL SELECT format('index %I', n.relname) FROM pg_index i"
+" JOIN pg_class n ON n.oid = i.indexrelid"
+" WHERE i.indrelid = c.oid AND NOT EXISTS (SELECT FROM pg_constraint o"
+" WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u', 'x'))"
+" AND (i.indisunique OR i.indpred IS NOT NULL OR"
+" pg_get_indexdef(i.indexrelid) !~ ' USING btree \\(archived_at\\)$')"
+" UNION ALL SELECT format('trigger %I', g.tgname) FROM pg_trigger g"
+" WHERE g.tgrelid = c.oid AND NOT g.tgisinternal"
+" UNION ALL SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid"
+" UNION ALL SELECT format('statistics %I', e.stxname) FROM pg_statistic_ext e"
+" WHERE e.stxrelid = c.oid"
+" UNION ALL SELECT format('publication %I', p.pubname) FROM pg_publication_rel m"
+" JOIN pg_publication p ON p.oid = m.prpubid WHERE m.prrelid = c.oid"
+" UNION ALL SELECT 'inheritance' FROM pg_inherits h WHERE c.oid IN (h.inhrelid, h.inhparent)"
+" UNION ALL SELECT 'storage parameters' WHERE c.reloptions IS NOT NULL"
+" UNION ALL SELECT 'a tablespace' WHERE c.reltablespace <> 0"
+" UNION ALL SELECT 'a replica identity' WHERE c.relreplident <> 'd'"
+" UNION ALL SELECT 'UNLOGGED' WHERE c.relpersistence = 'u') AS s (what) WHERE c.oid = $1";
+
+/*
+ * Refuse to replace an archive by one that would lack what users have added to
+ * it.  Error: 0A000, which names that.
+ */
+static void
+check_extras(Oid relid, const char *relname)
+{
+	static const Oid types[] = {OIDOID};
+	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(relid))};
+	TextState	extras = {CurrentMemoryContext, NULL};
+	int			nestlevel = NewGUCNestLevel();
+
+	RestrictSearchPath();
+	pgmq_exec_once(extras_sql, 1, types, args, true, row_text, &extras);
+	AtEOXact_GUC(false, nestlevel);
+	if (extras.text !=NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s.%s\" has what the new archive would not have",
+						PGMQ_SCHEMA, relname),
+				 errdetail("It has: %s.", extras.text),
+				 errhint("Take it away, and give it to the new archive afterwards.")));
+}
+
 /* The table, locked, which must be the caller's; InvalidOid if there is none. */
 static Oid
 archive_find(char *relname, LOCKMODE lockmode)
@@ -303,7 +369,7 @@ archive_find(char *relname, LOCKMODE lockmode)
  *
  * table_name is the queue's; leading_partition, how many partitions to make
  * ahead of the newest.  The new archive has the old one's owner, grants and
- * row-level security.
+ * row-level security; what else users have added to the old one is refused.
  */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
@@ -347,6 +413,8 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 				 errmsg("\"%s.%s\" is not an archive of messages",
 						PGMQ_SCHEMA, archive),
 				 errdetail("%s", misfit)));
+
+	check_extras(relid, archive);
 
 	/* By id, the partitions begin where the queue is now. */
 	if (strcmp(plan.column, "msg_id") == 0)

@@ -122,6 +122,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
 	PGMQ_STMT_SPENT_IDLE,
+	PGMQ_STMT_LAST_ID,
 	PGMQ_STMT_RETAIN,
 	PGMQ_STMT_PAGE,
 	PGMQ_STMT_PAGE_ARCHIVE,
@@ -203,8 +204,27 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 
 /* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
 
+extern int	pgmq_maintain_time_limit;
 extern void pgmq_worker_init(void);
-extern void pgmq_maintain_all(bool may_commit);
+extern bool pgmq_maintain_all(bool may_commit, bool worker);
+
+/* ---- suspect.c: what outlives the session that maintained ---- */
+
+/* What is to be done with a queue, by what is known of it and its owner. */
+typedef enum PgmqSuspicion
+{
+	PGMQ_SUSPECT_NO,
+	PGMQ_SUSPECT_LAST,			/* its turn comes after all others' */
+	PGMQ_SUSPECT_WAITS			/* it is left out */
+} PgmqSuspicion;
+
+extern void pgmq_suspect_init(void);
+extern bool pgmq_suspect_hold(Oid relid, Oid owner);
+extern void pgmq_suspect_release(void);
+extern void pgmq_suspect_note(int code, Datum arg);
+extern PgmqSuspicion pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told);
+extern uint32 pgmq_suspect_failures(int worker);
+extern void pgmq_suspect_set_failures(int worker, uint32 failures);
 
 /* ---- read.c: taking messages ---- */
 
@@ -360,6 +380,7 @@ extern uint64 pgmq_exec_once_guarded(const char *sql, int nargs,
 									 const Oid *argtypes, const PgmqArg *args,
 									 PgmqRowFn fn, void *state);
 extern void pgmq_exec_commit(void);
+extern void pgmq_exec_commit_reported(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
 extern void pgmq_exec_inval(Datum arg, Oid relid);

@@ -285,6 +285,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
+	/* the largest id that there is */
+	[PGMQ_STMT_LAST_ID] = {
+		"SELECT msg_id FROM {q} ORDER BY msg_id DESC LIMIT 1", 0, {0}
+	},
 	/* delete up to $2 messages that were archived before $1 */
 	[PGMQ_STMT_RETAIN] = {
 		"DELETE FROM {a} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {a} WHERE archived_at"

@@ -185,6 +185,15 @@ pgmq_announce(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called by an AFTER trigger for each row",
 						PGMQ_ANNOUNCE_FUNCTION)));
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
+		trigger->tg_relation->rd_rel->relispartition)
+	{
+		table = pgmq_local_table(trigger->tg_relation);
+		id = DatumGetInt64(slot_getattr(trigger->tg_trigslot, table->msg_id, &isnull));
+		if (table->is_queue)
+			pgmq_twice_check(trigger->tg_relation, table->queue, id,
+							 &trigger->tg_trigslot->tts_tid);
+	}
 	/* without memory now there is none until a restart */
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);

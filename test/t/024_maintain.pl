@@ -69,11 +69,15 @@ is( $node->safe_psql(
 	'pgmq_c maintenance of Two',
 	'it says what it does');
 
-# A database that comes later is found when the worker is started again.
+# A database that comes later is waited for, of which the log has one line.
+ok( $node->poll_query_until('postgres', workers("datname IS NULL AND application_name = 'pgmq_c maintenance of late'"), 1),
+	'a worker without a database waits');
 $node->safe_psql('postgres', 'CREATE DATABASE late');
 $node->safe_psql('late', $setup);
 ok($node->poll_query_until('late', "SELECT count(*) = 1 FROM pgmq.q_jobs"),
 	'a database that was missing');
+my @missing = slurp_file($node->logfile) =~ /database "late" does not exist/g;
+is(scalar(@missing), 1, 'was named once');
 
 # An error in one queue is a warning, and the worker goes on.
 my $log = -s $node->logfile;
@@ -116,11 +120,33 @@ $node->safe_psql(
 	'postgres', q{
 	ALTER DATABASE one SET default_transaction_read_only = on;
 	ALTER DATABASE one SET statement_timeout = 1;
+	ALTER DATABASE one SET lock_timeout = 1;
+	ALTER DATABASE one SET idle_in_transaction_session_timeout = 1;
+	ALTER DATABASE one SET exit_on_error = on;
+	ALTER DATABASE one SET role = 'clerk';
 	ALTER DATABASE one SET default_transaction_isolation = 'serializable'});
+my $since17 = $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+$node->safe_psql('postgres', 'ALTER DATABASE one SET transaction_timeout = 1') if $since17;
 $node->restart;
-$node->safe_psql('one', "SET default_transaction_read_only = off; SET statement_timeout = 0; $expired");
+ok($node->poll_query_until('postgres', workers("datname = 'one'"), 1), 'connected with them');
+$node->safe_psql('postgres', 'ALTER DATABASE one RESET ALL');
+$node->safe_psql('one', $expired);
 ok( $node->poll_query_until('one', "SELECT count(*) = 3 FROM pgmq.q_jobs"),
 	'settings of the database');
+$node->safe_psql(
+	'one', q{
+	CREATE FUNCTION settings() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN INSERT INTO public.told SELECT string_agg(name || ''='' || setting, '' '' ORDER BY name) FROM pg_settings
+		WHERE (name ~ ''_timeout$'' OR name IN (''exit_on_error'', ''role'')) AND source IN (''override'', ''database'') AND setting <> boot_val;
+	RETURN NULL; END';
+	SELECT pgmq.create('super');
+	SELECT pgmq.set_policy('super', '{"ttl": 60}');
+	TRUNCATE told;
+	CREATE TRIGGER settings AFTER DELETE ON pgmq.q_super FOR EACH ROW EXECUTE FUNCTION settings();
+	INSERT INTO pgmq.q_super (enqueued_at) VALUES ('-infinity')});
+ok($node->poll_query_until('one', 'SELECT count(*) = 1 FROM told'),
+	'a role that is set hides no queue');
+is($node->safe_psql('one', 'SELECT who FROM told'), '', 'no timeout is left, and no exit');
 
 # A list that is none is told of, and stands for none.
 $node->append_conf('postgresql.conf', q{pgmq_c.maintain_database = 'one,,two'});
