@@ -188,7 +188,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event) &&
 		trigger->tg_relation->rd_rel->relispartition)
 	{
-		table = pgmq_local_table(trigger->tg_relation);
+		table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
 		id = DatumGetInt64(slot_getattr(trigger->tg_trigslot, table->msg_id, &isnull));
 		if (table->is_queue)
 			pgmq_twice_check(trigger->tg_relation, table->queue, id,
