@@ -40,6 +40,7 @@ OBJS = \
 	src/look.o \
 	src/maintain.o \
 	src/manage.o \
+	src/meaning.o \
 	src/meta.o \
 	src/metrics.o \
 	src/move.o \
@@ -61,6 +62,7 @@ OBJS = \
 	src/status.o \
 	src/stmt.o \
 	src/topic.o \
+	src/untyped.o \
 	src/waiter.o \
 	src/worker.o \
 	src/xact.o
