@@ -408,7 +408,8 @@ COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
 /*
  * A role that was kept from calling a function is kept from its new forms too:
  * a new function gets owner and grants of the one that was there with the first
- * of its arguments, or else of one of its name.  Everything else that is new belongs to the extension's
+ * of its arguments, or else of one of its name, of one that everybody may call
+ * if there is one: who may call that is kept from nothing.  Everything else that is new belongs to the extension's
  * owner, which need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
@@ -429,6 +430,7 @@ BEGIN
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
 			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
+				has_function_privilege('public', old.oid, 'EXECUTE') DESC,
 				old.pronargs <= new.pronargs DESC, old.pronargs DESC, old.oid LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'

@@ -1680,7 +1680,8 @@ SET LOCAL client_min_messages TO notice;
 /*
  * Whoever was kept from calling a function is kept from its new forms too: a
  * new function gets owner and grants of the one that was there with the first
- * of its arguments, or else of one of its name.  Everything else that is new belongs to the extension's
+ * of its arguments, or else of one of its name, of one that everybody may call
+ * if there is one: who may call that is kept from nothing.  Everything else that is new belongs to the extension's
  * owner, who need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
@@ -1701,6 +1702,7 @@ BEGIN
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
 			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
+				has_function_privilege('public', old.oid, 'EXECUTE') DESC,
 				old.pronargs <= new.pronargs DESC, old.pronargs DESC, old.oid LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'
