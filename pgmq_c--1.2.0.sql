@@ -1681,7 +1681,7 @@ SET LOCAL client_min_messages TO notice;
  * Whoever was kept from calling a function is kept from its new forms too: a
  * new function gets owner and grants of the one that was there with the first
  * of its arguments, or else of one of its name, of one that everybody may call
- * if there is one: who may call that is kept from nothing.  Everything else that is new belongs to the extension's
+ * if there is one, since a role that may call that is kept from nothing.  Everything else that is new belongs to the extension's
  * owner, who need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$

@@ -4,7 +4,7 @@
  *	  What the headers of a message mean to a send.
  *
  * Where a queue's policy reads a header it is checked; where it does not, a
- * sender who counts on it is told once.  Headers that are no JSON object hold
+ * sender that counts on it is told once.  Headers that are no JSON object hold
  * nothing to read.
  *
  * Copyright (c) 2026, pgmq_c contributors

@@ -167,7 +167,7 @@ pgmq_call_meaning(FunctionCallInfo call, int argno, const char *what, Oid header
 			meaning_error(what, str, must, why);
 		value = pgmq_after(GetCurrentTimestamp(), PGMQ_ARG(value)).value;
 	}
-	/* what is both, if anything is, has always been a timestamp */
+	/* a text that is both has always been a timestamp */
 	else if (!type_try(TIMESTAMPTZOID, str, &value, &why))
 	{
 		if (!may_be_interval(str) || !type_try(INTERVALOID, str, &value, &ignored))

@@ -124,7 +124,7 @@ $node->safe_psql('postgres', q{
 is($node->safe_psql('kept', q{
 	SELECT proname, bool_or(has_function_privilege('stranger', oid, 'EXECUTE')), bool_and(has_function_privilege('stranger', oid, 'EXECUTE'))
 	FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace AND proname IN ('archive', 'delete') GROUP BY 1 ORDER BY 1}),
-	"archive|f|f\ndelete|t|t", 'who was kept from a verb is kept from its new forms');
+	"archive|f|f\ndelete|t|t", 'a role that was kept from a verb is kept from its new forms');
 
 $node->stop;
 done_testing();
