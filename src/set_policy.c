@@ -201,6 +201,8 @@ dead_letter_create(Jsonb *doc)
 	text	   *queue_name;
 	PgmqQueue	queue;
 	PgmqKind	kind;
+	char		archive[NAMEDATALEN];
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
 	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) == NULL)
@@ -210,10 +212,11 @@ dead_letter_create(Jsonb *doc)
 				 errhint("It names the queue to create.")));
 	queue_name = cstring_to_text_with_len(value.val.string.val, value.val.string.len);
 
-	/* a policy that is set again finds it there, which is no news */
+	/* a policy that is set again finds it there, whole, which is no news */
 	pgmq_name_format(queue_name, 'q', queue.relname);
-	queue.relid = get_relname_relid(queue.relname, get_namespace_oid(PGMQ_SCHEMA, false));
-	if (OidIsValid(queue.relid) && pgmq_meta_find(&queue, &kind))
+	pgmq_name_format(queue_name, 'a', archive);
+	if (OidIsValid(get_relname_relid(queue.relname, schema)) &&
+		OidIsValid(get_relname_relid(archive, schema)) && pgmq_meta_find(&queue, &kind))
 		return;
 	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_LOGGED))
 		return;
