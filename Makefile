@@ -43,6 +43,7 @@ OBJS = \
 	src/look.o \
 	src/maintain.o \
 	src/manage.o \
+	src/meaning.o \
 	src/meta.o \
 	src/metrics.o \
 	src/move.o \
@@ -67,6 +68,7 @@ OBJS = \
 	src/suspect.o \
 	src/topic.o \
 	src/twice.o \
+	src/untyped.o \
 	src/waiter.o \
 	src/worker.o \
 	src/xact.o

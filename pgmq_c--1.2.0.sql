@@ -399,6 +399,34 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, text) IS
 'Send a message; what an untyped third literal means is seen by its form: a JSON object is headers, an integer a delay in seconds, a timestamp a point in time. Returns the msg_id.';
 
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, interval) IS
+'Send a message that can be read after an interval. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay interval)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, interval) IS
+'Send a message with headers that can be read after an interval. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, delay character varying)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_any'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, character varying) IS
+'Send a message; for a delay that is named and has no type. Returns its msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, text) IS
+'Send a message with headers; what a delay without a type means is seen by its form: an integer, an interval, a point in time, or NULL for none. Returns its msg_id.';
+
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch'
@@ -440,6 +468,34 @@ AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
 'Send several messages, each with the headers at its place, that can be read from a point in time on. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], interval) IS
+'Send several messages that can be read after an interval. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay interval)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], interval) IS
+'Send several messages, each with the headers at its place, that can be read after an interval. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], text) IS
+'Send several messages; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns their msg_ids in the order of the array.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], text) IS
+'Send several messages, each with the headers at its place; what a delay without a type means is seen by its form. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq._send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
 RETURNS SETOF bigint
@@ -574,6 +630,20 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, bigint[], integer[]) IS
 'Delete several messages, but none that was read again since the read that returned its read_ct. Returns the ids done.';
 
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_delete_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, text) IS
+'Delete one message, whose id has no type. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_delete_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete(text, text, text) IS
+'Delete one message, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was deleted; no row for an empty array.';
+
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive'
@@ -601,6 +671,20 @@ AS 'MODULE_PATHNAME', 'pgmq_archive_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, bigint[], integer[]) IS
 'Move several messages to the archive, but none that was read again since the read that returned its read_ct. Returns the ids done.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_archive_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, text) IS
+'Move one message, whose id has no type, to the archive. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_archive_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive(text, text, text) IS
+'Move one message, by arguments without a type, to the archive, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer)
 RETURNS SETOF pgmq.message_record
@@ -657,6 +741,83 @@ AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone, integer[]) IS
 'Make several messages readable from a point in time on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, interval) IS
+'Make a message readable after an interval. Returns the message.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], interval) IS
+'Make several messages readable after an interval. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval, read_ct integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, interval, integer) IS
+'Make a message readable after an interval, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], interval, integer[]) IS
+'Make several messages readable after an interval, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_vt'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text) IS
+'Make a message readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_untyped_vt'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text) IS
+'Make several messages readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text, read_ct integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped_vt'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text, integer) IS
+'Make a message readable later, unless it was read again since the read that returned read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message, or no row.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_untyped_vt'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text, integer[]) IS
+'Make several messages readable later, but none that was read again since the read that returned its read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages changed.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_ids'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, text, integer) IS
+'Make one message or several, whose ids have no type, readable from vt seconds from now on. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, text, text) IS
+'Make one message or several readable later, by arguments without a type. Returns the messages.';
+
+CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text, read_ct_or_cts text)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
+'Make one message or several readable later, by arguments without a type, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
 
 --
 -- Giving back, and sending elsewhere (nack.c, dead_letter.c)
@@ -718,6 +879,125 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[], integer[]) IS
 'Give several messages back, each after its delay in seconds, but none that was read again since the read that returned its read_ct. Returns the ids given back.';
 
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer, error text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_error'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer, text) IS
+'Give a message back and keep an error in its header x-pgmq-error, unless it was read again since the read that returned read_ct; a delay of NULL is left to the policy. False when it was, or is gone.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[], error text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_nack_batch_error'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[], text) IS
+'Give several messages back and keep an error in their header x-pgmq-error, but in none that was read again since the read that returned its read_ct. Returns the ids given back.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, text) IS
+'Give one message back, whose id has no type. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay integer)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped_ids'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, text, integer) IS
+'Give one message back, whose id has no type, to be read again after delay seconds. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, text, text) IS
+'Give one message back, by arguments without a type. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, text, text, text) IS
+'Give one message back, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was given back; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text, error text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_nack_error_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.nack(text, text, text, text, text) IS
+'Give one message back and keep an error in its header x-pgmq-error, by arguments without a type. Returns whether it was given back; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint) IS
+'End the lease of a message as if it had not been read: it is readable at once, and read_ct is what it was. False when it is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint, integer) IS
+'End the lease of a message as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_ids bigint[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_release_batch'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint[]) IS
+'End the leases of several messages as if they had not been read. Returns the ids of those that were in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_ids bigint[], read_cts integer[])
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_release_batch_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint[], integer[]) IS
+'End the leases of several messages as if they had not been read, but of none that was read again since the read that returned its read_ct. Returns the ids released.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay integer, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint, integer, integer) IS
+'Put a message off for delay seconds as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint, timestamp with time zone, integer) IS
+'Put a message off until a point in time as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint, interval, integer) IS
+'Put a message off for an interval as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay text, read_ct integer)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_untyped_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, bigint, text, integer) IS
+'Put a message off as if it had not been read; what a delay without a type means is seen by its form: an integer, an interval or a point in time. False when it was read again, or is not in flight.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, text) IS
+'End the lease of one message, whose id has no type, as if it had not been read. Returns whether it was in flight; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_release_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.release(text, text, text) IS
+'End the lease of one message, by arguments without a type, as if it had not been read. Returns whether it was in flight and not read again; no row for an empty array.';
+
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter'
@@ -745,6 +1025,20 @@ AS 'MODULE_PATHNAME', 'pgmq_dead_letter_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text, integer[]) IS
 'Move several messages to the dead-letter queue of their queue, but none that was read again since the read that returned its read_ct. Returns the ids moved.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, text, text) IS
+'Move one message, whose id has no type, to the dead-letter queue of its queue. Returns whether there was one; no row for an empty array.';
+
+CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text, read_ct_or_cts text)
+RETURNS SETOF boolean
+AS 'MODULE_PATHNAME', 'pgmq_dead_letter_fenced_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.dead_letter(text, text, text, text) IS
+'Move one message, by arguments without a type, to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
 
 CREATE OR REPLACE FUNCTION pgmq.redrive(queue_name text, qty integer)
 RETURNS bigint
@@ -947,6 +1241,13 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
 'Send several archived messages again, oldest first. Returns the new ids of those there were.';
 
+CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
+'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
+
 --
 -- Metrics and diagnostics (metrics.c, locked.c)
 --
@@ -1139,6 +1440,34 @@ AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) IS
 'Send several messages, each with the headers at its place, readable from a point in time on, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
+'Send several messages, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
+'Send several messages, each with the headers at its place, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
+'Send several messages to every queue bound to their routing key; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns each queue and msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
+'Send several messages, each with the headers at its place, to every queue bound to their routing key; what a delay without a type means is seen by its form. Returns each queue and msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings()
 RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
@@ -1404,7 +1733,8 @@ SET LOCAL client_min_messages TO notice;
 /*
  * Whoever was kept from calling a function is kept from its new forms too: a
  * new function gets owner and grants of the one that was there with the first
- * of its arguments.  Everything else that is new belongs to the extension's
+ * of its arguments, or else of one of its name, of one that everybody may call
+ * if there is one, since a role that may call that is kept from nothing.  Everything else that is new belongs to the extension's
  * owner, who need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
@@ -1422,10 +1752,11 @@ BEGIN
 			SELECT old.proacl AS acl, old.proowner AS owner
 			FROM pg_proc new
 			JOIN pg_proc old ON old.proname = new.proname
-				AND new.proargtypes::text LIKE old.proargtypes::text || ' %'
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
-			ORDER BY old.pronargs DESC LIMIT 1) s ON true
+			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
+				has_function_privilege('public', old.oid, 'EXECUTE') DESC,
+				old.pronargs <= new.pronargs DESC, old.pronargs DESC, old.oid LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)

@@ -23,15 +23,22 @@ INSERT INTO good VALUES
 	('headers', 'jsonb[]', '{"{}"}'),
 	('delay', 'integer', '0'),
 	('delay', 'timestamptz', '2020-01-01 00:00+00'),
+	('delay', 'interval', '-1 s'),
+	('delay', 'text', '0'),
+	('delay', 'varchar', '0'),
 	('headers_or_delay', 'text', '1'),
 	('vt', 'integer', '1'),
 	('vt', 'timestamptz', '2020-01-01 00:00+00'),
+	('vt', 'interval', '-1 s'),
+	('vt', 'text', '0'),
 	('qty', 'integer', '1'),
 	('conditional', 'jsonb', '{}'),
 	('max_poll_seconds', 'integer', '0'),
 	('poll_interval_ms', 'integer', '10'),
 	('msg_id', 'bigint', '1'),
 	('msg_ids', 'bigint[]', '{1}'),
+	('msg_id_or_ids', 'text', '1'),
+	('read_ct_or_cts', 'text', '0'),
 	('read_ct', 'integer', '0'),
 	('read_cts', 'integer[]', '{0}');
 
@@ -51,6 +58,7 @@ INSERT INTO strange (type, value, shown) VALUES
 	('jsonb', NULL, 'NULL'), ('jsonb', 'null', 'null'), ('jsonb', '[]', '[]'), ('jsonb', '"x"', '"x"'),
 	('jsonb[]', NULL, 'NULL'), ('jsonb[]', '{}', '{}'), ('jsonb[]', '{NULL}', '{NULL}'), ('jsonb[]', '{1,2}', 'two'),
 	('timestamptz', NULL, 'NULL'), ('timestamptz', '-infinity', '-infinity'), ('timestamptz', 'infinity', 'infinity'),
+	('interval', NULL, 'NULL'), ('interval', '-178000000 y', 'min'), ('interval', '178000000 y', 'max'),
 	('timestamptz', '4713-01-01 00:00+00 BC', 'min'), ('timestamptz', '294276-12-31 23:59:59.999999+00', 'max');
 
 CREATE TEMP TABLE verbs AS

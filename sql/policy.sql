@@ -12,6 +12,21 @@ SELECT pgmq.get_policy('policy_q');
 SELECT queue_name, policy, paused_until FROM pgmq.policy;
 SELECT pgmq.set_policy('policy_q', '{"backoff": null, "backoff_base": null, "dead_letter_queue": null}');
 
+-- A policy that begins to have a back-off gets a base with it, unless it has or
+-- is told one; one from before that did not keeps what it has.
+SELECT pgmq.set_policy('policy_more', '{"backoff": "exponential"}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": "linear", "backoff_base": null}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": "exponential"}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": null, "backoff_base": 3}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": "fixed"}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": null, "backoff_base": null}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": "fixed", "backoff_base": 4}');
+SELECT pgmq.set_policy('policy_more', '{"backoff": null, "backoff_base": null}');
+-- What to do about an error.
+SELECT pgmq.set_policy('policy_more', '{"max_read": 1}');
+SELECT pgmq.set_policy('policy_more', '{"max_reads": 1}');
+SELECT pgmq.set_policy('policy_more', '{"create_dead_letter_queue": true}');
+
 -- Every key.
 SELECT jsonb_pretty(pgmq.set_policy('policy_q', '{"max_reads": 5, "dead_letter_queue": "POLICY_dead",
 	"backoff": "fixed", "backoff_base": 0, "backoff_factor": 1.5, "backoff_cap": 60, "backoff_jitter": false,

@@ -62,6 +62,8 @@ CREATE FUNCTION pg_temp.argument(name text, type text, idle boolean) RETURNS tex
 		WHEN name = 'prefix' THEN 'q'
 		WHEN name = 'headers_or_delay' THEN '5'
 		WHEN name = 'policy' THEN CASE WHEN idle THEN '{}' ELSE '{"ttl": 5}' END
+		WHEN name = 'msg_id_or_ids' OR name = 'read_ct_or_cts' THEN CASE WHEN idle THEN '{}' ELSE '1' END
+		WHEN name IN ('delay', 'vt') AND type IN ('text', 'character varying', 'interval') THEN '5'
 		WHEN name = 'extension_name' THEN 'plpgsql'
 		WHEN name LIKE '%interval' THEN '10'
 		WHEN name = 'qty' AND idle THEN '0'

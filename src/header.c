@@ -3,8 +3,9 @@
  * header.c
  *	  What the headers of a message mean to a send.
  *
- * Only called where a queue's policy reads the header in question.  Headers
- * that are no JSON object hold nothing to read.
+ * Where a queue's policy reads a header it is checked; where it does not, a
+ * sender that counts on it is told once.  Headers that are no JSON object hold
+ * nothing to read.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -18,7 +19,9 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "compat.h"
@@ -29,6 +32,19 @@
 
 /* The longest time to live: 60 years, in seconds. */
 #define TTL_MAX			(60 * 365.0 * 24 * 60 * 60)
+
+/* When there were warnings about more queues all are forgotten. */
+#define WARNED_MAX		1000
+
+/* A queue that this session was warned of. */
+typedef struct Warned
+{
+	Oid			relid;			/* hash key: the queue table */
+	bool		ttl;
+	bool		dedup_id;
+} Warned;
+
+static HTAB *warned_hash = NULL;
 
 static bool
 header_find(Jsonb *headers, const char *name, JsonbValue *value)
@@ -127,4 +143,57 @@ pgmq_header_group_hash(Jsonb *headers)
 	doc = JsonbValueToJsonb(&value);
 	str = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
 	return hash_bytes((unsigned char *) str, strlen(str));
+}
+
+/* Warn, once in a session, of a header that has no effect. */
+static void
+warn_once(const PgmqQueue *queue, bool *warned, const char *name, const char *key)
+{
+	if (*warned)
+		return;
+	*warned = true;
+	ereport(WARNING,
+			(errmsg("header \"%s\" of a message to queue \"%s\" has no effect",
+					name, PGMQ_QUEUE_BASE(queue)),
+			 errdetail("The queue's policy does not read this header."),
+			 errhint("Set policy key \"%s\" by pgmq.set_policy().", key)));
+}
+
+/*
+ * Warn of what the headers of a message ask for in vain, since the queue's
+ * policy (NULL: it has none) does not read it.
+ */
+void
+pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy * policy, Jsonb *headers)
+{
+	JsonbValue	value;
+	bool		ttl = (policy == NULL || !policy->ttl_header) &&
+	header_find(headers, PGMQ_HEADER_TTL, &value);
+	bool		dedup_id = (policy == NULL || policy->dedup_window == 0) &&
+	header_find(headers, PGMQ_HEADER_DEDUP_ID, &value);
+	Warned	   *warned;
+	bool		found;
+
+	if (!ttl && !dedup_id)
+		return;
+	if (warned_hash != NULL && hash_get_num_entries(warned_hash) >= WARNED_MAX)
+	{
+		hash_destroy(warned_hash);
+		warned_hash = NULL;
+	}
+	if (warned_hash == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Warned)};
+
+		ctl.hcxt = CacheMemoryContext;
+		warned_hash = hash_create("pgmq_c warned queues", 16, &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	warned = hash_search(warned_hash, &queue->relid, HASH_ENTER, &found);
+	if (!found)
+		warned->ttl = warned->dedup_id = false;
+	if (ttl)
+		warn_once(queue, &warned->ttl, PGMQ_HEADER_TTL, "ttl_header");
+	if (dedup_id)
+		warn_once(queue, &warned->dedup_id, PGMQ_HEADER_DEDUP_ID, "dedup_window");
 }

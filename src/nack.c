@@ -3,9 +3,16 @@
  * nack.c
  *	  Giving a message back: it is to be read again, after a while.
  *
- * How long a while, the caller says, or the queue's policy by the number of
- * times that the message was read.  Messages are locked first, in msg_id
- * order, so that their read_ct is the one that counts.
+ * nack says that an attempt has failed.  How long a while, the caller says, or
+ * the queue's policy by the number of times that the message was read.  What
+ * failed can be kept in a header, which goes with the message wherever it goes.
+ *
+ * release says that there was no attempt: the lease ends, and the read that
+ * began it does not count.  So it concerns messages in flight only, and a
+ * second release of the same lease finds none.
+ *
+ * Messages are locked first, in msg_id order, so that their read_ct is the one
+ * that counts.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -21,7 +28,12 @@
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -35,9 +47,20 @@ PG_FUNCTION_INFO_V1(pgmq_nack_batch_delay);
 PG_FUNCTION_INFO_V1(pgmq_nack_batch_delays);
 PG_FUNCTION_INFO_V1(pgmq_nack_batch_fenced);
 PG_FUNCTION_INFO_V1(pgmq_nack_batch_delays_fenced);
+PG_FUNCTION_INFO_V1(pgmq_nack_error);
+PG_FUNCTION_INFO_V1(pgmq_nack_batch_error);
+PG_FUNCTION_INFO_V1(pgmq_release);
+PG_FUNCTION_INFO_V1(pgmq_release_fenced);
+PG_FUNCTION_INFO_V1(pgmq_release_batch);
+PG_FUNCTION_INFO_V1(pgmq_release_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_release_delay);
+PG_FUNCTION_INFO_V1(pgmq_release_at);
 
 /* The longest delay, in seconds, that a policy comes to. */
 #define MAX_BACKOFF		(10 * 365.0 * 24 * 60 * 60)
+
+/* How much of an error is kept, in bytes. */
+#define ERROR_MAX		8192
 
 /* What is to be given back, and when each is to be read again. */
 typedef struct Nack
@@ -51,6 +74,9 @@ typedef struct Nack
 	int32	   *delays;			/* by place; NULL: delay */
 	bool	   *delay_nulls;
 	PgmqArg		delay;			/* NULL: the policy decides */
+	bool		release;		/* the read does not count */
+	PgmqArg		vt;				/* of what is released; NULL: now */
+	PgmqArg		error;			/* what to keep; NULL: nothing */
 	int64	   *held;			/* what there is of it */
 	TimestampTz *vts;
 	int			nheld;
@@ -80,8 +106,9 @@ backoff(const PgmqPolicy * policy, int32 read_ct)
 			break;
 	}
 	delay = Min(delay, Min(policy->backoff_cap, MAX_BACKOFF));
+	/* what failed together is not to come back together, nor at once */
 	if (policy->backoff_jitter)
-		delay *= pg_prng_double(&pg_global_prng_state);
+		delay *= 0.5 + 0.5 * pg_prng_double(&pg_global_prng_state);
 	return delay;
 }
 
@@ -110,7 +137,9 @@ row_held(TupleTableSlot *slot, void *state)
 		delay = nack->delay_nulls[place] ? PGMQ_ARG_NULL :
 			PGMQ_ARG(Int32GetDatum(nack->delays[place]));
 	}
-	if (delay.isnull)
+	if (nack->release)
+		vt = nack->vt.isnull ? nack->now : DatumGetTimestampTz(nack->vt.value);
+	else if (delay.isnull)
 		vt = nack->now + (int64) (backoff(nack->policy, read_ct) * USECS_PER_SEC);
 	else
 		vt = DatumGetTimestampTz(pgmq_after(nack->now, delay).value);
@@ -171,56 +200,113 @@ delays_arg(Nack * nack, FunctionCallInfo fcinfo, int argno)
 	}
 }
 
+/*
+ * Argument argno, an error to be kept: as much of it as is.  NULL: none.
+ */
+static PgmqArg
+error_arg(FunctionCallInfo fcinfo, int argno)
+{
+	text	   *error;
+	int			len;
+
+	if (argno < 0 || PG_ARGISNULL(argno))
+		return PGMQ_ARG_NULL;
+	error = PG_GETARG_TEXT_PP(argno);
+	len = VARSIZE_ANY_EXHDR(error);
+	if (len > ERROR_MAX)
+		error = cstring_to_text_with_len(VARDATA_ANY(error),
+										 pg_mbcliplen(VARDATA_ANY(error), len, ERROR_MAX));
+	return PGMQ_ARG(PointerGetDatum(error));
+}
+
+/*
+ * Check the right to change headers, which is not among those that reading
+ * needs.  Error: 42501.
+ */
+static void
+error_check_may(const PgmqQueue *queue)
+{
+	AttrNumber	attno = get_attnum(queue->relid, "headers");
+
+	if (pg_class_aclcheck(queue->relid, GetUserId(), ACL_UPDATE) != ACLCHECK_OK &&
+		pg_attribute_aclcheck(queue->relid, attno, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", queue->relname),
+				 errdetail("The error is kept in the message's headers."),
+				 errhint("Have its owner grant UPDATE (headers) on the table.")));
+}
+
+/*
+ * Give back one of the messages held, by its number among them; false when it
+ * is not to be released, since nobody has it.
+ */
+static bool
+nack_held(Nack * nack, int i)
+{
+	PgmqArg		args[3] = {
+		PGMQ_ARG(Int64GetDatum(nack->held[i])),
+		PGMQ_ARG(TimestampTzGetDatum(nack->vts[i]))
+	};
+
+	if (nack->release)
+	{
+		args[2] = PGMQ_ARG(TimestampTzGetDatum(nack->now));
+		return pgmq_exec(&nack->queue, PGMQ_STMT_RELEASE, args) > 0;
+	}
+	args[2] = nack->error;
+	pgmq_exec(&nack->queue, nack->error.isnull ? PGMQ_STMT_SET_VT : PGMQ_STMT_SET_VT_ERROR,
+			  args);
+	return true;
+}
+
 /* Give the messages named back; how many there were. */
 static int
 nack_all(Nack * nack, FunctionCallInfo fcinfo)
 {
 	PgmqArg		ids;
+	int			count = 0;
 
 	pgmq_queue_open(&nack->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_UPDATE, "UPDATE");
+	if (!nack->error.isnull)
+		error_check_may(&nack->queue);
 	if (nack->nids == 0)
 		return 0;
-	nack->policy = pgmq_policy(&nack->queue);
-	nack->now = GetCurrentTimestamp();
+	nack->policy = nack->release ? NULL : pgmq_policy(&nack->queue);
 	nack->held = palloc(nack->nids * sizeof(int64));
 	nack->vts = palloc(nack->nids * sizeof(TimestampTz));
 	ids = pgmq_ids_array(nack->ids, nack->nids);
+	nack->now = GetCurrentTimestamp();
 	pgmq_exec_each(&nack->queue, PGMQ_STMT_HOLD, &ids, row_held, nack);
 	for (int i = 0; i < nack->nheld; i++)
-	{
-		PgmqArg		args[] = {
-			PGMQ_ARG(Int64GetDatum(nack->held[i])),
-			PGMQ_ARG(TimestampTzGetDatum(nack->vts[i]))
-		};
-
-		pgmq_exec(&nack->queue, PGMQ_STMT_SET_VT, args);
-	}
-	return nack->nheld;
+		if (nack_held(nack, i))
+			nack->held[count++] = nack->held[i];
+	return count;
 }
 
+/* Give one message back, whose fence is argument ct_argno, -1 without. */
 static Datum
-nack_one(FunctionCallInfo fcinfo, int delay_argno, int ct_argno)
+nack_one(Nack * nack, FunctionCallInfo fcinfo, int ct_argno)
 {
-	Nack		nack = {.delay = delay_arg(fcinfo, delay_argno),.fenced = ct_argno >= 0};
-
-	nack.ids = pgmq_id_arg(fcinfo, ct_argno, &nack.nids);
-	PG_RETURN_BOOL(nack_all(&nack, fcinfo) > 0);
+	nack->fenced = ct_argno >= 0;
+	nack->ids = pgmq_id_arg(fcinfo, ct_argno, &nack->nids);
+	PG_RETURN_BOOL(nack_all(nack, fcinfo) > 0);
 }
 
+/* The same for several; the ids of those there were. */
 static Datum
-nack_batch(FunctionCallInfo fcinfo, int delay_argno, int delays_argno, int cts_argno)
+nack_batch(Nack * nack, FunctionCallInfo fcinfo, int cts_argno)
 {
-	Nack		nack = {.delay = delay_arg(fcinfo, delay_argno),.fenced = cts_argno >= 0};
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	int			count;
 
-	if (delays_argno >= 0)
-		delays_arg(&nack, fcinfo, delays_argno);
-	nack.ids = pgmq_ids_arg(fcinfo, cts_argno, &nack.nids);
-	nack_all(&nack, fcinfo);
-	for (int i = 0; i < nack.nheld; i++)
+	nack->fenced = cts_argno >= 0;
+	nack->ids = pgmq_ids_arg(fcinfo, cts_argno, &nack->nids);
+	count = nack_all(nack, fcinfo);
+	for (int i = 0; i < count; i++)
 	{
-		Datum		id = Int64GetDatum(nack.held[i]);
+		Datum		id = Int64GetDatum(nack->held[i]);
 		bool		isnull = false;
 
 		pgmq_rows_put(rows, &id, &isnull);
@@ -228,46 +314,71 @@ nack_batch(FunctionCallInfo fcinfo, int delay_argno, int delays_argno, int cts_a
 	return (Datum) 0;
 }
 
+/* ----------------------------------------------------------------
+ *		nack
+ * ----------------------------------------------------------------
+ */
+
+/* What an attempt that failed leaves: a delay and an error, -1 without. */
+#define FAILED(delay_argno, error_argno) \
+	{ \
+		.delay = delay_arg(fcinfo, delay_argno), .error = error_arg(fcinfo, error_argno), \
+		.vt = PGMQ_ARG_NULL \
+	}
+
 /* nack(queue_name text, msg_id bigint) returns boolean */
 Datum
 pgmq_nack(PG_FUNCTION_ARGS)
 {
-	return nack_one(fcinfo, -1, -1);
+	Nack		nack = FAILED(-1, -1);
+
+	return nack_one(&nack, fcinfo, -1);
 }
 
 /* nack(queue_name text, msg_id bigint, delay integer) returns boolean */
 Datum
 pgmq_nack_delay(PG_FUNCTION_ARGS)
 {
-	return nack_one(fcinfo, 2, -1);
+	Nack		nack = FAILED(2, -1);
+
+	return nack_one(&nack, fcinfo, -1);
 }
 
 /* nack(queue_name text, msg_id bigint, delay integer, read_ct integer) */
 Datum
 pgmq_nack_fenced(PG_FUNCTION_ARGS)
 {
-	return nack_one(fcinfo, 2, 3);
+	Nack		nack = FAILED(2, -1);
+
+	return nack_one(&nack, fcinfo, 3);
 }
 
 /* nack(queue_name text, msg_ids bigint[]) returns setof bigint */
 Datum
 pgmq_nack_batch(PG_FUNCTION_ARGS)
 {
-	return nack_batch(fcinfo, -1, -1, -1);
+	Nack		nack = FAILED(-1, -1);
+
+	return nack_batch(&nack, fcinfo, -1);
 }
 
 /* nack(queue_name text, msg_ids bigint[], delay integer) */
 Datum
 pgmq_nack_batch_delay(PG_FUNCTION_ARGS)
 {
-	return nack_batch(fcinfo, 2, -1, -1);
+	Nack		nack = FAILED(2, -1);
+
+	return nack_batch(&nack, fcinfo, -1);
 }
 
 /* nack(queue_name text, msg_ids bigint[], delays integer[]) */
 Datum
 pgmq_nack_batch_delays(PG_FUNCTION_ARGS)
 {
-	return nack_batch(fcinfo, -1, 2, -1);
+	Nack		nack = FAILED(-1, -1);
+
+	delays_arg(&nack, fcinfo, 2);
+	return nack_batch(&nack, fcinfo, -1);
 }
 
 /*
@@ -276,7 +387,9 @@ pgmq_nack_batch_delays(PG_FUNCTION_ARGS)
 Datum
 pgmq_nack_batch_fenced(PG_FUNCTION_ARGS)
 {
-	return nack_batch(fcinfo, 2, -1, 3);
+	Nack		nack = FAILED(2, -1);
+
+	return nack_batch(&nack, fcinfo, 3);
 }
 
 /*
@@ -286,5 +399,105 @@ pgmq_nack_batch_fenced(PG_FUNCTION_ARGS)
 Datum
 pgmq_nack_batch_delays_fenced(PG_FUNCTION_ARGS)
 {
-	return nack_batch(fcinfo, -1, 2, 3);
+	Nack		nack = FAILED(-1, -1);
+
+	delays_arg(&nack, fcinfo, 2);
+	return nack_batch(&nack, fcinfo, 3);
+}
+
+/*
+ * nack(queue_name text, msg_id bigint, delay integer, read_ct integer,
+ *		error text) returns boolean
+ */
+Datum
+pgmq_nack_error(PG_FUNCTION_ARGS)
+{
+	Nack		nack = FAILED(2, 4);
+
+	return nack_one(&nack, fcinfo, 3);
+}
+
+/*
+ * nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[],
+ *		error text) returns setof bigint
+ */
+Datum
+pgmq_nack_batch_error(PG_FUNCTION_ARGS)
+{
+	Nack		nack = FAILED(2, 4);
+
+	return nack_batch(&nack, fcinfo, 3);
+}
+
+/* ----------------------------------------------------------------
+ *		release
+ * ----------------------------------------------------------------
+ */
+
+#define NOT_TRIED(when) \
+	{ \
+		.release = true, .delay = PGMQ_ARG_NULL, .error = PGMQ_ARG_NULL, .vt = (when) \
+	}
+
+/* release(queue_name text, msg_id bigint) returns boolean */
+Datum
+pgmq_release(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(PGMQ_ARG_NULL);
+
+	return nack_one(&nack, fcinfo, -1);
+}
+
+/* release(queue_name text, msg_id bigint, read_ct integer) returns boolean */
+Datum
+pgmq_release_fenced(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(PGMQ_ARG_NULL);
+
+	return nack_one(&nack, fcinfo, 2);
+}
+
+/* release(queue_name text, msg_ids bigint[]) returns setof bigint */
+Datum
+pgmq_release_batch(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(PGMQ_ARG_NULL);
+
+	return nack_batch(&nack, fcinfo, -1);
+}
+
+/*
+ * release(queue_name text, msg_ids bigint[], read_cts integer[])
+ * returns setof bigint
+ */
+Datum
+pgmq_release_batch_fenced(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(PGMQ_ARG_NULL);
+
+	return nack_batch(&nack, fcinfo, 2);
+}
+
+/*
+ * release(queue_name text, msg_id bigint, delay integer, read_ct integer)
+ * returns boolean
+ */
+Datum
+pgmq_release_delay(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(pgmq_after(GetCurrentTimestamp(), delay_arg(fcinfo, 2)));
+
+	return nack_one(&nack, fcinfo, 3);
+}
+
+/*
+ * release(queue_name text, msg_id bigint, delay timestamptz, read_ct integer)
+ * returns boolean
+ */
+Datum
+pgmq_release_at(PG_FUNCTION_ARGS)
+{
+	Nack		nack = NOT_TRIED(PGMQ_ARG_FROM(2));
+
+	return nack_one(&nack, fcinfo, 3);
 }

@@ -96,7 +96,8 @@ pgmq_partman_require(void)
 	if (!partman_find().found)
 		ereport(ERROR,
 				(errcode(ERRCODE_RAISE_EXCEPTION),
-				 errmsg("pg_partman is required for partitioned queues")));
+				 errmsg("pg_partman is required for partitioned queues"),
+				 errhint("Install the package of pg_partman for this server, and create extension \"pg_partman\" in this database.")));
 }
 
 /*

@@ -116,6 +116,8 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_SET_VT,
 	PGMQ_STMT_SET_VT_BATCH,
 	PGMQ_STMT_SET_VT_FENCED,
+	PGMQ_STMT_SET_VT_ERROR,
+	PGMQ_STMT_RELEASE,
 	PGMQ_STMT_GROUP_WALK,
 	PGMQ_STMT_GROUP_HEADS,
 	PGMQ_STMT_GROUP_NEXT,
@@ -231,6 +233,58 @@ extern void pgmq_suspect_set_failures(int worker, uint32 failures);
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows);
 
+/* ---- meaning.c: what the text of an argument without a type says ---- */
+
+typedef enum PgmqMeaning
+{
+	PGMQ_MEANS_NOTHING,			/* it is NULL */
+	PGMQ_MEANS_TIME,
+	PGMQ_MEANS_HEADERS
+} PgmqMeaning;
+
+extern void pgmq_call_set(FunctionCallInfo call, int argno, Datum value);
+extern PgmqMeaning pgmq_call_meaning(FunctionCallInfo call, int argno,
+									 const char *what, Oid headers_type);
+extern void pgmq_call_interval(FunctionCallInfo call, int argno);
+extern void pgmq_call_input(FunctionCallInfo call, int argno, Oid type);
+extern bool pgmq_call_ids(FunctionCallInfo call);
+
+/* ---- untyped.c calls these verbs, for arguments without a type ---- */
+
+extern PGDLLEXPORT Datum pgmq_send(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_delete(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_delete_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_archive(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_archive_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_fenced_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch_fenced_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_delay(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_error(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_dead_letter(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_dead_letter_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_unarchive(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
+
 /* ---- arg.c: what common arguments mean ---- */
 
 /* A message that an argument names, and what others say of it. */
@@ -329,6 +383,7 @@ extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 #define PGMQ_HEADER_TTL			"x-pgmq-ttl"
 #define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
 #define PGMQ_HEADER_GROUP		"x-pgmq-group"
+#define PGMQ_HEADER_ERROR		"x-pgmq-error"
 
 /* The group of messages without a header for it. */
 #define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
@@ -339,9 +394,15 @@ extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 extern void pgmq_header_check_ttl(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
+extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy * policy,
+							 Jsonb *headers);
 
 /* ---- rows.c: the result of a set-returning function ---- */
 
+extern bool pgmq_set_first(FunctionCallInfo fcinfo);
+extern Datum pgmq_set_end(FunctionCallInfo fcinfo);
+extern Datum pgmq_set_value(FunctionCallInfo fcinfo, Datum value);
+extern Datum pgmq_set_none(FunctionCallInfo fcinfo);
 extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
@@ -423,6 +484,9 @@ extern List *pgmq_each_names(PgmqNeed need);
 extern bool pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep);
 
 /* ---- policy.c: what a queue's policy is ---- */
+
+/* A key that set_policy acts on, and that no policy has. */
+#define PGMQ_POLICY_CREATE_KEY	"create_dead_letter_queue"
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
 extern Oid	pgmq_policy_table(bool missing_ok);

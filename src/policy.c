@@ -229,7 +229,7 @@ key_find(const JsonbValue *name)
 	return NULL;
 }
 
-/* The names of all keys, for a hint. */
+/* The names of all keys that set_policy takes, for a hint. */
 static char *
 key_names(void)
 {
@@ -237,7 +237,8 @@ key_names(void)
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(policy_keys); i++)
-		appendStringInfo(&names, i == 0 ? "%s" : ", %s", policy_keys[i].name);
+		appendStringInfo(&names, "%s, ", policy_keys[i].name);
+	appendStringInfoString(&names, PGMQ_POLICY_CREATE_KEY);
 	return names.data;
 }
 

@@ -88,12 +88,10 @@ row_collect(TupleTableSlot *slot, void *arg)
 	array->n++;
 }
 
-/* The policy of an open queue, if it is about what is sent; else NULL. */
+/* Of a policy, which may be NULL: itself if it is about what is sent; else NULL. */
 static const PgmqPolicy *
-send_policy(const PgmqQueue *queue)
+send_policy(const PgmqPolicy * policy)
 {
-	const		PgmqPolicy *policy = pgmq_policy(queue);
-
 	if (policy != NULL &&
 		(policy->ttl_header || policy->dedup_window > 0 || policy->strict_fifo))
 		return policy;
@@ -194,8 +192,11 @@ pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg, PgmqArg headers,
 		 int64 *id)
 {
 	PgmqArg		args[] = {vt, msg, headers};
-	const		PgmqPolicy *policy = send_policy(queue);
+	const		PgmqPolicy *policy = pgmq_policy(queue);
 
+	if (!headers.isnull)
+		pgmq_header_warn(queue, policy, DatumGetJsonbP(headers.value));
+	policy = send_policy(policy);
 	if (policy != NULL)
 		return put_by_policy(queue, policy, args, id);
 	return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
@@ -380,6 +381,22 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg v
 	return true;
 }
 
+/* Warn of what the headers of a batch, which may be NULL, ask for in vain. */
+static void
+warn_batch(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg headers)
+{
+	Datum	   *elems = NULL;
+	bool	   *nulls = NULL;
+	int			n;
+
+	if (headers.isnull)
+		return;
+	n = elements(headers, &elems, &nulls);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			pgmq_header_warn(queue, policy, DatumGetJsonbP(elems[i]));
+}
+
 /*
  * Put several messages (jsonb[]), with headers (jsonb[] or NULL), the shorter
  * array padded with nulls.  fn gets their ids in array order.
@@ -390,8 +407,10 @@ pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const		PgmqPolicy *policy = send_policy(queue);
+	const		PgmqPolicy *policy = pgmq_policy(queue);
 
+	warn_batch(queue, policy, headers);
+	policy = send_policy(policy);
 	if (policy != NULL &&
 		put_batch_by_policy(queue, policy, vt, msgs, headers, fn, state))
 		return;
@@ -410,7 +429,7 @@ pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const		PgmqPolicy *policy = send_policy(queue);
+	const		PgmqPolicy *policy = send_policy(pgmq_policy(queue));
 	const		PgmqPolicy fifo = {.strict_fifo = true};
 
 	if (policy != NULL && policy->strict_fifo)

@@ -82,6 +82,7 @@ static void
 name_check_characters(const char *name, int len)
 {
 	if (!name_is_plain(name, len))
+		/* PGMQ's words, with its backslash: clients compare them */
 		ereport(ERROR,
 				(errcode(ERRCODE_RAISE_EXCEPTION),
 				 errmsg("queue name contains invalid characters: $, ;, --, or \\'")));

@@ -50,6 +50,52 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 	return rows;
 }
 
+/*
+ * Whether a set of at most one value is asked for its first.  A value a call
+ * is cheaper than a tuplestore of one; but then, the caller asks again until
+ * it is told that there is no more, and in a target list beside a longer set
+ * even when it was told that this was all.  What the function does must not
+ * be done a second time.
+ * Error: 0A000 where no set is accepted.
+ */
+bool
+pgmq_set_first(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	return SRF_IS_FIRSTCALL();
+}
+
+/* The answer to every call but the first. */
+Datum
+pgmq_set_end(FunctionCallInfo fcinfo)
+{
+	FuncCallContext *set = SRF_PERCALL_SETUP();
+
+	SRF_RETURN_DONE(set);
+}
+
+/* The answer to the first call: the value. */
+Datum
+pgmq_set_value(FunctionCallInfo fcinfo, Datum value)
+{
+	FuncCallContext *set = SRF_FIRSTCALL_INIT();
+
+	SRF_RETURN_NEXT(set, value);
+}
+
+/* The answer to the first call: the set is empty. */
+Datum
+pgmq_set_none(FunctionCallInfo fcinfo)
+{
+	((ReturnSetInfo *) fcinfo->resultinfo)->isDone = ExprEndResult;
+	PG_RETURN_NULL();
+}
+
 /* Have only rows stored from now on that pass a test; NULL: all. */
 void
 pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)

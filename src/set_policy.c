@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -39,8 +40,15 @@ PG_FUNCTION_INFO_V1(pgmq_resume);
 /* A chain of dead-letter queues longer than this is taken for a cycle. */
 #define MAX_DEAD_LETTER_CHAIN	100
 
-/* A key that set_policy acts on, and that no policy has. */
-#define CREATE_KEY	"create_dead_letter_queue"
+/*
+ * What a policy gets that begins to have a back-off: a base that outlasts a
+ * restart of what the consumers need.  It is written into the policy, so that
+ * policies from before this keep the base that they were made with.
+ */
+#define BACKOFF_DEFAULTS(policy) \
+	"CASE WHEN $2 OPERATOR(pg_catalog.->>) 'backoff'::pg_catalog.text IS NULL" \
+	" OR " policy " OPERATOR(pg_catalog.->>) 'backoff'::pg_catalog.text IS NOT NULL" \
+	" THEN '{}'::pg_catalog.jsonb ELSE '{\"backoff_base\": 10}'::pg_catalog.jsonb END"
 
 /* A policy on its way out of a statement. */
 typedef struct PolicyDoc
@@ -170,16 +178,16 @@ create_key_take(Jsonb *doc, bool *create)
 
 	*create = false;
 	if (!JB_ROOT_IS_OBJECT(doc) ||
-		getKeyJsonValueFromContainer(&doc->root, CREATE_KEY, strlen(CREATE_KEY), &value) == NULL)
+		getKeyJsonValueFromContainer(&doc->root, PGMQ_POLICY_CREATE_KEY, strlen(PGMQ_POLICY_CREATE_KEY), &value) == NULL)
 		return doc;
 	if (value.type != jbvBool && value.type != jbvNull)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for policy key \"%s\"", CREATE_KEY),
+				 errmsg("invalid value for policy key \"%s\"", PGMQ_POLICY_CREATE_KEY),
 				 errdetail("The value must be true, false or null.")));
 	*create = value.type == jbvBool && value.val.boolean;
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(doc),
-											  CStringGetTextDatum(CREATE_KEY)));
+											  CStringGetTextDatum(PGMQ_POLICY_CREATE_KEY)));
 }
 
 /*
@@ -192,13 +200,24 @@ dead_letter_create(Jsonb *doc)
 	JsonbValue	value;
 	text	   *queue_name;
 	PgmqQueue	queue;
+	PgmqKind	kind;
+	char		archive[NAMEDATALEN];
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
 	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"", CREATE_KEY)));
+				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"", PGMQ_POLICY_CREATE_KEY),
+				 errhint("It names the queue to create.")));
 	queue_name = cstring_to_text_with_len(value.val.string.val, value.val.string.len);
+
+	/* a policy that is set again finds it there, whole, which is no news */
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	pgmq_name_format(queue_name, 'a', archive);
+	if (OidIsValid(get_relname_relid(queue.relname, schema)) &&
+		OidIsValid(get_relname_relid(archive, schema)) && pgmq_meta_find(&queue, &kind))
+		return;
 	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_LOGGED))
 		return;
 	pgmq_layout_create_queue(PGMQ_QUEUE_BASE(&queue), PGMQ_KIND_LOGGED);
@@ -248,10 +267,12 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
-				  " SELECT queue_name, pg_catalog.jsonb_strip_nulls($2)"
+				  " SELECT queue_name, pg_catalog.jsonb_strip_nulls("
+				  BACKOFF_DEFAULTS("NULL::pg_catalog.jsonb") " OPERATOR(pg_catalog.||) $2)"
 				  " FROM " PGMQ_SCHEMA ".meta WHERE " PGMQ_META_IS
 				  " ON CONFLICT (queue_name) DO UPDATE SET policy ="
-				  " pg_catalog.jsonb_strip_nulls(p.policy OPERATOR(pg_catalog.||) $2)"
+				  " pg_catalog.jsonb_strip_nulls(" BACKOFF_DEFAULTS("p.policy")
+				  " OPERATOR(pg_catalog.||) p.policy OPERATOR(pg_catalog.||) $2)"
 				  " RETURNING policy::pg_catalog.jsonb",
 				  JSONBOID, JsonbPGetDatum(doc), row_doc, &merged);
 	pgmq_policy_parse(merged.doc, &policy);
@@ -260,7 +281,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"",
-						policy.max_reads > 0 ? "max_reads" : "expired")));
+						policy.max_reads > 0 ? "max_reads" : "expired"),
+				 errhint("It names the queue for dead letters; with \"" PGMQ_POLICY_CREATE_KEY "\": true that queue is created if it is missing.")));
 	if (create)
 		dead_letter_create(merged.doc);
 	dead_letter_check(&queue, &policy);

@@ -235,6 +235,26 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {INT8OID, TIMESTAMPTZOID, INT4OID}
 	},
 
+	/* as SET_VT, and the headers get error $3 */
+	[PGMQ_STMT_SET_VT_ERROR] = {
+		"UPDATE {q} SET vt = $2, headers = CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
+		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers"
+		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('" PGMQ_HEADER_ERROR "', $3)"
+		" WHERE " ONE,
+		3, {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	},
+
+	/*
+	 * end the lease of message $1 at $3, if there is one, as if it had not
+	 * been read
+	 */
+	[PGMQ_STMT_RELEASE] = {
+		"UPDATE {q} SET vt = $2, read_ct = read_ct OPERATOR(pg_catalog.-) 1"
+		" WHERE " ONE " AND vt" GT "$3 AND read_ct" GT "0",
+		3, {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+
 	/* the whole queue, oldest first: id, readable at $1, group */
 	[PGMQ_STMT_GROUP_WALK] = {
 		"SELECT msg_id, vt" LE "$1, " PGMQ_GROUP_SQL " FROM {q}"

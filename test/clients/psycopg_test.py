@@ -273,6 +273,37 @@ def fenced(db, q):
     equal(db.column(f"SELECT msg_id FROM pgmq.a_{q} ORDER BY 1"), [2, 4])
 
 
+def untyped(db, q):
+    """what psycopg sends without a type: strings, None, empty lists; and intervals"""
+    fill(db, q, 6)
+    minute = datetime.timedelta(minutes=1)
+    for verb in "delete", "archive", "nack", "release":
+        equal(db.column(f"SELECT pgmq.{verb}(%(q)s, %(ids)s)", q=q, ids=[]), [])
+        equal(db.column(f"SELECT pgmq.{verb}(%(q)s, %(id)s)", q=q, id=None), [False])
+    equal(db.column("SELECT pgmq.delete(%(q)s, %(ids)s, %(cts)s)", q=q, ids=[], cts=[]), [])
+    equal(db.column("SELECT pgmq.nack(%(q)s, %(ids)s, %(d)s)", q=q, ids=[], d=5), [])
+    equal(db.column("SELECT pgmq.delete(%(q)s, %(id)s)", q=q, id="1"), [True])
+    equal(db.rows("SELECT * FROM pgmq.set_vt(%(q)s, %(ids)s, %(vt)s)", q=q, ids=[], vt=30), [])
+    row, = db.rows("SELECT * FROM pgmq.set_vt(%(q)s, %(id)s, %(vt)s)", q=q, id=2, vt="1 minute")
+    near(row["vt"], 60)
+    row, = db.rows("SELECT * FROM pgmq.set_vt(%(q)s, %(id)s, %(vt)s)", q=q, id=2, vt=minute)
+    near(row["vt"], 60)
+    equal(db.column("SELECT pgmq.send_batch(%(q)s, %(m)s, %(h)s)", q=q, m=[Jsonb(1)], h=[None]), [7])
+    equal(db.column("SELECT pgmq.send_batch(%(q)s, %(m)s, %(h)s, %(d)s)", q=q, m=[Jsonb(1)], h=[None], d=None), [8])
+    equal(db.column("SELECT pgmq.send(%(q)s, %(m)s, %(h)s, %(d)s)", q=q, m=Jsonb(1), h=None, d=None), [9])
+    equal(db.column("SELECT pgmq.send(%(q)s, %(m)s, delay => %(d)s)", q=q, m=Jsonb(1), d="60"), [10])
+    equal(db.column("SELECT pgmq.send(%(q)s, %(m)s, delay => %(d)s)", q=q, m=Jsonb(1), d=minute), [11])
+    for row in db.rows(f"SELECT * FROM pgmq.q_{q} WHERE msg_id >= 10"):
+        near(row["vt"], 60)
+    held, = db.rows("SELECT * FROM pgmq.read(%(q)s, 600, 1)", q=q)
+    equal(db.value("SELECT pgmq.release(%(q)s, %(id)s, %(d)s, %(ct)s)",
+                   q=q, id=held["msg_id"], d=minute, ct=held["read_ct"]), True)
+    held, = db.rows("SELECT * FROM pgmq.read(%(q)s, 600, 1)", q=q)
+    equal(db.value("SELECT pgmq.nack(%(q)s, %(id)s, %(d)s, %(ct)s, %(e)s)",
+                   q=q, id=held["msg_id"], d=None, ct=held["read_ct"], e="boom"), True)
+    equal(db.column(f"SELECT headers ->> 'x-pgmq-error' FROM pgmq.q_{q} WHERE msg_id = %(id)s", id=held["msg_id"]), ["boom"])
+
+
 def grouped(db, q):
     group = lambda g: Jsonb({"x-pgmq-group": g})
     db.rows("SELECT pgmq.send_batch(queue_name => %(q)s, msgs => %(m)s, headers => %(h)s)",
@@ -364,7 +395,7 @@ def manage(db, q):
                q=q + "u", m=Jsonb(1))
 
 
-SCENARIO = [send, send_batch, read, pop, delete, archive, set_vt, fenced, grouped, topic, manage]
+SCENARIO = [send, send_batch, read, pop, delete, archive, set_vt, fenced, untyped, grouped, topic, manage]
 
 
 def scenario(label, db, rounds=ROUNDS):

@@ -169,6 +169,7 @@ else
         echo "skip pgmq-js npm ci could not fetch it"
     else
         client pgmq-js node "$work/node/pgmq_js.js" pgmq-js "$work" "$port" js
+        client node-pg node "$work/node/node_pg.js" node-pg "$work" "$port" js
         if [ -n "$pooler_port" ]; then
             client pgmq-js.pgbouncer node "$work/node/pgmq_js.js" pgmq-js.pgbouncer \
                 "$work" "$pooler_port" js_pooled

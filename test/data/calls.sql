@@ -36,7 +36,10 @@ INSERT INTO bad VALUES
 ($$SELECT 1 / (SELECT count(*) - 1 FROM pgmq.read('long', 0, 1))$$),
 ($$SELECT pgmq.enable_notify_insert('not there')$$),
 ($$SELECT pgmq.unarchive('not there', 1)$$),
-($$SELECT pgmq.nack('pol', 1, -1)$$);
+($$SELECT pgmq.nack('pol', 1, -1)$$),
+($$SELECT pgmq.delete('long', '{1,2}')$$),
+($$SELECT pgmq.set_vt('long', 1, 'soon')$$),
+($$SELECT pgmq.send_batch('long', '{1}', '{"{", "}"}')$$);
 CREATE PROCEDURE sends() LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pgmq.send('long', '1'), pgmq.send('long', '2', '{"h": 1}'::jsonb), pgmq.send('long', '3', 0),
@@ -57,6 +60,38 @@ BEGIN
 	PERFORM pgmq.send('pol', '1', format('{"x-pgmq-dedup-id": "%s", "x-pgmq-ttl": 60}', i % 3)::jsonb) FROM generate_series(1, 4) AS i;
 	PERFORM pgmq.send_batch('pol', ARRAY['2', '3', '4', '5', '6', '7']::jsonb[], ARRAY['{"x-pgmq-dedup-id": "a"}', '{}', NULL, NULL, NULL, NULL]::jsonb[]);
 	PERFORM pgmq.send('groups', '1', format('{"x-pgmq-group": "%s"}', i % 4)::jsonb) FROM generate_series(1, 12) AS i;
+END
+$$;
+-- the forms for intervals and for arguments without a type, and release
+CREATE PROCEDURE untyped() LANGUAGE plpgsql AS $$
+DECLARE
+	ids bigint[];
+	cts int[];
+	s interval := '0.1 s';
+BEGIN
+	PERFORM pgmq.send('long', '1', s), pgmq.send('long', '1', '{}'::jsonb, s), pgmq.send('long', '1', delay => '-1 s'),
+		pgmq.send('long', '1', '{"h": 1}'::jsonb, '0'), pgmq.send('long', '1', '1 s'), pgmq.send('long', '1', NULL);
+	PERFORM pgmq.send_batch('long', '{1}', s), pgmq.send_batch('long', '{1}', '{NULL}'::jsonb[], s),
+		pgmq.send_batch('long', '{1,2}', '{NULL,NULL}'), pgmq.send_batch('long', '{1}', '1 s'), pgmq.send_batch('long', '{1}', '{NULL}', 'now');
+	PERFORM pgmq.send_batch_topic('order.new', '{1}', s), pgmq.send_batch_topic('order.new', '{1}', '{NULL}'::jsonb[], s),
+		pgmq.send_batch_topic('order.new', '{1}', '{NULL}'), pgmq.send_batch_topic('order.new', '{1}', '{NULL}', '1');
+	PERFORM pgmq.send_batch('long', array_fill('1'::jsonb, ARRAY[30]));
+	SELECT array_agg(r.msg_id), array_agg(r.read_ct) INTO ids, cts FROM pgmq.read('long', 30, 30) AS r;
+	PERFORM pgmq.set_vt('long', ids[1], s), pgmq.set_vt('long', ids[1:2], s), pgmq.set_vt('long', ids[1], s, cts[1]), pgmq.set_vt('long', ids[1:2], s, cts[1:2]),
+		pgmq.set_vt('long', ids[1], '1 s'), pgmq.set_vt('long', ids[1:2], '1'), pgmq.set_vt('long', ids[1], 'now', cts[1]), pgmq.set_vt('long', ids[1:2], '1 s', cts[1:2]),
+		pgmq.set_vt('long', ids[1]::text, 1), pgmq.set_vt('long', ids[1:2]::text, '1 s'), pgmq.set_vt('long', ids[1:2]::text, '1 s', cts[1:2]::text);
+	PERFORM pgmq.nack('long', ids[3], 0, cts[3], 'e'), pgmq.nack('long', ids[4:5], 0, cts[4:5], 'e'), pgmq.nack('long', ids[6]::text), pgmq.nack('long', '{}'),
+		pgmq.nack('long', ids[6]::text, 0), pgmq.nack('long', ids[6]::text, '0'), pgmq.nack('long', ids[6]::text, '0', '1'), pgmq.nack('long', ids[6]::text, NULL, '1', 'e');
+	PERFORM pgmq.release('long', ids[7]), pgmq.release('long', ids[8], cts[8]), pgmq.release('long', ids[9:10]), pgmq.release('long', ids[11:12], cts[11:12]),
+		pgmq.release('long', ids[13], 0, cts[13]), pgmq.release('long', ids[14], now(), cts[14]), pgmq.release('long', ids[15], s, cts[15]),
+		pgmq.release('long', ids[16], '0', cts[16]), pgmq.release('long', ids[17]::text), pgmq.release('long', ids[18]::text, cts[18]::text);
+	PERFORM pgmq.delete('long', ids[19]::text), pgmq.delete('long', ids[20]::text, cts[20]::text), pgmq.archive('long', ids[21]::text),
+		pgmq.archive('long', ids[22]::text, cts[22]::text), pgmq.unarchive('long', ids[21]::text), pgmq.unarchive('long', ids[21:22]::text);
+	PERFORM pgmq.send_batch('pol', '{1,2}');
+	SELECT array_agg(r.msg_id), array_agg(r.read_ct) INTO ids, cts FROM pgmq.read('pol', 0, 2) AS r;
+	PERFORM pgmq.dead_letter('pol', ids[1]::text, 'a'), pgmq.dead_letter('pol', ids[2]::text, 'a', cts[2]::text);
+	PERFORM pgmq.pop('dead', 100), pgmq.pop('un', 100);
+	UPDATE pgmq.q_long SET vt = now();
 END
 $$;
 CREATE PROCEDURE reads() LANGUAGE plpgsql AS $$
@@ -97,6 +132,8 @@ BEGIN
 	PERFORM pgmq.purge_queue('picky');
 	CLOSE c;
 	PERFORM pgmq.pop('long', 100), pgmq.pop('un', 100), pgmq.pop('groups', 4);
+	CALL untyped();
+	PERFORM pgmq.pop('long', 100);
 END
 $$;
 CREATE PROCEDURE looks(n int) LANGUAGE plpgsql AS $$

@@ -240,6 +240,7 @@ my @raises = (
 	[ '2201W', "SELECT pgmq.read_grouped('jobs', 30, -1)" ],
 	[ '2202E', "SELECT pgmq.archive('jobs', ARRAY[1, 2], ARRAY[1])" ],
 	[ '22023', "SELECT pgmq.send('jobs', '{}', '[1]')" ],
+	[ '22023', "SELECT pgmq.set_vt('jobs', 1, 'soon')" ],
 	[ '22023', "SELECT pgmq.peek('jobs', 'asleep')" ],
 	[ '22023', q{SELECT pgmq.read_any('{jobs}', 0, 1, '{"order": "any"}')} ],
 	[ '55000', "SELECT pgmq.dead_letter('jobs', 1, 'hopeless')" ],
@@ -263,7 +264,8 @@ my @raises = (
 	[ '23502', "SELECT pgmq.send('jobs', '{}', NULL::integer)" ],
 	[ '23502', "SELECT pgmq.read('jobs', NULL, 1)" ],
 	[ '22P02', "SELECT pgmq.send('jobs', 'no json')" ],
-	[ '42725', "SELECT pgmq.archive('jobs', NULL)" ],
+	[ '22008', "SELECT pgmq.send('jobs', '{}', interval '178000000 years')" ],
+	[ '22P02', "SELECT pgmq.archive('jobs', 'one')" ],
 	[ '42725', "SELECT pgmq.delete('jobs', '{1,2}')" ],
 	[ '42501', "SELECT pgmq.send('jobs', '{}')", 'SET ROLE docs_nobody' ],
 	[

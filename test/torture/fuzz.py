@@ -552,6 +552,11 @@ class Arguments:
             return self.pick(['q', 'a', 'x', ''])
         if name == 'headers_or_delay':
             return self.pick(['{"a": 1}', '5', '2030-01-01', '{}', '-1', 'null', '[]', 'infinity', '99999999999', ' 3 ', '1.5'])
+        if name in ('msg_id_or_ids', 'read_ct_or_cts'):
+            number = str(r.randrange(1, 25) if 'id' in name else r.choice([0, 0, 1]))
+            return number if self.sane else self.pick([number, number, '{' + number + '}', '{}', '{1,2,NULL}', ' 7', '[2:3]={1,2}', '99999999999999999999', '1.5', ''])
+        if name in ('delay', 'vt'):
+            return self.pick(['0', '1 s', '2000-01-01'] if self.sane else ['0', '-1', '1 s', '00:00:01', '-1 day', 'P1D', '178000000 years', '-178000000 years', 'now', 'infinity', '2030-01-01', '99999999999', '1.5', '[1]', '{"{}"}', '{NULL}', ''])
         if name == 'extension_name':
             return self.pick(['pgmq', 'pgmq_c', 'plpgsql', 'x'])
         return self.hostile() if not self.sane else 'because'
