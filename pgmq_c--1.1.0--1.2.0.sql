@@ -109,10 +109,17 @@ COMMENT ON FUNCTION pgmq.horizon() IS
 -- Moving in (adopt.c)
 --
 
+CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
+'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+
 /*
  * A role that was kept from calling a function is kept from its new forms too:
- * a new function gets owner and grants of the one that was there with the first
- * of its arguments.  Everything else that is new belongs to the extension's
+ * a new function gets owner and grants of the one of its name that was there,
+ * best of one with the first of its arguments.  Everything else that is new belongs to the extension's
  * owner, which need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
@@ -129,11 +136,12 @@ BEGIN
 		LEFT JOIN LATERAL (
 			SELECT old.proacl AS acl, old.proowner AS owner
 			FROM pg_proc new
-			JOIN pg_proc old ON old.proname = new.proname
-				AND new.proargtypes::text LIKE old.proargtypes::text || ' %'
+			JOIN pg_proc old ON old.pronamespace = new.pronamespace
+				AND old.proname = new.proname
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
-			ORDER BY old.pronargs DESC LIMIT 1) s ON true
+			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
+				old.pronargs DESC, old.proargtypes::text LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
