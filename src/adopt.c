@@ -200,9 +200,9 @@ text_collect(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Lock a table of a queue for whoever changes it.  Nobody but its owner gets
- * the lock, which keeps out others who would change it; readers and writers go
- * on until a command locks them out.
+ * Lock a table of a queue in order to change it.  Only its owner gets the
+ * lock, which keeps out another session that would change it too.  Readers and
+ * writers go on until the first command locks them out.
  */
 static Oid
 table_lock(text *name, char *relname)
