@@ -25,8 +25,13 @@ ALTER TABLE pgmq.q_free ALTER msg_id DROP IDENTITY;
 CREATE SEQUENCE pgmq.own;
 ALTER TABLE pgmq.q_free ALTER msg_id SET DEFAULT nextval('pgmq.own');
 DROP EXTENSION pgmq_c CASCADE;
+-- the one that stays is of a PGMQ of long ago
+ALTER TABLE pgmq.q_stays DROP last_read_at, DROP headers;
+ALTER TABLE pgmq.a_stays DROP last_read_at, DROP headers;
 CREATE EXTENSION pgmq_c;
 SELECT queue_name FROM pgmq.list_queues() ORDER BY 1;
+SELECT pgmq.send('stays', '1', '{"h": 1}'::jsonb), pgmq.archive('stays', 1);
+SELECT message, headers FROM pgmq.peek_archive('stays');
 -- it still can be read, but nobody who goes round all queues meets it
 SELECT count(*) FROM pgmq.metrics_all() WHERE queue_name = 'rot_old';
 
