@@ -457,11 +457,19 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
 'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
 
+CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
+'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+
 /*
  * A role that was kept from calling a function is kept from its new forms too:
  * a new function gets owner and grants of the one that was there with the first
- * of its arguments, or else of one of its name, of one that everybody may call
- * if there is one, since a role that may call that is kept from nothing.  Everything else that is new belongs to the extension's
+ * of its arguments, or of another one of its name: of one that everybody may
+ * call if there is one, since a role that may call that is kept from nothing.
+ * Everything else that is new belongs to the extension's
  * owner, which need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
@@ -478,12 +486,14 @@ BEGIN
 		LEFT JOIN LATERAL (
 			SELECT old.proacl AS acl, old.proowner AS owner
 			FROM pg_proc new
-			JOIN pg_proc old ON old.proname = new.proname
+			JOIN pg_proc old ON old.pronamespace = new.pronamespace
+				AND old.proname = new.proname
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
 			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
 				has_function_privilege('public', old.oid, 'EXECUTE') DESC,
-				old.pronargs <= new.pronargs DESC, old.pronargs DESC, old.oid LIMIT 1) s ON true
+				old.pronargs <= new.pronargs DESC, old.pronargs DESC,
+				old.proargtypes::text LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)

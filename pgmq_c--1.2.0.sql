@@ -92,7 +92,11 @@ object AS (
 		 FROM pg_attribute a
 		 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		 AND c.relkind = CASE WHEN s.name LIKE '%\_re%' THEN 'c' ELSE 'r'
-			END::"char") AS columns,
+			END::"char"
+		 -- a dropped attribute would leave a hole in each row of ours
+		 AND (c.relkind <> 'c' OR NOT EXISTS (
+			SELECT FROM pg_attribute h
+			WHERE h.attrelid = c.oid AND h.attisdropped))) AS columns,
 		c.ctid AS version
 	FROM shape s
 	JOIN pg_class c ON c.relname = s.name
@@ -117,9 +121,26 @@ JOIN pg_roles r ON r.oid = me.owner
 CROSS JOIN LATERAL (SELECT coalesce(x.owner, o.owner)) a (owner)
 WHERE d.refobjid IS NULL OR x.oid IS NOT NULL;
 
+/*
+ * What depends on something, in words: a view rather than its rule.
+ *
+ * The functions here are called with the very types of their arguments, or
+ * another of the name, made in pg_temp before, could be preferred.
+ */
+CREATE FUNCTION pg_temp.pgmq_description(d pg_depend)
+RETURNS text LANGUAGE sql
+AS $description$
+	SELECT CASE d.classid
+		WHEN 'pg_rewrite'::regclass THEN pg_describe_object('pg_class'::regclass,
+			(SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid), 0)
+		ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END
+$description$;
+
 DO LANGUAGE plpgsql $refuse$
 DECLARE
 	self name := (SELECT name FROM pgmq_extension WHERE is_self);
+	has_headers boolean;
+	dependents text;
 	o record;
 BEGIN
 	SELECT * INTO o FROM pgmq_extension WHERE is_product AND NOT is_self;
@@ -146,27 +167,74 @@ BEGIN
 			HINT = format('Run the command as "%s", who needs the CREATE privilege on the database.', o.role);
 	END LOOP;
 
-	IF EXISTS (SELECT FROM pgmq_found
-			   WHERE identity = 'pgmq.message_record'
-			   AND columns NOT LIKE '%, last_read_at %'
-			   AND columns LIKE 'msg_id bigint, read_ct integer, %')
-	THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'feature_not_supported',
-			MESSAGE = 'cannot take over a PGMQ older than 1.10',
-			HINT = 'Update PGMQ to version 1.10 or newer first.';
+	/*
+	 * PGMQ before 1.10 has no last_read_at, before 1.5 no headers.  The order
+	 * of the columns is part of the contract, and functions of users return
+	 * this very type; so it is changed in place, and each column takes the
+	 * next one's name.  What stands on a column by its number, or has stored
+	 * rows of the type, would silently mean another.
+	 */
+	SELECT f.columns LIKE '%, headers jsonb' INTO has_headers
+	FROM pgmq_found f
+	WHERE f.identity = 'pgmq.message_record'
+	AND f.columns || CASE WHEN f.columns LIKE '%, headers jsonb' THEN ''
+		ELSE ', headers jsonb' END
+		= replace(f.expected, 'last_read_at timestamp with time zone, ', '');
+	IF FOUND THEN
+		SELECT string_agg(DISTINCT pg_temp.pgmq_description(d), ', ')
+		INTO dependents
+		FROM pg_type t
+		JOIN pg_depend d ON CASE d.refclassid
+			WHEN 'pg_type'::regclass THEN d.refobjid IN (t.oid, t.typarray)
+			WHEN 'pg_class'::regclass THEN d.refobjid = t.typrelid
+			WHEN 'pg_proc'::regclass THEN d.refobjid IN (
+				SELECT p.oid FROM pg_proc p
+				WHERE p.prorettype IN (t.oid, t.typarray)
+				OR t.oid = ANY (p.proargtypes)
+				OR t.oid = ANY (p.proallargtypes)) END
+		WHERE t.oid = to_regtype('pgmq.message_record')
+		AND d.deptype IN ('n', 'a')
+		-- the body of other functions is a text
+		AND NOT (d.classid = 'pg_proc'::regclass
+				 AND (SELECT p.prosqlbody IS NULL FROM pg_proc p
+					  WHERE p.oid = d.objid));
+		IF dependents IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'dependent_objects_still_exist',
+				MESSAGE = 'cannot take over composite type pgmq.message_record',
+				DETAIL = format('Its columns change, and these objects depend on them: %s.', dependents),
+				HINT = 'Drop these objects, and make them again afterwards.';
+		END IF;
+		ALTER TYPE pgmq.message_record RENAME ATTRIBUTE vt TO last_read_at;
+		ALTER TYPE pgmq.message_record RENAME ATTRIBUTE message TO vt;
+		ALTER TYPE pgmq.message_record
+			ALTER ATTRIBUTE vt TYPE timestamp with time zone;
+		IF has_headers THEN
+			ALTER TYPE pgmq.message_record RENAME ATTRIBUTE headers TO message;
+		ELSE
+			ALTER TYPE pgmq.message_record ADD ATTRIBUTE message jsonb;
+		END IF;
+		ALTER TYPE pgmq.message_record ADD ATTRIBUTE headers jsonb;
+		UPDATE pgmq_found SET columns = expected
+		WHERE identity = 'pgmq.message_record';
 	END IF;
 
-	/* PGMQ 1.13 has one more column than 1.10 to 1.12. */
-	IF EXISTS (SELECT FROM pgmq_found
-			   WHERE identity = 'pgmq.metrics_result'
-			   AND expected = columns || ', default_partition_length bigint')
-	THEN
-		ALTER TYPE pgmq.metrics_result
-			ADD ATTRIBUTE default_partition_length bigint;
+	/* PGMQ 1.13 has one more column than 1.5, which has one more than 1.4. */
+	FOR o IN
+		SELECT a.attribute
+		FROM pgmq_found f,
+			string_to_table(substr(f.expected, length(f.columns) + 3), ', ')
+			WITH ORDINALITY a (attribute, place)
+		WHERE f.identity = 'pgmq.metrics_result'
+		AND starts_with(f.expected, f.columns || ', ')
+		AND f.columns LIKE '%, scrape_time timestamp with time zone%'
+		ORDER BY a.place
+	LOOP
+		EXECUTE format('ALTER TYPE pgmq.metrics_result ADD ATTRIBUTE %s CASCADE',
+			o.attribute);
 		UPDATE pgmq_found SET columns = expected
 		WHERE identity = 'pgmq.metrics_result';
-	END IF;
+	END LOOP;
 
 	FOR o IN
 		SELECT * FROM pgmq_found WHERE columns IS DISTINCT FROM expected
@@ -175,7 +243,8 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = format('cannot take over %s %s', o.type, o.identity),
-			DETAIL = format('It should have the columns %s.', o.expected);
+			DETAIL = format('It should have the columns %s%s.', o.expected,
+				CASE o.type WHEN 'composite type' THEN ', and none that was dropped' END);
 	END LOOP;
 END
 $refuse$;
@@ -238,6 +307,160 @@ BEGIN
 	END IF;
 END
 $move$;
+
+/*
+ * CREATE OR REPLACE changes neither the result of a function nor the names of
+ * its arguments, and takes no default away.  A function that returned another
+ * type has to be made anew, so nothing may depend on it, and section 4 gives
+ * the new one its owner and grants.  Names and defaults are laid aside, to be
+ * given back to what section 3 does not replace.
+ */
+CREATE FUNCTION pg_temp.pgmq_dependents(function oid)
+RETURNS text LANGUAGE sql
+AS $dependents$
+	SELECT string_agg(DISTINCT pg_temp.pgmq_description(d), ', ')
+	FROM pg_depend d
+	WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = function
+$dependents$;
+
+CREATE TEMPORARY TABLE pgmq_renewed AS
+SELECT f.oid, f.type, f.identity, f.owner, p.proacl AS acl,
+	pg_get_function_result(f.oid) AS result, r.result AS expected
+FROM (VALUES
+	('send(text, jsonb, integer)', 'SETOF bigint'),
+	('send_batch(text, jsonb[], integer)', 'SETOF bigint'),
+	('set_vt(text, bigint, integer)', 'SETOF pgmq.message_record'),
+	('delete(text, bigint)', 'boolean'),
+	('delete(text, bigint[])', 'SETOF bigint'),
+	('archive(text, bigint)', 'boolean'),
+	('archive(text, bigint[])', 'SETOF bigint'),
+	('create(text)', 'void'),
+	('create_non_partitioned(text)', 'void'),
+	('create_unlogged(text)', 'void'),
+	('drop_queue(text, boolean)', 'boolean'),
+	('purge_queue(text)', 'bigint'),
+	('detach_archive(text)', 'void'),
+	('list_queues()', 'SETOF pgmq.queue_record'),
+	('metrics(text)', 'pgmq.metrics_result'),
+	('metrics_all()', 'SETOF pgmq.metrics_result')) r (function, result)
+JOIN pgmq_found f ON f.class = 'pg_proc'::regclass
+	AND f.oid = to_regprocedure('pgmq.' || r.function)
+JOIN pg_proc p ON p.oid = f.oid
+WHERE pg_get_function_result(f.oid) IS DISTINCT FROM r.result;
+
+DO LANGUAGE plpgsql $renew$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT r.*, pg_temp.pgmq_dependents(r.oid) AS dependents
+		FROM pgmq_renewed r
+		ORDER BY r.identity
+	LOOP
+		IF o.dependents IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'dependent_objects_still_exist',
+				MESSAGE = format('cannot take over %s %s', o.type, o.identity),
+				DETAIL = format('Its result changes from %s to %s, and these objects depend on it: %s.',
+					o.result, o.expected, o.dependents),
+				HINT = 'Drop these objects, and make them again afterwards.';
+		END IF;
+		EXECUTE format('DROP FUNCTION %s', o.identity);
+	END LOOP;
+END
+$renew$;
+
+DELETE FROM pgmq_found f USING pgmq_renewed r
+WHERE f.class = 'pg_proc'::regclass AND f.oid = r.oid;
+
+CREATE TEMPORARY TABLE pgmq_arguments AS
+SELECT p.oid, p.proargnames AS names,
+	p.pronargdefaults AS ndefaults, p.proargdefaults AS defaults
+FROM pgmq_found f JOIN pg_proc p ON p.oid = f.oid
+WHERE f.class = 'pg_proc'::regclass
+AND (p.pronargdefaults > 0
+	 OR p.proargnames IS NOT NULL AND p.proargmodes IS NULL);
+
+UPDATE pg_proc p
+SET proargnames = CASE WHEN p.proargmodes IS NOT NULL THEN p.proargnames END,
+	pronargdefaults = 0, proargdefaults = NULL
+FROM pgmq_arguments a
+WHERE p.oid = a.oid;
+
+UPDATE pgmq_found f SET version = p.ctid
+FROM pg_proc p
+WHERE f.class = 'pg_proc'::regclass AND f.oid = p.oid;
+
+/*
+ * Whether table meta is as PGMQ or this script made it, but for a trigger of
+ * this function.  What users hung on it would run with the rights of this
+ * script, and be it while a query of meta is planned.
+ */
+CREATE FUNCTION pg_temp.pgmq_meta_is_plain(known regprocedure)
+RETURNS boolean LANGUAGE sql
+AS $plain$
+	SELECT NOT (c.relhasrules OR c.relhassubclass
+		OR EXISTS (SELECT FROM pg_trigger t
+				   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+				   AND t.tgfoid IS DISTINCT FROM known)
+		OR EXISTS (SELECT FROM pg_constraint k
+				   WHERE k.conrelid = c.oid AND k.contype = 'c')
+		OR EXISTS (SELECT FROM pg_index i
+				   WHERE i.indrelid = c.oid
+				   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL))
+		OR EXISTS (SELECT FROM pg_statistic_ext e
+				   WHERE e.stxrelid = c.oid))
+	FROM pg_class c
+	WHERE c.oid = to_regclass('pgmq.meta')
+$plain$;
+
+/*
+ * Without a key, meta has a queue twice that was created twice, and nothing
+ * can refer to it.
+ */
+DO LANGUAGE plpgsql $key$
+DECLARE
+	identity "char";
+BEGIN
+	SELECT c.relreplident INTO identity
+	FROM pg_class c
+	WHERE c.oid = to_regclass('pgmq.meta')
+	AND NOT EXISTS (
+		SELECT FROM pg_index i
+		JOIN pg_attribute a ON a.attrelid = i.indrelid
+			AND a.attnum = i.indkey[0] AND a.attname = 'queue_name'
+		WHERE i.indrelid = c.oid
+		AND i.indnkeyatts = 1 AND i.indisunique AND i.indimmediate
+		AND i.indisvalid AND i.indpred IS NULL);
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+
+	/* SET NOT NULL looks into checks, and a DELETE fires triggers */
+	LOCK TABLE pgmq.meta IN ACCESS EXCLUSIVE MODE;
+	IF NOT pg_temp.pgmq_meta_is_plain(NULL::regprocedure) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'feature_not_supported',
+			MESSAGE = 'cannot take over table pgmq.meta',
+			DETAIL = 'It has no key, and triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			HINT = 'Add a unique constraint on column "queue_name".';
+	END IF;
+
+	/* a table that is published needs an identity for a DELETE */
+	ALTER TABLE pgmq.meta REPLICA IDENTITY FULL;
+	DELETE FROM pgmq.meta m
+	USING (SELECT ctid, row_number() OVER (PARTITION BY queue_name
+			ORDER BY created_at, ctid) AS place FROM pgmq.meta) d
+	WHERE m.ctid = d.ctid AND d.place > 1;
+	IF identity = 'n' THEN
+		ALTER TABLE pgmq.meta REPLICA IDENTITY NOTHING;
+	ELSIF identity <> 'f' THEN
+		ALTER TABLE pgmq.meta REPLICA IDENTITY DEFAULT;
+	END IF;
+	ALTER TABLE pgmq.meta ALTER queue_name SET NOT NULL,
+		ADD CONSTRAINT meta_queue_name_key UNIQUE (queue_name);
+END
+$key$;
 
 --
 -- Types.  The order of the columns is part of the contract.
@@ -1612,6 +1835,13 @@ COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
 -- Moving in (adopt.c)
 --
 
+CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
+'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+
 CREATE OR REPLACE FUNCTION pgmq.convert_queue(queue_name text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_convert_queue'
@@ -1678,31 +1908,6 @@ END
 $restore$;
 
 /*
- * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
- * duplicates should know that it does not any more.  No query looks into
- * pgmq.policy: users' index expressions would run by this script's rights.
- */
-DO LANGUAGE plpgsql $dedup$
-DECLARE
-	o record;
-BEGIN
-	FOR o IN
-		SELECT substr(d.relname::text, 4) AS name
-		FROM pg_class d
-		JOIN pg_class q ON q.relnamespace = d.relnamespace
-			AND q.relname::text = 'q_' || substr(d.relname::text, 4)
-		WHERE d.relnamespace = 'pgmq'::regnamespace AND d.relname ~ '^d0_.'
-		AND d.relkind = 'r' AND q.relkind IN ('r', 'p')
-		AND pg_relation_size('pgmq.policy') = 0
-		ORDER BY 1
-	LOOP
-		RAISE WARNING 'queue "%" has deduplication ids, but no policy that counts them', o.name
-			USING HINT = 'They count again when pgmq.set_policy() has set the dedup_window that the queue had.';
-	END LOOP;
-END
-$dedup$;
-
-/*
  * 4. Tidying up after a take-over, and adopting what is nobody's
  *
  * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
@@ -1731,11 +1936,12 @@ $memory$;
 SET LOCAL client_min_messages TO notice;
 
 /*
- * Whoever was kept from calling a function is kept from its new forms too: a
- * new function gets owner and grants of the one that was there with the first
- * of its arguments, or else of one of its name, of one that everybody may call
- * if there is one, since a role that may call that is kept from nothing.  Everything else that is new belongs to the extension's
- * owner, who need not be the superuser that this runs as.
+ * A role that was kept from calling a function is kept from its new forms too:
+ * a new function gets owner and grants of the one that was there with the first
+ * of its arguments, or of another one of its name: of one that everybody may
+ * call if there is one, since a role that may call that is kept from nothing.
+ * Everything else that is new belongs to the extension's
+ * owner, which need not be the superuser that this runs as.
  */
 DO LANGUAGE plpgsql $own$
 DECLARE
@@ -1749,14 +1955,23 @@ BEGIN
 		FROM pg_depend d
 		CROSS JOIN pg_identify_object(d.classid, d.objid, 0) i
 		LEFT JOIN LATERAL (
-			SELECT old.proacl AS acl, old.proowner AS owner
+			SELECT CASE WHEN r.oid IS NULL THEN old.proacl ELSE r.acl END AS acl,
+				coalesce(r.owner, old.proowner) AS owner
 			FROM pg_proc new
-			JOIN pg_proc old ON old.proname = new.proname
-			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
+			JOIN pg_proc old ON old.pronamespace = new.pronamespace
+				AND old.proname = new.proname
+			LEFT JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
+			LEFT JOIN pgmq_renewed r ON to_regprocedure(r.identity) = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
-			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
+			-- one of a user's own that has the name says nothing
+			AND (old.ctid <> f.version OR r.oid IS NOT NULL
+				 OR f.oid IS NOT NULL
+				 AND new.proargtypes::text LIKE old.proargtypes::text || ' %')
+			ORDER BY new.oid = old.oid DESC,
+				new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,
 				has_function_privilege('public', old.oid, 'EXECUTE') DESC,
-				old.pronargs <= new.pronargs DESC, old.pronargs DESC, old.oid LIMIT 1) s ON true
+				old.pronargs <= new.pronargs DESC, old.pronargs DESC,
+				old.proargtypes::text LIMIT 1) s ON true
 		WHERE d.refclassid = 'pg_extension'::regclass
 		AND d.refobjid = me.oid AND d.deptype = 'e'
 		AND (d.classid, d.objid) NOT IN (SELECT class, oid FROM pgmq_found)
@@ -1786,19 +2001,70 @@ $own$;
  * What was not replaced: functions that PGMQ 1.13.1 has no more, and what
  * users put into the schema.
  */
-DO LANGUAGE plpgsql $release$
+DELETE FROM pgmq_found f
+WHERE class = 'pg_proc'::regclass
+AND NOT EXISTS (SELECT FROM pg_proc p
+				WHERE p.oid = f.oid AND p.ctid = f.version);
+
+/*
+ * It gets its arguments' names and defaults back.  What was replaced may have
+ * lost a default: then a view or such that calls it, and may lack that
+ * argument, could not be run any more.
+ */
+UPDATE pg_proc p
+SET proargnames = a.names, pronargdefaults = a.ndefaults,
+	proargdefaults = a.defaults
+FROM pgmq_arguments a
+JOIN pgmq_found f ON f.class = 'pg_proc'::regclass AND f.oid = a.oid
+WHERE p.oid = a.oid;
+
+DO LANGUAGE plpgsql $defaults$
 DECLARE
-	self name := (SELECT name FROM pgmq_extension WHERE is_self);
 	o record;
 BEGIN
 	FOR o IN
-		SELECT f.type, f.identity, f.extension,
+		SELECT i.type, i.identity, pg_temp.pgmq_dependents(p.oid) AS dependents
+		FROM pgmq_arguments a
+		JOIN pg_proc p ON p.oid = a.oid AND p.pronargdefaults < a.ndefaults
+		CROSS JOIN pg_identify_object('pg_proc'::regclass, p.oid, 0) i
+		ORDER BY i.identity
+	LOOP
+		CONTINUE WHEN o.dependents IS NULL;
+		RAISE EXCEPTION USING
+			ERRCODE = 'dependent_objects_still_exist',
+			MESSAGE = format('cannot take over %s %s', o.type, o.identity),
+			DETAIL = format('Its last argument has no default any more, and these objects depend on it: %s.', o.dependents),
+			HINT = 'Drop these objects, and make them again afterwards.';
+	END LOOP;
+END
+$defaults$;
+
+DO LANGUAGE plpgsql $release$
+DECLARE
+	self name := (SELECT name FROM pgmq_extension WHERE is_self);
+	dependents text;
+	o record;
+BEGIN
+	FOR o IN
+		SELECT f.oid, f.type, f.identity, f.extension,
 			f.oid IN (
 				to_regprocedure('pgmq.create_partitioned(text, text, text)'),
-				to_regprocedure('pgmq.enable_notify_insert(text)')) AS retired
-		FROM pgmq_found f JOIN pg_proc p ON p.oid = f.oid
-		WHERE f.class = 'pg_proc'::regclass AND p.ctid = f.version
+				to_regprocedure('pgmq.enable_notify_insert(text)'),
+				to_regprocedure('pgmq.pop(text)'),
+				to_regprocedure('pgmq.read(text, integer, integer)'),
+				to_regprocedure('pgmq.read_with_poll(text, integer, integer, integer, integer)'))
+			AS retired
+		FROM pgmq_found f
+		WHERE f.class = 'pg_proc'::regclass
 	LOOP
+		dependents := CASE WHEN o.retired THEN pg_temp.pgmq_dependents(o.oid) END;
+		IF dependents IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'dependent_objects_still_exist',
+				MESSAGE = format('cannot take over %s %s', o.type, o.identity),
+				DETAIL = format('Another form takes its place, and these objects depend on it: %s.', dependents),
+				HINT = 'Drop these objects, and make them again afterwards.';
+		END IF;
 		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
 			self, o.type, o.identity);
 		IF o.retired THEN
@@ -1849,6 +2115,137 @@ BEGIN
 	END LOOP;
 END
 $complete$;
+
+/*
+ * The tables that queues have, or could have, and what older versions of PGMQ
+ * did not give them: headers before 1.5, last_read_at before 1.10, and 1.10.0
+ * forgot the latter for new queues.  Two tables that are in no row of meta are
+ * a queue that was there when an extension was dropped, or something that a
+ * user moved out of the way; the latter's sequence has the former name still.
+ */
+CREATE TEMPORARY TABLE pgmq_table AS
+SELECT c.oid, left(c.relname::text, 1) AS kind,
+	substr(c.relname::text, 3) AS base, c.relname AS name,
+	c.relkind = 'p' AS is_partitioned, c.relpersistence = 'u' AS is_unlogged,
+	m.missing, m.addition,
+	CASE WHEN c.relname ~ '^q' THEN m.draws_ids END AS draws_ids,
+	coalesce(
+		(SELECT bool_and(starts_with(x.relname::text, c.relname::text || '_msg_id_seq'))
+		 FROM pg_depend d JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S'
+		 WHERE d.classid = 'pg_class'::regclass
+		 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+		 AND d.deptype IN ('i', 'a')),
+		(SELECT starts_with(k.conname::text, c.relname::text || '_pkey')
+		 FROM pg_constraint k
+		 WHERE k.conrelid = c.oid AND k.contype = 'p')) AS has_own_name,
+	false AS is_known
+FROM pg_class c
+CROSS JOIN LATERAL (
+	SELECT count(*) FILTER (WHERE a.attnum IS NULL) AS missing,
+		string_agg(format('ADD COLUMN %I %s', e.name, e.type), ', '
+			ORDER BY e.place) FILTER (WHERE a.attnum IS NULL) AS addition,
+		bool_and(a.attnum IS NOT NULL OR e.place > 0 AND c.reloftype = 0)
+		AND bool_and(a.attnum IS NULL OR a.atttypid = e.type::regtype) AS fits,
+		bool_or(e.name = 'msg_id' AND (a.attidentity <> '' OR a.atthasdef))
+		AS draws_ids
+	FROM (VALUES
+		('msg_id', 'bigint', 0), ('read_ct', 'integer', 0),
+		('enqueued_at', 'timestamp with time zone', 0),
+		('vt', 'timestamp with time zone', 0), ('message', 'jsonb', 0),
+		('archived_at', 'timestamp with time zone', 0),
+		('headers', 'jsonb', 1), ('last_read_at', 'timestamp with time zone', 2))
+		e (name, type, place)
+	LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = e.name
+		AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE c.relname ~ '^a' OR e.name <> 'archived_at') m
+WHERE c.relnamespace = 'pgmq'::regnamespace
+AND c.relname ~ '^[qa]_.' AND c.relname !~ '[$;'']|--'
+AND octet_length(c.relname::text) <= 2 + 47
+AND c.relname::text = lower(c.relname::text)
+AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+AND m.fits;
+
+/*
+ * What meta knows is completed.  When meta was there before, that is all;
+ * other tables become a queue by adopt_queue.  When it was not, nobody knows,
+ * and what was not renamed is adopted.  A column without a default rewrites
+ * nothing and runs no code of users.
+ */
+DO LANGUAGE plpgsql $adopt$
+DECLARE
+	is_plain CONSTANT boolean :=
+		pg_temp.pgmq_meta_is_plain(to_regprocedure('pgmq._guard_meta()'));
+	is_new CONSTANT boolean := NOT EXISTS (
+		SELECT FROM pgmq_found WHERE identity = 'pgmq.meta');
+	o record;
+BEGIN
+	IF is_plain THEN
+		UPDATE pgmq_table t SET is_known = true
+		FROM (SELECT DISTINCT lower(queue_name) AS base FROM pgmq.meta) m
+		WHERE m.base = t.base;
+	ELSE
+		RAISE WARNING 'queues that are not in table "pgmq.meta" are not looked for'
+			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.';
+	END IF;
+
+	FOR o IN
+		SELECT q.base AS name, q.is_partitioned, q.is_unlogged,
+			is_new AND coalesce(q.has_own_name, false) AS is_orphan
+		FROM pgmq_table q JOIN pgmq_table a ON a.base = q.base
+		WHERE q.kind = 'q' AND q.draws_ids AND a.kind = 'a'
+		AND NOT q.is_known AND is_plain
+		ORDER BY q.base
+	LOOP
+		IF o.is_orphan THEN
+			INSERT INTO pgmq.meta
+				(queue_name, is_partitioned, is_unlogged, created_at)
+			VALUES (o.name, o.is_partitioned, o.is_unlogged, now());
+			UPDATE pgmq_table SET is_known = true WHERE base = o.name;
+			RAISE NOTICE 'adopted queue "%"', o.name;
+		ELSE
+			RAISE NOTICE 'tables "q_%" and "a_%" are not adopted as a queue',
+				o.name, o.name
+				USING DETAIL = CASE WHEN is_new
+					THEN 'The table of messages was renamed, or has no sequence of its own.'
+					ELSE 'Table "pgmq.meta" does not have the queue.' END,
+				HINT = format('If they are to be one, use SELECT pgmq.adopt_queue(%L).', o.name);
+		END IF;
+	END LOOP;
+
+	FOR o IN
+		SELECT name, addition FROM pgmq_table
+		WHERE missing > 0 AND (is_known OR NOT is_plain)
+		ORDER BY base, kind DESC
+	LOOP
+		EXECUTE format('ALTER TABLE pgmq.%I %s', o.name, o.addition);
+	END LOOP;
+END
+$adopt$;
+
+/*
+ * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
+ * duplicates should know that it does not any more.  No query looks into
+ * pgmq.policy: users' index expressions would run by this script's rights.
+ */
+DO LANGUAGE plpgsql $dedup$
+DECLARE
+	o record;
+BEGIN
+	FOR o IN
+		SELECT substr(d.relname::text, 4) AS name
+		FROM pg_class d
+		JOIN pg_class q ON q.relnamespace = d.relnamespace
+			AND q.relname::text = 'q_' || substr(d.relname::text, 4)
+		WHERE d.relnamespace = 'pgmq'::regnamespace AND d.relname ~ '^d0_.'
+		AND d.relkind = 'r' AND q.relkind IN ('r', 'p')
+		AND pg_relation_size('pgmq.policy') = 0
+		ORDER BY 1
+	LOOP
+		RAISE WARNING 'queue "%" has deduplication ids, but no policy that counts them', o.name
+			USING HINT = 'They count again when pgmq.set_policy() has set the dedup_window that the queue had.';
+	END LOOP;
+END
+$dedup$;
 
 /*
  * Monitoring sees how the queues are, not what is in them.  PGMQ let members
@@ -1952,79 +2349,12 @@ AND NOT EXISTS (
 	SELECT FROM aclexplode(n.acl) g
 	WHERE s.refobjid IN (g.grantor, g.grantee) AND s.objsubid = 0);
 
-/*
- * Queues that no longer stand in meta, because an extension was dropped and
- * left the messages where they were.  What users hung on meta would run with
- * the rights of this script, and be it while a query of meta is planned: then
- * the table is left alone.
- */
-DO LANGUAGE plpgsql $adopt$
-DECLARE
-	o record;
-BEGIN
-	IF EXISTS (SELECT FROM pg_class c
-			   WHERE c.oid = 'pgmq.meta'::regclass
-			   AND (c.relhasrules OR c.relhassubclass
-					OR EXISTS (SELECT FROM pg_trigger t
-							   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
-							   AND t.tgfoid IS DISTINCT FROM to_regprocedure('pgmq._guard_meta()'))
-					OR EXISTS (SELECT FROM pg_constraint k
-							   WHERE k.conrelid = c.oid AND k.contype = 'c')
-					OR EXISTS (SELECT FROM pg_index i
-							   WHERE i.indrelid = c.oid
-							   AND (i.indexprs IS NOT NULL
-									OR i.indpred IS NOT NULL))
-					OR EXISTS (SELECT FROM pg_statistic_ext e
-							   WHERE e.stxrelid = c.oid)))
-	THEN
-		RAISE WARNING 'queues that are not in table "pgmq.meta" are not looked for'
-			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.';
-		RETURN;
-	END IF;
-
-	FOR o IN
-		SELECT substr(q.relname::text, 3) AS name,
-			q.relkind = 'p' AS is_partitioned,
-			q.relpersistence = 'u' AS is_unlogged
-		FROM pg_class q
-		JOIN pg_class a ON a.relnamespace = q.relnamespace
-			AND a.relname::text = 'a_' || substr(q.relname::text, 3)
-		WHERE q.relnamespace = 'pgmq'::regnamespace
-		AND q.relname ~ '^q_.' AND q.relname !~ '[$;'']|--'
-		AND octet_length(q.relname::text) <= 2 + 47
-		AND q.relname::text = lower(q.relname::text)
-		AND q.relkind IN ('r', 'p') AND a.relkind IN ('r', 'p')
-		AND NOT q.relispartition AND NOT a.relispartition
-		AND NOT EXISTS (
-			SELECT FROM (VALUES
-				('msg_id', 'bigint'), ('read_ct', 'integer'),
-				('enqueued_at', 'timestamp with time zone'),
-				('last_read_at', 'timestamp with time zone'),
-				('vt', 'timestamp with time zone'),
-				('message', 'jsonb'), ('headers', 'jsonb'),
-				('archived_at', 'timestamp with time zone')) e (name, type)
-			CROSS JOIN (VALUES (q.oid, 'q'), (a.oid, 'a')) t (oid, kind)
-			WHERE NOT (t.kind = 'q' AND e.name = 'archived_at')
-			AND NOT EXISTS (
-				SELECT FROM pg_attribute c
-				WHERE c.attrelid = t.oid AND NOT c.attisdropped
-				AND c.attname = e.name
-				AND c.atttypid = e.type::regtype
-				AND (t.kind || e.name <> 'qmsg_id'
-					 OR c.attidentity <> '' OR c.atthasdef)))
-		AND NOT EXISTS (
-			SELECT FROM pgmq.meta m
-			WHERE lower(m.queue_name) = substr(q.relname::text, 3))
-		ORDER BY 1
-	LOOP
-		INSERT INTO pgmq.meta
-			(queue_name, is_partitioned, is_unlogged, created_at)
-		VALUES (o.name, o.is_partitioned, o.is_unlogged, now());
-		RAISE NOTICE 'adopted queue "%"', o.name;
-	END LOOP;
-END
-$adopt$;
-
+DROP FUNCTION pg_temp.pgmq_meta_is_plain(regprocedure);
+DROP FUNCTION pg_temp.pgmq_dependents(oid);
+DROP FUNCTION pg_temp.pgmq_description(pg_depend);
+DROP TABLE pgmq_table;
 DROP TABLE pgmq_initial;
+DROP TABLE pgmq_arguments;
+DROP TABLE pgmq_renewed;
 DROP TABLE pgmq_found;
 DROP TABLE pgmq_extension;

@@ -2,7 +2,7 @@
  *
  * adopt.c
  *	  Queues of a PGMQ that was here before: bringing them to the layout that
- *	  create gives.
+ *	  create gives, and making a queue of tables that are none yet.
  *
  * A queue that was taken over or restored works as it is, only slower: PGMQ's
  * index on vt makes each read write to an index.  Converting it changes what
@@ -38,6 +38,7 @@
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);
+PG_FUNCTION_INFO_V1(pgmq_adopt_queue);
 
 /* Is index i the one that PGMQ makes on vt, whatever its name is? */
 #define IS_VT_INDEX \
@@ -50,6 +51,22 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);
 #define IS_GIN_INDEX \
 	"(i.amname = 'gin'" \
 	" AND i.relname::text = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "')"
+
+/*
+ * The columns that older versions of PGMQ did not have.  Without a default
+ * they rewrite nothing, and every view and grant stays as it is.  Arguments as
+ * below.  They come first, since the layout names them.
+ */
+static const char *const columns_sql =
+"SELECT format('ALTER TABLE %s %s', c.oid::regclass,"
+" string_agg(format('ADD COLUMN %I %s', n.name, n.type), ', ' ORDER BY n.place))"
+" FROM pg_class c, (VALUES (1, 'headers', 'jsonb'),"
+" (2, 'last_read_at', 'timestamp with time zone')) AS n (place, name, type)"
+" WHERE (c.oid = $1 OR c.relnamespace = 'pgmq'::regnamespace"
+" AND c.relname = ('a_' || $2)::name) AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+" AND NOT EXISTS (SELECT FROM pg_attribute a"
+" WHERE a.attrelid = c.oid AND a.attname = n.name)"
+" GROUP BY c.oid, c.relname ORDER BY c.relname DESC";
 
 /*
  * The commands that a queue still needs: $1 is the queue's table, $2 the part
@@ -187,56 +204,75 @@ text_collect(TupleTableSlot *slot, void *state)
 	MemoryContextSwitchTo(old);
 }
 
-/* Convert a queue; false when there was nothing to do. */
+/*
+ * Lock a table of a queue in order to change it.  Only its owner gets the
+ * lock, which keeps out another session that would change it too.  Readers and
+ * writers go on until the first command locks them out.
+ */
+static Oid
+table_lock(text *name, char *relname)
+{
+	Oid			relid = pgmq_queue_lock(relname, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER);
+
+	if (!OidIsValid(relid))
+		pgmq_queue_missing(name, relname);
+	return relid;
+}
+
+/*
+ * Run a statement that returns commands, and then the commands.  The catalog
+ * is seen as it is now, whatever the isolation level.  Returns how many.
+ */
+static int
+commands_run(const char *sql, int nargs, const Oid *types, PgmqArg *args)
+{
+	TextList	commands = {CurrentMemoryContext, NIL};
+	ListCell   *lc;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once(sql, nargs, types, args, true, text_collect, &commands);
+	PopActiveSnapshot();
+	foreach(lc, commands.items)
+		pgmq_exec_ddl("%s", (const char *) lfirst(lc));
+	return list_length(commands.items);
+}
+
+/*
+ * Bring a queue, locked, to the layout of a new one.  False when there was
+ * nothing to do.  Error: 42809 when it has not the columns of a queue.
+ */
 static bool
-queue_convert(text *name)
+queue_convert(const PgmqQueue *queue, text *name)
 {
 	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
 	static const char *const detours[] = {"enable_seqscan", "enable_mergejoin", "enable_hashjoin"};
-	PgmqQueue	queue;
 	PgmqArg		args[5];
-	TextList	commands = {CurrentMemoryContext, NIL};
 	TextList	costly = {CurrentMemoryContext, NIL};
+	int			done;
 	int			nestlevel;
 	ListCell   *lc;
-
-	/*
-	 * Nobody but the owner gets the lock, which keeps out whoever converts
-	 * the same queue.  Readers and writers go on until the first command
-	 * locks them out.
-	 */
-	pgmq_check_may_write("ALTER TABLE");
-	pgmq_name_format(name, 'q', queue.relname);
-	queue.relid = pgmq_queue_lock(queue.relname, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER);
-	if (!OidIsValid(queue.relid))
-		pgmq_queue_missing(name, queue.relname);
-	pgmq_queue_check_shape(&queue);
 
 	nestlevel = NewGUCNestLevel();
 	RestrictSearchPath();
 
-	args[0] = PGMQ_ARG(ObjectIdGetDatum(queue.relid));
-	args[1] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(&queue)));
+	args[0] = PGMQ_ARG(ObjectIdGetDatum(queue->relid));
+	args[1] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(queue)));
 	args[2] = PGMQ_ARG(PointerGetDatum(name));
 	args[3] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_OPTIONS ", "
 										   PGMQ_QUEUE_TOAST_OPTIONS));
-	args[4] = PGMQ_ARG(ObjectIdGetDatum(pgmq_queue_sequence(queue.relid)));
+	args[4] = PGMQ_ARG(ObjectIdGetDatum(pgmq_queue_sequence(queue->relid)));
 
-	/*
-	 * The catalog as it is now, whatever the isolation level; by its indexes,
-	 * however many queues there are.
-	 */
+	/* by the catalog's indexes, however many queues there are */
 	for (int i = 0; i < lengthof(detours); i++)
 		set_config_option(detours[i], "off", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
+	done = commands_run(columns_sql, 2, types, args);
+	pgmq_queue_check_shape(queue);
+	done += commands_run(commands_sql, lengthof(types), types, args);
+
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once(commands_sql, lengthof(types), types, args, true,
-				   text_collect, &commands);
 	pgmq_exec_once(costly_sql, 1, types, args, true, text_collect, &costly);
 	PopActiveSnapshot();
-
-	foreach(lc, commands.items)
-		pgmq_exec_ddl("%s", (const char *) lfirst(lc));
 	foreach(lc, costly.items)
 		ereport(NOTICE,
 				(errmsg("index \"%s\" makes every read of queue \"%s\" write to it",
@@ -244,20 +280,26 @@ queue_convert(text *name)
 				 errhint("Drop it if nothing else needs it.")));
 
 	AtEOXact_GUC(false, nestlevel);
-	return commands.items != NIL;
+	return done > 0;
+}
+
+/* Convert a queue by its name; false when there was nothing to do. */
+static bool
+queue_convert_each(text *name, void *state)
+{
+	PgmqQueue	queue;
+
+	pgmq_check_may_write("ALTER TABLE");
+	pgmq_name_format(name, 'q', queue.relname);
+	queue.relid = table_lock(name, queue.relname);
+	return queue_convert(&queue, name);
 }
 
 /* convert_queue(queue_name text) returns boolean */
 Datum
 pgmq_convert_queue(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(queue_convert(pgmq_name_arg(fcinfo, 0)));
-}
-
-static bool
-queue_convert_each(text *queue_name, void *state)
-{
-	return queue_convert(queue_name);
+	PG_RETURN_BOOL(queue_convert_each(pgmq_name_arg(fcinfo, 0), NULL));
 }
 
 /*
@@ -281,4 +323,47 @@ pgmq_convert_queues_all(PG_FUNCTION_ARGS)
 			pgmq_rows_put(rows, &value, &isnull);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * adopt_queue(queue_name text) returns boolean
+ *
+ * False when meta knows the queue.  What a policy of the same name said was
+ * about another queue.
+ */
+Datum
+pgmq_adopt_queue(PG_FUNCTION_ARGS)
+{
+	text	   *name = pgmq_name_arg(fcinfo, 0);
+	char		archive[NAMEDATALEN];
+	const char *misfit;
+	PgmqQueue	queue;
+	PgmqKind	recorded;
+	Oid			archive_id;
+
+	pgmq_check_may_write("ALTER TABLE");
+	pgmq_name_validate(name);
+	pgmq_name_format(name, 'q', queue.relname);
+	pgmq_name_format(name, 'a', archive);
+	pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
+	queue.relid = table_lock(name, queue.relname);
+	archive_id = table_lock(name, archive);
+	if (pgmq_meta_find(&queue, &recorded))
+		PG_RETURN_BOOL(false);
+
+	queue_convert(&queue, name);
+	misfit = pgmq_queue_misfit(archive_id, true);
+	if (misfit != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not an archive of messages", PGMQ_SCHEMA, archive),
+				 errdetail("%s", misfit)));
+	if (!pgmq_layout_draws_ids(queue.relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s.%s\" is not a message queue", PGMQ_SCHEMA, queue.relname),
+				 errdetail("Its column \"msg_id\" has no default.")));
+	pgmq_policy_forget(&queue);
+	pgmq_meta_put(&queue, name, pgmq_layout_kind(queue.relid));
+	PG_RETURN_BOOL(true);
 }

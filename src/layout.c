@@ -323,8 +323,8 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
  */
 
 /* The kind of queue that a table is. */
-static PgmqKind
-table_kind(Oid relid)
+PgmqKind
+pgmq_layout_kind(Oid relid)
 {
 	return get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? PGMQ_KIND_PARTITIONED :
 		get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED ? PGMQ_KIND_UNLOGGED :
@@ -362,8 +362,8 @@ table_find(const char *relname)
 }
 
 /* Whether a queue table gives out ids, as one does not that lost its sequence. */
-static bool
-draws_ids(Oid relid)
+bool
+pgmq_layout_draws_ids(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(relid, "msg_id");
 	Form_pg_attribute column = (Form_pg_attribute) GETSTRUCT(tuple);
@@ -412,8 +412,8 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	if ((misfit = pgmq_queue_misfit(queue->relid, false)) != NULL)
 		refuse_taken(queue_name, queue->relname, misfit);
 	known = pgmq_meta_find(queue, &recorded);
-	present = table_kind(queue->relid);
-	if (!known && !draws_ids(queue->relid))
+	present = pgmq_layout_kind(queue->relid);
+	if (!known && !pgmq_layout_draws_ids(queue->relid))
 		refuse_taken(queue_name, queue->relname, "Its column \"msg_id\" has no default.");
 
 	if (OidIsValid(archive_id))

@@ -566,6 +566,8 @@ extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
 
 extern char *pgmq_layout_name(const char *prefix, const char *base,
 							  const char *suffix);
+extern PgmqKind pgmq_layout_kind(Oid relid);
+extern bool pgmq_layout_draws_ids(Oid relid);
 extern bool pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind);
 extern void pgmq_layout_finish(const PgmqQueue *queue, text *queue_name,
 							   PgmqKind kind);

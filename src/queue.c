@@ -353,6 +353,14 @@ pgmq_queue_misfit(Oid relid, bool archive)
 	return NULL;
 }
 
+/* Whether a table lacks a column that older versions of PGMQ did not have. */
+static bool
+queue_is_older(Oid relid)
+{
+	return get_attnum(relid, "msg_id") > 0 && get_attnum(relid, "vt") > 0 &&
+		(get_attnum(relid, "last_read_at") <= 0 || get_attnum(relid, "headers") <= 0);
+}
+
 /*
  * Check that an open queue's relation is a table with a queue's columns.
  * Error: 42809.  Called when a plan is built, which any DDL on the table
@@ -368,7 +376,9 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s.%s\" is not a message queue",
 						PGMQ_SCHEMA, queue->relname),
-				 errdetail("%s", misfit)));
+				 errdetail("%s", misfit),
+				 queue_is_older(queue->relid) ?
+				 errhint("If an older PGMQ made it, pgmq.convert_queue() adds what it lacks.") : 0));
 }
 
 /*

@@ -1,7 +1,7 @@
 
 # CREATE EXTENSION pgmq_c over a PGMQ in use, as an extension and as plain SQL,
-# of every version from 1.10 on: all of it stays where it is, and all that
-# users built upon it goes on working.
+# of every version from 1.0 on: all of it stays where it is, and all that users
+# built upon it goes on working.
 use strict;
 use warnings;
 
@@ -34,19 +34,18 @@ my $unchanged = q{
 	WHERE pronamespace IN ('pgmq'::regnamespace, 'public'::regnamespace)
 	AND (proname, pronargs) NOT IN
 		(('enable_notify_insert', 1), ('create_partitioned', 3),
-		 ('create_partitioned', 4))
+		 ('create_partitioned', 4), ('pop', 1), ('read', 3),
+		 ('read_with_poll', 5))
 	UNION ALL
-	SELECT 'row', q::text, 0, 0 FROM (
+	SELECT 'row', concat_ws(' ', xmin, ctid, jsonb_strip_nulls(row)), 0, 0 FROM (
 		SELECT xmin, ctid, to_jsonb(m) FROM pgmq.meta m
 		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_jobs q
 		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.a_jobs q
 		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_myqueue q
 		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_fleeting q
-		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_parts q) q
-	UNION ALL
-	SELECT 'throttle', to_jsonb(t)::text, 0, 0
-	FROM pgmq.notify_insert_throttle t
+		UNION ALL SELECT xmin, ctid, to_jsonb(q) FROM pgmq.q_parts q) q (xmin, ctid, row)
 	ORDER BY 1, 2, 3};
+my $throttles = q{SELECT to_jsonb(t) FROM pgmq.notify_insert_throttle t ORDER BY 1::text};
 
 my $members = q{
 	SELECT pg_describe_object(classid, objid, objsubid) FROM pg_depend
@@ -56,13 +55,19 @@ my $members = q{
 
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', 'CREATE EXTENSION pgmq_c');
+my $sends = q{SELECT oid::regprocedure FROM pg_proc
+	WHERE proname = 'send' AND pronamespace = 'pgmq'::regnamespace
+	ORDER BY oid::regprocedure::text};
 my $fresh_members = $node->safe_psql('fresh', $members);
 
 sub take_over
 {
 	my ($version, $how) = @_;
 	my $db = "db_${how}_$version";
-	my $bindings = $version !~ /^1\.10\./;
+	my $bindings = !shape_before($version, '1.11.0');
+	my $throttled = !shape_before($version, '1.8.0');
+	my $views = !shape_before($version, '1.10.0');
+	my $typed = !shape_before($version, '1.2.0');
 
 	$db =~ tr/./_/;
 	$node->safe_psql('postgres', "CREATE DATABASE $db");
@@ -75,7 +80,7 @@ sub take_over
 		shape_install($node, $db, $version);
 	}
 	shape_data($node, $db, $version);
-	shape_user($node, $db);
+	shape_user($node, $db, $version);
 
 	# A function that DROP EXTENSION would drop, a queue that it would drop
 	# because a PGMQ of long ago made it a member, and a function that some
@@ -83,11 +88,19 @@ sub take_over
 	$node->safe_psql(
 		$db, q{
 		ALTER FUNCTION public.auto_dropped() DEPENDS ON EXTENSION pgmq;
-		ALTER EXTENSION pgmq ADD TABLE pgmq.a_jobs;
-		ALTER EXTENSION pgmq ADD FUNCTION pgmq.my_wrapper(jsonb)})
+		ALTER EXTENSION pgmq ADD FUNCTION pgmq.my_wrapper(jsonb)}
+		  . (shape_before($version, '1.6.0') ? '' : '; ALTER EXTENSION pgmq ADD TABLE pgmq.a_jobs'))
 	  if $how eq 'extension';
 
 	my $before = $node->safe_psql($db, $unchanged);
+	my $throttles_before = $throttled ? $node->safe_psql($db, $throttles) : '';
+
+	# Without a key, who created a queue twice made two rows.
+	$node->safe_psql($db, q{INSERT INTO pgmq.meta VALUES ('jobs', false, false, now())})
+	  unless $typed;
+
+	# What returned another type is made anew, and all did before 1.2.
+	$before =~ s/^function\|pgmq\.(?!my_wrapper).*\n//mg unless $typed;
 	my ($rc, $out, $err) = $node->psql($db, 'CREATE EXTENSION pgmq_c');
 	is($rc, 0, "$db: created") or diag $err;
 	like(
@@ -99,6 +112,18 @@ sub take_over
 	my %is = map { $_ => 1 } split /\n/, $node->safe_psql($db, $unchanged);
 	is_deeply([ grep { !$is{$_} } sort keys %was ],
 		[], "$db: nothing moved, rewritten or made anew");
+
+	is($node->safe_psql($db, $throttles), $throttles_before, "$db: nor the throttles");
+	is( $node->safe_psql(
+			$db,
+			q{SELECT relname, relkind FROM pg_class c
+			  WHERE relnamespace = 'pgmq'::regnamespace
+			  AND relname ~ '^[qa]_(jobs|myqueue|fleeting|parts|parts_default|parts_p10)$'
+			  AND relkind IN ('r', 'p') AND NOT (
+				SELECT array_agg(attname::text) @> '{headers,last_read_at}'
+				FROM pg_attribute WHERE attrelid = c.oid AND NOT attisdropped)}),
+		'',
+		"$db: every queue has its columns");
 
 	is($node->safe_psql($db, $members),
 		$fresh_members, "$db: has the members of a fresh installation");
@@ -120,6 +145,8 @@ sub take_over
 		"$db: queues known, function that depends on the extension kept");
 
 	# What users call
+	$node->safe_psql($db, 'CREATE VIEW public.queue_lengths AS SELECT * FROM pgmq.metrics_all()')
+	  unless $typed;
 	is( $node->safe_psql($db,
 			q{SELECT public.enqueue('{"n": 4}'); SELECT pgmq.my_wrapper('5')}),
 		"4\n5",
@@ -127,12 +154,13 @@ sub take_over
 	is( $node->safe_psql($db, 'SELECT * FROM public.one_job')
 		  =~ /^3\|1\|.*\{"n": 3\}\|$/ ? 1 : 0,
 		1,
-		"$db: view reads past the message in flight");
+		"$db: view reads past the message in flight")
+	  if $views;
 	is( $node->safe_psql(
 			$db,
 			q{SELECT msg_id, read_ct, message FROM public.take(2);
 			  SELECT msg_id FROM public.job_messages ORDER BY 1}),
-		qq(3|2|{"n": 3}\n4|1|{"n": 4}\n2\n3\n4\n5),
+		'3|' . ($views ? 2 : 1) . qq(|{"n": 3}\n4|1|{"n": 4}\n2\n3\n4\n5),
 		"$db: function reads");
 	is( $node->safe_psql($db,
 			'SELECT queue_name, queue_length FROM public.queue_lengths ORDER BY 1'),
@@ -149,7 +177,10 @@ sub take_over
 		qq("a"\n{"f": 1}\n325\n26\nt\n"a"),
 		"$db: queues of every kind are read");
 
-	# Notifications, by the triggers of old
+	# Notifications, by the triggers of old if there were
+	$node->safe_psql($db,
+		q{SELECT pgmq.enable_notify_insert('jobs', 0), pgmq.enable_notify_insert('MyQueue')})
+	  if shape_before($version, '1.7.0');
 	($rc, $out, $err) = $node->psql(
 		$db,
 		q{LISTEN "pgmq.q_jobs.INSERT";
@@ -162,7 +193,8 @@ sub take_over
 	like(
 		$out,
 		qr/notification "pgmq.q_myqueue.INSERT"/,
-		"$db: trigger without argument notifies");
+		"$db: trigger without argument notifies")
+	  unless shape_before($version, '1.7.0');
 
 	# Bindings
 	if ($bindings)
@@ -190,8 +222,10 @@ sub take_over
 			'pgmq.archive(text,bigint,integer)|me=X/me',
 			'pgmq.delete(text,bigint)|me=X/me shape_admin=X*/me shape_reader=X/me',
 			'pgmq.delete(text,bigint,integer)|me=X/me shape_admin=X*/me shape_reader=X/me',
-			'pgmq.send(text,jsonb,jsonb)|me=X/me'),
-		"$db: fenced forms have the grants of their siblings");
+			map { "$_|me=X/me" } shape_before($version, '1.5.0')
+			? (split /\n/, $node->safe_psql('fresh', $sends))
+			: 'pgmq.send(text,jsonb,jsonb)'),
+		"$db: new forms have the grants of their siblings");
 	is( $node->safe_psql(
 			$db,
 			q{SET ROLE shape_reader;
@@ -249,8 +283,19 @@ sub take_over
 			  WHERE relname = 'notify_insert_throttle';
 			  UPDATE pgmq.meta SET created_at = now();
 			  DELETE FROM pgmq.topic_bindings}),
-		'p|i',
+		$throttled ? 'p|i' : 'p|d',
 		"$db: throttle is logged; published tables can be changed");
+
+	# What was archived before, and what is in flight
+	is( $node->safe_psql(
+			$db,
+			q{SELECT msg_id, read_ct, message FROM pgmq.peek_archive('jobs', 10);
+			  SELECT msg_id, read_ct, vt::date FROM pgmq.q_jobs WHERE vt > '2099-01-01';
+			  SELECT pgmq.unarchive('jobs', 1) IS NOT NULL;
+			  SELECT message FROM pgmq.q_jobs WHERE headers ? 'x-pgmq-unarchived';
+			  SELECT count(*) FROM pgmq.a_jobs}),
+		qq(1|1|{"n": 1}\n2|4|2100-01-01\nt\n{"n": 1}\n0),
+		"$db: what was archived can be seen, and sent again");
 
 	# And back again: only what is the extension's goes with it.
 	($rc, $out, $err) = $node->psql($db, 'DROP EXTENSION pgmq_c CASCADE');
@@ -261,7 +306,7 @@ sub take_over
 			  CREATE EXTENSION pgmq_c;
 			  SELECT queue_name, is_partitioned, is_unlogged
 			  FROM pgmq.list_queues() ORDER BY 1}),
-		($bindings ? 6 : 5)
+		($bindings ? 7 : 6)
 		  . "\nfleeting|f|t\njobs|f|f\nmyqueue|f|f\nparts|t|f",
 		"$db: queues are adopted when it comes back");
 	return;

@@ -243,29 +243,105 @@ foreach my $hook (
 			$db, 'alice',
 			q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice';
 			  SELECT count(*) FROM ONLY pgmq.meta}),
-		$plain ? "f\n2" : "f\n1",
+		"f\n1",
 		'and no rights given away');
 	$node->safe_psql('postgres', 'ALTER ROLE alice NOSUPERUSER');
 	like(
 		$err,
 		$plain
-		? qr/NOTICE:  adopted queue "lost"/
+		? qr/NOTICE:  tables "q_lost" and "a_lost" are not adopted as a queue\n.*\n.*adopt_queue\('lost'\)/
 		: qr/WARNING:  queues that are not in table "pgmq.meta" are not looked for/,
 		'and says what becomes of the orphan');
 }
 
 # Shapes
 
-$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.9.0'), 'boss');
-refused(
-	"PGMQ 1.9", $db, 'boss',
-	qr/0A000: cannot take over a PGMQ older than 1\.10\nHINT:  Update PGMQ to version 1\.10 or newer first\./
-);
+# What stands on columns by their number, or on a result or a default that is
+# no more, is named; without it the take-over goes on.
+foreach my $case (
+	[ '1.9.0', q{CREATE VIEW public.mine AS SELECT msg_id, vt FROM pgmq.read('q', 1, 1)},
+		'DROP VIEW public.mine', qr/composite type pgmq.message_record\nDETAIL:  .*: view public.mine\.\nHINT:  Drop these/ ],
+	[ '1.9.0', q{CREATE TABLE public.mine (m pgmq.message_record); CREATE VIEW public.also AS SELECT (m).vt FROM public.mine},
+		'DROP TABLE public.mine CASCADE', qr/composite type pgmq.message_record\nDETAIL:  .*: column m of table public.mine, view public.also\.\n/ ],
+	[ '1.9.0', q{CREATE TABLE public.mine (m pgmq.message_record[])},
+		'DROP TABLE public.mine', qr/composite type pgmq.message_record\nDETAIL:  .*: column m of table public.mine\.\n/ ],
+	[ '1.5.1', q{CREATE TABLE public.mine OF pgmq.message_record},
+		'DROP TABLE public.mine', qr/composite type pgmq.message_record\nDETAIL:  .*: table public.mine\.\n/ ],
+	[ '1.5.1', q{CREATE DOMAIN public.mine AS pgmq.message_record; CREATE TABLE public.stored (m public.mine)},
+		'DROP DOMAIN public.mine CASCADE', qr/composite type pgmq.message_record\nDETAIL:  .*: type public.mine\.\n/ ],
+	[ '1.5.1', q{CREATE FUNCTION public.mine() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT msg_id FROM pgmq.pop('q'); END},
+		'DROP FUNCTION public.mine()', qr/composite type pgmq.message_record\nDETAIL:  .*: function public.mine\(\)\.\n/ ],
+	[ '1.4.4', q{CREATE VIEW public.mine AS SELECT pgmq.send('q', '1')},
+		'DROP VIEW public.mine', qr/function pgmq.send\(.*\)\nDETAIL:  Its last argument has no default any more, .*: view public.mine\.\n/ ],
+	[ '1.0.0', q{CREATE VIEW public.mine AS SELECT queue_name FROM pgmq.list_queues()},
+		'DROP VIEW public.mine', qr/function pgmq.list_queues\(\)\nDETAIL:  Its result changes from TABLE\(.*\) to SETOF pgmq.queue_record, .*: view public.mine\.\n/ ],
+	[ '1.12.0', q{CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT pgmq.create_partitioned('q'); END},
+		'DROP FUNCTION public.mine()', qr/function pgmq.create_partitioned\(.*\)\nDETAIL:  .*: function public.mine\(\)\.\n/ ])
+{
+	my ($version, $sql, $cure, $error) = @$case;
+
+	$db = database("CREATE SCHEMA pgmq;\n" . shape_sql($version) . "; $sql", 'alice');
+	refused("$version: $sql", $db, 'alice', qr/2BP01: cannot take over $error/);
+	run_as($db, 'alice', "$cure; CREATE EXTENSION pgmq_c");
+	is(run_as($db, 'alice', q{SELECT pgmq.create('q'); SELECT pgmq.send('q', '1'); SELECT vt IS NOT NULL, message FROM pgmq.read('q', 1, 1)}),
+		"\n1\nt|1", "$version: taken over without it");
+}
+
+# Names and defaults of users' own functions in the schema are theirs.
+$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.4.4') . q{;
+	CREATE FUNCTION pgmq.send(queue_name text, how_often integer DEFAULT 3) RETURNS text
+	LANGUAGE plpgsql AS $$ BEGIN RETURN queue_name || how_often; END $$;
+	CREATE VIEW public.mine AS SELECT pgmq.send(queue_name => 'q') AS s}, 'alice');
+run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
+is(run_as($db, 'alice', q{SELECT pgmq.send(how_often => 4, queue_name => 'q'); SELECT pgmq.send('r'::text); SELECT s FROM public.mine}),
+	"q4\nr3\nq3", "a user's function keeps its arguments");
+
+# Without a key, twice in meta, and with what would run while a key is made
+foreach my $hook (
+	'CREATE TRIGGER trap BEFORE DELETE ON pgmq.meta FOR EACH ROW EXECUTE FUNCTION public.trap()',
+	'ALTER TABLE pgmq.meta ALTER queue_name DROP NOT NULL, ADD CHECK (public.lure(1)) NOT VALID')
+{
+	$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.0.0') . "; $trap"
+		  . q{INSERT INTO pgmq.meta VALUES ('twice', false, false), ('twice', false, false);}
+		  . $hook, 'alice');
+	refused("no key: $hook", $db, 'alice',
+		qr/0A000: cannot take over table pgmq.meta\nDETAIL:  It has no key, and triggers.*\nHINT:  Add a unique constraint/);
+	is($node->safe_psql($db, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice'}), 'f', 'and no rights given away');
+	$node->safe_psql('postgres', 'ALTER ROLE alice NOSUPERUSER');
+}
+$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.0.0')
+	  . q{; INSERT INTO pgmq.meta VALUES ('twice', false, false), ('twice', false, false)}, 'alice');
+run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
+is(run_as($db, 'alice', 'SELECT queue_name FROM pgmq.list_queues()'), 'twice', 'a queue that is twice in meta is one queue');
+
+# Functions that somebody made in pg_temp before are not called.
+$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.0.0') . "; $trap", 'alice');
+run_as($db, 'alice', q{
+	CREATE FUNCTION pg_temp.pgmq_meta_is_plain(text) RETURNS boolean LANGUAGE sql AS 'SELECT public.spring()';
+	CREATE FUNCTION pg_temp.pgmq_dependents(bigint) RETURNS text LANGUAGE sql AS 'SELECT public.spring()::text';
+	CREATE FUNCTION pg_temp.pgmq_description(anyelement) RETURNS text LANGUAGE sql AS 'SELECT public.spring()::text';
+	CREATE EXTENSION pgmq_c});
+is($node->safe_psql($db, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice'}), 'f',
+	'functions in pg_temp are not called');
+
+# A queue is a queue even if meta cannot be looked at.
+$db = database("CREATE SCHEMA pgmq;\n" . shape_sql('1.5.1') . "; $trap"
+	  . PgmqShape::queues_sql('1.5.1')
+	  . '; ALTER TABLE pgmq.meta ADD CHECK (public.lure(1)) NOT VALID;'
+	  . 'ALTER TABLE pgmq.q_jobs ADD CHECK (public.lure(1)) NOT VALID, ALTER message SET DEFAULT to_jsonb(public.lure(1));'
+	  . 'CREATE INDEX trap ON pgmq.q_jobs (msg_id) WHERE public.lure(1)', 'alice');
+run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
+is($node->safe_psql($db, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice'}), 'f',
+	'traps in a queue are not sprung');
+is(run_as($db, 'alice', q{SELECT pgmq.send('jobs', '1'); SELECT msg_id FROM pgmq.read('jobs', 1, 9)}), "4\n3\n4",
+	'and it is complete');
+
 foreach my $change (
 	'ALTER TABLE pgmq.meta ADD note text',
 	'ALTER TABLE pgmq.topic_bindings DROP bound_at',
 	'ALTER TABLE pgmq.notify_insert_throttle ALTER throttle_interval_ms TYPE bigint',
 	'ALTER TYPE pgmq.queue_record ADD ATTRIBUTE note text',
+	'ALTER TYPE pgmq.queue_record DROP ATTRIBUTE created_at, ADD ATTRIBUTE created_at timestamptz',
 	'ALTER TYPE pgmq.message_record ALTER ATTRIBUTE message TYPE json',
 	'ALTER TYPE pgmq.metrics_result DROP ATTRIBUTE queue_visible_length')
 {
