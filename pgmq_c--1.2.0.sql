@@ -329,8 +329,10 @@ CREATE TABLE IF NOT EXISTS pgmq.policy (
 	queue_name pg_catalog.text NOT NULL,
 	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
 	paused_until timestamp with time zone,
+	dead_letter_owner pg_catalog.text,
 	PRIMARY KEY (queue_name)
 );
+ALTER TABLE pgmq.policy ADD COLUMN IF NOT EXISTS dead_letter_owner pg_catalog.text;
 
 COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
 COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
@@ -340,6 +342,7 @@ COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
 COMMENT ON TABLE pgmq.policy IS 'queues with a policy, and queues that are paused; change it by set_policy, pause and resume';
 COMMENT ON COLUMN pgmq.policy.paused_until IS 'reads return nothing before';
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
 
 SELECT pg_catalog.pg_extension_config_dump('pgmq.meta', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');

@@ -61,6 +61,9 @@ typedef struct PgmqPolicy
 {
 	int32		max_reads;		/* a read beyond it becomes a dead letter */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
+	char		dead_letter_owner[NAMEDATALEN]; /* whose it was when it was
+												 * named */
+	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
 	int			backoff;
 	double		backoff_base;
 	double		backoff_factor;
@@ -133,6 +136,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_UNREAD,
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
+	PGMQ_STMT_DEAD_LETTERS_LOCK,
 	PGMQ_STMT_DEDUP_FIND_0,		/* by the current table */
 	PGMQ_STMT_DEDUP_FIND_1,
 	PGMQ_STMT_DEDUP_FIND_2,
@@ -392,6 +396,7 @@ extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern void pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
+extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
 
 /* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 

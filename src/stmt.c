@@ -87,6 +87,12 @@
 	" ELSE " ttl "::pg_catalog.numeric END, 6))" \
 	" OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval)))"
 
+/* Messages readable at $1, and from which queue they came as dead letters. */
+#define DEAD_LETTERS(which) \
+	"SELECT msg_id, headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
+	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
+
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
 	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
@@ -270,13 +276,14 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/*
 	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
-	 * on
+	 * on; if $7, only those that were not read too often
 	 */
 	[PGMQ_STMT_SPENT_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
 		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
-		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID, BOOLOID}
 	},
 	/* delete up to $2 messages that were archived before $1 */
 	[PGMQ_STMT_RETAIN] = {
@@ -356,13 +363,15 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
 		1, {INT8ARRAYOID}
 	},
-	/* lock up to $2 messages readable at $1 after $3: id, and whence it came */
+	/* up to $2 messages readable at $1 after $3: id, and whence it came */
 	[PGMQ_STMT_DEAD_LETTERS] = {
-		"SELECT msg_id, headers OPERATOR(pg_catalog.->)"
-		" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)"
-		" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND msg_id" GT "$3"
-		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+		DEAD_LETTERS("msg_id" GT "$3") " LIMIT $2",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+	/* the same of those with ids $2, locked */
+	[PGMQ_STMT_DEAD_LETTERS_LOCK] = {
+		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
+		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_DEDUP_FIND_0] = DEDUP_FIND("{0}", "{2}"),
 	[PGMQ_STMT_DEDUP_FIND_1] = DEDUP_FIND("{1}", "{0}"),
