@@ -60,16 +60,20 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
 -- Policies (set_policy.c)
 --
 
-ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
-COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
-
 /*
- * The policies that are there name the queues of those who own them now.  What
- * users hung on the table would run with the rights of this script, and be it
- * while a query of it is planned: then the table is left alone.
+ * Whose the dead-letter queues are that the policies name, which before 1.2.0
+ * nobody noted: of those who own them now.  What users hung on the table would
+ * run with the rights of this script, and be it while a query of it is planned:
+ * then nothing is noted.
  */
 DO LANGUAGE plpgsql $owners$
 BEGIN
+	IF EXISTS (SELECT FROM pg_attribute
+			   WHERE attrelid = 'pgmq.policy'::regclass AND attname = 'dead_letter_owner')
+	THEN
+		RETURN;
+	END IF;
+	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
 	IF EXISTS (SELECT FROM pg_class c
 			   WHERE c.oid = 'pgmq.policy'::regclass
 			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
@@ -95,6 +99,7 @@ BEGIN
 	AND d.relname = lower('q_' || (p.policy ->> 'dead_letter_queue'));
 END
 $owners$;
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
 
 --
 -- Looking into a queue (peek.c)
