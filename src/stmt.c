@@ -93,9 +93,14 @@
 	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
+/*
+ * Move messages to the archive: for each, as the second column, how many of
+ * them are there.  That is fewer when a trigger of the archive swallowed some.
+ */
 #define ARCHIVE(which) \
-	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
+	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
@@ -214,7 +219,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) " RETURNING msg_id",
+		ARCHIVE(SEVERAL) " ORDER BY msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {
