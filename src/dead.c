@@ -172,7 +172,7 @@ row_passes(TupleTableSlot *slot, void *state)
 	if (!over)
 	{
 		ttl = message_ttl(policy, slot->tts_values[6], slot->tts_isnull[6]);
-		if (ttl == 0 || DatumGetTimestampTz(slot->tts_values[2]) >
+		if (ttl == 0 || slot->tts_isnull[2] || DatumGetTimestampTz(slot->tts_values[2]) >
 			screen->now - (int64) rint(ttl * USECS_PER_SEC))
 			return true;
 	}

@@ -18,7 +18,9 @@
  *	  hold one msg_id twice, of which one copy may be leased.
  *	- Rows come back in whatever order the plan has; the callers sort.
  *	- read_ct stops one short of its type's end rather than failing there,
- *	  which would block the queue for ever.
+ *	  which would block the queue for ever.  A table that users made may hold
+ *	  NULL there, which counts as 0; with NULL for its age a message is never
+ *	  too old.
  *
  * $1 is the message, the id or ids; times are readings of one clock, taken
  * once per call by the caller.
@@ -60,7 +62,7 @@
 /* A read: lease the messages taken until $3. */
 #define READ(filter) \
 	"UPDATE {q} SET vt = $3, last_read_at = $1," \
-	" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1" \
+	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1" \
 	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
@@ -274,7 +276,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* lease the messages locked */
 	[PGMQ_STMT_GROUP_LEASE] = {
 		"UPDATE {q} SET vt = $3, last_read_at = $2,"
-		" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1"
+		" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
 		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
