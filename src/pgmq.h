@@ -287,6 +287,9 @@ typedef enum PgmqLockKind
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
 #define PGMQ_LOCK_SET_SIZE	1024
 
+/* A batch that would take more of a kind has the queue's gate to itself. */
+#define PGMQ_LOCK_FEW		32
+
 /* Which of them are wanted. */
 typedef struct PgmqLockSet
 {
@@ -295,6 +298,8 @@ typedef struct PgmqLockSet
 
 extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
+extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
+extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_check_overdue(const ErrorData *error);
 extern void pgmq_lock_check_cancel(ErrorData *error);
