@@ -64,11 +64,20 @@ SELECT pgmq.archive('archive_kept', ARRAY[4, 9, 1]);
 ALTER TABLE pgmq.a_archive_kept DISABLE TRIGGER t;
 SELECT pgmq.archive('archive_kept', ARRAY[4, 3, 2]);
 SELECT array_agg(msg_id ORDER BY msg_id) FROM pgmq.a_archive_kept;
+-- also where only a partition has the trigger
+ALTER TABLE pgmq.a_archive_kept RENAME TO a_archive_part;
+CREATE TABLE pgmq.a_archive_kept (LIKE pgmq.a_archive_part INCLUDING DEFAULTS) PARTITION BY RANGE (msg_id);
+ALTER TABLE pgmq.a_archive_kept ATTACH PARTITION pgmq.a_archive_part DEFAULT;
+ALTER TABLE pgmq.a_archive_part ENABLE TRIGGER t;
+SELECT pgmq.send('archive_kept', '2') \gset
+SELECT pgmq.archive('archive_kept', :send);
+ALTER TABLE pgmq.a_archive_part DISABLE TRIGGER t;
+SELECT pgmq.archive('archive_kept', ARRAY[:send, 99]);
 -- a rule is no better
 SELECT pgmq.send('archive_kept', '5');
 CREATE RULE r AS ON INSERT TO pgmq.a_archive_kept DO INSTEAD NOTHING;
 \set VERBOSITY terse
-SELECT pgmq.archive('archive_kept', 5);
+SELECT pgmq.archive('archive_kept', 6);
 \set VERBOSITY default
 SELECT array_agg(msg_id) FROM pgmq.q_archive_kept;
 DROP TABLE pgmq.a_archive_kept;

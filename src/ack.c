@@ -20,7 +20,12 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
+#include "nodes/makefuncs.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -85,6 +90,31 @@ row_archived(TupleTableSlot *slot, void *state)
 }
 
 /*
+ * Whether the archive of an open queue may leave out a row that is inserted.
+ * A partition may have a trigger that the table has not.
+ */
+static bool
+archive_may_swallow(const PgmqQueue *queue)
+{
+	char		relname[NAMEDATALEN];
+	Relation	rel;
+	Oid			relid;
+	bool		result;
+
+	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
+	/* the lock that the statement takes, so that no trigger comes before it */
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									 RowExclusiveLock, RVR_MISSING_OK, NULL, NULL);
+	if (!OidIsValid(relid))
+		return false;
+	rel = relation_open(relid, NoLock);
+	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
+		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
  * Delete or archive messages; how many there were, and into rows their ids
  * unless it is NULL.
  * Error: 09000 when a trigger of the archive swallowed one, which would be
@@ -95,11 +125,10 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 {
 	Archive		archive = {.rows = rows};
 
-	if (id == PGMQ_STMT_DELETE_BATCH)
-		return pgmq_exec_rows(queue, id, args, rows);
-	if (id == PGMQ_STMT_DELETE || id == PGMQ_STMT_DELETE_FENCED)
-		return pgmq_exec(queue, id, args);
-	pgmq_exec_each(queue, id, args, row_archived, &archive);
+	if (id < PGMQ_STMT_ARCHIVE || !archive_may_swallow(queue))
+		return rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
+	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
+				   row_archived, &archive);
 	if (archive.kept < archive.gone)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),

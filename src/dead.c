@@ -70,7 +70,7 @@
 
 /*
  * If a read found so many then, the next ones put off those among so many
- * messages that are due.
+ * messages that are due, or twice as many.
  */
 #define PUT_OFF_MIN		100
 #define STUCK_WINDOW	10000
@@ -524,7 +524,7 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 		hash_search(stuck_hash, &screen->queue->relid, HASH_REMOVE, NULL);
 	if (error != NULL && !refusal.gave_up && refusal.n > 0)
 		refusal_warn(screen, &refusal);
-	if (screen->disposed >= SWEEP_MAX)
+	if (screen->disposed >= (screen->stuck ? STUCK_WINDOW : SWEEP_MAX))
 		screen->passing = true;
 	screen->n = 0;
 }

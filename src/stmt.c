@@ -95,11 +95,15 @@
 	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
-/*
- * Move messages to the archive: for each, as the second column, how many of
- * them are there.  That is fewer when a trigger of the archive swallowed some.
- */
 #define ARCHIVE(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+
+/*
+ * The same: for each message that has left the queue, as the second column,
+ * how many are in the archive.  That is fewer when a trigger swallowed some.
+ */
+#define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
 	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
@@ -228,11 +232,23 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) " ORDER BY msg_id",
+		ARCHIVE(SEVERAL) " RETURNING msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {
 		ARCHIVE(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_ARCHIVE_COUNTED] = {
+		ARCHIVE_COUNTED(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH_COUNTED] = {
+		ARCHIVE_COUNTED(SEVERAL) " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED_COUNTED] = {
+		ARCHIVE_COUNTED(ONE " AND read_ct" EQ "$2"),
 		2, {INT8OID, INT4OID}
 	},
 	[PGMQ_STMT_SET_VT] = {
