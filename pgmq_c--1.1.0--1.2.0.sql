@@ -357,6 +357,47 @@ COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
 -- Policies (set_policy.c)
 --
 
+/*
+ * Whose the dead-letter queues are that the policies name, which before 1.2.0
+ * nobody noted: of those who own them now.  What users hung on the table would
+ * run with the rights of this script, and be it while a query of it is planned:
+ * then nothing is noted.
+ */
+DO LANGUAGE plpgsql $owners$
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute
+			   WHERE attrelid = 'pgmq.policy'::regclass AND attname = 'dead_letter_owner')
+	THEN
+		RETURN;
+	END IF;
+	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
+	IF EXISTS (SELECT FROM pg_class c
+			   WHERE c.oid = 'pgmq.policy'::regclass
+			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+					OR EXISTS (SELECT FROM pg_trigger t
+							   WHERE t.tgrelid = c.oid)
+					OR EXISTS (SELECT FROM pg_constraint k
+							   WHERE k.conrelid = c.oid AND k.contype = 'c')
+					OR EXISTS (SELECT FROM pg_attribute a
+							   WHERE a.attrelid = c.oid AND a.attgenerated <> '')
+					OR EXISTS (SELECT FROM pg_index i
+							   WHERE i.indrelid = c.oid AND NOT i.indisprimary)
+					OR EXISTS (SELECT FROM pg_statistic_ext e
+							   WHERE e.stxrelid = c.oid)))
+	THEN
+		RAISE WARNING 'dead-letter queues that belong to another owner than their queue get no messages'
+			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			HINT = 'Name such a queue again by pgmq.set_policy(), key "dead_letter_queue".';
+		RETURN;
+	END IF;
+	UPDATE pgmq.policy p SET dead_letter_owner = pg_get_userbyid(d.relowner)::text
+	FROM pg_class d
+	WHERE d.relnamespace = 'pgmq'::regnamespace
+	AND d.relname = lower('q_' || (p.policy ->> 'dead_letter_queue'));
+END
+$owners$;
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
+
 --
 -- Looking into a queue (peek.c)
 --

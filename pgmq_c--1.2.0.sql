@@ -552,8 +552,49 @@ CREATE TABLE IF NOT EXISTS pgmq.policy (
 	queue_name pg_catalog.text NOT NULL,
 	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
 	paused_until timestamp with time zone,
+	dead_letter_owner pg_catalog.text,
 	PRIMARY KEY (queue_name)
 );
+
+/*
+ * Whose the dead-letter queues are that the policies name, which before 1.2.0
+ * nobody noted: of those who own them now.  What users hung on the table would
+ * run with the rights of this script, and be it while a query of it is planned:
+ * then nothing is noted.
+ */
+DO LANGUAGE plpgsql $owners$
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute
+			   WHERE attrelid = 'pgmq.policy'::regclass AND attname = 'dead_letter_owner')
+	THEN
+		RETURN;
+	END IF;
+	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
+	IF EXISTS (SELECT FROM pg_class c
+			   WHERE c.oid = 'pgmq.policy'::regclass
+			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+					OR EXISTS (SELECT FROM pg_trigger t
+							   WHERE t.tgrelid = c.oid)
+					OR EXISTS (SELECT FROM pg_constraint k
+							   WHERE k.conrelid = c.oid AND k.contype = 'c')
+					OR EXISTS (SELECT FROM pg_attribute a
+							   WHERE a.attrelid = c.oid AND a.attgenerated <> '')
+					OR EXISTS (SELECT FROM pg_index i
+							   WHERE i.indrelid = c.oid AND NOT i.indisprimary)
+					OR EXISTS (SELECT FROM pg_statistic_ext e
+							   WHERE e.stxrelid = c.oid)))
+	THEN
+		RAISE WARNING 'dead-letter queues that belong to another owner than their queue get no messages'
+			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			HINT = 'Name such a queue again by pgmq.set_policy(), key "dead_letter_queue".';
+		RETURN;
+	END IF;
+	UPDATE pgmq.policy p SET dead_letter_owner = pg_get_userbyid(d.relowner)::text
+	FROM pg_class d
+	WHERE d.relnamespace = 'pgmq'::regnamespace
+	AND d.relname = lower('q_' || (p.policy ->> 'dead_letter_queue'));
+END
+$owners$;
 
 COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
 COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
@@ -563,6 +604,7 @@ COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
 COMMENT ON TABLE pgmq.policy IS 'queues with a policy, and queues that are paused; change it by set_policy, pause and resume';
 COMMENT ON COLUMN pgmq.policy.paused_until IS 'reads return nothing before';
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
 
 SELECT pg_catalog.pg_extension_config_dump('pgmq.meta', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');

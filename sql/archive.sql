@@ -47,6 +47,43 @@ ALTER TABLE pgmq.elsewhere RENAME TO a_archive;
 SELECT pgmq.archive('archive', 4);
 \set VERBOSITY default
 
+-- A trigger of the archive that keeps messages away: they stay in the queue.
+SELECT pgmq.create('archive_kept');
+SELECT count(*) FROM pgmq.send_batch('archive_kept', ARRAY['1', '2', '3', '4']::jsonb[]);
+CREATE FUNCTION archive_swallow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF NEW.message IN ('2', '3') THEN RETURN NULL; END IF; RETURN NEW; END $$;
+CREATE TRIGGER t BEFORE INSERT ON pgmq.a_archive_kept FOR EACH ROW EXECUTE FUNCTION archive_swallow();
+SELECT pgmq.archive('archive_kept', 2);
+SELECT pgmq.archive('archive_kept', ARRAY[2, 9]);
+SELECT pgmq.archive('archive_kept', ARRAY[4, 3, 2, 1]);
+SELECT pgmq.archive('archive_kept', 2, 0);
+SELECT pgmq.archive('archive_kept', ARRAY[1, 2], ARRAY[0, 0]);
+SELECT array_agg(msg_id ORDER BY msg_id) FROM pgmq.q_archive_kept;
+SELECT pgmq.archive('archive_kept', 9), pgmq.archive('archive_kept', 2, 1);
+SELECT pgmq.archive('archive_kept', ARRAY[4, 9, 1]);
+ALTER TABLE pgmq.a_archive_kept DISABLE TRIGGER t;
+SELECT pgmq.archive('archive_kept', ARRAY[4, 3, 2]);
+SELECT array_agg(msg_id ORDER BY msg_id) FROM pgmq.a_archive_kept;
+-- also where only a partition has the trigger
+ALTER TABLE pgmq.a_archive_kept RENAME TO a_archive_part;
+CREATE TABLE pgmq.a_archive_kept (LIKE pgmq.a_archive_part INCLUDING DEFAULTS) PARTITION BY RANGE (msg_id);
+ALTER TABLE pgmq.a_archive_kept ATTACH PARTITION pgmq.a_archive_part DEFAULT;
+ALTER TABLE pgmq.a_archive_part ENABLE TRIGGER t;
+SELECT pgmq.send('archive_kept', '2') \gset
+SELECT pgmq.archive('archive_kept', :send);
+ALTER TABLE pgmq.a_archive_part DISABLE TRIGGER t;
+SELECT pgmq.archive('archive_kept', ARRAY[:send, 99]);
+-- a rule is no better
+SELECT pgmq.send('archive_kept', '5');
+CREATE RULE r AS ON INSERT TO pgmq.a_archive_kept DO INSTEAD NOTHING;
+\set VERBOSITY terse
+SELECT pgmq.archive('archive_kept', 6);
+\set VERBOSITY default
+SELECT array_agg(msg_id) FROM pgmq.q_archive_kept;
+DROP TABLE pgmq.a_archive_kept;
+SELECT pgmq.drop_queue('archive_kept');
+DROP FUNCTION archive_swallow();
+
 -- An archive with its columns in another order, as databases upgraded from early PGMQ have.
 DROP TABLE pgmq.a_archive;
 CREATE TABLE pgmq.a_archive (msg_id bigint PRIMARY KEY, read_ct int NOT NULL DEFAULT 0, enqueued_at timestamptz NOT NULL DEFAULT now(),

@@ -103,7 +103,43 @@ SELECT ref_spent(3);
 UPDATE pgmq.q_ref SET read_ct = 0, enqueued_at = now() - interval '1 hour' WHERE message IN ('1', '3');
 SELECT message FROM pgmq.read('ref', 60, 1);
 SELECT message FROM pgmq.q_ref ORDER BY msg_id;
-
+SELECT * FROM ref_stays;
+-- This read said so, and the next one does not pass over what comes then.
+INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) VALUES ('20', 2, now()), ('21', 0, now() - interval '1 hour');
+SELECT message FROM pgmq.read('ref', 60, 9);
+SELECT message FROM pgmq.q_ref ORDER BY msg_id;
+SELECT message FROM pgmq.q_ref_dead ORDER BY msg_id;
+-- Maintenance, too: what is dropped stays dropped, over more than a batch of it.
+SELECT ref_spent(3);
+UPDATE pgmq.q_ref SET read_ct = 0, enqueued_at = now() - interval '1 hour' WHERE message IN ('1', '3');
+INSERT INTO pgmq.q_ref (message, enqueued_at) SELECT '0', now() - interval '1 hour' FROM generate_series(1, 2500);
+CALL pgmq.maintain();
+SELECT message FROM pgmq.q_ref ORDER BY msg_id;
+ALTER TABLE pgmq.q_ref_dead DROP CONSTRAINT ref_not;
+-- Where there is no dead-letter queue what is to be dropped goes as well, whatever lies before it.
+SELECT ref_spent(2500);
+INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) SELECT '0', 0, now() - interval '1 hour' FROM generate_series(1, 2500);
+INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) VALUES ('"both"', 2, now() - interval '1 hour');
+ALTER TABLE pgmq.q_ref_dead RENAME TO q_ref_away;
+CALL pgmq.maintain();
+SELECT count(*) FILTER (WHERE read_ct = 2) AS to_be_moved, count(*) FILTER (WHERE message = '0') AS to_be_dropped FROM pgmq.q_ref;
+-- Reads put off what they meet, when it is a lot, so that the next ones do not walk past it.
+DELETE FROM pgmq.q_ref WHERE message = '"both"';
+SELECT message FROM pgmq.read('ref', 60, 1);
+SELECT message FROM pgmq.read('ref', 60, 1);
+SELECT message FROM pgmq.read('ref', 60, 1);
+SELECT later, count(*) FROM ref_stays GROUP BY 1;
+ALTER TABLE pgmq.q_ref_away RENAME TO q_ref_dead;
+SELECT ref_spent(2500);
+ALTER TABLE pgmq.q_ref_dead RENAME TO q_ref_away;
+SELECT message FROM pgmq.pop('ref', 1);
+SELECT message FROM pgmq.read_grouped('ref', 60, 1);
+SELECT message FROM pgmq.read('ref', 60, 1);
+SELECT later, count(*) FROM ref_stays GROUP BY 1;
+ALTER TABLE pgmq.q_ref_away RENAME TO q_ref_dead;
+UPDATE pgmq.q_ref SET vt = now() WHERE read_ct = 2;
+CALL pgmq.maintain();
+SELECT count(*) FROM pgmq.q_ref_dead;
 DROP VIEW ref_stays;
 DROP FUNCTION ref_spent(integer), ref_trigger() CASCADE;
 SELECT pgmq.drop_queue('ref'), pgmq.drop_queue('ref_dead');

@@ -76,6 +76,25 @@ INSERT INTO pgmq.q_exp_unlogged (vt, enqueued_at, message) VALUES (now(), now() 
 SELECT message FROM pgmq.read('exp_unlogged', 0, 1);
 SELECT count(*) FROM pgmq.q_exp_unlogged;
 
+-- Rows of a table that allows NULL: no age, never read.  Both the test of rows that were read and that of SQL spare them.
+SELECT pgmq.purge_queue('exp'), pgmq.purge_queue('exp_dead');
+SELECT pgmq.set_policy('exp', '{"ttl": 60, "expired": "dead_letter", "max_reads": 2}');
+ALTER TABLE pgmq.q_exp ALTER enqueued_at DROP NOT NULL, ALTER read_ct DROP NOT NULL;
+CREATE FUNCTION exp_null() RETURNS void LANGUAGE sql AS $$
+	DELETE FROM pgmq.q_exp; DELETE FROM pgmq.q_exp_dead;
+	INSERT INTO pgmq.q_exp (message, enqueued_at, read_ct) VALUES ('"no age"', NULL, 1), ('"no count"', now(), NULL), ('"none"', NULL, NULL), ('"old"', now() - '70 s'::interval, NULL) $$;
+SELECT exp_null();
+SELECT message, read_ct FROM pgmq.read('exp', 0, 10) ORDER BY msg_id;
+SELECT message, read_ct FROM pgmq.read('exp', 0, 10) ORDER BY msg_id;
+SELECT message, headers #>> '{x-pgmq-dead-letter,reason}' AS reason, headers #>> '{x-pgmq-dead-letter,read_ct}' AS reads FROM pgmq.q_exp_dead ORDER BY msg_id;
+SELECT exp_null();
+CALL pgmq.maintain();
+SELECT message FROM pgmq.pop('exp', 10);
+SELECT message FROM pgmq.q_exp_dead;
+SELECT exp_null();
+SELECT message, read_ct FROM pgmq.read_grouped('exp', 0, 10) ORDER BY msg_id;
+DROP FUNCTION exp_null();
+
 DROP FUNCTION exp_odd();
 DROP FUNCTION exp_put(jsonb, double precision, jsonb);
 SELECT pgmq.drop_queue(q) FROM unnest('{exp,exp_dead,exp_unlogged}'::text[]) q;

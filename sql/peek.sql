@@ -86,6 +86,16 @@ SELECT pgmq.unarchive('peek_q', '{5,6}'::bigint[]);
 SELECT count(*) FROM pgmq.a_peek_q;
 DROP TRIGGER swallow ON pgmq.q_peek_q;
 
+-- Many and large ones come back in parts, in order.
+SELECT pgmq.create('peek_large');
+INSERT INTO pgmq.a_peek_large (msg_id, vt, message) SELECT i, now(), to_jsonb(i) FROM generate_series(1, 100) i;
+INSERT INTO pgmq.a_peek_large (msg_id, vt, message) SELECT i, now(), jsonb_build_object('i', i, 'x', repeat('x', 23 * 1024 * 1024)) FROM generate_series(101, 103) i;
+SELECT array_agg(u ORDER BY u) = array_agg(n::bigint) AS all_of_them
+FROM pgmq.unarchive('peek_large', (SELECT array_agg(i ORDER BY i DESC) FROM generate_series(0, 110) i)) WITH ORDINALITY AS f (u, n);
+SELECT count(*), bool_and(msg_id = coalesce(message ->> 'i', message #>> '{}')::bigint) AS in_order FROM pgmq.q_peek_large;
+SELECT count(*) FROM pgmq.a_peek_large;
+SELECT pgmq.drop_queue('peek_large');
+
 -- By the caller's rights.
 \set VERBOSITY terse
 CREATE ROLE regress_pgmq_peek;

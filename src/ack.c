@@ -20,6 +20,12 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/tuptable.h"
+#include "nodes/makefuncs.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -62,6 +68,77 @@ remove_told(const PgmqQueue *queue, uint64 count)
 	return count > 0;
 }
 
+/* Messages that are being archived. */
+typedef struct Archive
+{
+	PgmqRows   *rows;			/* NULL: their ids are not wanted */
+	uint64		gone;			/* so many have left the queue */
+	int64		kept;			/* so many are in the archive */
+}			Archive;
+
+/* Row function: a message that has left the queue, (msg_id, kept). */
+static void
+row_archived(TupleTableSlot *slot, void *state)
+{
+	Archive    *archive = state;
+
+	slot_getallattrs(slot);
+	archive->gone++;
+	archive->kept = DatumGetInt64(slot->tts_values[1]);
+	if (archive->rows != NULL)
+		pgmq_rows_put(archive->rows, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * Whether the archive of an open queue may leave out a row that is inserted.
+ * A partition may have a trigger that the table has not.
+ */
+static bool
+archive_may_swallow(const PgmqQueue *queue)
+{
+	char		relname[NAMEDATALEN];
+	Relation	rel;
+	Oid			relid;
+	bool		result;
+
+	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
+	/* the lock that the statement takes, so that no trigger comes before it */
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									 RowExclusiveLock, RVR_MISSING_OK, NULL, NULL);
+	if (!OidIsValid(relid))
+		return false;
+	rel = relation_open(relid, NoLock);
+	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
+		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Delete or archive messages; how many there were, and into rows their ids
+ * unless it is NULL.
+ * Error: 09000 when a trigger of the archive swallowed one, which would be
+ * lost otherwise.
+ */
+static uint64
+ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
+{
+	Archive		archive = {.rows = rows};
+
+	if (id < PGMQ_STMT_ARCHIVE || !archive_may_swallow(queue))
+		return rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
+	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
+				   row_archived, &archive);
+	if (archive.kept < archive.gone)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
+						archive.kept, archive.gone, PGMQ_QUEUE_BASE(queue)),
+				 errhint("See the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Where they are to keep messages away from it, delete these instead.",
+						 PGMQ_QUEUE_BASE(queue))));
+	return archive.gone;
+}
+
 /* Delete or archive one message: whether there was one. */
 static Datum
 ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
@@ -72,7 +149,7 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	PG_RETURN_BOOL(remove_told(&queue, pgmq_exec(&queue, id, args)));
+	PG_RETURN_BOOL(remove_told(&queue, ack_exec(&queue, id, args, NULL)));
 }
 
 /* Delete or archive several messages: the ids of those there were. */
@@ -84,7 +161,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	remove_told(&queue, pgmq_exec_rows(&queue, id, args, rows));
+	remove_told(&queue, ack_exec(&queue, id, args, rows));
 	return (Datum) 0;
 }
 
@@ -105,7 +182,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
 		};
 
-		if (remove_told(&queue, pgmq_exec(&queue, id, args)))
+		if (remove_told(&queue, ack_exec(&queue, id, args, NULL)))
 			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
 	}
 	return (Datum) 0;

@@ -16,16 +16,18 @@
  * leased, which costs reads of a queue where nothing is spent next to nothing;
  * and in SQL (SPENT in stmt.c), to find spent messages and to pass them over.
  *
- * Disposing can fail, for reasons that are no concern of who reads: rights on
- * the dead-letter queue, its constraints, its triggers, its absence.  It is
- * done in a subtransaction.  If that fails it is tried with halves of the
- * messages, down to those that are refused.  These stay in their queue, with a
- * warning, and are put off for a while, so that no read meets them meanwhile.
+ * Disposing can fail, for reasons that are no concern of a reader: rights on
+ * the dead-letter queue, its constraints, its triggers, its locks, its
+ * absence.  So what can be moved is moved (pgmq_move_parts).  Messages that are
+ * refused stay in their queue, with a warning, and are put off for a while, so
+ * that no read meets them meanwhile.
  *
- * Where that leads nowhere, since the queue is not there, or not for who
- * reads, or nearly everything is refused, the messages stay as they were,
- * there is one warning, and reads of this backend pass spent messages over;
- * after a while, or after DDL on one of the tables, they try again.
+ * Where that leads nowhere, since the queue is not there, or is locked, or not
+ * for the reader, or nearly everything is refused, the messages stay as they
+ * were, there is one warning, and reads of this backend pass spent messages
+ * over; after a while, or after DDL on one of the tables, they try again.
+ * Many messages that nobody can move are put off as well, or each read would
+ * walk past all of them.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -63,24 +65,18 @@
 #define SWEEP_WINDOW	1000
 #define SWEEP_MAX		1500
 
-/* How long (microseconds) reads pass over what could not be disposed of. */
+/* How long (microseconds) it is not tried again where nothing can be moved. */
 #define STUCK_FOR		(10 * USECS_PER_SEC)
+
+/*
+ * If a read found so many then, the next ones put off those among so many
+ * messages that are due, or twice as many.
+ */
+#define PUT_OFF_MIN		100
+#define STUCK_WINDOW	10000
 
 /* How long (microseconds) a message that was refused is put off. */
 #define REFUSED_FOR		(60 * USECS_PER_SEC)
-
-/* Halving ends after so many errors: at least that many / 12 were found. */
-#define ERRORS_MAX		64
-
-/* What became of messages that could not be removed all at once. */
-typedef struct Refusal
-{
-	ErrorData  *error;			/* why the first of them */
-	int			nerrors;
-	int64		ids[ERRORS_MAX];	/* those that were refused */
-	int			n;
-	bool		gave_up;		/* there may be others */
-}			Refusal;
 
 /* When there are more such queues all are forgotten, and tried again. */
 #define STUCK_MAX		1000
@@ -92,6 +88,7 @@ typedef struct Stuck
 	char		dead_letter[NAMEDATALEN];
 	Oid			dead_relid;		/* the table of that name, if any */
 	TimestampTz until;			/* try again then */
+	bool		puts_off;		/* reads put off what they meet */
 }			Stuck;
 
 static HTAB *stuck_hash = NULL;
@@ -175,7 +172,7 @@ row_passes(TupleTableSlot *slot, void *state)
 	if (!over)
 	{
 		ttl = message_ttl(policy, slot->tts_values[6], slot->tts_isnull[6]);
-		if (ttl == 0 || DatumGetTimestampTz(slot->tts_values[2]) >
+		if (ttl == 0 || slot->tts_isnull[2] || DatumGetTimestampTz(slot->tts_values[2]) >
 			screen->now - (int64) rint(ttl * USECS_PER_SEC))
 			return true;
 	}
@@ -248,9 +245,13 @@ warn_stay(const PgmqScreen * screen, const ErrorData *error, const char *detail)
 			 errdetail_internal("%s", detail)));
 }
 
-/* Have reads of a queue pass spent messages over for a while. */
+/*
+ * Have this backend not try to remove messages of a queue for a while.  Its
+ * reads put off those that they meet, or pass all of them over.  error is
+ * what to warn of; NULL when that has been done.
+ */
 static void
-screen_stuck(PgmqScreen * screen, ErrorData *error)
+screen_stuck(PgmqScreen * screen, const ErrorData *error, bool put_off)
 {
 	Stuck	   *stuck;
 	bool		found;
@@ -275,26 +276,9 @@ screen_stuck(PgmqScreen * screen, ErrorData *error)
 	strlcpy(stuck->dead_letter, screen->policy.dead_letter, NAMEDATALEN);
 	stuck->dead_relid = dead_letter_relid(&screen->policy);
 	stuck->until = GetCurrentTimestamp() + STUCK_FOR;
-	if (!found)
+	stuck->puts_off = put_off;
+	if (!found && error != NULL)
 		warn_stay(screen, error, _("Some were read too often, or have expired."));
-}
-
-/* Whether what was raised says nothing of the queues. */
-static bool
-error_is_ours(int sqlerrcode)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: to be tried again */
-		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
-		case ERRCODE_OPERATOR_INTERVENTION: /* 57: cancel, shutdown */
-		case ERRCODE_SYSTEM_ERROR:	/* 58 */
-		case ERRCODE_CONFIG_FILE_ERROR: /* F0 */
-		case ERRCODE_INTERNAL_ERROR:	/* XX */
-			return true;
-		default:
-			return false;
-	}
 }
 
 /* Put those to be moved before those to be dropped; how many they are. */
@@ -328,16 +312,17 @@ may_delete(const PgmqQueue *queue)
  * could be moved at all, so that it may be about single ones.
  */
 static void
-screen_remove(PgmqScreen * screen, PgmqDead * dead, int n)
+screen_remove(void *state, PgmqDead * dead, int n)
 {
+	PgmqScreen *screen = state;
 	int			nmove = dead_part(dead, n);
 	PgmqQueue	to;
 
 	screen->sorted = false;
-	screen->movable = false;
 	if (nmove > 0)
 	{
-		pgmq_dead_open(screen->queue, &screen->policy, &to);
+		screen->movable = false;
+		pgmq_dead_open(screen->queue, &screen->policy, false, &to);
 		screen->movable = true; /* the right to send there was asked for */
 		pgmq_dead_put(screen->queue, &to, dead, nmove);
 	}
@@ -386,10 +371,14 @@ pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue)
 	screen->expired = policy->expired == PGMQ_EXPIRED_DEAD_LETTER ?
 		cstring_to_text("expired") : NULL;
 	if (stuck_hash != NULL &&
-		(stuck = hash_search(stuck_hash, &queue->relid, HASH_FIND, NULL)) != NULL)
-		screen->passing = GetCurrentTimestamp() < stuck->until &&
-			strcmp(stuck->dead_letter, policy->dead_letter) == 0 &&
-			stuck->dead_relid == dead_letter_relid(policy);
+		(stuck = hash_search(stuck_hash, &queue->relid, HASH_FIND, NULL)) != NULL &&
+		GetCurrentTimestamp() < stuck->until &&
+		strcmp(stuck->dead_letter, policy->dead_letter) == 0 &&
+		stuck->dead_relid == dead_letter_relid(policy))
+	{
+		screen->stuck = stuck->puts_off;
+		screen->passing = !stuck->puts_off;
+	}
 	return true;
 }
 
@@ -407,109 +396,71 @@ pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows)
 }
 
 /*
- * Remove n of the messages remembered, from one on, in a subtransaction; if
- * there are ids from lo to hi, find the spent ones there, and remove all.
- * Returns the error, if it says something of the queues or the messages.
+ * Find others among the first ones due between two ids, if there are ids
+ * between them, and move or drop all messages remembered.
  */
-static ErrorData *
-remove_try(PgmqScreen * screen, int from, int n, int64 lo, int64 hi)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		if (lo <= hi)
-			screen_find(screen, lo, hi, SWEEP_WINDOW);
-		screen_remove(screen, screen->dead + from, lo <= hi ? screen->n : n);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
-	if (error != NULL)
-		pgmq_lock_check_overdue(error);
-	if (error != NULL && error_is_ours(error->sqlerrcode))
-		ReThrowError(error);
-	return error;
-}
-
-/* Remove n of the messages remembered, from one on, but what is refused. */
 static void
-remove_parts(PgmqScreen * screen, int from, int n, Refusal * refusal)
+screen_remove_all(void *state, PgmqDead * dead, int n)
 {
-	ErrorData  *error;
+	PgmqScreen *screen = state;
 
-	if (n == 0 || refusal->gave_up)
-		return;
-	if (refusal->nerrors == ERRORS_MAX)
-	{
-		refusal->gave_up = true;
-		return;
-	}
-	error = remove_try(screen, from, n, 1, 0);
-	if (error == NULL)
-	{
-		screen->disposed += n;
-		return;
-	}
-	refusal->nerrors++;
-	if (n == 1)
-	{
-		if (refusal->n == 0)
-			refusal->error = error;
-		refusal->ids[refusal->n++] = screen->dead[from].msg_id;
-		return;
-	}
-	remove_parts(screen, from, n / 2, refusal);
-	remove_parts(screen, from + n / 2, n - n / 2, refusal);
+	if (screen->lo <= screen->hi)
+		screen_find(screen, screen->lo, screen->hi, SWEEP_WINDOW);
+	screen_remove(screen, screen->dead, screen->n);
 }
 
 /*
  * Remove those of the messages remembered that can be, after an attempt to
- * remove all has raised an error.
+ * remove all has raised an error, or when it is known that it would.
  */
 static void
-remove_some(PgmqScreen * screen, Refusal * refusal, ErrorData *error)
+remove_some(PgmqScreen * screen, PgmqRefusal *refusal, ErrorData *error)
 {
 	int			nmove = dead_part(screen->dead, screen->n);
 
-	*refusal = (Refusal)
+	screen->sorted = false;
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		screen->movable = false;
+	*refusal = (PgmqRefusal)
 	{
 		.error = error
 	};
 	if (may_delete(screen->queue))
 	{
-		remove_parts(screen, nmove, screen->n - nmove, refusal);
+		pgmq_move_parts(screen_remove, screen, false,
+						screen->dead + nmove, screen->n - nmove, refusal);
 		if (screen->movable)
-			remove_parts(screen, 0, nmove, refusal);
+			pgmq_move_parts(screen_remove, screen, false, screen->dead, nmove, refusal);
 		else if (nmove > 0)
 			refusal->gave_up = true;
 	}
 	else
 		refusal->gave_up = true;
+	screen->disposed += refusal->done;
 }
 
 /* Warn of messages that were refused. */
 static void
-refusal_warn(const PgmqScreen * screen, const Refusal * refusal)
+refusal_warn(const PgmqScreen * screen, const PgmqRefusal *refusal)
 {
 	const char *detail = refusal->n == 1 ?
 	_("Message " INT64_FORMAT " was read too often, or has expired.") :
 	_("Message " INT64_FORMAT " and others, %d in all, were read too often, or have expired.");
 
 	warn_stay(screen, refusal->error, psprintf(detail, refusal->ids[0], refusal->n));
+}
+
+/*
+ * Whether messages that could not be removed are to be put off: if there are
+ * so many that each read would spend its time on passing them over.  Where
+ * only the reader's rights are missing somebody else may be able to remove
+ * them.
+ */
+static bool
+puts_off(const PgmqScreen * screen, const ErrorData *error)
+{
+	return screen->n >= PUT_OFF_MIN && !screen->movable &&
+		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE && may_delete(screen->queue);
 }
 
 /*
@@ -523,13 +474,20 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 	int			nmet = screen->n;
 	PgmqArg		args[2] = {pgmq_dead_ids(screen->dead, nmet), PGMQ_ARG(TimestampTzGetDatum(screen->now))};
 	PgmqDead   *met = palloc_extended(nmet * sizeof(PgmqDead), MCXT_ALLOC_HUGE);
-	ErrorData  *error;
-	Refusal		refusal = {0};
+	ErrorData  *error = NULL;
+	PgmqRefusal refusal = {0};
+	bool		put_off = screen->stuck;
 
 	if (nmet > 0)
 		memcpy(met, screen->dead, nmet * sizeof(PgmqDead));
-	error = remove_try(screen, 0, nmet, lo, hi);
-	if (error == NULL)
+	if (!screen->stuck)
+	{
+		screen->movable = true;
+		screen->lo = lo;
+		screen->hi = hi;
+		error = pgmq_move_try(screen_remove_all, screen, false, NULL, 0);
+	}
+	if (!screen->stuck && error == NULL)
 		screen->disposed += screen->n;
 	else
 	{
@@ -538,27 +496,35 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
 			memcpy(screen->dead, met, nmet * sizeof(PgmqDead));
 		screen->n = nmet;
 		if (lo <= hi)
-			screen_find(screen, lo, hi, SWEEP_WINDOW);
+			screen_find(screen, lo, hi, screen->stuck ? STUCK_WINDOW : SWEEP_WINDOW);
+		screen->movable = screen->movable && !screen->stuck;
 		remove_some(screen, &refusal, error);
-		screen->passing = true;
 
 		/* nobody got those that were met: their lease did not happen */
 		if (nmet > 0)
 			pgmq_exec(screen->queue, PGMQ_STMT_UNREAD, args);
-		if (refusal.n > 0)
+		if (error != NULL)
 		{
-			args[0] = pgmq_int8_array(refusal.ids, refusal.n);
+			screen->passing = true;
+			if (refusal.gave_up)
+				put_off = puts_off(screen, refusal.error);
+		}
+		if (put_off || refusal.n > 0)
+		{
+			args[0] = put_off ? pgmq_dead_ids(screen->dead, screen->n) :
+				pgmq_int8_array(refusal.ids, refusal.n);
 			args[1] = PGMQ_ARG(TimestampTzGetDatum(screen->now + REFUSED_FOR));
 			pgmq_exec(screen->queue, PGMQ_STMT_SET_VT_BATCH, args);
+			screen->disposed += screen->stuck ? screen->n : 0;
 		}
 	}
 	if (error != NULL && refusal.gave_up)
-		screen_stuck(screen, refusal.error);
-	else if (stuck_hash != NULL)
+		screen_stuck(screen, refusal.error, put_off);
+	else if (stuck_hash != NULL && !screen->stuck)
 		hash_search(stuck_hash, &screen->queue->relid, HASH_REMOVE, NULL);
 	if (error != NULL && !refusal.gave_up && refusal.n > 0)
 		refusal_warn(screen, &refusal);
-	if (screen->disposed >= SWEEP_MAX)
+	if (screen->disposed >= (screen->stuck ? STUCK_WINDOW : SWEEP_MAX))
 		screen->passing = true;
 	screen->n = 0;
 }
@@ -598,36 +564,51 @@ pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int6
 /*
  * Dispose of up to limit messages that are spent and leased to nobody, ids
  * from *from on; whether there may be more, from the new *from on.  For
- * maintenance, to which it is an error when nothing can be done.
+ * maintenance, which tries once each time that it begins with a queue; when
+ * no message can be moved the rest of it is about those to be dropped.
  */
 bool
 pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
 {
 	PgmqScreen	screen;
-	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
 		PGMQ_ARG(Int64GetDatum(limit)),
 		PGMQ_ARG(Int64GetDatum(*from))
 	};
 	ErrorData  *error;
-	Refusal		refusal;
+	PgmqRefusal refusal;
+	bool		drops;
 
 	if (!pgmq_screen_begin(&screen, queue))
 		return false;
+	drops = *from != PG_INT64_MIN && (screen.stuck || screen.passing);
+	if (drops && screen.expired != NULL)
+		return false;
 	pgmq_screen_args(&screen, args + 3);
+	args[3 + PGMQ_SPENT_ARGS] = PGMQ_ARG(BoolGetDatum(drops));
 	pgmq_exec_each(queue, PGMQ_STMT_SPENT_IDLE, args, row_spent, &screen);
 	if (screen.n == 0)
 		return false;
 	*from = screen.dead[screen.n - 1].msg_id;
-	error = remove_try(&screen, 0, screen.n, 1, 0);
-	if (error == NULL)
-		return screen.n == limit;
-	remove_some(&screen, &refusal, error);
-	if (refusal.n > 0)
-		refusal_warn(&screen, &refusal);
-	else if (refusal.gave_up)
-		ReThrowError(error);
-	return screen.n == limit && !refusal.gave_up;
+	screen.movable = true;
+	screen.lo = 1;
+	screen.hi = 0;
+	error = pgmq_move_try(screen_remove_all, &screen, false, NULL, 0);
+	if (error != NULL)
+	{
+		int			n = screen.n;
+
+		remove_some(&screen, &refusal, error);
+		if (refusal.n > 0)
+			refusal_warn(&screen, &refusal);
+		else if (refusal.gave_up)
+			warn_stay(&screen, refusal.error, _("Some were read too often, or have expired."));
+		if (refusal.gave_up)
+			screen_stuck(&screen, NULL, puts_off(&screen, refusal.error));
+		return n == limit;
+	}
+	return screen.n == limit;
 }
 
 /* Relcache callback: one of the tables was changed, so try again. */

@@ -33,6 +33,23 @@ typedef struct PgmqDead
 	text	   *reason;			/* NULL: none, or it is to be dropped */
 }			PgmqDead;
 
+/* Halving ends after so many errors: at least that many / 12 were found. */
+#define PGMQ_REFUSALS_MAX		64
+
+/* What became of messages that could not be moved or dropped all at once. */
+typedef struct PgmqRefusal
+{
+	ErrorData  *error;			/* why the first of them */
+	int			nerrors;
+	int64		ids[PGMQ_REFUSALS_MAX]; /* those that were refused */
+	int			n;
+	int			done;			/* so many went */
+	bool		gave_up;		/* there may be others */
+} PgmqRefusal;
+
+/* Moves or drops n messages, or raises an error. */
+typedef void (*PgmqMoveFn) (void *state, PgmqDead * dead, int n);
+
 /* A read, and the messages it met that nobody is to have. */
 typedef struct PgmqScreen
 {
@@ -44,6 +61,9 @@ typedef struct PgmqScreen
 	TimestampTz now;
 	bool		passing;		/* use statements that pass them over */
 	bool		movable;		/* there is where to, for who reads */
+	bool		stuck;			/* there is not, and it is known */
+	int64		lo;				/* where the first attempt looks for others, */
+	int64		hi;				/* up to here */
 	int			disposed;		/* how many, so far */
 	PgmqDead   *dead;
 	int			n;
@@ -69,13 +89,15 @@ extern void pgmq_dead_inval(Datum arg, Oid relid);
 extern PgmqArg pgmq_dead_ids(const PgmqDead * dead, int n);
 extern void pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n);
 extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy,
-						   PgmqQueue *dead);
+						   bool wait, PgmqQueue *dead);
 extern void pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to,
 						  const PgmqDead * dead, int n);
-extern void pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
-						   const PgmqDead * dead, int n);
 extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
 							   const char *headers, const PgmqDead * dead,
 							   int n, TimestampTz vt, double spacing);
+extern ErrorData *pgmq_move_try(PgmqMoveFn fn, void *state, bool wait,
+								PgmqDead * dead, int n);
+extern void pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
+							PgmqDead * dead, int n, PgmqRefusal *refusal);
 
 #endif							/* PGMQ_DEAD_H */

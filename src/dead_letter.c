@@ -64,7 +64,7 @@ row_held(TupleTableSlot *slot, void *state)
 
 	slot_getallattrs(slot);
 	msg_id = DatumGetInt64(slot->tts_values[0]);
-	read_ct = DatumGetInt32(slot->tts_values[1]);
+	read_ct = slot->tts_isnull[1] ? 0 : DatumGetInt32(slot->tts_values[1]);
 	if (hopeless->n < hopeless->nids &&
 		pgmq_ids_find(hopeless->ids, hopeless->nids, hopeless->fenced, msg_id, read_ct) >= 0)
 		hopeless->dead[hopeless->n++] = (PgmqDead)
@@ -78,18 +78,22 @@ static void
 dead_letter(Hopeless * hopeless, FunctionCallInfo fcinfo)
 {
 	PgmqQueue	queue;
+	PgmqQueue	to;
 	PgmqArg		ids;
 
 	hopeless->reason = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
+	/* before any message is locked, since it may take long */
+	pgmq_dead_open(&queue, pgmq_policy(&queue), true, &to);
 	if (hopeless->nids > 0)
 	{
 		hopeless->dead = palloc(hopeless->nids * sizeof(PgmqDead));
 		ids = pgmq_ids_array(hopeless->ids, hopeless->nids);
 		pgmq_exec_each(&queue, PGMQ_STMT_HOLD, &ids, row_held, hopeless);
 	}
-	pgmq_dead_move(&queue, pgmq_policy(&queue), hopeless->dead, hopeless->n);
+	if (hopeless->n > 0)
+		pgmq_dead_put(&queue, &to, hopeless->dead, hopeless->n);
 }
 
 static Datum
@@ -161,6 +165,10 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 
 /* Messages that are looked at, and moved, at a time. */
 #define REDRIVE_BATCH	1000
+#define REDRIVE_FEW		64
+
+/* So many that cannot go a redrive passes over, to find qty that can. */
+#define REDRIVE_PASS	1000
 
 /* The headers that a message had before it became a dead letter. */
 #define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
@@ -179,6 +187,7 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 typedef struct Target
 {
 	char		name[NAMEDATALEN];	/* hash key: as the header has it */
+	struct Redrive *redrive;
 	PgmqQueue	queue;
 	bool		usable;
 	PgmqDead   *dead;			/* what goes there next */
@@ -194,9 +203,16 @@ typedef struct Redrive
 	HTAB	   *targets;
 	Target	   *only;			/* all go there; NULL: each where it came from */
 	double		spacing;		/* seconds from one to the next */
-	int64		ids[REDRIVE_BATCH];
-	Target	   *to[REDRIVE_BATCH];
+	TimestampTz now;
+	int64		last;			/* looked at up to this id */
+	int64		looked;			/* at so many */
+	int64		ids[REDRIVE_BATCH]; /* those that have a place to go */
 	int			n;
+	int			max;
+	int64		stay;			/* so many have none */
+	int64		refused;		/* so many were not taken there */
+	int			sqlerrcode;		/* why the first of them */
+	char	   *error;
 }			Redrive;
 
 /* A target by its name; open, locked and usable if there is such a queue. */
@@ -210,12 +226,14 @@ target_open(Redrive * redrive, const char *name)
 	if (found)
 		return target;
 	memset((char *) target + NAMEDATALEN, 0, sizeof(Target) - NAMEDATALEN);
+	target->redrive = redrive;
 	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
 
 	/*
 	 * The name may be anything, and anybody's who can send dead letters: that
 	 * there is no such queue for the caller is no error, and no reason to
-	 * lock one that the caller has nothing to do with
+	 * lock one that the caller has nothing to do with, nor to wait for one
+	 * that somebody else has locked
 	 */
 	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
 														target->queue.relname, -1),
@@ -223,9 +241,11 @@ target_open(Redrive * redrive, const char *name)
 	if (OidIsValid(target->queue.relid) &&
 		pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT))
 	{
-		target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
-															target->queue.relname, -1),
-											   RowExclusiveLock, true);
+		target->queue.relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA,
+																	target->queue.relname, -1),
+													   RowExclusiveLock,
+													   RVR_MISSING_OK | RVR_SKIP_LOCKED,
+													   NULL, NULL);
 		target->usable = OidIsValid(target->queue.relid) &&
 			target->queue.relid != redrive->queue.relid &&
 			pgmq_queue_misfit(target->queue.relid, false) == NULL &&
@@ -237,59 +257,129 @@ target_open(Redrive * redrive, const char *name)
 	return target;
 }
 
-/* Row function: a dead letter, (msg_id, name of the queue it came from). */
-static void
-row_dead_letter(TupleTableSlot *slot, void *state)
+/* Where a dead letter goes, by a row of DEAD_LETTERS; NULL: nowhere. */
+static Target *
+row_target(Redrive * redrive, TupleTableSlot *slot)
 {
-	Redrive    *redrive = state;
+	Target	   *target = redrive->only;
 	char	   *name;
 
 	slot_getallattrs(slot);
-	redrive->ids[redrive->n] = DatumGetInt64(slot->tts_values[0]);
-	redrive->to[redrive->n] = redrive->only;
-	if (redrive->only == NULL && !slot->tts_isnull[1])
+	if (target == NULL && !slot->tts_isnull[1])
 	{
 		name = TextDatumGetCString(slot->tts_values[1]);
 		if (strlen(name) < NAMEDATALEN - strlen("q_"))
-			redrive->to[redrive->n] = target_open(redrive, name);
+			target = target_open(redrive, name);
 		pfree(name);
 	}
-	redrive->n++;
+	return target != NULL && target->usable ? target : NULL;
 }
 
-/* Move the dead letters of a batch that have a place to go; how many. */
-static int
-redrive_batch(Redrive * redrive, TimestampTz now)
+/* Row function: a message that may go, if fewer than enough have been found. */
+static void
+row_look(TupleTableSlot *slot, void *state)
 {
-	int			count = 0;
+	Redrive    *redrive = state;
 
-	for (int i = 0; i < redrive->n; i++)
+	if (redrive->n == redrive->max)
+		return;
+	redrive->looked++;
+	redrive->last = DatumGetInt64(slot_getattr(slot, 1, &slot->tts_isnull[0]));
+	if (row_target(redrive, slot) == NULL)
+		redrive->stay++;
+	else
+		redrive->ids[redrive->n++] = redrive->last;
+}
+
+/* Row function: a message that goes, which is locked now. */
+static void
+row_take(TupleTableSlot *slot, void *state)
+{
+	Target	   *target = row_target(state, slot);
+
+	if (target != NULL && target->n < REDRIVE_BATCH)
+		target->dead[target->n++] = (PgmqDead)
 	{
-		Target	   *to = redrive->to[i];
+		DatumGetInt64(slot->tts_values[0]), 0, NULL
+	};
+}
 
-		if (to == NULL || !to->usable)
-			continue;
-		to->dead[to->n].msg_id = redrive->ids[i];
-		to->dead[to->n].read_ct = 0;
-		to->dead[to->n++].reason = NULL;
-		count++;
-	}
-	for (int i = 0; i < redrive->n; i++)
+/* Move messages to a target. */
+static void
+target_send(void *state, PgmqDead * dead, int n)
+{
+	Target	   *target = state;
+	Redrive    *redrive = target->redrive;
+
+	pgmq_dead_transfer(&redrive->queue, &target->queue, LIVE_HEADERS, dead, n,
+					   redrive->now + (int64) (target->sent * redrive->spacing * USECS_PER_SEC),
+					   redrive->spacing);
+	target->sent += n;
+}
+
+/*
+ * Lock the messages found, and move them but those that their queue refuses;
+ * how many went.  Only who named a queue waits for what is locked there.
+ */
+static int64
+redrive_batch(Redrive * redrive)
+{
+	PgmqArg		args[2] = {
+		PGMQ_ARG(TimestampTzGetDatum(redrive->now)),
+		pgmq_int8_array(redrive->ids, redrive->n)
+	};
+	HASH_SEQ_STATUS scan;
+	Target	   *target;
+	int64		count = 0;
+
+	pgmq_exec_each(&redrive->queue, PGMQ_STMT_DEAD_LETTERS_LOCK, args, row_take, redrive);
+	hash_seq_init(&scan, redrive->targets);
+	while ((target = hash_seq_search(&scan)) != NULL)
 	{
-		Target	   *to = redrive->to[i];
+		PgmqRefusal refusal = {0};
 
-		if (to == NULL || to->n == 0)
+		if (target->n == 0)
 			continue;
-		pgmq_dead_transfer(&redrive->queue, &to->queue, LIVE_HEADERS, to->dead, to->n,
-						   now + (int64) (to->sent * redrive->spacing * USECS_PER_SEC),
-						   redrive->spacing);
-		to->sent += to->n;
-		to->n = 0;
+		pgmq_move_parts(target_send, target, redrive->only != NULL,
+						target->dead, target->n, &refusal);
+		count += refusal.done;
+		redrive->refused += target->n - refusal.done;
+		if (refusal.error != NULL && redrive->error == NULL)
+		{
+			redrive->sqlerrcode = refusal.error->sqlerrcode;
+			redrive->error = MemoryContextStrdup(redrive->context, refusal.error->message);
+		}
+		if (refusal.gave_up)
+			target->usable = false;
+		target->n = 0;
 	}
 	return count;
 }
 
-/* Move up to qty dead letters; how many there were. */
+#define TO_QUEUE_HINT "Option \"to_queue\" of pgmq.redrive() names a queue for all."
+
+/* Warn of messages that did not go. */
+static void
+redrive_warn(const Redrive * redrive)
+{
+	if (redrive->refused == 0)
+		ereport(WARNING,
+				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone or not to be sent to: " INT64_FORMAT,
+						PGMQ_QUEUE_BASE(&redrive->queue), redrive->stay),
+				 errhint(TO_QUEUE_HINT)));
+	else
+		ereport(WARNING,
+				(errcode(redrive->sqlerrcode),
+				 errmsg("messages of queue \"%s\" stay there, since the queue they go to refused them, or there is none: " INT64_FORMAT,
+						PGMQ_QUEUE_BASE(&redrive->queue), redrive->refused + redrive->stay),
+				 errdetail(INT64_FORMAT " were refused, the first by: %s", redrive->refused, redrive->error),
+				 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));
+}
+
+/*
+ * Move up to qty dead letters; how many there were.  Those that cannot go
+ * stay, and are neither locked nor in the way of others.
+ */
 static int64
 redrive_all(Redrive * redrive, int64 qty)
 {
@@ -297,39 +387,41 @@ redrive_all(Redrive * redrive, int64 qty)
 														"pgmq_c redrive batch",
 														ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(batch_context);
-	TimestampTz now = GetCurrentTimestamp();
-	int64		last = PG_INT64_MIN;
 	int64		count = 0;
-	int64		stay = 0;
-	int			batch;
+	int64		batch;
+	int64		before;
 
-	do
+	redrive->now = GetCurrentTimestamp();
+	redrive->last = PG_INT64_MIN;
+	while (count < qty)
 	{
 		PgmqArg		args[3];
-		int			moved;
 
-		batch = Min(qty - count, REDRIVE_BATCH);
-		args[0] = PGMQ_ARG(TimestampTzGetDatum(now));
-		args[1] = PGMQ_ARG(Int64GetDatum((int64) batch));
-		args[2] = PGMQ_ARG(Int64GetDatum(last));
-		redrive->n = 0;
-		pgmq_exec_each(&redrive->queue, PGMQ_STMT_DEAD_LETTERS, args, row_dead_letter, redrive);
-		if (redrive->n == 0)
+		/* of those looked at all but qty may be in vain */
+		batch = Min(Max(qty - count, REDRIVE_FEW), REDRIVE_BATCH);
+		batch = Min(batch, Min(qty, PG_INT64_MAX - REDRIVE_PASS) + REDRIVE_PASS - redrive->looked);
+		if (batch <= 0)
 			break;
-		last = redrive->ids[redrive->n - 1];
-		moved = redrive_batch(redrive, now);
-		count += moved;
-		stay += redrive->n - moved;
+		args[0] = PGMQ_ARG(TimestampTzGetDatum(redrive->now));
+		args[1] = PGMQ_ARG(Int64GetDatum(batch));
+		args[2] = PGMQ_ARG(Int64GetDatum(redrive->last));
+		redrive->n = 0;
+		redrive->max = Min(qty - count, REDRIVE_BATCH);
+		before = redrive->looked;
+		pgmq_exec_each(&redrive->queue, PGMQ_STMT_DEAD_LETTERS, args, row_look, redrive);
+		if (redrive->n > 0)
+			count += redrive_batch(redrive);
 		MemoryContextReset(batch_context);
-	} while (redrive->n == batch && count < qty);
+
+		/* the end, unless as many were found as were wanted */
+		if (redrive->looked - before < batch && redrive->n < redrive->max)
+			break;
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(batch_context);
 
-	if (stay > 0)
-		ereport(WARNING,
-				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone or not to be sent to: " INT64_FORMAT,
-						PGMQ_QUEUE_BASE(&redrive->queue), stay),
-				 errhint("Option \"to_queue\" of pgmq.redrive() names a queue for all.")));
+	if (redrive->stay > 0 || redrive->refused > 0)
+		redrive_warn(redrive);
 	return count;
 }
 

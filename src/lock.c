@@ -10,8 +10,10 @@
  * queue's OID as classid, 0 for that of a name, and the kind as objsubid.
  *
  * What there may be many of (groups, ids) is hashed into a fixed number of
- * locks, so that no batch fills the server's lock table, and several are
- * taken in rising order, so that batches do not deadlock.
+ * locks, and several are taken in rising order, so that batches do not
+ * deadlock.  All who take any of these share the queue's gate; a batch that
+ * would need more than a few has the gate to itself and takes none, so that no
+ * batch fills the server's lock table, over however many queues.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -64,6 +66,42 @@ pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode)
 {
 	lock_take(queue->relid, PGMQ_LOCK_GATE, 0, lockmode);
 	AcceptInvalidationMessages();
+}
+
+/*
+ * Close the gate against a change, and against those who have it to
+ * themselves; with many, against all, so that none of the locks behind it
+ * need be taken: then true.  A transaction that has sent to the queue before
+ * shares the gate already.  It does not wait to have it alone, or two such
+ * transactions would wait for each other.
+ */
+bool
+pgmq_lock_gate_many(const PgmqQueue *queue, bool many)
+{
+	LOCKTAG		tag;
+	bool		shared;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_GATE);
+	shared = LockAcquire(&tag, ShareLock, false, false) != LOCKACQUIRE_OK;
+	if (many)
+	{
+		if (!shared)
+			LockRelease(&tag, ShareLock, false);
+		many = LockAcquire(&tag, ExclusiveLock, false, shared) != LOCKACQUIRE_NOT_AVAIL;
+	}
+	AcceptInvalidationMessages();
+	return many;
+}
+
+/* How many locks were noted. */
+int
+pgmq_lock_count(const PgmqLockSet *set)
+{
+	int			count = 0;
+
+	for (int i = 0; i < lengthof(set->words); i++)
+		count += pg_popcount64(set->words[i]);
+	return count;
 }
 
 /* Note that the lock of a hash is to be taken. */

@@ -44,6 +44,9 @@ PG_FUNCTION_INFO_V1(pgmq_create_fifo_index);
 PG_FUNCTION_INFO_V1(pgmq_create_fifo_indexes_all);
 PG_FUNCTION_INFO_V1(pgmq_acquire_queue_lock);
 
+/* How many names of queues a warning shows. */
+#define MAX_SHOWN	10
+
 static void
 queue_create(FunctionCallInfo fcinfo, PgmqKind kind)
 {
@@ -208,6 +211,37 @@ may_lock_name(const char *relname)
 						ACL_CREATE) == ACLCHECK_OK || may_change_meta();
 }
 
+/*
+ * Warn that other queues have their dead letters go to a queue that was
+ * dropped.  It is no error, since anybody may name a queue in a policy of his
+ * own.
+ */
+static void
+warn_dead_letters(const PgmqQueue *queue)
+{
+	List	   *names = pgmq_policy_names_dead(queue);
+	StringInfoData shown;
+	ListCell   *lc;
+
+	if (names == NIL)
+		return;
+	initStringInfo(&shown);
+	foreach(lc, names)
+	{
+		if (foreach_current_index(lc) == MAX_SHOWN)
+		{
+			appendStringInfoString(&shown, ", ...");
+			break;
+		}
+		appendStringInfo(&shown, "%s\"%s\"", shown.len == 0 ? "" : ", ",
+						 text_to_cstring(lfirst(lc)));
+	}
+	ereport(WARNING,
+			(errmsg("queue \"%s\" was the dead-letter queue of others", PGMQ_QUEUE_BASE(queue)),
+			 errdetail("Dead letters stay where they are in: %s.", shown.data),
+			 errhint("Name another dead-letter queue for each by pgmq.set_policy().")));
+}
+
 static bool
 queue_drop(text *queue_name)
 {
@@ -256,6 +290,7 @@ queue_drop(text *queue_name)
 	/* After the queue, as every statement on both of them locks. */
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
 	queue_forget(&queue);
+	warn_dead_letters(&queue);
 	return true;
 }
 

@@ -3,7 +3,10 @@
  * move.c
  *	  Moving messages from one queue to another, above all dead letters.
  *
- * It is one statement, so that a message is in one of the two.
+ * It is one statement, so that a message is in one of the two.  Where others
+ * are not to be held up by a message that is refused, the statement is tried
+ * in a subtransaction; if that fails it is tried with halves of the messages,
+ * down to those that are refused.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -14,9 +17,19 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -127,20 +140,75 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 	" OPERATOR(pg_catalog.||) CASE WHEN " IS_PLAIN_OBJECT " THEN '{}'::pg_catalog.jsonb" \
 	" ELSE pg_catalog.jsonb_build_object('headers', gone.headers) END)"
 
+/* A queue whose dead-letter queue is about to be locked. */
+typedef struct DeadOpen
+{
+	const PgmqQueue *queue;
+	const		PgmqPolicy *policy;
+} DeadOpen;
+
 /*
- * Open the dead-letter queue that a queue's policy names.
- * Errors: 55000 when it names none, 42P01 when it does not exist.
+ * Refuse a dead-letter queue of another owner than that whom the policy's
+ * owner knew: its name may be anybody's by now, who is not to have the
+ * messages and whose triggers nobody wants to run.  Error: 55000.
+ */
+static void
+check_owner(const DeadOpen *open, Oid relid)
+{
+	const		PgmqPolicy *policy = open->policy;
+	Oid			owner = pgmq_role_owner(relid);
+	const char *name = GetUserNameFromId(owner, true);
+
+	if (policy->dead_letter_any || owner == pgmq_role_owner(open->queue->relid) ||
+		(name != NULL && strcmp(name, policy->dead_letter_owner) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("dead-letter queue \"%s\" of queue \"%s\" has another owner than when the policy was set",
+					policy->dead_letter + 2, PGMQ_QUEUE_BASE(open->queue)),
+			 errhint("The owner of queue \"%s\" can accept the new one by pgmq.set_policy(), key \"dead_letter_queue\".",
+					 PGMQ_QUEUE_BASE(open->queue))));
+}
+
+/* Lock callback: may dead letters go there, and may the caller send them? */
+static void
+callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+		return;
+	if (!pgmq_queue_may(relid, PGMQ_NEED_INSERT))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table->relname);
+	check_owner(arg, relid);
+}
+
+/*
+ * Open the dead-letter queue that a queue's policy names; wait says whether to
+ * wait for its lock, as a call does that is about dead letters.  A read or
+ * maintenance does not: what somebody does to that queue is not to hold up
+ * this one.
+ * Errors: 55000 when the policy names none, or it is another one by now, 42P01
+ * when it does not exist, 42501, 55P03 when the lock is not to be had.
  */
 void
-pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqQueue *dead)
+pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy, bool wait, PgmqQueue *dead)
 {
+	DeadOpen	open = {queue, policy};
+
 	if (policy == NULL || policy->dead_letter[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has no dead-letter queue", PGMQ_QUEUE_BASE(queue)),
 				 errhint("Name one by pgmq.set_policy(), key \"dead_letter_queue\".")));
-	pgmq_queue_open(dead, cstring_to_text(policy->dead_letter + 2), RowExclusiveLock,
-					PGMQ_NEED_INSERT, "INSERT");
+	pgmq_check_may_write("INSERT");
+	strlcpy(dead->relname, policy->dead_letter, NAMEDATALEN);
+	dead->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, dead->relname, -1),
+										   RowExclusiveLock,
+										   RVR_MISSING_OK | (wait ? 0 : RVR_NOWAIT),
+										   callback_dead, &open);
+	if (!OidIsValid(dead->relid))
+		pgmq_queue_missing(cstring_to_text(PGMQ_QUEUE_BASE(dead)), dead->relname);
+	AcceptInvalidationMessages();
+	check_owner(&open, dead->relid);
 	pgmq_queue_check_shape(dead);
 }
 
@@ -151,17 +219,117 @@ pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead * dead
 	pgmq_dead_transfer(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
 }
 
+/* ----------------------------------------------------------------
+ *		Moving what can be moved
+ * ----------------------------------------------------------------
+ */
+
+/* So long (ms) a move that does not wait for a queue waits for what is below it. */
+#define LOCK_TIMEOUT_MS	500
+
+/* Whether what was raised says nothing of the queues. */
+static bool
+error_is_ours(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: to be tried again */
+		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
+		case ERRCODE_OPERATOR_INTERVENTION: /* 57: cancel, shutdown */
+		case ERRCODE_SYSTEM_ERROR:	/* 58 */
+		case ERRCODE_CONFIG_FILE_ERROR: /* F0 */
+		case ERRCODE_INTERNAL_ERROR:	/* XX */
+			return true;
+		default:
+			return false;
+	}
+}
+
 /*
- * Move messages, which are locked, to the dead-letter queue of an open queue.
- * Errors: of pgmq_dead_open; 42501; whatever constraints and triggers raise.
+ * Move messages by fn in a subtransaction.  Returns the error, if it says
+ * something of the queues or the messages.  Unless it is to wait, no lock
+ * that the move comes to (a partition's, a unique value's, one that a trigger
+ * takes) is waited for any longer than a moment.
+ */
+ErrorData *
+pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead * dead, int n)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		int			nestlevel = NewGUCNestLevel();
+
+		if (!wait && (LockTimeout == 0 || LockTimeout > LOCK_TIMEOUT_MS))
+			(void) set_config_option("lock_timeout", CppAsString2(LOCK_TIMEOUT_MS),
+									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		fn(state, dead, n);
+		AtEOXact_GUC(true, nestlevel);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (error != NULL)
+		pgmq_lock_check_overdue(error);
+	if (error != NULL && error_is_ours(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/*
+ * Move messages by fn but those that are refused: if not all together then in
+ * halves.
  */
 void
-pgmq_dead_move(const PgmqQueue *queue, const PgmqPolicy * policy,
-			   const PgmqDead * dead, int n)
+pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
+				PgmqDead * dead, int n, PgmqRefusal *refusal)
 {
-	PgmqQueue	to;
+	ErrorData  *error;
 
-	pgmq_dead_open(queue, policy, &to);
-	if (n > 0)
-		pgmq_dead_put(queue, &to, dead, n);
+	if (n == 0 || refusal->gave_up)
+		return;
+	if (refusal->nerrors == PGMQ_REFUSALS_MAX)
+	{
+		refusal->gave_up = true;
+		return;
+	}
+	error = pgmq_move_try(fn, state, wait, dead, n);
+	if (error == NULL)
+	{
+		refusal->done += n;
+		return;
+	}
+	refusal->nerrors++;
+	if (refusal->error == NULL)
+		refusal->error = error;
+
+	/* a lock that was not to be had concerns them all */
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		refusal->error = error;
+		refusal->gave_up = true;
+		return;
+	}
+	if (n == 1)
+	{
+		if (refusal->n == 0)
+			refusal->error = error;
+		refusal->ids[refusal->n++] = dead[0].msg_id;
+		return;
+	}
+	pgmq_move_parts(fn, state, wait, dead, n / 2, refusal);
+	pgmq_move_parts(fn, state, wait, dead + n / 2, n - n / 2, refusal);
 }

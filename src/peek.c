@@ -20,11 +20,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -101,6 +105,24 @@ pgmq_peek(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Refuse a caller who has not the right to a queue's archive (42501), before
+ * he waits for a lock of the queue or holds one.  False when there is none.
+ */
+static bool
+archive_check(text *queue_name, PgmqNeed need)
+{
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+
+	if (!pgmq_name_fits(queue_name, 'a', relname))
+		return false;
+	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(relid) && !pgmq_queue_may(relid, need))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, relname);
+	return OidIsValid(relid);
+}
+
+/*
  * peek_archive(queue_name text, qty integer, after_msg_id bigint)
  * returns table (the columns of an archive)
  */
@@ -110,18 +132,21 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	PgmqArg		args[2];
 	PgmqQueue	queue;
+	text	   *queue_name;
 	bool		some;
 
 	args[1] = pgmq_qty_arg(fcinfo, 1);
 	some = first_arg(fcinfo, 2, &args[0]);
-	/* it takes rights to the archive only, which the statement asks for */
+	/* it takes rights to the archive only; if there is none, to the queue */
+	queue_name = pgmq_name_arg(fcinfo, 0);
+	pgmq_queue_open(&queue, queue_name, AccessShareLock,
+					archive_check(queue_name, PGMQ_NEED_SELECT) ? PGMQ_NEED_NOTHING : PGMQ_NEED_ANY,
+					NULL);
 	if (!some)
 	{
 		args[0] = PGMQ_ARG(Int64GetDatum(PG_INT64_MAX));
 		args[1] = PGMQ_ARG(Int64GetDatum(0));
 	}
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
-					PGMQ_NEED_NOTHING, NULL);
 	pgmq_exec_rows(&queue, PGMQ_STMT_PAGE_ARCHIVE, args, rows);
 	return (Datum) 0;
 }
@@ -134,15 +159,25 @@ typedef struct Returned
 	PgmqArg		headers;
 } Returned;
 
-/* All of them, and their new ids. */
+/*
+ * They go in parts, since all in memory may be too much, and too much for an
+ * array: so many are taken out of the archive at a time, and put into the
+ * queue by so many bytes, or one.
+ */
+#define UNARCHIVE_PART		32
+#define UNARCHIVE_BYTES		(64 * 1024 * 1024)
+
+/* Those of a part, and the new ids of all. */
 typedef struct Unarchive
 {
-	MemoryContext context;
+	MemoryContext part;			/* reset after each */
 	Returned   *messages;
 	int			count;
 	int			max;
+	MemoryContext context;
 	int64	   *ids;
 	int			nids;
+	int			max_ids;
 } Unarchive;
 
 /* A jsonb column of a row, copied. */
@@ -161,13 +196,13 @@ static void
 row_returned(TupleTableSlot *slot, void *state)
 {
 	Unarchive  *un = state;
-	MemoryContext old = MemoryContextSwitchTo(un->context);
+	MemoryContext old = MemoryContextSwitchTo(un->part);
 	bool		isnull;
 
 	if (un->count == un->max)
 	{
 		un->max *= 2;
-		un->messages = repalloc_huge(un->messages, un->max * sizeof(Returned));
+		un->messages = repalloc(un->messages, un->max * sizeof(Returned));
 	}
 	un->messages[un->count++] = (Returned)
 	{
@@ -183,8 +218,12 @@ unarchive_id(int64 id, void *state)
 {
 	Unarchive  *un = state;
 
-	if (un->nids < un->count)
-		un->ids[un->nids++] = id;
+	if (un->nids == un->max_ids)
+	{
+		un->max_ids *= 2;
+		un->ids = repalloc_huge(un->ids, un->max_ids * sizeof(int64));
+	}
+	un->ids[un->nids++] = id;
 }
 
 static int
@@ -213,48 +252,91 @@ jsonb_array(const PgmqArg *values, int count)
 													   JSONBOID, -1, false, TYPALIGN_INT)));
 }
 
+/* Send some messages again that have left the archive. */
+static void
+unarchive_send(const PgmqQueue *queue, Unarchive *un, const Returned *messages, int n)
+{
+	PgmqArg    *bodies = palloc(n * sizeof(PgmqArg));
+	PgmqArg    *headers = palloc(n * sizeof(PgmqArg));
+	int			before = un->nids;
+
+	for (int i = 0; i < n; i++)
+	{
+		bodies[i] = messages[i].message;
+		headers[i] = messages[i].headers;
+	}
+	pgmq_put_again(queue, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+				   jsonb_array(bodies, n), jsonb_array(headers, n), unarchive_id, un);
+	if (un->nids - before < n)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("queue \"%s\" did not take what was to be unarchived",
+						PGMQ_QUEUE_BASE(queue)),
+				 errdetail("A BEFORE trigger swallowed a message.")));
+}
+
+static int64
+returned_size(const Returned *message)
+{
+	return (message->message.isnull ? 0 : VARSIZE_ANY(DatumGetPointer(message->message.value))) +
+		(message->headers.isnull ? 0 : VARSIZE_ANY(DatumGetPointer(message->headers.value)));
+}
+
+/* Unarchive the messages with these ids. */
+static void
+unarchive_part(const PgmqQueue *queue, Unarchive *un, const PgmqIdArg * ids, int nids)
+{
+	MemoryContext old = MemoryContextSwitchTo(un->part);
+	PgmqArg		args[] = {pgmq_ids_array(ids, nids)};
+	int			first = 0;
+	int64		bytes = 0;
+
+	un->count = 0;
+	un->max = UNARCHIVE_PART;
+	un->messages = palloc(un->max * sizeof(Returned));
+	pgmq_exec_each(queue, PGMQ_STMT_UNARCHIVE, args, row_returned, un);
+	qsort(un->messages, un->count, sizeof(Returned), returned_cmp);
+	for (int i = 0; i < un->count; i++)
+	{
+		int64		size = returned_size(&un->messages[i]);
+
+		if (i > first && bytes + size > UNARCHIVE_BYTES)
+		{
+			unarchive_send(queue, un, un->messages + first, i - first);
+			first = i;
+			bytes = 0;
+		}
+		bytes += size;
+	}
+	if (un->count > first)
+		unarchive_send(queue, un, un->messages + first, un->count - first);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(un->part);
+}
+
 /*
- * Send the archived messages with these ids (bigint[]) again, oldest first.
+ * Send the archived messages with these ids, which rise, again, oldest first.
  * Their ids as sent are in un->ids.
  * Error: 09000 when a trigger swallowed one, which would be lost otherwise.
  */
 static void
-unarchive(FunctionCallInfo fcinfo, PgmqArg ids, Unarchive *un)
+unarchive(FunctionCallInfo fcinfo, const PgmqIdArg * ids, int nids, Unarchive *un)
 {
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
-	PgmqArg		args[] = {ids};
-	PgmqArg    *messages;
-	PgmqArg    *headers;
 
 	un->context = CurrentMemoryContext;
-	un->count = un->nids = 0;
-	un->max = 16;
-	un->messages = palloc(un->max * sizeof(Returned));
+	un->part = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c unarchive",
+									 ALLOCSET_DEFAULT_SIZES);
+	un->nids = 0;
+	un->max_ids = UNARCHIVE_PART;
+	un->ids = palloc(un->max_ids * sizeof(int64));
 
-	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
-					PGMQ_NEED_INSERT, "INSERT");
-	pgmq_exec_each(&queue, PGMQ_STMT_UNARCHIVE, args, row_returned, un);
-	if (un->count == 0)
-		return;
-	qsort(un->messages, un->count, sizeof(Returned), returned_cmp);
-
-	un->ids = palloc(un->count * sizeof(int64));
-	messages = palloc(un->count * sizeof(PgmqArg));
-	headers = palloc(un->count * sizeof(PgmqArg));
-	for (int i = 0; i < un->count; i++)
-	{
-		messages[i] = un->messages[i].message;
-		headers[i] = un->messages[i].headers;
-	}
-	pgmq_put_again(&queue, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
-				   jsonb_array(messages, un->count), jsonb_array(headers, un->count),
-				   unarchive_id, un);
-	if (un->nids < un->count)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("queue \"%s\" did not take what was to be unarchived",
-						PGMQ_QUEUE_BASE(&queue)),
-				 errdetail("A BEFORE trigger swallowed a message.")));
+	(void) archive_check(queue_name, PGMQ_NEED_DELETE);
+	pgmq_queue_open(&queue, queue_name, RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
+	for (int i = 0; i < nids; i += UNARCHIVE_PART)
+		unarchive_part(&queue, un, ids + i, Min(nids - i, UNARCHIVE_PART));
+	MemoryContextDelete(un->part);
 }
 
 /* unarchive(queue_name text, msg_id bigint) returns bigint */
@@ -262,9 +344,10 @@ Datum
 pgmq_unarchive(PG_FUNCTION_ARGS)
 {
 	Unarchive	un;
-	int64		id = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	int			nids;
+	PgmqIdArg  *ids = pgmq_id_arg(fcinfo, -1, &nids);
 
-	unarchive(fcinfo, pgmq_int8_array(&id, PG_ARGISNULL(1) ? 0 : 1), &un);
+	unarchive(fcinfo, ids, nids, &un);
 	if (un.nids == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(un.ids[un.nids - 1]);
@@ -276,8 +359,10 @@ pgmq_unarchive_batch(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	Unarchive	un;
+	int			nids;
+	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, -1, &nids);
 
-	unarchive(fcinfo, PGMQ_ARG_FROM(1), &un);
+	unarchive(fcinfo, ids, nids, &un);
 	for (int i = 0; i < un.nids; i++)
 	{
 		Datum		value = Int64GetDatum(un.ids[i]);

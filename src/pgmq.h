@@ -61,6 +61,9 @@ typedef struct PgmqPolicy
 {
 	int32		max_reads;		/* a read beyond it becomes a dead letter */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
+	char		dead_letter_owner[NAMEDATALEN]; /* whose it was when it was
+												 * named */
+	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
 	int			backoff;
 	double		backoff_base;
 	double		backoff_factor;
@@ -113,6 +116,9 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
+	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived, in the same order */
+	PGMQ_STMT_ARCHIVE_BATCH_COUNTED,
+	PGMQ_STMT_ARCHIVE_FENCED_COUNTED,
 	PGMQ_STMT_SET_VT,
 	PGMQ_STMT_SET_VT_BATCH,
 	PGMQ_STMT_SET_VT_FENCED,
@@ -137,6 +143,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_UNREAD,
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
+	PGMQ_STMT_DEAD_LETTERS_LOCK,
 	PGMQ_STMT_DEDUP_FIND_0,		/* by the current table */
 	PGMQ_STMT_DEDUP_FIND_1,
 	PGMQ_STMT_DEDUP_FIND_2,
@@ -364,6 +371,9 @@ typedef enum PgmqLockKind
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
 #define PGMQ_LOCK_SET_SIZE	1024
 
+/* A batch that would take more of a kind has the queue's gate to itself. */
+#define PGMQ_LOCK_FEW		32
+
 /* Which of them are wanted. */
 typedef struct PgmqLockSet
 {
@@ -372,6 +382,8 @@ typedef struct PgmqLockSet
 
 extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
+extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
+extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_check_overdue(const ErrorData *error);
 extern void pgmq_lock_check_cancel(ErrorData *error);
@@ -496,6 +508,7 @@ extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern void pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
+extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
 
 /* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 

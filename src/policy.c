@@ -110,6 +110,7 @@ typedef struct PolicyRow
 	MemoryContext context;
 	Jsonb	   *policy;
 	TimestampTz paused_until;
+	char		dead_letter_owner[NAMEDATALEN];
 }			PolicyRow;
 
 static HTAB *policy_hash = NULL;
@@ -306,7 +307,7 @@ pgmq_policy_table(bool missing_ok)
 	return table;
 }
 
-/* Row function: (policy jsonb, paused_until timestamptz). */
+/* Row function: (policy jsonb, paused_until timestamptz, dead_letter_owner text). */
 static void
 row_policy(TupleTableSlot *slot, void *state)
 {
@@ -317,6 +318,9 @@ row_policy(TupleTableSlot *slot, void *state)
 	row->policy = (Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[0]);
 	row->paused_until = slot->tts_isnull[1] ? DT_NOBEGIN :
 		DatumGetTimestampTz(slot->tts_values[1]);
+	if (!slot->tts_isnull[2])
+		text_to_cstring_buffer(DatumGetTextPP(slot->tts_values[2]), row->dead_letter_owner,
+							   NAMEDATALEN);
 	MemoryContextSwitchTo(old);
 }
 
@@ -334,14 +338,17 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 	PolicyRow	row = {.context = CurrentMemoryContext};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
+	bool		has_owner;
 
 	if (!OidIsValid(table))
 		return false;
+	has_owner = get_attnum(table, "dead_letter_owner") != InvalidAttrNumber;
 	saved = pgmq_role_become_owner(table);
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once("SELECT policy::pg_catalog.jsonb, paused_until::pg_catalog.timestamptz"
-				   " FROM " PGMQ_SCHEMA ".policy WHERE policy IS NOT NULL AND "
-				   PGMQ_META_IS,
+	pgmq_exec_once(psprintf("SELECT policy::pg_catalog.jsonb, paused_until::pg_catalog.timestamptz,"
+							" %s::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+							" WHERE policy IS NOT NULL AND " PGMQ_META_IS,
+							has_owner ? "dead_letter_owner" : "NULL"),
 				   1, argtypes, args, true, row_policy, &row);
 	PopActiveSnapshot();
 	pgmq_role_restore(saved);
@@ -350,6 +357,8 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 		return false;
 	pgmq_policy_parse(row.policy, policy);
 	policy->paused_until = row.paused_until;
+	strlcpy(policy->dead_letter_owner, row.dead_letter_owner, NAMEDATALEN);
+	policy->dead_letter_any = !has_owner;
 	return true;
 }
 
@@ -485,6 +494,29 @@ pgmq_policy_names(void)
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
 				   0, NULL, NULL, false, row_name, &list);
+	pgmq_role_restore(saved);
+	return list.names;
+}
+
+/* The names of the queues whose policies name a queue for their dead letters. */
+List *
+pgmq_policy_names_dead(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	NameList	list = {CurrentMemoryContext, NIL};
+	Oid			table = pgmq_policy_table(true);
+	PgmqRole	saved;
+
+	if (!OidIsValid(table))
+		return NIL;
+	saved = pgmq_role_restrict(table);
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+				   " WHERE queue_name IS NOT NULL AND"
+				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
+				   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
+				   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1 ORDER BY 1",
+				   1, argtypes, args, false, row_name, &list);
 	pgmq_role_restore(saved);
 	return list.names;
 }

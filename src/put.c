@@ -14,7 +14,7 @@
  *	4. one INSERT of what is left, and the new ids are kept in mind.
  *
  * Locks are taken in the same order by everybody: gate, groups, ids, each in
- * rising order (lock.c).
+ * rising order (lock.c).  For many groups or ids the gate alone serves.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -64,6 +64,7 @@ typedef struct Wishes
 	PgmqLockSet groups;
 	DedupItem  *items;
 	int			nitems;
+	bool		alone;			/* nobody else sends, so no locks are needed */
 } Wishes;
 
 /* Row function: the first column is the id of a message. */
@@ -130,21 +131,29 @@ lock_ids(const PgmqQueue *queue, text **ids, int n)
 }
 
 /*
- * Close the window against change when there are ids to look for.  The policy
- * as it is then, by which there may be none.
+ * Close the gate when there are groups or ids to be locked behind it.  The
+ * policy as it is then, by which there may be no ids to look for.
  * Error: 42501 for who may not send, and so is not to learn what was sent.
  */
 static const PgmqPolicy *
-hold_window(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
+hold_gate(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
 {
-	if (wishes->nitems == 0)
+	int			ngroups = pgmq_lock_count(&wishes->groups);
+
+	if (wishes->nitems == 0 && ngroups == 0)
 		return policy;
 	if (!pgmq_queue_may(queue->relid, PGMQ_NEED_INSERT))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
-	pgmq_lock_gate(queue, ShareLock);
-	policy = pgmq_policy(queue);
-	if (policy == NULL || policy->dedup_window == 0)
-		wishes->nitems = 0;
+	wishes->alone = pgmq_lock_gate_many(queue, ngroups > PGMQ_LOCK_FEW ||
+										wishes->nitems > PGMQ_LOCK_FEW);
+	if (wishes->nitems > 0)
+	{
+		policy = pgmq_policy(queue);
+		if (policy == NULL || policy->dedup_window == 0)
+			wishes->nitems = 0;
+	}
+	if (!wishes->alone)
+		pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes->groups);
 	return policy;
 }
 
@@ -164,12 +173,12 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 
 	wishes_add(&wishes, policy,
 			   args[2].isnull ? NULL : DatumGetJsonbP(args[2].value), 0);
-	policy = hold_window(queue, policy, &wishes);
-	pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes.groups);
+	policy = hold_gate(queue, policy, &wishes);
 	if (wishes.nitems == 0)
 		return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
 
-	lock_ids(queue, &item.id, 1);
+	if (!wishes.alone)
+		lock_ids(queue, &item.id, 1);
 	pgmq_dedup_find(&dedup, queue, policy, &item.id, 1, &known);
 	if (known != PGMQ_DEDUP_NEW)
 	{
@@ -299,7 +308,8 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 			ids[nids++] = items[i].id;
 		}
 	}
-	lock_ids(queue, ids, nids);
+	if (!wishes->alone)
+		lock_ids(queue, ids, nids);
 	pgmq_dedup_find(&dedup, queue, policy, ids, nids, known);
 
 	/* to be sent: what has no id, and the first of each id that is new */
@@ -369,8 +379,7 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg v
 	for (int i = 0; i < n; i++)
 		wishes_add(&wishes, policy,
 				   i < nheaders && !nulls[i] ? DatumGetJsonbP(elems[i]) : NULL, i);
-	policy = hold_window(queue, policy, &wishes);
-	pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes.groups);
+	policy = hold_gate(queue, policy, &wishes);
 	if (wishes.nitems == 0)
 		return false;
 

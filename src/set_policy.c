@@ -21,6 +21,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -167,6 +168,34 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
 }
 
 /*
+ * Note whose the dead-letter queue is that a policy names.  One that somebody
+ * else makes under its name later gets no messages, until the policy's owner
+ * names it again.  The owner's name is kept and not an OID, since a dump has
+ * to bring the note back.
+ */
+static void
+dead_letter_note(const PgmqQueue *queue, const PgmqPolicy * policy)
+{
+	char	   *owner = "";
+	Oid			relid;
+
+	if (get_attnum(pgmq_policy_table(false), "dead_letter_owner") == InvalidAttrNumber)
+		return;
+	if (policy->dead_letter[0] != '\0')
+	{
+		relid = get_relname_relid(policy->dead_letter, get_rel_namespace(queue->relid));
+		if (!OidIsValid(relid))
+			pgmq_queue_missing(cstring_to_text(policy->dead_letter + 2), policy->dead_letter);
+		owner = GetUserNameFromId(pgmq_role_owner(relid), false);
+	}
+	policy_write(queue,
+				 "UPDATE " PGMQ_SCHEMA ".policy SET dead_letter_owner ="
+				 " CASE WHEN $2 OPERATOR(pg_catalog.<>) ''::pg_catalog.text THEN $2 END"
+				 " WHERE " PGMQ_META_IS,
+				 TEXTOID, CStringGetTextDatum(owner), NULL, NULL);
+}
+
+/*
  * Take the key "create_dead_letter_queue" out of what set_policy was told;
  * *create is whether it was true.  Error: 22023 when it is neither that nor
  * false nor null.
@@ -286,6 +315,9 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	if (create)
 		dead_letter_create(merged.doc);
 	dead_letter_check(&queue, &policy);
+	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
+									 strlen("dead_letter_queue"), &value) != NULL)
+		dead_letter_note(&queue, &policy);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
 				   policy.dedup_window);
 	PG_RETURN_JSONB_P(merged.doc);

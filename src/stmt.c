@@ -18,7 +18,9 @@
  *	  hold one msg_id twice, of which one copy may be leased.
  *	- Rows come back in whatever order the plan has; the callers sort.
  *	- read_ct stops one short of its type's end rather than failing there,
- *	  which would block the queue for ever.
+ *	  which would block the queue for ever.  A table that users made may hold
+ *	  NULL there, which counts as 0; with NULL for its age a message is never
+ *	  too old.
  *
  * $1 is the message, the id or ids; times are readings of one clock, taken
  * once per call by the caller.
@@ -60,7 +62,7 @@
 /* A read: lease the messages taken until $3. */
 #define READ(filter) \
 	"UPDATE {q} SET vt = $3, last_read_at = $1," \
-	" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1" \
+	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1" \
 	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
@@ -87,9 +89,24 @@
 	" ELSE " ttl "::pg_catalog.numeric END, 6))" \
 	" OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval)))"
 
+/* Messages readable at $1, and from which queue they came as dead letters. */
+#define DEAD_LETTERS(which) \
+	"SELECT msg_id, headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
+	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
+
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
 	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+
+/*
+ * The same: for each message that has left the queue, as the second column,
+ * how many are in the archive.  That is fewer when a trigger swallowed some.
+ */
+#define ARCHIVE_COUNTED(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
+	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
@@ -222,6 +239,18 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		ARCHIVE(ONE " AND read_ct" EQ "$2"),
 		2, {INT8OID, INT4OID}
 	},
+	[PGMQ_STMT_ARCHIVE_COUNTED] = {
+		ARCHIVE_COUNTED(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH_COUNTED] = {
+		ARCHIVE_COUNTED(SEVERAL) " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED_COUNTED] = {
+		ARCHIVE_COUNTED(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
 	[PGMQ_STMT_SET_VT] = {
 		SET_VT(ONE),
 		2, {INT8OID, TIMESTAMPTZOID}
@@ -290,20 +319,21 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* lease the messages locked */
 	[PGMQ_STMT_GROUP_LEASE] = {
 		"UPDATE {q} SET vt = $3, last_read_at = $2,"
-		" read_ct = LEAST(read_ct, 2147483646) OPERATOR(pg_catalog.+) 1"
+		" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
 		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
 	/*
 	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
-	 * on
+	 * on; if $7, only those that were not read too often
 	 */
 	[PGMQ_STMT_SPENT_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
 		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
-		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID, BOOLOID}
 	},
 	/* the largest id that there is */
 	[PGMQ_STMT_LAST_ID] = {
@@ -387,13 +417,15 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
 		1, {INT8ARRAYOID}
 	},
-	/* lock up to $2 messages readable at $1 after $3: id, and whence it came */
+	/* up to $2 messages readable at $1 after $3: id, and whence it came */
 	[PGMQ_STMT_DEAD_LETTERS] = {
-		"SELECT msg_id, headers OPERATOR(pg_catalog.->)"
-		" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)"
-		" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND msg_id" GT "$3"
-		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+		DEAD_LETTERS("msg_id" GT "$3") " LIMIT $2",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+	/* the same of those with ids $2, locked */
+	[PGMQ_STMT_DEAD_LETTERS_LOCK] = {
+		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
+		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_DEDUP_FIND_0] = DEDUP_FIND("{0}", "{2}"),
 	[PGMQ_STMT_DEDUP_FIND_1] = DEDUP_FIND("{1}", "{0}"),

@@ -296,6 +296,20 @@ sub test_worker
 	done($s);
 }
 
+# Messages that are more than fits into an array go back in parts.
+sub test_unarchive
+{
+	my ($mode) = @_;
+
+	$node->safe_psql('postgres', q{SELECT pgmq.create('back'); INSERT INTO pgmq.a_back (msg_id, vt, message)
+		SELECT i, now(), jsonb_build_object('body', repeat('x', 5 * 1024 * 1024)) FROM generate_series(1, 240) i});
+	is($node->safe_psql('postgres', q{
+		SELECT count(*) FROM pgmq.unarchive('back', (SELECT array_agg(i) FROM generate_series(1, 240) i))}),
+		240, "$mode: 240 messages of 5 MB are unarchived");
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM pgmq.a_back}), 0, "$mode: .. and leave the archive");
+	return;
+}
+
 foreach my $mode (split ' ', $ENV{MODES} || 'plain preload')
 {
 	$node = PostgreSQL::Test::Cluster->new($mode);
@@ -329,6 +343,7 @@ pgmq_c.maintain_interval = '1h'
 		'', "$mode: every function was called");
 	test_worker() if $mode eq 'preload';
 	test_many($mode) if $mode eq 'preload';
+	test_unarchive($mode) if $mode eq 'preload';
 	unlike(slurp_file($node->logfile), qr/WARNING:.*(leak|not closed|still referenced)/, "$mode: nothing was left open");
 	$node->stop;
 }

@@ -164,7 +164,8 @@ my @goes_on = (
 		SELECT count(*) FROM mine.waiting; SELECT msg_id FROM pgmq.read('hand', 30, 10)},
 	"3\n3\n3\n1\n3",
 	'queues come and go' =>
-	  q{SELECT count(*) FROM pgmq.purge_queue('letters'); SELECT pgmq.drop_queue('dead');
+	  q{SELECT count(*) FROM pgmq.purge_queue('letters'); SET client_min_messages = error;
+		SELECT pgmq.drop_queue('dead'); RESET client_min_messages;
 		SELECT count(*) FROM pgmq.create('anew'); SELECT pgmq.send('anew', '1');
 		SELECT count(*) FROM pgmq.pop('anew')},
 	"1\nt\n1\n1\n1",
