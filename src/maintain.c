@@ -135,7 +135,7 @@ batch_do(Maintain *m, StepFn step)
 	/* a worker has no portal that would see to it */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	nestlevel = NewGUCNestLevel();
-	saved = pgmq_role_restrict(m->queue.relid);
+	saved = pgmq_role_become_owner(m->queue.relid);
 	if (m->may_commit)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
 	m->policy = pgmq_policy(&m->queue);

@@ -25,13 +25,13 @@
 
 #include <math.h>
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -339,8 +339,7 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 	saved = pgmq_role_become_owner(table);
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once("SELECT policy::pg_catalog.jsonb, paused_until::pg_catalog.timestamptz"
-				   " FROM " PGMQ_SCHEMA ".policy WHERE policy IS NOT NULL AND "
-				   PGMQ_META_IS,
+				   PGMQ_POLICY_ROWS " LIMIT 1",
 				   1, argtypes, args, true, row_policy, &row);
 	PopActiveSnapshot();
 	pgmq_role_restore(saved);
@@ -419,7 +418,9 @@ pgmq_policy_paused_until(Oid relid)
 }
 
 /*
- * Forget a queue's policy, if it has one.
+ * Forget a queue's policy, if it has one.  Where foreign keys of other owners
+ * refer to the table the row stays, and says nothing: to delete it would run
+ * what hangs on their tables, or fail.
  * Errors: 55000 when there are triggers, 40001 when the transaction's
  * snapshot is too old to see it.
  */
@@ -430,15 +431,22 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqPolicy	policy;
 	Oid			table = pgmq_policy_table(true);
+	Relation	rel;
+	bool		referenced;
 	PgmqRole	saved;
 	uint64		count;
 
 	if (!OidIsValid(table))
 		return;
-	LockRelationOid(table, RowExclusiveLock);
+	rel = relation_open(table, RowExclusiveLock);
+	referenced = pgmq_role_find_reference(rel) != NULL;
+	relation_close(rel, NoLock);
 	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
-	count = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
+	count = pgmq_exec_once(referenced ?
+						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"
+						   " WHERE " PGMQ_META_IS :
+						   "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
 						   1, argtypes, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
 	if (count == 0 && IsolationUsesXactSnapshot() && policy_load(queue, &policy))
@@ -477,7 +485,7 @@ pgmq_policy_names(void)
 
 	if (!OidIsValid(table))
 		return NIL;
-	saved = pgmq_role_restrict(table);
+	saved = pgmq_role_become_owner(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
 				   0, NULL, NULL, false, row_name, &list);

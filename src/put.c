@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -120,17 +119,6 @@ wishes_add(Wishes *wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
 	};
 }
 
-static void
-lock_ids(const PgmqQueue *queue, text **ids, int n)
-{
-	PgmqLockSet set = {{0}};
-
-	for (int i = 0; i < n; i++)
-		pgmq_lock_add(&set, hash_bytes((unsigned char *) VARDATA_ANY(ids[i]),
-									   VARSIZE_ANY_EXHDR(ids[i])));
-	pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);
-}
-
 /*
  * Close the window against change when there are ids to look for.  The policy
  * as it is then, by which there may be none.
@@ -161,8 +149,8 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 {
 	DedupItem	item;
 	Wishes		wishes = {.items = &item};
-	PgmqDedup	dedup;
 	int64		known;
+	int			table;
 
 	wishes_add(&wishes, policy,
 			   args[2].isnull ? NULL : DatumGetJsonbP(args[2].value), 0);
@@ -171,8 +159,7 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 	if (wishes.nitems == 0)
 		return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
 
-	lock_ids(queue, &item.id, 1);
-	pgmq_dedup_find(&dedup, queue, policy, &item.id, 1, &known);
+	table = pgmq_dedup_find(queue, policy, &item.id, 1, &known);
 	if (known != PGMQ_DEDUP_NEW)
 	{
 		*id = known;
@@ -180,7 +167,7 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 	}
 	if (!pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id))
 		return false;
-	pgmq_dedup_put(&dedup, queue, &item.id, id, 1);
+	pgmq_dedup_put(queue, table, &item.id, id, 1);
 	return true;
 }
 
@@ -284,7 +271,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 	int			nids = 0;
 	int			nnew = 0;
 	IdArray		sent = {palloc(n * sizeof(int64)), 0, 0};
-	PgmqDedup	dedup;
+	int			table;
 
 	/* each id once, and where it is met first */
 	qsort(items, wishes->nitems, sizeof(DedupItem), item_compare);
@@ -298,8 +285,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 			ids[nids++] = items[i].id;
 		}
 	}
-	lock_ids(queue, ids, nids);
-	pgmq_dedup_find(&dedup, queue, policy, ids, nids, known);
+	table = pgmq_dedup_find(queue, policy, ids, nids, known);
 
 	/* to be sent: what has no id, and the first of each id that is new */
 	memset(marks, true, n * sizeof(bool));
@@ -346,7 +332,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 		known[nnew++] = result[places[i]];
 	}
 	if (nnew > 0)
-		pgmq_dedup_put(&dedup, queue, ids, known, nnew);
+		pgmq_dedup_put(queue, table, ids, known, nnew);
 }
 
 /* Whether that is all; if so fn has got the ids. */
