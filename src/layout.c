@@ -377,7 +377,12 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	return false;
 }
 
-/* Finish what pgmq_layout_begin began, once the tables are there. */
+/*
+ * Finish what pgmq_layout_begin began, once the tables are there.  A queue of
+ * this name may have been there before, of another role too, and its tables
+ * dropped by hand.  The new one has nothing of it: no policy, no deduplication
+ * ids, and no bindings or throttle, which go with the row of meta.
+ */
 void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
@@ -387,11 +392,9 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
-	/* a queue of this name was there, and its tables were dropped by hand */
+	pgmq_dedup_drop(queue);
+	pgmq_policy_forget(queue);
 	if (pgmq_meta_find(queue, &recorded))
-	{
-		pgmq_dedup_drop(queue);
-		pgmq_policy_forget(queue);
-	}
+		pgmq_meta_forget(queue);
 	pgmq_meta_put(queue, queue_name, kind);
 }
