@@ -216,6 +216,19 @@ SELECT queue_name, is_unlogged FROM pgmq.meta WHERE queue_name ILIKE 'heirloom';
 SELECT count(*) FROM pgmq.topic_bindings WHERE queue_name ILIKE 'heirloom';
 SELECT count(*) FROM pgmq.notify_insert_throttle WHERE queue_name ILIKE 'heirloom';
 
+-- Tables that were there before they became a queue: no policy of another one of that name either.
+DROP TABLE pgmq.q_heirloom, pgmq.a_heirloom;
+DELETE FROM pgmq.meta WHERE queue_name = 'heirloom';
+INSERT INTO pgmq.policy VALUES ('Heirloom', '{"ttl": 1}');
+SET ROLE regress_pgmq_creator;
+CREATE TABLE pgmq.q_heirloom (LIKE pgmq.q_creator INCLUDING ALL);
+CREATE TABLE pgmq.a_heirloom (LIKE pgmq.a_creator INCLUDING ALL);
+SELECT pgmq.get_policy('heirloom');
+RESET client_min_messages;
+SELECT pgmq.create('heirloom');
+SET client_min_messages = warning;
+SELECT pgmq.get_policy('heirloom');
+
 -- Rows of his in meta: another spelling of a name takes nothing from a policy.
 SET ROLE regress_pgmq_rival;
 SELECT pgmq.create('pay');

@@ -46,6 +46,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -364,6 +365,16 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 				(errmsg("tables \"%s\" and \"%s\" exist already and are now %s queue \"%s\"",
 						queue->relname, archive, kind_names[present],
 						text_to_cstring(queue_name))));
+
+		/* it may be that of another queue, which had the name before */
+		if (object_ownercheck(RelationRelationId, queue->relid, GetUserId()) &&
+			pgmq_policy_forget(queue))
+		{
+			CacheInvalidateRelcacheByRelid(queue->relid);
+			ereport(NOTICE,
+					(errmsg("a policy of an earlier queue \"%s\" is forgotten",
+							text_to_cstring(queue_name))));
+		}
 	}
 	else if (present == kind)
 		ereport(NOTICE,
@@ -393,7 +404,7 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
 	pgmq_dedup_drop(queue);
-	pgmq_policy_forget(queue);
+	(void) pgmq_policy_forget(queue);
 	if (pgmq_meta_find(queue, &recorded))
 		pgmq_meta_forget(queue);
 	pgmq_meta_put(queue, queue_name, kind);

@@ -330,8 +330,6 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
-extern void pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id,
-							 const PgmqArg *args, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
 
@@ -396,7 +394,7 @@ extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
-extern void pgmq_policy_forget(const PgmqQueue *queue);
+extern bool pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
 
 /* ---- idtable.c: the tables that hold deduplication ids ---- */

@@ -418,13 +418,13 @@ pgmq_policy_paused_until(Oid relid)
 }
 
 /*
- * Forget a queue's policy, if it has one.  Where foreign keys of other owners
+ * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
  * refer to the table the row stays, and says nothing: to delete it would run
  * what hangs on their tables, or fail.
  * Errors: 55000 when there are triggers, 40001 when the transaction's
  * snapshot is too old to see it.
  */
-void
+bool
 pgmq_policy_forget(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
@@ -437,7 +437,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	uint64		count;
 
 	if (!OidIsValid(table))
-		return;
+		return false;
 	rel = relation_open(table, RowExclusiveLock);
 	referenced = pgmq_role_find_reference(rel) != NULL;
 	relation_close(rel, NoLock);
@@ -453,6 +453,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update")));
+	return count > 0;
 }
 
 /* Names, and where they outlive the statement they come from. */

@@ -88,8 +88,8 @@ queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
  * and tell those that keep its policy.  The number of rows.
  */
 static uint64
-policy_write(const PgmqQueue *queue, const char *sql, Datum name, Oid argtype,
-			 Datum value, PgmqRowFn fn, void *state)
+policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype,
+				Datum value, PgmqRowFn fn, void *state)
 {
 	Oid			argtypes[] = {TEXTOID, argtype};
 	PgmqArg		args[] = {PGMQ_ARG(name), PGMQ_ARG(value)};
@@ -106,6 +106,15 @@ policy_write(const PgmqQueue *queue, const char *sql, Datum name, Oid argtype,
 	CacheInvalidateRelcacheByRelid(queue->relid);
 	CommandCounterIncrement();
 	return count;
+}
+
+/* As policy_write_as, by the name of the queue's table. */
+static uint64
+policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
+			 PgmqRowFn fn, void *state)
+{
+	return policy_write_as(queue, CStringGetTextDatum(queue->relname), sql,
+						   argtype, value, fn, state);
 }
 
 /* Row function: count the rows, and keep the first column of the first, a text. */
@@ -132,8 +141,7 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 			  PgmqRowFn fn, void *state)
 {
 	static const Oid argtypes[] = {TEXTOID};
-	Datum		relname = CStringGetTextDatum(queue->relname);
-	PgmqArg		args[] = {PGMQ_ARG(relname)};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PolicyRows	rows = {CurrentMemoryContext, NULL, 0};
 	text	   *name = pgmq_meta_key(queue);
 	PgmqRole	saved;
@@ -154,14 +162,14 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	if (rows.n > 0)
 		name = rows.first;
 
-	policy_write(queue, sql, PointerGetDatum(name), argtype, value, fn, state);
+	policy_write_as(queue, PointerGetDatum(name), sql, argtype, value, fn, state);
 
 	/* a version before 1.2.0 made one for each spelling */
 	if (rows.n > 1)
 		policy_write(queue,
 					 "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS
 					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2",
-					 relname, TEXTOID, PointerGetDatum(name), NULL, NULL);
+					 TEXTOID, PointerGetDatum(name), NULL, NULL);
 }
 
 /*
@@ -385,7 +393,7 @@ pgmq_resume(PG_FUNCTION_ARGS)
 	count = policy_write(&queue,
 						 "UPDATE " PGMQ_SCHEMA ".policy SET paused_until = NULL"
 						 " WHERE paused_until IS NOT NULL AND " PGMQ_META_IS,
-						 CStringGetTextDatum(queue.relname), InvalidOid, (Datum) 0, NULL, NULL);
+						 InvalidOid, (Datum) 0, NULL, NULL);
 	if (count > 0)
 		pgmq_xact_wake(queue.relid, PGMQ_WAKE_ALL);
 	PG_RETURN_BOOL(count > 0);
