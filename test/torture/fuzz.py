@@ -1312,12 +1312,18 @@ class Fuzzer:
                 f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.3 LIMIT 1",
                 f'SELECT pgmq.create_fifo_index({lit})', f'SELECT pgmq.purge_queue({lit})'])
             if r.random() < 0.1:
-                ids = table(r.choice(OWN), f'd{r.randrange(3)}')
+                own = r.choice(OWN)
+                say('SET ROLE fuzz_owner')
+                for _ in range(4):
+                    ids = table(own, f'd{r.randrange(3)}')
+                    if say(r.choice(PLANTS).replace('%s', ids)):
+                        self.counts['planted'] += 1
+                    window = r.choice(['null', '1', '700', '2000'])
+                    say(r.choice([f"SELECT pgmq.set_policy({name_literal(own)}, '{{\"dedup_window\": {window}}}')",
+                                  f"SELECT pgmq.send({name_literal(own)}, '1', '{{\"x-pgmq-dedup-id\": \"{r.randrange(3)}\"}}'::pg_catalog.jsonb)"]))
+                say('RESET ROLE')
                 if r.random() < 0.3:
                     say(f'GRANT ALL ON {ids} TO fuzz_owner')
-                if say('SET ROLE fuzz_owner; ' + r.choice(PLANTS).replace('%s', ids)):
-                    self.counts['planted'] += 1
-                say('RESET ROLE')
             if r.random() < 0.01:
                 self.counts['extension dropped'] += 1
                 self.dropped = True
@@ -1551,7 +1557,7 @@ def main():
     print('# contexts:', ', '.join(f'{name} {count}' for name, count in sorted(contexts.items())))
     print('# never called:', '; '.join(never) or 'none')
     print('# never succeeded:', '; '.join(unsuccessful) or 'none')
-    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
+    print(f"# {counts['calls']} calls by {counts['sessions']} sessions in {epochs} epochs, {counts['ddl']} DDL, {counts['planted']} planted, extension dropped {counts['extension dropped']} times, {counts['states compared']} states compared, {counts_of_mine['seconds of repairs']:.0f} s of repairs; "
           f"functions called {len(names) - len(never)} of {len(names)}, succeeded {len(names) - len(unsuccessful)}; {sum(errors.values())} errors")
     if not failed and never and options.seconds >= 20:
         failed = f'never called: {"; ".join(never)}'
