@@ -36,6 +36,7 @@ OBJS = \
 	src/guard.o \
 	src/header.o \
 	src/identity.o \
+	src/idtable.o \
 	src/layout.o \
 	src/local.o \
 	src/lock.o \
@@ -84,7 +85,7 @@ TAP_TESTS = 1
 PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 
 # Files about who may do what.
-SECURITY = $(filter adopt escalation grant hostile_names privileges rls search_path security,$(REGRESS))
+SECURITY = $(filter adopt creator escalation grant hostile_names privileges rls search_path security,$(REGRESS))
 
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its

@@ -31,7 +31,6 @@ SELECT queue_length FROM pgmq.metrics_all();
 SELECT pgmq.create_fifo_indexes_all();
 SAVEPOINT s;
 SELECT pgmq.create('5');
-SELECT queue_name, queue_length FROM pgmq.metrics_all();
 ROLLBACK TO s;
 UPDATE pgmq.meta SET is_partitioned = 'perhaps';
 SELECT pgmq.create('5');

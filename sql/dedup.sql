@@ -121,10 +121,61 @@ SELECT pgmq.send('dedup_q', '1', dedup_id('shift')) = :shift AS same;
 SELECT dedup_shift(300);
 SELECT pgmq.send('dedup_q', '1', dedup_id('shift')) > :shift AS later;
 
+-- .. and whichever the clock says is current: when it goes back, by a failover too, what was sent later by it is still known, and not
+-- truncated.  At each moment one of the three tables is the one whose turn comes next.
+CREATE PROCEDURE dedup_place(place int, at interval) LANGUAGE plpgsql AS $$
+BEGIN
+	TRUNCATE pgmq.d0_dedup_q, pgmq.d1_dedup_q, pgmq.d2_dedup_q;
+	EXECUTE format('INSERT INTO pgmq.d%s_dedup_q VALUES (''clock'', 4711, clock_timestamp() + $1)', place) USING at;
+	COMMIT;
+END $$;
+CREATE PROCEDURE dedup_try(at interval) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR place IN 0..2 LOOP
+		CALL dedup_place(place, at);
+		RAISE INFO '% from table %: % %', at, place, pgmq.send('dedup_q', '1', dedup_id('clock')) = 4711,
+			(SELECT array_agg(s = 4711) FROM pgmq.send_batch('dedup_q', '{1,2,3}'::jsonb[], ARRAY[dedup_id('other'), dedup_id('clock'), dedup_id('clock')]) s);
+		COMMIT;
+	END LOOP;
+END $$;
+CALL dedup_try('2 seconds');
+CALL dedup_try('2 hours');
+CALL dedup_try('-990 seconds');
+CALL dedup_try('-1010 seconds');
+CALL dedup_place(0, '2 seconds');
+CALL pgmq.maintain();
+SELECT pgmq.send('dedup_q', '1', dedup_id('clock'));
+CALL dedup_place(1, '2 seconds');
+CALL pgmq.maintain();
+SELECT pgmq.send('dedup_q', '1', dedup_id('clock'));
+CALL dedup_place(2, '2 seconds');
+CALL pgmq.maintain();
+SELECT pgmq.send('dedup_q', '1', dedup_id('clock'));
+-- What is too old is truncated in its turn: one of the three.
+CALL dedup_place(0, '-1 day');
+INSERT INTO pgmq.d1_dedup_q TABLE pgmq.d0_dedup_q;
+INSERT INTO pgmq.d2_dedup_q TABLE pgmq.d0_dedup_q;
+CALL pgmq.maintain();
+SELECT (SELECT count(*) FROM pgmq.d0_dedup_q) + (SELECT count(*) FROM pgmq.d1_dedup_q) + (SELECT count(*) FROM pgmq.d2_dedup_q) AS rest;
+
+-- While the transaction of the first send runs its id counts, however long that takes.
+BEGIN;
+SELECT pgmq.send('dedup_q', '1', dedup_id('long')) AS long \gset
+DO $$ BEGIN
+	FOR i IN 0..2 LOOP
+		EXECUTE format('UPDATE pgmq.d%s_dedup_q SET sent_at = sent_at - interval ''2 hours''', i);
+	END LOOP;
+END $$;
+SELECT pgmq.send('dedup_q', '1', dedup_id('long')) = :long AS same;
+COMMIT;
+SELECT pgmq.send('dedup_q', '1', dedup_id('long')) > :long AS later;
+
 -- Another window: what was sent within it is still known.
 SELECT pgmq.send('dedup_q', '1', dedup_id('window')) AS w \gset
 SELECT count(*) FROM generate_series(700, 7000, 900) s, pgmq.set_policy('dedup_q', format('{"dedup_window": %s}', s)::jsonb) p,
 	pgmq.send('dedup_q', '1', dedup_id('window')) i WHERE p IS NOT NULL AND i = :w;
+-- .. in whichever table it stands.
+CALL dedup_try('-2000 seconds');
 
 -- None: the tables go, and what they knew.
 SELECT pgmq.set_policy('dedup_q', '{"dedup_window": null}');
@@ -270,5 +321,6 @@ SELECT pgmq.drop_queue(q) FROM unnest(ARRAY['dedup_u', 'dedup_p', 'dedup_plain',
 SELECT * FROM dedup_tables;
 DROP VIEW dedup_tables;
 DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), dedup_shift(integer);
+DROP PROCEDURE dedup_place(integer, interval), dedup_try(interval);
 DROP OWNED BY regress_pgmq_dedup, regress_pgmq_dedup_owner;
 DROP ROLE regress_pgmq_dedup, regress_pgmq_dedup_owner;

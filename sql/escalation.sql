@@ -48,6 +48,56 @@ RESET ROLE;
 SELECT pgmq.pause('esc', 'infinity');
 DROP TRIGGER t ON pgmq.policy;
 
+-- A foreign key is a trigger as well, and REFERENCES is part of GRANT ALL: what it deletes runs triggers of the table that refers,
+-- deferred ones too.  So nothing is deleted where one of another owner refers to the machinery's tables.
+SET client_min_messages = warning;
+SELECT pgmq.create('esc_fk');
+SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 60}');
+SELECT pgmq.pause('esc_fk', 'infinity');
+GRANT ALL ON ALL TABLES IN SCHEMA pgmq TO regress_pgmq_climber;
+SET ROLE regress_pgmq_climber;
+CREATE TABLE regress_pgmq_climb.policies (q text REFERENCES pgmq.policy ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE);
+CREATE TABLE regress_pgmq_climb.ids_0 (id text CONSTRAINT climbs REFERENCES pgmq.d0_esc_fk ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE regress_pgmq_climb.ids_1 (id text CONSTRAINT climbs REFERENCES pgmq.d1_esc_fk ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE regress_pgmq_climb.ids_2 (id text CONSTRAINT climbs REFERENCES pgmq.d2_esc_fk);
+INSERT INTO regress_pgmq_climb.policies VALUES ('esc_fk');
+CREATE TRIGGER t BEFORE UPDATE OR DELETE ON regress_pgmq_climb.policies FOR EACH ROW EXECUTE FUNCTION regress_pgmq_climb.run();
+CREATE CONSTRAINT TRIGGER c AFTER UPDATE OR DELETE ON regress_pgmq_climb.policies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION regress_pgmq_climb.run();
+RESET ROLE;
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 30}');
+\set VERBOSITY terse
+DO $$ BEGIN PERFORM pgmq.send('esc_fk', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb); EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'refused'; END $$;
+SELECT pgmq.set_policy('esc_fk', '{"ttl": 60, "dedup_window": null}');
+SELECT pgmq.resume('esc_fk');
+-- The tables are new ones, without what was granted and hung on the old ones.
+SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 30}');
+SELECT pgmq.send('esc_fk', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb) FROM generate_series(1, 2);
+SET ROLE regress_pgmq_climber;
+SELECT conname, conrelid::regclass FROM pg_constraint WHERE conrelid::regclass::text ~ '^regress_pgmq_climb' AND contype = 'f';
+RESET ROLE;
+-- The owner drops the queue as if there were none; the row that is referred to says nothing any more.
+SELECT pgmq.drop_queue('esc_fk');
+SELECT queue_name, policy, paused_until FROM pgmq.policy WHERE queue_name = 'esc_fk';
+SELECT pgmq.create('esc_fk');
+SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 60}');
+DROP TABLE regress_pgmq_climb.policies;
+SELECT pgmq.drop_queue('esc_fk');
+SELECT count(*) FROM pgmq.policy WHERE queue_name = 'esc_fk';
+-- Rows of bindings and throttles go by the rights of those tables' owner.
+SET ROLE regress_pgmq_climber;
+CREATE TABLE regress_pgmq_climb.bindings (pattern text, queue_name text, CONSTRAINT climbs FOREIGN KEY (pattern, queue_name) REFERENCES pgmq.topic_bindings ON DELETE CASCADE);
+RESET ROLE;
+SELECT pgmq.drop_queue('esc_other');
+DROP TABLE regress_pgmq_climb.bindings;
+SET ROLE regress_pgmq_climber;
+CREATE TABLE regress_pgmq_climb.throttles (queue_name text CONSTRAINT climbs REFERENCES pgmq.notify_insert_throttle ON DELETE SET NULL);
+RESET ROLE;
+SELECT pgmq.drop_queue('esc_other');
+DROP TABLE regress_pgmq_climb.throttles;
+RESET client_min_messages;
+
 -- Maintenance acts as the owner of each queue, so what others hang on it runs by these rights, but by no more, whoever calls.
 CREATE ROLE regress_pgmq_owner;
 GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_owner;

@@ -132,8 +132,11 @@ ALTER TABLE pgmq.q_policy_more SET (fillfactor = 50);
 SELECT count(*) FROM pgmq.read('policy_more', 0, 10);
 
 -- A parallel pg_restore may load it before it knows of the queue.
-INSERT INTO pgmq.policy (queue_name, policy) VALUES ('policy_early', '{"ttl": 5}');
 SELECT pgmq.create('policy_early');
+DELETE FROM pgmq.meta WHERE queue_name = 'policy_early';
+INSERT INTO pgmq.policy (queue_name, policy) VALUES ('policy_early', '{"ttl": 5}');
+SELECT pgmq.get_policy('policy_early');
+INSERT INTO pgmq.meta VALUES ('policy_early', false, false);
 SELECT pgmq.get_policy('policy_early');
 SELECT pgmq.drop_queue('policy_early');
 

@@ -3,30 +3,34 @@
  * dedup.c
  *	  Which deduplication ids a queue has seen lately.
  *
- * A queue whose policy has a dedup window has three tables beside it, d0_ to
- * d2_<name>, one row for each id: which message had it, and when it was sent.
+ * A queue whose policy has a dedup window has three tables beside it, those of
+ * idtable.c, one row for each id: which message had it, and when it was sent.
  * Time is cut into generations as long as the window (or GENERATION_MIN), and
- * generation n is table n mod 3.  A send looks for an id in the current and
- * in the previous generation, which hold all of the window, and writes into
- * the current one.  The third table holds nothing that counts, and is
- * truncated by pgmq_dedup_rotate when nobody uses it: the ids that leave the
- * window are never deleted one by one.
+ * generation n is table n mod 3.  A send writes into the table of the current
+ * generation.  As a rule the previous generation holds the rest of the window,
+ * and the third table nothing that counts: pgmq_dedup_rotate truncates it, so
+ * that the ids that leave the window are never deleted one by one.
  *
- * What counts is always told by sent_at.  So a table that nobody truncated in
+ * That is the rule, but the clock may go back, by a failover too, and the
+ * length of the generations changes with the window.  So what counts is always
+ * told by sent_at: a send looks into all three tables, and a table is truncated
+ * only when it holds nothing of the window.  A table that nobody truncated in
  * time is only larger than need be: what is left in it is too old, and gives
  * way when its id comes again.
  *
- * The tables belong to the owner of pgmq.policy and are used by his rights:
- * who may send need not, and cannot, touch them.  Or to the queue's owner, and
- * are used by his: a dump keeps who owns a table, but not who owns the
- * extension.  A table of such a name that is another's is refused, since what
- * hangs on it would run by those rights.
+ * While the transaction of the first send runs its id counts, however long
+ * that takes.  A sender of the same id waits for it, and takes a snapshot
+ * before it waits: what that does not see was still running when the sender
+ * asked, and counts whatever sent_at says.
  *
- * Whoever sends holds the locks of lock.c: the ids' own, from before the look
+ * A sender holds the locks of lock.c: the ids' own, from before the look
  * until the end of the transaction, which makes the second sender of an id
  * wait for the first; and the gate, which a change of the window closes.
  * Looks take the newest snapshot whatever the isolation level, since the
- * first sender may have committed after the second one's snapshot.
+ * first sender may have committed after the second one's snapshot.  They are
+ * plain scans and not statements, so that the locks on the tables that are
+ * only read end with the look; the third table could hardly be truncated
+ * otherwise while there are senders.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -37,20 +41,25 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_trigger.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -62,120 +71,35 @@
  */
 #define GENERATION_MIN		600
 
-/* Where the ids of messages go that are found. */
-typedef struct FoundState
+/* How often, a millisecond apart, a truncation tries to be alone. */
+#define TRUNCATE_TRIES		20
+
+/* A look for ids. */
+typedef struct Look
 {
-	int64	   *msg_ids;
+	TimestampTz after;			/* what was sent later counts */
+	Snapshot	before;			/* so does what this does not see */
+	text	  **ids;
 	int			n;
-} FoundState;
+	int64	   *msg_ids;		/* what was found, in the place of its id */
+	TimestampTz *sent_at;
+} Look;
 
-/* ----------------------------------------------------------------
- *		The tables
- * ----------------------------------------------------------------
- */
-
-static void
-table_name(const PgmqQueue *queue, int table, char *relname)
-{
-	if (snprintf(relname, NAMEDATALEN, "d%d_%s", table,
-				 PGMQ_QUEUE_BASE(queue)) >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("queue name \"%s\" is too long for deduplication",
-						PGMQ_QUEUE_BASE(queue))));
-}
-
-/* Its quoted and qualified name. */
-static char *
-table_quoted(const PgmqQueue *queue, int table)
-{
-	char		relname[NAMEDATALEN];
-
-	table_name(queue, table, relname);
-	return quote_qualified_identifier(PGMQ_SCHEMA, relname);
-}
-
-/* The OID of one of a queue's tables, without a lock; or InvalidOid. */
-static Oid
-table_find(const PgmqQueue *queue, int table)
-{
-	char		relname[NAMEDATALEN];
-
-	table_name(queue, table, relname);
-	return get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
-}
-
-/* Does it belong to the queue's owner?  To the caller, if the queue is gone. */
-static bool
-table_is_queue_owners(const PgmqQueue *queue, Oid relid)
-{
-	return pgmq_role_owner(relid) ==
-		(OidIsValid(queue->relid) ? pgmq_role_owner(queue->relid) : GetUserId());
-}
-
-/* Is it a table of ours? */
-static bool
-table_is_ours(const PgmqQueue *queue, Oid relid)
-{
-	return get_rel_relkind(relid) == RELKIND_RELATION &&
-		(pgmq_role_owner(relid) == pgmq_role_owner(pgmq_policy_table(false)) ||
-		 table_is_queue_owners(queue, relid));
-}
-
-/*
- * Lock one of a queue's tables for use; its OID.
- * Errors: 55000 when it is missing or, unless it is only read, has triggers;
- * 42P07 when it is not ours.
- */
-static Oid
-table_lock(const PgmqQueue *queue, int table, LOCKMODE lockmode)
-{
-	char		relname[NAMEDATALEN];
-	Oid			relid;
-
-	table_name(queue, table, relname);
-	relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA, relname, -1), lockmode, true);
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" of the deduplication ids of queue \"%s\" does not exist",
-						PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
-				 errhint("The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
-	if (!table_is_ours(queue, relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
-				 errdetail("Deduplication in queue \"%s\" needs this name, and the relation is not a table of the extension's owner or the queue's.",
-						   PGMQ_QUEUE_BASE(queue))));
-	if (lockmode != AccessShareLock)
-		pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
-	return relid;
-}
-
-/* The number of the generation at a time, for a window in seconds. */
-static int64
-generation_at(TimestampTz time, int32 window)
+/* Which table is current at a time, for a window in seconds. */
+static int
+table_at(TimestampTz time, int32 window)
 {
 	int64		length = Max(window, GENERATION_MIN) * USECS_PER_SEC;
+	int			table = time / length % PGMQ_IDTABLES;
 
-	return time / length;
+	/* a clock that was not set yet */
+	return table < 0 ? table + PGMQ_IDTABLES : table;
 }
 
 /* ----------------------------------------------------------------
  *		Ids
  * ----------------------------------------------------------------
  */
-
-/* Row function: (msg_id bigint), one for each id that was asked for. */
-static void
-row_found(TupleTableSlot *slot, void *state)
-{
-	FoundState *found = state;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-
-	found->msg_ids[found->n++] = isnull ? PGMQ_DEDUP_NEW : DatumGetInt64(value);
-}
 
 static ArrayType *
 text_array(text **ids, int n)
@@ -187,40 +111,119 @@ text_array(text **ids, int n)
 	return construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-/*
- * Look for ids, whose locks the caller holds, in the window that ends now.
- * msg_ids gets for each of them the message that had it, or PGMQ_DEDUP_NEW.
- */
-void
-pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
-				const PgmqPolicy * policy, text **ids, int n, int64 *msg_ids)
+static void
+lock_ids(const PgmqQueue *queue, text **ids, int n)
 {
-	FoundState	found = {msg_ids, 0};
-	PgmqArg		args[2];
-	PgmqRole	saved;
+	PgmqLockSet set = {{0}};
 
-	dedup->now = GetCurrentTimestamp();
-	dedup->table = generation_at(dedup->now, policy->dedup_window) % 3;
-	dedup->relid = table_lock(queue, dedup->table, RowExclusiveLock);
-	(void) table_lock(queue, (dedup->table + 2) % 3, AccessShareLock);
-
-	/* one by its own statement, at half the price of an array */
-	args[0] = PGMQ_ARG(PointerGetDatum(n == 1 ? (void *) ids[0] :
-									   (void *) text_array(ids, n)));
-	args[1] = PGMQ_ARG(TimestampTzGetDatum(dedup->now -
-										   policy->dedup_window * USECS_PER_SEC));
-	saved = pgmq_role_become_owner(dedup->relid);
-	pgmq_exec_latest(queue, dedup->table +
-					 (n == 1 ? PGMQ_STMT_DEDUP_FIND_ONE_0 : PGMQ_STMT_DEDUP_FIND_0),
-					 args, row_found, &found);
-	pgmq_role_restore(saved);
+	for (int i = 0; i < n; i++)
+		pgmq_lock_add(&set, hash_bytes((unsigned char *) VARDATA_ANY(ids[i]),
+									   VARSIZE_ANY_EXHDR(ids[i])));
+	pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);
 }
 
-/* Keep in mind that messages have been sent now with these ids. */
-void
-pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
-			   text **ids, const int64 *msg_ids, int n)
+/* Was what wrote a row still running when the look began? */
+static bool
+was_running(HeapTuple tuple, Snapshot before)
 {
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+	return !HeapTupleHeaderXminFrozen(tuple->t_data) &&
+		(TransactionIdIsCurrentTransactionId(xmin) || XidInMVCCSnapshot(xmin, before));
+}
+
+/* Look for ids in one table, by the active snapshot. */
+static void
+look_in(const Look *look, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return;
+	for (int i = 0; i < look->n; i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyEntryInitialize(&key, 0, PGMQ_IDTABLE_ID, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, PointerGetDatum(look->ids[i]));
+		scan = systable_beginscan(rel, rel->rd_pkindex, true, GetActiveSnapshot(), 1, &key);
+		tuple = systable_getnext(scan);
+		if (HeapTupleIsValid(tuple))
+		{
+			bool		isnull;
+			int64		msg_id = DatumGetInt64(heap_getattr(tuple, PGMQ_IDTABLE_MSG_ID, desc, &isnull));
+			TimestampTz sent_at = DatumGetTimestampTz(heap_getattr(tuple, PGMQ_IDTABLE_SENT_AT,
+																   desc, &isnull));
+
+			/* another window may make two of them count: the later one does */
+			if ((sent_at > look->after || was_running(tuple, look->before)) &&
+				(look->msg_ids[i] == PGMQ_DEDUP_NEW || sent_at > look->sent_at[i]))
+			{
+				look->msg_ids[i] = msg_id;
+				look->sent_at[i] = sent_at;
+			}
+		}
+		systable_endscan(scan);
+	}
+}
+
+/*
+ * Lock ids, unless the caller has the queue's gate alone, and look for them in
+ * the window that ends now.  msg_ids gets for each of them the message that had
+ * it, or PGMQ_DEDUP_NEW.  before is a snapshot of before the caller waited for
+ * any lock: what it does not see counts whatever the window.  The table, 0 to 2,
+ * that the new ones are to be put into.
+ */
+int
+pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy * policy,
+				Snapshot before, text **ids, int n, bool alone,
+				int64 *msg_ids)
+{
+	int			current = table_at(GetCurrentTimestamp(), policy->dedup_window);
+	Relation	rels[PGMQ_IDTABLES];
+	Look		look = {
+		.before = before,.ids = ids,.n = n,.msg_ids = msg_ids,
+		.sent_at = palloc(n * sizeof(TimestampTz))
+	};
+
+	/* what is to be written stays locked until the transaction ends */
+	for (int i = 0; i < lengthof(rels); i++)
+	{
+		rels[i] = pgmq_idtable_open(queue, i, i == current ?
+									RowExclusiveLock : AccessShareLock, false);
+		pgmq_idtable_check_owner(queue, rels[0], rels[i]);
+	}
+
+	/* the window is told when nothing can be truncated any more */
+	look.after = GetCurrentTimestamp() - policy->dedup_window * USECS_PER_SEC;
+	if (!alone)
+		lock_ids(queue, ids, n);
+
+	for (int i = 0; i < n; i++)
+		msg_ids[i] = PGMQ_DEDUP_NEW;
+	PushActiveSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < lengthof(rels); i++)
+		look_in(&look, rels[i]);
+	PopActiveSnapshot();
+
+	for (int i = 0; i < lengthof(rels); i++)
+		relation_close(rels[i], i == current ? NoLock : AccessShareLock);
+	pfree(look.sent_at);
+	return current;
+}
+
+/*
+ * Keep in mind that messages have been sent now with these ids, in the table
+ * that pgmq_dedup_find told.
+ */
+void
+pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
+			   const int64 *msg_ids, int n)
+{
+	/* again: the queue's triggers have run, and may have put something on it */
+	Relation	rel = pgmq_idtable_open(queue, table, RowExclusiveLock, false);
 	PgmqArg		args[3];
 	PgmqRole	saved;
 
@@ -234,9 +237,10 @@ pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
 		args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
 		args[1] = pgmq_int8_array(msg_ids, n);
 	}
-	args[2] = PGMQ_ARG(TimestampTzGetDatum(dedup->now));
-	saved = pgmq_role_become_owner(dedup->relid);
-	pgmq_exec(queue, dedup->table +
+	args[2] = PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
+	saved = pgmq_role_become_owner(RelationGetRelid(rel));
+	relation_close(rel, NoLock);
+	pgmq_exec(queue, table +
 			  (n == 1 ? PGMQ_STMT_DEDUP_PUT_ONE_0 : PGMQ_STMT_DEDUP_PUT_0), args);
 	pgmq_role_restore(saved);
 }
@@ -250,69 +254,11 @@ pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
 void
 pgmq_dedup_drop(const PgmqQueue *queue)
 {
-	for (int table = 0; table < 3; table++)
-	{
-		Oid			relid;
-		PgmqRole	saved;
-
-		/* a name that does not fit has no tables */
-		if (strlen(PGMQ_QUEUE_BASE(queue)) + 3 >= NAMEDATALEN)
-			return;
-		relid = table_find(queue, table);
-		if (!OidIsValid(relid) || !table_is_ours(queue, relid))
-			continue;
-		saved = pgmq_role_become_owner(relid);
-		pgmq_exec_ddl("DROP TABLE %s", table_quoted(queue, table));
-		pgmq_role_restore(saved);
-	}
-}
-
-static void
-table_create(const PgmqQueue *queue, int table)
-{
-	bool		unlogged = get_rel_persistence(queue->relid) == RELPERSISTENCE_UNLOGGED;
-
-	/*
-	 * Rows are inserted and then truncated: nothing for a vacuum.  Nor does a
-	 * plan of ours look at statistics, while each ANALYZE costs all sessions
-	 * theirs.
-	 */
-	pgmq_exec_ddl("CREATE %sTABLE %s"
-				  " (dedup_id pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,"
-				  " msg_id bigint NOT NULL,"
-				  " sent_at timestamp with time zone NOT NULL)"
-				  " WITH (autovacuum_vacuum_insert_threshold=-1,"
-				  " autovacuum_analyze_threshold=2147483647)",
-				  unlogged ? "UNLOGGED " : "", table_quoted(queue, table));
-	pgmq_exec_ddl("COMMENT ON TABLE %s IS 'deduplication ids of a queue; do not change'",
-				  table_quoted(queue, table));
-}
-
-/*
- * Put what counts in a window that is new into the table that is current by
- * it, since the length of the generations may be another now.
- */
-static void
-tables_rearrange(const PgmqQueue *queue, int32 window)
-{
-	static const Oid argtypes[] = {TIMESTAMPTZOID};
-	TimestampTz now = GetCurrentTimestamp();
-	PgmqArg		args[] = {PGMQ_ARG(TimestampTzGetDatum(now - window * USECS_PER_SEC))};
-	int			current = generation_at(now, window) % 3;
-
-	for (int i = 1; i < 3; i++)
-	{
-		char	   *other = pstrdup(table_quoted(queue, (current + i) % 3));
-
-		pgmq_exec_once(psprintf("INSERT INTO %s AS d SELECT * FROM %s"
-								" WHERE sent_at OPERATOR(pg_catalog.>) $1"
-								" ON CONFLICT (dedup_id) DO UPDATE"
-								" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
-								" WHERE d.sent_at OPERATOR(pg_catalog.<) EXCLUDED.sent_at",
-								table_quoted(queue, current), other),
-					   1, argtypes, args, false, NULL, NULL);
-		pgmq_exec_ddl("TRUNCATE TABLE %s", other);
-	}
+	/* a name that does not fit has no tables */
+	if (strlen(PGMQ_QUEUE_BASE(queue)) + 3 >= NAMEDATALEN)
+		return;
+	for (int table = 0; table < PGMQ_IDTABLES; table++)
+		pgmq_idtable_drop(queue, table);
 }
 
 /*
@@ -323,8 +269,10 @@ tables_rearrange(const PgmqQueue *queue, int32 window)
 void
 pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 {
-	Oid			first;
+	Relation	rels[PGMQ_IDTABLES];
+	Relation	first = NULL;
 	PgmqRole	saved;
+	int			nestlevel;
 
 	if (window == 0)
 	{
@@ -333,60 +281,101 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 		return;
 	}
 
-	/* all three belong to one */
-	first = table_find(queue, 0);
-	saved = pgmq_role_become_owner(OidIsValid(first) && table_is_queue_owners(queue, first) ?
-								   queue->relid : pgmq_policy_table(false));
-	for (int table = 0; table < 3; table++)
+	/* those that are there are checked before any rights are taken over */
+	for (int table = 0; table < lengthof(rels); table++)
 	{
-		if (OidIsValid(table_find(queue, table)))
-			(void) table_lock(queue, table, RowExclusiveLock);
-		else
-			table_create(queue, table);
+		rels[table] = pgmq_idtable_open(queue, table, RowExclusiveLock, true);
+		if (rels[table] == NULL)
+			continue;
+		if (first == NULL)
+			first = rels[table];
+		pgmq_idtable_check_owner(queue, first, rels[table]);
 	}
-	if (window != old_window)
-		tables_rearrange(queue, window);
+
+	/* all belong to one; and the caller has no say in where they are stored */
+	saved = pgmq_role_become_owner(first != NULL ? RelationGetRelid(first) :
+								   pgmq_policy_table(false));
+	nestlevel = NewGUCNestLevel();
+	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	for (int table = 0; table < lengthof(rels); table++)
+		if (rels[table] != NULL)
+			relation_close(rels[table], NoLock);
+		else
+			pgmq_idtable_create(queue, table);
+	AtEOXact_GUC(false, nestlevel);
 	pgmq_role_restore(saved);
 }
 
+/* Has an open table a row that was sent after a time? */
+static bool
+table_has_after(Relation rel, TimestampTz time)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		result;
+
+	ScanKeyInit(&key, PGMQ_IDTABLE_SENT_AT, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(time));
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 1, &key);
+	result = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	return result;
+}
+
 /*
- * Truncate the table of an open queue that holds nothing that counts, unless
- * it is empty or somebody uses it.  The number of tables truncated, 0 or 1.
+ * Truncate the table of an open queue that is the next to be current, unless
+ * it is empty, somebody writes to it, or it holds something of the window.
+ * The number of tables truncated, 0 or 1.
  */
 int64
 pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
 {
-	Oid			relid;
+	char		relname[NAMEDATALEN];
+	TimestampTz now = GetCurrentTimestamp();
 	int			table;
+	Oid			relid;
 	Relation	rel;
-	bool		empty;
+	bool		idle;
 	PgmqRole	saved;
 
 	if (policy == NULL || policy->dedup_window == 0)
 		return 0;
-	table = (generation_at(GetCurrentTimestamp(), policy->dedup_window) + 1) % 3;
-	relid = table_find(queue, table);
-	if (!OidIsValid(relid) ||
-		!ConditionalLockRelationOid(relid, AccessExclusiveLock))
-		return 0;
+	table = (table_at(now, policy->dedup_window) + 1) % PGMQ_IDTABLES;
+	pgmq_idtable_name(queue, table, relname);
 
-	/* it may have been dropped before we had the lock */
-	rel = try_relation_open(relid, NoLock);
-	if (rel == NULL)
+	/* this lock keeps out those that write, and their rows are all there */
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1), ShareLock,
+									 RVR_MISSING_OK | RVR_SKIP_LOCKED, NULL, NULL);
+	if (!OidIsValid(relid))
 		return 0;
-	empty = rel->rd_rel->relkind != RELKIND_RELATION ||
-		RelationGetNumberOfBlocks(rel) == 0;
+	rel = relation_open(relid, NoLock);
+	idle = RelationGetNumberOfBlocks(rel) == 0;
+	if (!idle)
+	{
+		pgmq_idtable_check(queue, rel);
+		idle = table_has_after(rel, GetCurrentTimestamp() -
+							   policy->dedup_window * USECS_PER_SEC);
+	}
 	relation_close(rel, NoLock);
-	if (empty || table_find(queue, table) != relid || !table_is_ours(queue, relid))
-		return 0;
-	pgmq_role_check_triggers(relid, TRIGGER_TYPE_EVENT_MASK);
 
-	/* by now its turn may have come, and somebody used it before our lock */
-	if ((generation_at(GetCurrentTimestamp(), policy->dedup_window) + 1) % 3 != table)
-		return 0;
-
-	saved = pgmq_role_become_owner(relid);
-	pgmq_exec_ddl("TRUNCATE TABLE %s", table_quoted(queue, table));
-	pgmq_role_restore(saved);
-	return 1;
+	/* those that only look are soon gone */
+	for (int i = 0; !idle && !ConditionalLockRelationOid(relid, AccessExclusiveLock); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (i == TRUNCATE_TRIES)
+			idle = true;
+		else
+			pg_usleep(1000L);
+	}
+	if (!idle)
+	{
+		saved = pgmq_role_become_owner(relid);
+		pgmq_exec_ddl("TRUNCATE TABLE %s", pgmq_idtable_quoted(queue, table));
+		pgmq_role_restore(saved);
+	}
+	UnlockRelationOid(relid, ShareLock);
+	return idle ? 0 : 1;
 }

@@ -521,19 +521,6 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	stmt_run(queue, id, args, false, &receiver.pub);
 }
 
-/* The same for a SELECT of what is there now, whatever the isolation level. */
-void
-pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-				 PgmqRowFn fn, void *state)
-{
-	FnReceiver	receiver;
-
-	receiver_init(&receiver, NULL, fn, state);
-	PushActiveSnapshot(GetLatestSnapshot());
-	stmt_run(queue, id, args, true, &receiver.pub);
-	PopActiveSnapshot();
-}
-
 /*
  * Run a statement whose rows begin with msg_id and add them to the result,
  * in msg_id order.  The number of rows.

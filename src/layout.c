@@ -51,6 +51,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -436,6 +437,16 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 				(errmsg("tables \"%s\" and \"%s\" exist already and are now %s queue \"%s\"",
 						queue->relname, archive, kind_names[present],
 						text_to_cstring(queue_name))));
+
+		/* it may be that of another queue, which had the name before */
+		if (object_ownercheck(RelationRelationId, queue->relid, GetUserId()) &&
+			pgmq_policy_forget(queue))
+		{
+			CacheInvalidateRelcacheByRelid(queue->relid);
+			ereport(NOTICE,
+					(errmsg("a policy of an earlier queue \"%s\" is forgotten",
+							text_to_cstring(queue_name))));
+		}
 	}
 	else if (present == kind)
 		ereport(NOTICE,
@@ -449,7 +460,12 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	return false;
 }
 
-/* Finish what pgmq_layout_begin began, once the tables are there. */
+/*
+ * Finish what pgmq_layout_begin began, once the tables are there.  A queue of
+ * this name may have been there before, of another role too, and its tables
+ * dropped by hand.  The new one has nothing of it: no policy, no deduplication
+ * ids, and no bindings or throttle, which go with the row of meta.
+ */
 void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
@@ -459,11 +475,9 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
-	/* a queue of this name was there, and its tables were dropped by hand */
+	pgmq_dedup_drop(queue);
+	(void) pgmq_policy_forget(queue);
 	if (pgmq_meta_find(queue, &recorded))
-	{
-		pgmq_dedup_drop(queue);
-		pgmq_policy_forget(queue);
-	}
+		pgmq_meta_forget(queue);
 	pgmq_meta_put(queue, queue_name, kind);
 }

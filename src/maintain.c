@@ -216,7 +216,7 @@ batch_do(Maintain *m, StepFn step)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	nestlevel = NewGUCNestLevel();
 	m->holds = pgmq_suspect_hold(m->queue.relid, pgmq_role_owner(m->queue.relid));
-	saved = pgmq_role_restrict(m->queue.relid);
+	saved = pgmq_role_become_owner(m->queue.relid);
 	if (m->round->may_commit)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
 	m->policy = pgmq_policy(&m->queue);

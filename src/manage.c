@@ -175,7 +175,7 @@ static void
 queue_forget(PgmqQueue *queue)
 {
 	pgmq_dedup_drop(queue);
-	pgmq_policy_forget(queue);
+	(void) pgmq_policy_forget(queue);
 	pgmq_meta_forget(queue);
 }
 

@@ -86,6 +86,37 @@ pgmq_meta_name(text *queue_name)
 	return state.name;
 }
 
+/*
+ * The name by which meta knows an open queue, as it is now; NULL when it does
+ * not.  An owner of the queue need not have a right to meta, so it is read by
+ * the rights of its own owner, and of nobody else: it may be a view of his.
+ * Databases of PGMQ may hold several spellings, of which this is always the
+ * same one.
+ */
+text *
+pgmq_meta_key(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	NameState	state = {CurrentMemoryContext, NULL};
+	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
+	PgmqRole	saved;
+
+	if (!OidIsValid(meta))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"" PGMQ_SCHEMA ".meta\" does not exist")));
+	saved = pgmq_role_become_owner(meta);
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
+				   " WHERE " PGMQ_META_IS
+				   " ORDER BY queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC LIMIT 1",
+				   1, argtypes, args, true, row_name, &state);
+	PopActiveSnapshot();
+	pgmq_role_restore(saved);
+	return state.name;
+}
+
 /* Row function: the kind of queue that is_partitioned and is_unlogged say. */
 static void
 row_kind(TupleTableSlot *slot, void *state)
@@ -118,7 +149,7 @@ pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
 	return found > 0;
 }
 
-/* Note that the queue is there, under this name, and of this kind. */
+/* Note that a queue, which meta does not know, is there, and of which kind. */
 void
 pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
@@ -128,21 +159,11 @@ pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_PARTITIONED)),
 		PGMQ_ARG(BoolGetDatum(kind == PGMQ_KIND_UNLOGGED)),
 	};
-	PgmqKind	recorded;
 
-	if (!pgmq_meta_find(queue, &recorded))
-		pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".meta"
-					   " (queue_name, is_partitioned, is_unlogged)"
-					   " VALUES ($1, $2, $3)",
-					   3, argtypes, args, false, NULL, NULL);
-	else if (recorded != kind)
-	{
-		/* the row of a table that was dropped by hand */
-		args[0] = PGMQ_ARG(CStringGetTextDatum(queue->relname));
-		pgmq_exec_once("UPDATE " PGMQ_SCHEMA ".meta"
-					   " SET is_partitioned = $2, is_unlogged = $3 WHERE " PGMQ_META_IS,
-					   3, argtypes, args, false, NULL, NULL);
-	}
+	pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".meta"
+				   " (queue_name, is_partitioned, is_unlogged)"
+				   " VALUES ($1, $2, $3)",
+				   3, argtypes, args, false, NULL, NULL);
 }
 
 /*
@@ -232,7 +253,8 @@ guard_row(const TriggerData *trigger)
  *
  * Foreign keys delete a queue's bindings and its throttle with its row, by
  * the rights of those tables' owner, whoever deletes it.  So there must be no
- * triggers of users that fire then.  And the queue must be the caller's.
+ * triggers of users that fire then, nor foreign keys of other owners.  And the
+ * queue must be the caller's.
  */
 Datum
 pgmq_guard_meta(PG_FUNCTION_ARGS)
@@ -257,8 +279,10 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 
 		/* the lock keeps triggers from coming after this look */
 		LockRelationOid(relid, RowExclusiveLock);
-		if (get_rel_relkind(relid) != '\0')
-			pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE);
+		if (get_rel_relkind(relid) == '\0')
+			continue;
+		pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE);
+		pgmq_role_check_references(relid);
 	}
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		return PointerGetDatum(NULL);

@@ -144,13 +144,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
-	PGMQ_STMT_DEDUP_FIND_0,		/* by the current table */
-	PGMQ_STMT_DEDUP_FIND_1,
-	PGMQ_STMT_DEDUP_FIND_2,
-	PGMQ_STMT_DEDUP_FIND_ONE_0,
-	PGMQ_STMT_DEDUP_FIND_ONE_1,
-	PGMQ_STMT_DEDUP_FIND_ONE_2,
-	PGMQ_STMT_DEDUP_PUT_0,
+	PGMQ_STMT_DEDUP_PUT_0,		/* by the current table */
 	PGMQ_STMT_DEDUP_PUT_1,
 	PGMQ_STMT_DEDUP_PUT_2,
 	PGMQ_STMT_DEDUP_PUT_ONE_0,
@@ -353,9 +347,10 @@ extern void pgmq_sequence_drop(Oid sequence);
 
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
-extern void pgmq_role_check_triggers(Oid relid, int16 events);
-extern PgmqRole pgmq_role_restrict(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
+extern void pgmq_role_check_triggers(Oid relid, int16 events);
+extern const struct Trigger *pgmq_role_find_reference(Relation rel);
+extern void pgmq_role_check_references(Oid relid);
 
 /* ---- lock.c: locks on what a queue is about ---- */
 
@@ -435,8 +430,6 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
-extern void pgmq_exec_latest(const PgmqQueue *queue, PgmqStmtId id,
-							 const PgmqArg *args, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
 
@@ -481,6 +474,7 @@ extern void pgmq_guard_init(void);
 	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
 
 extern text *pgmq_meta_name(text *queue_name);
+extern text *pgmq_meta_key(const PgmqQueue *queue);
 extern bool pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind);
 extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 						  PgmqKind kind);
@@ -500,34 +494,58 @@ extern bool pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool kee
 /* A key that set_policy acts on, and that no policy has. */
 #define PGMQ_POLICY_CREATE_KEY	"create_dead_letter_queue"
 
+/*
+ * The rest of a SELECT of a queue's row; $1 is the name of the queue's table.
+ * Rows that come first of several, of different spellings, are the ones that
+ * say most: versions before 1.2.0 left keys out of others.
+ */
+#define PGMQ_POLICY_ROWS \
+	" FROM " PGMQ_SCHEMA ".policy WHERE policy IS NOT NULL AND " PGMQ_META_IS \
+	" ORDER BY pg_catalog.length(policy::pg_catalog.text) DESC," \
+	" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC"
+
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
-extern void pgmq_policy_forget(const PgmqQueue *queue);
+extern bool pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
 extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
 
-/* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
+/* ---- idtable.c: the tables that hold deduplication ids ---- */
 
-/* A look for ids that is followed by putting down the new ones. */
-typedef struct PgmqDedup
+/* A queue has so many, and their columns are these. */
+#define PGMQ_IDTABLES	3
+enum
 {
-	TimestampTz now;			/* of the look */
-	int			table;			/* the current one, 0 to 2 */
-	Oid			relid;			/* its OID */
-} PgmqDedup;
+	PGMQ_IDTABLE_ID = 1,
+	PGMQ_IDTABLE_MSG_ID,
+	PGMQ_IDTABLE_SENT_AT,
+	PGMQ_IDTABLE_COLUMNS = PGMQ_IDTABLE_SENT_AT
+};
+
+extern void pgmq_idtable_name(const PgmqQueue *queue, int table, char *relname);
+extern char *pgmq_idtable_quoted(const PgmqQueue *queue, int table);
+extern void pgmq_idtable_check(const PgmqQueue *queue, Relation rel);
+extern void pgmq_idtable_check_owner(const PgmqQueue *queue, Relation first,
+									 Relation rel);
+extern Relation pgmq_idtable_open(const PgmqQueue *queue, int table,
+								  LOCKMODE lockmode, bool missing_ok);
+extern void pgmq_idtable_create(const PgmqQueue *queue, int table);
+extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
+
+/* ---- dedup.c: which deduplication ids a queue has seen lately ---- */
 
 /* No message of the window had the id. */
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-extern void pgmq_dedup_find(PgmqDedup *dedup, const PgmqQueue *queue,
-							const PgmqPolicy * policy, text **ids, int n,
+extern int	pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy * policy,
+							Snapshot before, text **ids, int n, bool alone,
 							int64 *msg_ids);
-extern void pgmq_dedup_put(const PgmqDedup *dedup, const PgmqQueue *queue,
-						   text **ids, const int64 *msg_ids, int n);
+extern void pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
+						   const int64 *msg_ids, int n);
 extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
 						   int32 window);
 extern void pgmq_dedup_drop(const PgmqQueue *queue);

@@ -25,13 +25,13 @@
 
 #include <math.h>
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -346,8 +346,7 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 	saved = pgmq_role_become_owner(table);
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(psprintf("SELECT policy::pg_catalog.jsonb, paused_until::pg_catalog.timestamptz,"
-							" %s::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
-							" WHERE policy IS NOT NULL AND " PGMQ_META_IS,
+							" %s::pg_catalog.text" PGMQ_POLICY_ROWS " LIMIT 1",
 							has_owner ? "dead_letter_owner" : "NULL"),
 				   1, argtypes, args, true, row_policy, &row);
 	PopActiveSnapshot();
@@ -432,32 +431,42 @@ pgmq_policy_paused_until(Oid relid)
 }
 
 /*
- * Forget a queue's policy, if it has one.
+ * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
+ * refer to the table the row stays, and says nothing: to delete it would run
+ * what hangs on their tables, or fail.
  * Errors: 55000 when there are triggers, 40001 when the transaction's
  * snapshot is too old to see it.
  */
-void
+bool
 pgmq_policy_forget(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqPolicy	policy;
 	Oid			table = pgmq_policy_table(true);
+	Relation	rel;
+	bool		referenced;
 	PgmqRole	saved;
 	uint64		count;
 
 	if (!OidIsValid(table))
-		return;
-	LockRelationOid(table, RowExclusiveLock);
+		return false;
+	rel = relation_open(table, RowExclusiveLock);
+	referenced = pgmq_role_find_reference(rel) != NULL;
+	relation_close(rel, NoLock);
 	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
-	count = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
+	count = pgmq_exec_once(referenced ?
+						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"
+						   " WHERE " PGMQ_META_IS :
+						   "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
 						   1, argtypes, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
 	if (count == 0 && IsolationUsesXactSnapshot() && policy_load(queue, &policy))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent update")));
+	return count > 0;
 }
 
 /* Names, and where they outlive the statement they come from. */
@@ -490,7 +499,7 @@ pgmq_policy_names(void)
 
 	if (!OidIsValid(table))
 		return NIL;
-	saved = pgmq_role_restrict(table);
+	saved = pgmq_role_become_owner(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
 				   0, NULL, NULL, false, row_name, &list);
@@ -510,7 +519,7 @@ pgmq_policy_names_dead(const PgmqQueue *queue)
 
 	if (!OidIsValid(table))
 		return NIL;
-	saved = pgmq_role_restrict(table);
+	saved = pgmq_role_become_owner(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND"
 				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"

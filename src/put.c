@@ -26,11 +26,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/tuptable.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "pgmq.h"
@@ -64,6 +64,8 @@ typedef struct Wishes
 	PgmqLockSet groups;
 	DedupItem  *items;
 	int			nitems;
+	Snapshot	before;			/* of before any lock was waited for, if there
+								 * are ids */
 	bool		alone;			/* nobody else sends, so no locks are needed */
 } Wishes;
 
@@ -119,17 +121,6 @@ wishes_add(Wishes *wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
 	};
 }
 
-static void
-lock_ids(const PgmqQueue *queue, text **ids, int n)
-{
-	PgmqLockSet set = {{0}};
-
-	for (int i = 0; i < n; i++)
-		pgmq_lock_add(&set, hash_bytes((unsigned char *) VARDATA_ANY(ids[i]),
-									   VARSIZE_ANY_EXHDR(ids[i])));
-	pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);
-}
-
 /*
  * Close the gate when there are groups or ids to be locked behind it.  The
  * policy as it is then, by which there may be no ids to look for.
@@ -144,13 +135,18 @@ hold_gate(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
 		return policy;
 	if (!pgmq_queue_may(queue->relid, PGMQ_NEED_INSERT))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
+	if (wishes->nitems > 0)
+		wishes->before = RegisterSnapshot(GetLatestSnapshot());
 	wishes->alone = pgmq_lock_gate_many(queue, ngroups > PGMQ_LOCK_FEW ||
 										wishes->nitems > PGMQ_LOCK_FEW);
 	if (wishes->nitems > 0)
 	{
 		policy = pgmq_policy(queue);
 		if (policy == NULL || policy->dedup_window == 0)
+		{
+			UnregisterSnapshot(wishes->before);
 			wishes->nitems = 0;
+		}
 	}
 	if (!wishes->alone)
 		pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes->groups);
@@ -168,8 +164,8 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 {
 	DedupItem	item;
 	Wishes		wishes = {.items = &item};
-	PgmqDedup	dedup;
 	int64		known;
+	int			table;
 
 	wishes_add(&wishes, policy,
 			   args[2].isnull ? NULL : DatumGetJsonbP(args[2].value), 0);
@@ -177,9 +173,8 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 	if (wishes.nitems == 0)
 		return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
 
-	if (!wishes.alone)
-		lock_ids(queue, &item.id, 1);
-	pgmq_dedup_find(&dedup, queue, policy, &item.id, 1, &known);
+	table = pgmq_dedup_find(queue, policy, wishes.before, &item.id, 1, wishes.alone, &known);
+	UnregisterSnapshot(wishes.before);
 	if (known != PGMQ_DEDUP_NEW)
 	{
 		*id = known;
@@ -187,7 +182,7 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
 	}
 	if (!pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id))
 		return false;
-	pgmq_dedup_put(&dedup, queue, &item.id, id, 1);
+	pgmq_dedup_put(queue, table, &item.id, id, 1);
 	return true;
 }
 
@@ -294,7 +289,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 	int			nids = 0;
 	int			nnew = 0;
 	IdArray		sent = {palloc(n * sizeof(int64)), 0, 0};
-	PgmqDedup	dedup;
+	int			table;
 
 	/* each id once, and where it is met first */
 	qsort(items, wishes->nitems, sizeof(DedupItem), item_compare);
@@ -308,9 +303,8 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 			ids[nids++] = items[i].id;
 		}
 	}
-	if (!wishes->alone)
-		lock_ids(queue, ids, nids);
-	pgmq_dedup_find(&dedup, queue, policy, ids, nids, known);
+	table = pgmq_dedup_find(queue, policy, wishes->before, ids, nids, wishes->alone, known);
+	UnregisterSnapshot(wishes->before);
 
 	/* to be sent: what has no id, and the first of each id that is new */
 	memset(marks, true, n * sizeof(bool));
@@ -357,7 +351,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 		known[nnew++] = result[places[i]];
 	}
 	if (nnew > 0)
-		pgmq_dedup_put(&dedup, queue, ids, known, nnew);
+		pgmq_dedup_put(queue, table, ids, known, nnew);
 }
 
 /* Whether that is all; if so fn has got the ids. */

@@ -27,6 +27,7 @@
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -58,6 +59,14 @@ typedef struct PolicyDoc
 	Jsonb	   *doc;
 }			PolicyDoc;
 
+/* The rows of pgmq.policy about a queue. */
+typedef struct PolicyRows
+{
+	MemoryContext context;
+	text	   *first;			/* the key of the one that counts */
+	int			n;
+} PolicyRows;
+
 /* Row function: keep the first column, a jsonb. */
 static void
 row_doc(TupleTableSlot *slot, void *state)
@@ -84,18 +93,15 @@ queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
 }
 
 /*
- * Run a statement on pgmq.policy about a queue, which is $1, and tell whoever
- * keeps its policy.  The number of rows.
+ * Run a statement on pgmq.policy about a queue, whose name in some form is $1,
+ * and tell those that keep its policy.  The number of rows.
  */
 static uint64
-policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
-			 PgmqRowFn fn, void *state)
+policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype,
+				Datum value, PgmqRowFn fn, void *state)
 {
 	Oid			argtypes[] = {TEXTOID, argtype};
-	PgmqArg		args[] = {
-		PGMQ_ARG(CStringGetTextDatum(queue->relname)),
-		PGMQ_ARG(value)
-	};
+	PgmqArg		args[] = {PGMQ_ARG(name), PGMQ_ARG(value)};
 	Oid			table = pgmq_policy_table(false);
 	PgmqRole	saved;
 	uint64		count;
@@ -111,17 +117,68 @@ policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	return count;
 }
 
-/* As policy_write, for a statement that makes the row if need be. */
+/* As policy_write_as, by the name of the queue's table. */
+static uint64
+policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
+			 PgmqRowFn fn, void *state)
+{
+	return policy_write_as(queue, CStringGetTextDatum(queue->relname), sql,
+						   argtype, value, fn, state);
+}
+
+/* Row function: count the rows, and keep the first column of the first, a text. */
+static void
+row_key(TupleTableSlot *slot, void *state)
+{
+	PolicyRows *rows = state;
+	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(rows->context);
+
+	if (rows->n++ == 0)
+		rows->first = DatumGetTextPCopy(value);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * As policy_write, for a statement that changes the row whose key is $1, or
+ * makes it.  A queue has one row, whatever spellings of its name meta knows:
+ * the one that is there, as it is now, or the one of the name in meta.
+ */
 static void
 policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 			  PgmqRowFn fn, void *state)
 {
-	if (policy_write(queue, sql, argtype, value, fn, state) == 0)
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	PolicyRows	rows = {CurrentMemoryContext, NULL, 0};
+	text	   *name = pgmq_meta_key(queue);
+	PgmqRole	saved;
+
+	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" is not listed in " PGMQ_SCHEMA ".meta",
 						PGMQ_QUEUE_BASE(queue)),
 				 errhint("Call pgmq.create() with its name to list it.")));
+
+	saved = pgmq_role_become_owner(pgmq_policy_table(false));
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text" PGMQ_POLICY_ROWS,
+				   1, argtypes, args, true, row_key, &rows);
+	PopActiveSnapshot();
+	pgmq_role_restore(saved);
+	if (rows.n > 0)
+		name = rows.first;
+
+	policy_write_as(queue, PointerGetDatum(name), sql, argtype, value, fn, state);
+
+	/* a version before 1.2.0 made one for each spelling */
+	if (rows.n > 1)
+		policy_write(queue,
+					 "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS
+					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2",
+					 TEXTOID, PointerGetDatum(name), NULL, NULL);
 }
 
 /*
@@ -296,9 +353,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
-				  " SELECT queue_name, pg_catalog.jsonb_strip_nulls("
-				  BACKOFF_DEFAULTS("NULL::pg_catalog.jsonb") " OPERATOR(pg_catalog.||) $2)"
-				  " FROM " PGMQ_SCHEMA ".meta WHERE " PGMQ_META_IS
+				  " VALUES ($1, pg_catalog.jsonb_strip_nulls("
+				  BACKOFF_DEFAULTS("NULL::pg_catalog.jsonb") " OPERATOR(pg_catalog.||) $2))"
 				  " ON CONFLICT (queue_name) DO UPDATE SET policy ="
 				  " pg_catalog.jsonb_strip_nulls(" BACKOFF_DEFAULTS("p.policy")
 				  " OPERATOR(pg_catalog.||) p.policy OPERATOR(pg_catalog.||) $2)"
@@ -340,8 +396,7 @@ pgmq_get_policy(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_ANY, NULL);
 	args[0] = PGMQ_ARG(CStringGetTextDatum(queue.relname));
 	saved = pgmq_role_become_owner(pgmq_policy_table(false));
-	pgmq_exec_once("SELECT policy::pg_catalog.jsonb FROM " PGMQ_SCHEMA ".policy"
-				   " WHERE policy IS NOT NULL AND " PGMQ_META_IS,
+	pgmq_exec_once("SELECT policy::pg_catalog.jsonb" PGMQ_POLICY_ROWS " LIMIT 1",
 				   1, argtypes, args, false, row_doc, &policy);
 	pgmq_role_restore(saved);
 	if (policy.doc == NULL)
@@ -367,8 +422,7 @@ pgmq_pause(PG_FUNCTION_ARGS)
 	queue_open_owned(&queue, fcinfo);
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy (queue_name, paused_until)"
-				  " SELECT queue_name, $2 FROM " PGMQ_SCHEMA ".meta"
-				  " WHERE " PGMQ_META_IS
+				  " VALUES ($1, $2)"
 				  " ON CONFLICT (queue_name) DO UPDATE"
 				  " SET paused_until = EXCLUDED.paused_until",
 				  TIMESTAMPTZOID, PG_GETARG_DATUM(1), NULL, NULL);

@@ -111,26 +111,6 @@
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
 
-/*
- * The message that was sent with id $1 after $2, or for each of the ids $1.
- * Not as a join, of which a generic plan would make one over whole tables.
- */
-#define DEDUP_IN(table, id) \
-	"(SELECT d.msg_id FROM " table " AS d" \
-	" WHERE d.dedup_id" EQ id " AND d.sent_at" GT "$2)"
-#define DEDUP_FIND(current, previous) \
-	{ \
-		"SELECT COALESCE(" DEDUP_IN(current, "f.dedup_id") \
-		", " DEDUP_IN(previous, "f.dedup_id") ")" \
-		" FROM pg_catalog.unnest($1) AS f (dedup_id)", \
-		2, {TEXTARRAYOID, TIMESTAMPTZOID} \
-	}
-#define DEDUP_FIND_ONE(current, previous) \
-	{ \
-		"SELECT COALESCE(" DEDUP_IN(current, "$1") ", " DEDUP_IN(previous, "$1") ")", \
-		2, {TEXTOID, TIMESTAMPTZOID} \
-	}
-
 /* Message $2 has been sent with id $1 at $3, or messages with ids. */
 #define DEDUP_INTO(current, what) \
 	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
@@ -427,12 +407,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
 		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
-	[PGMQ_STMT_DEDUP_FIND_0] = DEDUP_FIND("{0}", "{2}"),
-	[PGMQ_STMT_DEDUP_FIND_1] = DEDUP_FIND("{1}", "{0}"),
-	[PGMQ_STMT_DEDUP_FIND_2] = DEDUP_FIND("{2}", "{1}"),
-	[PGMQ_STMT_DEDUP_FIND_ONE_0] = DEDUP_FIND_ONE("{0}", "{2}"),
-	[PGMQ_STMT_DEDUP_FIND_ONE_1] = DEDUP_FIND_ONE("{1}", "{0}"),
-	[PGMQ_STMT_DEDUP_FIND_ONE_2] = DEDUP_FIND_ONE("{2}", "{1}"),
 	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
 	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
 	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),

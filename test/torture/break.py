@@ -118,7 +118,7 @@ LEDGER = {
               'if (!message_take(read, group->head))\n\t\treturn;', '(void) message_take(read, group->head);'),
     'strict': ('strict FIFO locks no group', 'put.c',
                'pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes.groups);', ';'),
-    'dedup': ('deduplication locks no id', 'put.c',
+    'dedup': ('deduplication locks no id', 'dedup.c',
               'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
     'dead letter': ('a dead letter is sent and not deleted', 'move.c',
                     '"WITH gone AS (DELETE FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"\n\t\t\t\t   " RETURNING msg_id, message, headers)"',

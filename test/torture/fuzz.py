@@ -233,11 +233,35 @@ CREATE FUNCTION fuzz.state(OUT name text, OUT setting text) RETURNS SETOF record
 $$;
 """
 
+# Tables of the names of those for deduplication ids, and what can be hung on
+# ours and on pgmq.policy; %s is such a name.  A creator of queues makes them.
+PLANTS = [
+    'CREATE TABLE %s (dedup_id pg_catalog.text COLLATE "C" PRIMARY KEY, msg_id pg_catalog.int8 NOT NULL, sent_at pg_catalog.timestamptz NOT NULL CHECK (hostile.planted()))',
+    'CREATE TABLE %s (dedup_id pg_catalog.text COLLATE "C" PRIMARY KEY, msg_id pg_catalog.int8 NOT NULL, sent_at pg_catalog.timestamptz NOT NULL)',
+    'CREATE VIEW %s AS SELECT NULL::pg_catalog.text AS dedup_id, 1::pg_catalog.int8 AS msg_id, now() AS sent_at WHERE hostile.planted()',
+    'CREATE INDEX ON %s ((hostile.planted()))',
+    'CREATE RULE planted AS ON INSERT TO %s DO ALSO SELECT hostile.planted()',
+    'CREATE TRIGGER planted BEFORE INSERT OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION hostile.planted_trigger()',
+    'CREATE CONSTRAINT TRIGGER planted_late AFTER INSERT ON %s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hostile.planted_trigger()',
+    'CREATE TABLE fuzz.refers (id pg_catalog.text REFERENCES %s ON DELETE CASCADE)',
+    'CREATE TABLE fuzz.refers (id pg_catalog.text REFERENCES pgmq.policy ON DELETE CASCADE); CREATE CONSTRAINT TRIGGER planted AFTER DELETE ON fuzz.refers'
+    ' DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hostile.planted_trigger(); INSERT INTO fuzz.refers VALUES (\'own1\'), (\'own2\')',
+    'DROP TABLE fuzz.refers',
+    'DROP TABLE %s CASCADE',
+]
+
 # Shadows: everything that an unqualified name might find.
 HOSTILE = """
 CREATE SCHEMA hostile;
 GRANT USAGE ON SCHEMA hostile TO PUBLIC;
 CREATE FUNCTION hostile.boo() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'SHADOWED as %', current_user; END $$;
+CREATE FUNCTION hostile.planted() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF current_user NOT IN ('fuzz_owner', 'fuzz_member') THEN RAISE EXCEPTION 'BREACH: what was planted runs as %', current_user; END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION hostile.planted_trigger() RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM hostile.planted(); RETURN coalesce(NEW, OLD); END $$;
 CREATE DOMAIN hostile.jsonb AS pg_catalog.int4;
 CREATE DOMAIN hostile.text AS pg_catalog.int4;
 CREATE DOMAIN hostile.regclass AS pg_catalog.int4;
@@ -1354,8 +1378,21 @@ class Fuzzer:
                 f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 2", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fuzz' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.3 LIMIT 1",
                 f'SELECT pgmq.create_fifo_index({lit})', f'SELECT pgmq.purge_queue({lit})'])
             if r.random() < 0.1:
-                self.plant()
-                continue
+                if r.random() < 0.5:
+                    self.plant()
+                    continue
+                own = r.choice(OWN)
+                say('SET ROLE fuzz_owner')
+                for _ in range(4):
+                    ids = table(own, f'd{r.randrange(3)}')
+                    if say(r.choice(PLANTS).replace('%s', ids)):
+                        self.counts['planted'] += 1
+                    window = r.choice(['null', '1', '700', '2000'])
+                    say(r.choice([f"SELECT pgmq.set_policy({name_literal(own)}, '{{\"dedup_window\": {window}}}')",
+                                  f"SELECT pgmq.send({name_literal(own)}, '1', '{{\"x-pgmq-dedup-id\": \"{r.randrange(3)}\"}}'::pg_catalog.jsonb)"]))
+                say('RESET ROLE')
+                if r.random() < 0.3:
+                    say(f'GRANT ALL ON {ids} TO fuzz_owner')
             if r.random() < 0.01:
                 self.counts['extension dropped'] += 1
                 self.dropped = True
