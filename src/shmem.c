@@ -39,7 +39,7 @@
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of what lies in the memory. */
-#define SEGMENT_LAYOUT	3
+#define SEGMENT_LAYOUT	4
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 

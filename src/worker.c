@@ -147,6 +147,7 @@ void
 pgmq_worker_main(Datum arg)
 {
 	MemoryContext context;
+	uint32		event = WaitEventExtensionNew("PgmqWorkerMain");
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -173,7 +174,7 @@ pgmq_worker_main(Datum arg)
 		worker_round(context);
 		MemoryContextReset(context);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 maintain_interval * 1000L, PG_WAIT_EXTENSION);
+						 maintain_interval * 1000L, event);
 		ResetLatch(MyLatch);
 	}
 }
