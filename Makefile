@@ -38,6 +38,7 @@ OBJS = \
 	src/layout.o \
 	src/local.o \
 	src/lock.o \
+	src/locked.o \
 	src/look.o \
 	src/maintain.o \
 	src/manage.o \

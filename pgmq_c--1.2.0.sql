@@ -948,7 +948,7 @@ COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
 'Send several archived messages again, oldest first. Returns the new ids of those there were.';
 
 --
--- Metrics (metrics.c)
+-- Metrics and diagnostics (metrics.c, locked.c)
 --
 
 CREATE OR REPLACE FUNCTION pgmq.metrics(queue_name text)
@@ -971,6 +971,43 @@ AS 'MODULE_PATHNAME', 'pgmq_engine_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (-infinity: unknown), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+
+CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
+RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
+AS 'MODULE_PATHNAME', 'pgmq_locked'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
+'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
+
+CREATE OR REPLACE FUNCTION pgmq.horizon()
+RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT h.kind, h.pid, h.name, h.state, h.since, h.xacts
+	FROM (
+		SELECT CASE a.backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS kind,
+			a.pid, concat_ws(' ', a.usename, nullif(a.application_name, '')) AS name,
+			a.state, a.xact_start AS since,
+			greatest(age(a.backend_xid), age(a.backend_xmin))::bigint AS xacts
+		FROM pg_stat_activity a
+		WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+		AND a.pid <> pg_backend_pid()
+		AND (a.datname = current_database() OR a.backend_type = 'walsender')
+		UNION ALL
+		SELECT 'prepared transaction', NULL, p.gid, 'prepared', p.prepared,
+			age(p.transaction)::bigint
+		FROM pg_prepared_xacts p
+		WHERE p.database = current_database()
+		UNION ALL
+		SELECT 'replication slot', s.active_pid, s.slot_name::text,
+			CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL,
+			age(s.xmin)::bigint
+		FROM pg_replication_slots s
+		WHERE s.xmin IS NOT NULL) h
+	ORDER BY h.xacts DESC, h.kind, h.pid;
+END;
+COMMENT ON FUNCTION pgmq.horizon() IS
+'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
 
 --
 -- Notifications (notify.c)

@@ -184,6 +184,13 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 
+	/* $2 messages after an id, and where their rows are */
+	[PGMQ_STMT_LOCKED] = {
+		"SELECT msg_id, vt, tableoid, ctid FROM {q} WHERE msg_id" GT "$1"
+		" ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
 	/* $2 messages, and when they are readable, from an id on */
 	[PGMQ_STMT_NET] = {
 		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
