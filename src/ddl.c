@@ -4,9 +4,9 @@
  *	  Statements that change what a queue is, seen by those who wait for it.
  *
  * A waiting read holds a lock on its queue's table, which keeps most of such
- * statements out.  pgmq.wait holds none.  Its queue may be dropped, or
- * renamed so that the name is another table's, or its trigger may be disabled,
- * so that nobody tells any more what is sent.  The server calls a hook for
+ * statements out.  pgmq.wait holds none.  Its queue may be dropped, or it, or
+ * the schema, renamed so that the name is another table's, or its trigger may
+ * be disabled, so that nobody tells any more what is sent.  The server calls a hook for
  * each of these, by whatever statement it happens, and at the commit those who
  * wait for the table look again.
  *
@@ -28,6 +28,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_trigger.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -105,6 +106,9 @@ ddl_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, vo
 		else if (access == OAT_POST_ALTER)
 			table_altered(objid);
 	}
+	else if (classid == NamespaceRelationId && access == OAT_POST_ALTER &&
+			 objid == get_namespace_oid(PGMQ_SCHEMA, true))
+		pgmq_xact_wake_database();
 	else if (classid == TriggerRelationId &&
 			 (access == OAT_POST_ALTER || access == OAT_DROP))
 		table_altered(trigger_table(objid));

@@ -175,6 +175,7 @@ extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
+extern void pgmq_xact_wake_database(void);
 extern void pgmq_xact_drop(Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
 extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,

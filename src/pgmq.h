@@ -453,6 +453,7 @@ extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
+extern void pgmq_waiter_wake_database(void);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(int first);
 extern void pgmq_waiter_subabort(SubTransactionId subid);

@@ -504,6 +504,24 @@ pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 	LWLockRelease(&bucket->lock);
 }
 
+/* Wake all who wait for any queue of this database.  For callbacks. */
+void
+pgmq_waiter_wake_database(void)
+{
+	for (int i = 0; area != NULL && i < N_BUCKETS; i++)
+	{
+		Bucket	   *bucket = &area->buckets[i];
+
+		if (pg_atomic_read_u32(&bucket->count) == 0)
+			continue;
+		LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+		for (int w = bucket->first; w != NOBODY; w = area->waiters[w].next)
+			if (area->waiters[w].dboid == MyDatabaseId)
+				waiter_set(w);
+		LWLockRelease(&bucket->lock);
+	}
+}
+
 /*
  * This transaction is about to ask for a lock on a queue that its waiting
  * readers would keep from it: send them away, and whoever comes until it ends.

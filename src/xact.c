@@ -81,6 +81,7 @@ static uint64 raises_round = 1; /* moves whenever the list is emptied */
 static Oid *wakes = NULL;
 static int	nwakes = 0;
 static int	max_wakes = 0;
+static bool wake_database = false;	/* or those of all queues there are */
 static bool wakes_are_due = false;	/* the transaction has committed */
 
 /* ----------------------------------------------------------------
@@ -169,6 +170,13 @@ pgmq_xact_wake(Oid relid, PgmqWake whom)
 		wakes[nwakes++] = relid;
 	local_list(local);
 	local->wake |= whom;
+}
+
+/* The same for all who wait for any queue of this database. */
+void
+pgmq_xact_wake_database(void)
+{
+	wake_database = pgmq_shmem_attach();
 }
 
 /*
@@ -448,6 +456,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 			pgmq_waiter_undrain();
 			touched_forget();
 			nwakes = 0;
+			wake_database = false;
 			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
@@ -461,6 +470,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 			pgmq_waiter_undrain();
 			touched_forget();
 			nwakes = 0;
+			wake_database = false;
 			pgmq_local_sweep();
 			break;
 		default:
@@ -475,6 +485,9 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top || !wakes_are_due)
 		return;
 	wakes_are_due = false;
+	if (wake_database)
+		pgmq_waiter_wake_database();
+	wake_database = false;
 	while (nwakes > 0)
 		pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 }
