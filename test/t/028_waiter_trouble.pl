@@ -320,6 +320,16 @@ foreach my $end ('COMMIT', "PREPARE TRANSACTION 'p'")
 	sql('DROP TABLE pgmq.q_old');
 }
 
+# .. or nobody has it any more
+fresh();
+wait_in($s[0], "\\set VERBOSITY sqlstate\nCALL pgmq.wait('q', $long);");
+sql('ALTER SCHEMA pgmq RENAME TO elsewhere');
+result($s[0]);
+like($s[0]{err}, qr/ERROR:  (42P01|3F000)/, 'a wait ends when its schema is renamed');
+cmp_ok($s[0]{took}, '<', $soon, '.. soon');
+sql('ALTER SCHEMA elsewhere RENAME TO pgmq');
+ask($s[0], '\\set VERBOSITY default');
+
 # .. also when it looks just then, and sleeps over it
 fresh();
 sql("SELECT pgmq.create('new'), pgmq.read('new', 1, 1)");
