@@ -23,6 +23,7 @@ OBJS = \
 	src/any.o \
 	src/arg.o \
 	src/dead.o \
+	src/ddl.o \
 	src/dead_letter.o \
 	src/dedup.o \
 	src/directory.o \
@@ -55,6 +56,7 @@ OBJS = \
 	src/peek.o \
 	src/pgmq_c.o \
 	src/policy.o \
+	src/poll.o \
 	src/put.o \
 	src/queue.o \
 	src/read.o \

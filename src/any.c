@@ -39,6 +39,7 @@ typedef struct AnyRead
 	PgmqArg		vt;
 	int64		qty;
 	bool		fair;
+	int			disposed;		/* spent messages, by the last attempt */
 } AnyRead;
 
 /*
@@ -157,7 +158,8 @@ any_begin(AnyRead *any, FunctionCallInfo fcinfo, int options_argno)
 static int64
 any_read_one(AnyRead *any, int i, int64 qty)
 {
-	int64		count = pgmq_read_queue(&any->queues[i], any->vt, qty, any->messages);
+	int64		count = pgmq_read_queue(&any->queues[i], any->vt, qty, any->messages,
+										&any->disposed);
 
 	pgmq_rows_move(any->messages, any->rows, PointerGetDatum(any->names[i]));
 	return count;
@@ -180,6 +182,7 @@ any_read_once(void *state)
 	bool		hides = !any->vt.isnull && DatumGetInt32(any->vt.value) > 0;
 	bool		more[PGMQ_MAX_WAITED] = {false};
 
+	any->disposed = 0;
 	for (int i = 0; i < n && left > 0; i++)
 	{
 		int64		share = any->fair ? (left + n - i - 1) / (n - i) : left;
@@ -192,6 +195,16 @@ any_read_once(void *state)
 		if (more[i])
 			left -= any_read_one(any, (begin + i) % n, left);
 	return any->qty - left;
+}
+
+/* Read for a wait. */
+static uint64
+any_poll_once(void *state)
+{
+	AnyRead    *any = state;
+	uint64		count = any_read_once(any);
+
+	return count + any->disposed;
 }
 
 /*
@@ -222,7 +235,7 @@ pgmq_read_any_with_poll(PG_FUNCTION_ARGS)
 
 	any_begin(&any, fcinfo, 5);
 	if (any.nqueues > 0)
-		pgmq_poll(any.queues, any.nqueues, false, any_read_once, &any,
+		pgmq_poll(any.queues, any.nqueues, 0, any_poll_once, &any,
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }

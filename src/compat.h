@@ -62,6 +62,50 @@ RestrictSearchPath(void)
 #include "storage/dsm_registry.h"
 #endif
 
+/*
+ * What libpq/libpq.h declares of the client's connection.  That file needs the
+ * headers of GSSAPI and OpenSSL, which a package that builds extensions does
+ * not bring.
+ */
+#include "storage/latch.h"
+
+extern bool pq_check_connection(void);
+extern PGDLLIMPORT WaitEventSet * FeBeWaitSet;
+
+#ifndef FeBeWaitSetSocketPos
+#define FeBeWaitSetSocketPos 0
+#endif
+
+/* Since 17 an extension's waits have names. */
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 170000
+#define WaitEventExtensionNew(name) PG_WAIT_EXTENSION
+#endif
+
+/* Since 17 a transaction may be limited in time; these stop the limit's timer, and start it anew. */
+#if PG_VERSION_NUM >= 170000
+#include "storage/proc.h"
+#include "utils/timeout.h"
+
+static inline void
+pgmq_transaction_timer_stop(void)
+{
+	if (TransactionTimeout > 0)
+		disable_timeout(TRANSACTION_TIMEOUT, false);
+}
+
+static inline void
+pgmq_transaction_timer_start(void)
+{
+	if (TransactionTimeout > 0)
+		enable_timeout_after(TRANSACTION_TIMEOUT, TransactionTimeout);
+}
+#else
+#define pgmq_transaction_timer_stop()	((void) 0)
+#define pgmq_transaction_timer_start()	((void) 0)
+#endif
+
 /* Since 17 a backend's number is a variable of its own. */
 #if PG_VERSION_NUM < 170000
 #define MyProcNumber	(MyProc->pgprocno)

@@ -234,6 +234,25 @@ pgmq_map_next_due(PgmqMapRef ref)
 }
 
 /*
+ * When the next thing after a point in time becomes readable, whatever is due
+ * by then; PGMQ_DUE_NEVER if that is not known.
+ */
+TimestampTz
+pgmq_map_due_after(PgmqMapRef ref, TimestampTz after)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_SHARED);
+	TimestampTz due = PGMQ_DUE_NEVER;
+
+	if (map != NULL)
+	{
+		if (map_holds(map, ref))
+			due = pgmq_tree_min_after(&map->tree, after);
+		LWLockRelease(&map->lock);
+	}
+	return due;
+}
+
+/*
  * How the map of a queue table stands, which is to be of identity; false if
  * there is none.
  */

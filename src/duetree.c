@@ -549,6 +549,37 @@ pgmq_tree_min(const PgmqTree *tree)
 	return tree->root == NO_NODE ? min : Min(min, node_min(tree->root));
 }
 
+/* The least due in a node that comes after a point in time. */
+static TimestampTz
+node_min_after(int32 n, TimestampTz after)
+{
+	TimestampTz min = PGMQ_DUE_NEVER;
+
+	for (int i = 0; i < FANOUT; i++)
+	{
+		TimestampTz due = NODE(n)->due[i];
+
+		if (due <= after && HAS_CHILD(NODE(n), i))
+			due = node_min_after((int32) NODE(n)->tag[i], after);
+		if (due > after)
+			min = Min(min, due);
+	}
+	return min;
+}
+
+/* The least due of all ids that comes after a point in time. */
+TimestampTz
+pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
+{
+	TimestampTz min = tree->root == NO_NODE ? PGMQ_DUE_NEVER : node_min_after(tree->root, after);
+
+	if (tree->below.due > after)
+		min = Min(min, tree->below.due);
+	if (tree->above.due > after)
+		min = Min(min, tree->above.due);
+	return min;
+}
+
 /*
  * What is due by now, from an id on, in order: at most max pieces into dues;
  * their number.

@@ -89,6 +89,7 @@ extern uint32 pgmq_map_enter(PgmqMapRef ref);
 extern void pgmq_map_leave(void);
 extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
+extern TimestampTz pgmq_map_due_after(PgmqMapRef ref, TimestampTz after);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
@@ -183,6 +184,7 @@ extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
 							const PgmqDue *due, int64 upto,
 							const PgmqMin *mins, int nmins);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
+extern void pgmq_xact_wake_database(void);
 extern void pgmq_xact_drop(Oid relid);
 extern void pgmq_xact_end(XactEvent event, void *arg);
 extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
@@ -207,5 +209,26 @@ extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
 						bool filtered, PgmqTakeRangeFn take, void *state);
+
+/* ---- waiter.c: a backend's places in the lists of those who wait ---- */
+
+/* By what a sleep was ended. */
+typedef struct PgmqTold
+{
+	bool		woken;			/* a token, not used or passed on yet */
+	bool		due;			/* its watch: something is due by now */
+	TimestampTz watch;			/* something else will be due then, if not
+								 * NEVER */
+} PgmqTold;
+
+extern int	pgmq_waiter_begin(int n, int *nplaces);
+extern Oid	pgmq_waiter_queue(int place);
+extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped,
+							  PgmqMapRef map, PgmqTold *told);
+extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
+extern bool pgmq_waiter_watch(int place, TimestampTz due);
+extern bool pgmq_waiter_sleeps_on(int place, TimestampTz *watch);
+extern void pgmq_waiter_pass_on(int place, bool to_first);
+extern void pgmq_waiter_leave(int place);
 
 #endif							/* PGMQ_ENGINE_H */

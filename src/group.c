@@ -481,6 +481,21 @@ read_once(void *state)
 	return count;
 }
 
+/*
+ * Read for a wait, which ends also when it has disposed of something: that is
+ * to be committed.
+ */
+static uint64
+poll_once(void *state)
+{
+	GroupRead  *read = state;
+	uint64		count;
+
+	read->screened = false;
+	count = read_once(read);
+	return count + (read->screened ? read->screen.disposed : 0);
+}
+
 /* Begin a grouped read, whose arguments are (queue_name, vt, qty, ...). */
 static void
 read_begin(GroupRead *read, FunctionCallInfo fcinfo, GroupOrder order)
@@ -509,7 +524,8 @@ read_grouped_with_poll(FunctionCallInfo fcinfo, GroupOrder order)
 	GroupRead	read;
 
 	read_begin(&read, fcinfo, order);
-	pgmq_poll(&read.queue, 1, true, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, 1, PGMQ_POLL_GROUPED, poll_once, &read,
+			  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 

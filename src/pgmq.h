@@ -202,7 +202,10 @@ typedef struct PgmqCursor PgmqCursor;
 /* Whether a row belongs into a result. */
 typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 
-/* One attempt of a read that may wait; the number of messages it took. */
+/*
+ * One attempt of a read that may wait.  Zero: it took nothing, and changed
+ * nothing that is to be committed first.
+ */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
 /* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
@@ -232,7 +235,7 @@ extern void pgmq_suspect_set_failures(int worker, uint32 failures);
 /* ---- read.c: taking messages ---- */
 
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
-							  PgmqRows *rows);
+							  PgmqRows *rows, int *disposed);
 
 /* ---- meaning.c: what the text of an argument without a type says ---- */
 
@@ -567,7 +570,7 @@ extern void pgmq_notify_xact(XactEvent event, void *arg);
 extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
 
-/* ---- waiter.c: blocked readers, and whom to wake ---- */
+/* ---- waiter.c: the lists of blocked readers, and whom to wake ---- */
 
 /* So many queues can be waited for at once. */
 #define PGMQ_MAX_WAITED		64
@@ -584,14 +587,32 @@ extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, int tranche);
 extern void pgmq_waiter_use(void *memory);
 extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
+extern void pgmq_waiter_wake_database(void);
 extern int	pgmq_waiter_count(Oid relid);
-extern void pgmq_waiter_end(void);
+extern void pgmq_waiter_end(int first);
+extern void pgmq_waiter_subabort(SubTransactionId subid);
 extern void pgmq_waiter_drain(Oid relid);
 extern void pgmq_waiter_drop(Oid relid);
 extern void pgmq_waiter_undrain(void);
-extern void pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
+
+/* ---- poll.c: blocked readers ---- */
+
+/* What a wait is like. */
+typedef enum PgmqPollFlags
+{
+	PGMQ_POLL_GROUPED = 1 << 0, /* that a message is gone may make another
+								 * readable */
+	PGMQ_POLL_FREE = 1 << 1		/* it holds no lock and no snapshot between
+								 * two attempts */
+} PgmqPollFlags;
+
+extern void pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 					  PgmqTakeFn take, void *state,
 					  PgmqArg max_seconds, PgmqArg interval_ms);
+
+/* ---- ddl.c: statements that change what a queue is ---- */
+
+extern void pgmq_ddl_init(void);
 
 /* ---- layout.c: what a queue is made of ---- */
 

@@ -69,18 +69,6 @@ pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 	pgmq_dead_inval(arg, InvalidOid);
 }
 
-static object_access_hook_type prev_object_access = NULL;
-
-/* DDL, of which the drop of a table may be a queue's, by whatever statement. */
-static void
-pgmq_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg)
-{
-	if (prev_object_access != NULL)
-		prev_object_access(access, classid, objid, subid, arg);
-	if (access == OAT_DROP && classid == RelationRelationId && subid == 0)
-		pgmq_waiter_drop(objid);
-}
-
 void
 _PG_init(void)
 {
@@ -92,8 +80,7 @@ _PG_init(void)
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_guard_init();
-	prev_object_access = object_access_hook;
-	object_access_hook = pgmq_object_access;
+	pgmq_ddl_init();
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, pgmq_inval_schema, (Datum) 0);
 	RegisterXactCallback(pgmq_exec_xact, NULL);

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -152,15 +153,34 @@ read_once(void *state)
 					 read->screened ? read_range_screened : read_range, read);
 }
 
-/* The same for others: up to qty messages of an open queue, no filter. */
+/*
+ * Read for a wait, which ends also when it has disposed of something: until
+ * the commit nobody else sees that, and the messages are locked.
+ */
+static uint64
+poll_once(void *state)
+{
+	ReadState  *read = state;
+	uint64		count = read_once(read);
+
+	return count + (read->screened ? read->screen.disposed : 0);
+}
+
+/*
+ * The same for others: up to qty messages of an open queue, no filter.  Adds
+ * to *disposed how many it disposed of.
+ */
 uint64
-pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows)
+pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, int *disposed)
 {
 	ReadState	read = {
 		.queue = *queue,.rows = rows,.vt = vt,.qty = qty,.conditional = PGMQ_ARG_NULL
 	};
+	uint64		count = read_once(&read);
 
-	return read_once(&read);
+	if (read.screened)
+		*disposed += read.screen.disposed;
+	return count;
 }
 
 /* Begin a read whose arguments are (queue_name, vt, qty, ...). */
@@ -201,7 +221,7 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 	ReadState	read;
 
 	read_begin(&read, fcinfo, 5);
-	pgmq_poll(&read.queue, 1, false, read_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_poll(&read.queue, 1, 0, poll_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
 	return (Datum) 0;
 }
 
@@ -265,6 +285,7 @@ typedef struct WaitState
 	text	   *queue_name;
 	PgmqQueue	queue;
 	bool		atomic;			/* may not commit */
+	int			disposed;		/* spent messages, by one look */
 	int64		found;			/* a message that could be read */
 	bool		any;			/* there is one */
 } WaitState;
@@ -321,6 +342,23 @@ row_peek(TupleTableSlot *slot, void *state)
 							(ItemPointer) DatumGetPointer(slot->tts_values[2]));
 }
 
+/*
+ * Whether a wait may dispose of spent messages: when it commits at once, when
+ * its role could do so by a read, and when the lock is to be had.
+ */
+static bool
+wait_may_dispose(const WaitState *wait)
+{
+	Oid			relid = wait->queue.relid;
+	Oid			me = GetUserId();
+
+	return !wait->atomic && !XactReadOnly && !IsolationUsesXactSnapshot() &&
+		pg_class_aclcheck(relid, me, ACL_DELETE) == ACLCHECK_OK &&
+		(pg_class_aclcheck(relid, me, ACL_UPDATE) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck_all(relid, me, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK) &&
+		ConditionalLockRelationOid(relid, RowExclusiveLock);
+}
+
 /* See whether there is something readable between two ids. */
 static uint64
 peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
@@ -348,6 +386,13 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
 		turn = Min(turn * 2, PEEK_TURN);
 	pgmq_cursor_close(cursor);
+
+	/* else they would be due, and looked at, as long as nobody reads */
+	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !screen.passing && wait_may_dispose(wait))
+	{
+		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
+		wait->disposed += screen.disposed;
+	}
 	*last = wait->found;
 	return wait->any ? 1 : 0;
 }
@@ -376,17 +421,25 @@ wait_open(WaitState *wait)
 	}
 }
 
-/* See whether there is something readable, and let go of all locks. */
+/*
+ * See whether there is something readable, and let go of all locks; while what
+ * stands in the way is spent, and can be disposed of, see again.
+ */
 static uint64
 wait_once(void *state)
 {
 	WaitState  *wait = state;
 	uint64		count;
 
-	wait_open(wait);
-	count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
-	if (!wait->atomic)
-		pgmq_exec_commit();
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		wait_open(wait);
+		wait->disposed = 0;
+		count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
+		if (!wait->atomic)
+			pgmq_exec_commit();
+	} while (count == 0 && wait->disposed > 0);
 	return count;
 }
 
@@ -412,6 +465,7 @@ pgmq_wait(PG_FUNCTION_ARGS)
 	wait_open(&wait);
 	if (!wait.atomic)
 		pgmq_exec_commit();
-	pgmq_poll(&wait.queue, 1, false, wait_once, &wait, PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
+	pgmq_poll(&wait.queue, 1, wait.atomic ? 0 : PGMQ_POLL_FREE, wait_once, &wait,
+			  PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
 	PG_RETURN_VOID();
 }

@@ -1,35 +1,27 @@
 /*-------------------------------------------------------------------------
  *
  * waiter.c
- *	  Blocked readers, and whom to wake.
+ *	  The lists of blocked readers, and whom to wake.
  *
- * A waiting read enters its queue's list, *then* looks, and then sleeps on
- * its latch.  A commit that makes something readable there, announced by then
- * in the due map, wakes one of the list.  (No NOTIFY: its commit lock is the
- * whole database's.)
+ * A waiting read (poll.c) enters its queue's list, *then* looks, and then
+ * sleeps on its latch.  A commit that makes something readable there,
+ * announced by then in the due map, wakes one of the list.  (No NOTIFY: its
+ * commit lock is the whole database's.)
  *
- * A wake-up is a token that must not die with who has it.  Whoever leaves the
- * list, with a message, out of time or by an error, wakes the next; whoever
- * was woken and looked in vain while something was due (a filter, a locked
- * row) passes the token down the list.  So does the first, who wakes by
- * itself when something falls due.  Nobody does so more often than every
- * PASS_MS, so that tokens which find no taker gather, and what they cost is
- * bounded however many are given.
+ * A wake-up is a token that must not die with the waiter that has it.  A
+ * waiter that leaves the list, with a message, out of time or by an error,
+ * wakes the next.  A waiter that was woken and looked in vain while something
+ * was due (a filter, a locked row) passes the token down the list.
  *
- * What becomes readable as time passes, nobody commits.  The first of the
- * list keeps the timer for all: it sleeps no longer than until the queue's
- * next due, and a commit with an earlier one wakes it to look at its watch.
- * Latches count monotonic time and due is by the clock, so no sleep is longer
- * than MAX_SLEEP_MS.
+ * Only a waiter that sleeps can be relied on: one that looks may be blocked
+ * there, by a trigger or a lock, for as long as that lasts.  So a token goes to
+ * the first that sleeps.  Those that it passed over, since they were looking,
+ * may have looked too soon, and look again before they sleep for long.
  *
- * What a prepared transaction did becomes visible when nobody is there to tell.
- * All are woken when it is prepared, see that by the map, and look again after
- * the interval until it has ended.
- *
- * Where something is due that was not to be had, its lock's holder may roll
- * back without telling anybody; without shared memory, or a map, nobody tells
- * anything; and a transaction of one snapshot would not see it.  Then the
- * read just looks again after the interval.
+ * What becomes readable as time passes, nobody commits.  One that sleeps
+ * watches the clock for all: it sleeps no longer than until the queue's next
+ * due.  When it stops sleeping another one gets the watch.  A commit with an
+ * earlier due has one that sleeps wake earlier.
  *
  * Who reads groups also waits for a group's head to go away, which makes
  * nothing due that was not before.  Such a waiter says so in the list, and a
@@ -37,14 +29,11 @@
  *
  * Lists are kept in buckets by the queue, each with a lock and counts, which
  * are all that a commit looks at when nobody waits.  A backend has a number of
- * places, so it can be in the lists of several queues at once; it sleeps once
- * for all, and leaves all.
+ * places, so it can be in the lists of several queues at once.  Its places
+ * are a stack, for a trigger may wait inside of a read that waits.
  *
  * Who would drop or purge the queue first sends its waiters away, who return
  * with nothing and let go of the table's lock.
- *
- * Cancel, statement_timeout, termination and the death of the postmaster end
- * a wait at once.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -58,33 +47,18 @@
 #include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
-#include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "utils/inval.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "compat.h"
 #include "engine.h"
 #include "pgmq.h"
 
-/* PGMQ's defaults, which stand for a NULL too. */
-#define POLL_DEFAULT_SECONDS		5
-#define POLL_DEFAULT_INTERVAL_MS	100
-
-/* A shorter interval would only burn CPU. */
-#define POLL_MIN_INTERVAL_MS		10
-
-#define MAX_SLEEP_MS				60000
-#define PASS_MS						100
-
-#define N_BUCKETS					256
-#define NOBODY						(-1)
+#define N_BUCKETS		256
+#define NOBODY			(-1)
 
 /* A place in a list. */
 typedef struct Waiter
@@ -93,8 +67,11 @@ typedef struct Waiter
 	Oid			relid;
 	int			prev;			/* in the bucket, in order of arrival */
 	int			next;
+	TimestampTz watch;			/* it sleeps until this is due, or for longer */
 	bool		grouped;		/* waits for a group's head to go, too */
+	bool		asleep;			/* or about to be, and does nothing else */
 	bool		woken;			/* and has not looked since */
+	bool		again;			/* was passed over since it began to look */
 	bool		sent_away;		/* somebody wants the queue's lock */
 } Waiter;
 
@@ -118,9 +95,12 @@ typedef struct WaitArea
 
 static WaitArea *area = NULL;
 
-/* The queues in whose lists this backend has its places; InvalidOid: none. */
+/*
+ * The queues in whose lists this backend has its places, InvalidOid where in
+ * none, and the subtransactions in which the waits began that have them.
+ */
 static Oid	my_queues[PGMQ_MAX_WAITED];
-static bool my_tokens[PGMQ_MAX_WAITED]; /* in which it has one */
+static SubTransactionId my_subids[PGMQ_MAX_WAITED];
 static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
@@ -183,26 +163,84 @@ list_search(int from, Oid relid)
 }
 
 static void
-waiter_set(int i)
+waiter_nudge(int i)
 {
-	area->waiters[i].woken = true;
 	SetLatch(&GetPGProcByNumber(i / PGMQ_MAX_WAITED)->procLatch);
 }
 
+static void
+waiter_set(int i)
+{
+	area->waiters[i].woken = true;
+	waiter_nudge(i);
+}
+
+/* Whether a waiter does nothing but sleep, and nobody has woken it. */
+static bool
+waiter_is_idle(const Waiter *waiter)
+{
+	return waiter->asleep && !waiter->woken;
+}
+
 /*
- * Wake the first of a queue, from a waiter on, who is not woken yet; if
- * grouped, of those who wait for a group's head.
+ * Wake the first of a queue, from a waiter on, that sleeps and is not woken
+ * yet; if grouped, of those who wait for a group's head.  Those before it
+ * that are looking look again.  If nobody sleeps the first of these is woken.
  */
 static void
 list_wake(int from, Oid relid, bool grouped)
 {
-	int			i = list_search(from, relid);
+	int			first = NOBODY;
 
-	while (i != NOBODY &&
-		   (area->waiters[i].woken || (grouped && !area->waiters[i].grouped)))
-		i = list_search(area->waiters[i].next, relid);
-	if (i != NOBODY)
-		waiter_set(i);
+	for (int i = list_search(from, relid); i != NOBODY;
+		 i = list_search(area->waiters[i].next, relid))
+	{
+		Waiter	   *waiter = &area->waiters[i];
+
+		if (waiter->woken || (grouped && !waiter->grouped))
+			continue;
+		if (waiter->asleep)
+		{
+			waiter_set(i);
+			return;
+		}
+		waiter->again = true;
+
+		/* a wait inside of our own one would have us go round and round */
+		if (first == NOBODY && i / PGMQ_MAX_WAITED != MyProcNumber)
+			first = i;
+	}
+	if (first != NOBODY)
+		waiter_set(first);
+}
+
+/*
+ * Have one of a queue's sleepers watch for when something is due, unless there
+ * is one that does: it makes its sleep shorter.  If nobody sleeps there is
+ * nothing to do, since a waiter finds out before it sleeps.
+ */
+static void
+list_watch(Bucket *bucket, Oid relid, TimestampTz due)
+{
+	int			first = NOBODY;
+
+	if (due >= PGMQ_DUE_LAST)
+		return;
+	for (int i = list_search(bucket->first, relid); i != NOBODY;
+		 i = list_search(area->waiters[i].next, relid))
+	{
+		if (!waiter_is_idle(&area->waiters[i]))
+			continue;
+		if (area->waiters[i].watch <= due)
+			return;
+		if (first == NOBODY)
+			first = i;
+	}
+	if (first != NOBODY)
+	{
+		area->waiters[first].watch = due;
+		waiter_nudge(first);
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -211,16 +249,45 @@ list_wake(int from, Oid relid, bool grouped)
  */
 
 /*
- * Enter the list of a queue with a place of this backend, or stay in it; a
- * look must follow.  False when it is to be the last one, since somebody waits
- * for the queue's lock.
+ * Get places for a wait for n queues, as many as there are left; the first of
+ * them.  Those of a wait that is inside of another one come after its places.
  */
-static bool
-waiter_enter(int place, Oid relid, bool grouped)
+int
+pgmq_waiter_begin(int n, int *nplaces)
+{
+	int			first = my_places;
+
+	*nplaces = Min(n, PGMQ_MAX_WAITED - my_places);
+	while (my_places < first + *nplaces)
+	{
+		my_queues[my_places] = InvalidOid;
+		my_subids[my_places++] = GetCurrentSubTransactionId();
+	}
+	return first;
+}
+
+/* The queue in whose list a place of this backend is; InvalidOid: in none. */
+Oid
+pgmq_waiter_queue(int place)
+{
+	return my_queues[place];
+}
+
+/*
+ * Enter the list of a queue with a place of this backend, or stay in it; a
+ * look must follow.  told: by what it was ended, if this was a sleep.  False
+ * when the look is to be the last one, since somebody waits for the queue's
+ * lock.
+ */
+bool
+pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqMapRef map, PgmqTold *told)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER(place);
+	TimestampTz now = GetCurrentTimestamp();
 	bool		may_stay;
+	bool		watched;
+	TimestampTz watch;
 
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (!OidIsValid(my_queues[place]))
@@ -230,6 +297,7 @@ waiter_enter(int place, Oid relid, bool grouped)
 		me->dboid = MyDatabaseId;
 		me->relid = relid;
 		me->grouped = grouped;
+		me->woken = me->asleep = false;
 		me->next = NOBODY;
 		me->prev = bucket->last;
 		if (bucket->last == NOBODY)
@@ -241,49 +309,123 @@ waiter_enter(int place, Oid relid, bool grouped)
 		if (grouped)
 			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
 		my_queues[place] = relid;
-		my_tokens[place] = me->woken = false;
 	}
-	my_tokens[place] = my_tokens[place] || me->woken;
-	me->woken = false;
+	watch = me->watch;
+	watched = me->asleep && watch < PGMQ_DUE_NEVER;
+	told->woken = me->woken;
+	told->due = watched && watch <= now;
+	told->watch = watched && watch > now ? watch : PGMQ_DUE_NEVER;
+	me->woken = me->again = me->asleep = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
+
+	/*
+	 * Hand the watch over, for we may be away for long.  The map may not tell
+	 * any more what it was kept for, if something else of that block is due.
+	 */
+	if (watched)
+	{
+		TimestampTz due = pgmq_map_due_after(map, now);
+
+		due = Min(due, told->watch);
+		LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+		list_watch(bucket, relid, due);
+		LWLockRelease(&bucket->lock);
+	}
 	return may_stay;
 }
 
-/* Whether this backend is the first in a list that it is in. */
-static bool
-waiter_is_first(int place)
+/*
+ * A place of this backend, in a list, has looked in vain and is to sleep:
+ * whether it has been given a token meanwhile, and is not to.  If it is,
+ * whether it is the first that sleeps, and whether it is to look again soon.
+ */
+bool
+pgmq_waiter_rest(int place, bool *is_first, bool *again)
 {
 	Bucket	   *bucket = bucket_of(my_queues[place]);
-	bool		first;
+	Waiter	   *me = MY_WAITER(place);
+	int			first;
+	bool		woken;
 
-	LWLockAcquire(&bucket->lock, LW_SHARED);
-	first = list_search(bucket->first, my_queues[place]) == MY_PLACE(place);
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	woken = me->woken;
+	*again = me->again;
+	me->asleep = true;
+	me->watch = PGMQ_DUE_NEVER;
+	first = list_search(bucket->first, me->relid);
+	while (first != MY_PLACE(place) && !waiter_is_idle(&area->waiters[first]))
+		first = list_search(area->waiters[first].next, me->relid);
+	*is_first = first == MY_PLACE(place);
 	LWLockRelease(&bucket->lock);
-	return first;
+	return woken;
 }
 
-/* Wake the next in a list after this backend. */
-static void
-waiter_pass_on(int place)
+/*
+ * Something is due in the queue of a place of this backend, which is to sleep:
+ * whether it must wake for that, since no other one will.
+ */
+bool
+pgmq_waiter_watch(int place, TimestampTz due)
+{
+	Bucket	   *bucket = bucket_of(my_queues[place]);
+	Waiter	   *me = MY_WAITER(place);
+	int			i;
+
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	i = list_search(bucket->first, me->relid);
+	while (i != NOBODY &&
+		   (!waiter_is_idle(&area->waiters[i]) || area->waiters[i].watch > due))
+		i = list_search(area->waiters[i].next, me->relid);
+	if (i == NOBODY)
+		me->watch = due;
+	LWLockRelease(&bucket->lock);
+	return i == NOBODY;
+}
+
+/*
+ * A place of this backend, in a list, was asleep until now, and the latch was
+ * set: whether it can sleep on, and until when it watches.
+ */
+bool
+pgmq_waiter_sleeps_on(int place, TimestampTz *watch)
+{
+	Bucket	   *bucket = bucket_of(my_queues[place]);
+	Waiter	   *me = MY_WAITER(place);
+	bool		sleeps_on;
+
+	LWLockAcquire(&bucket->lock, LW_SHARED);
+	sleeps_on = !me->woken;
+	*watch = me->watch;
+	LWLockRelease(&bucket->lock);
+	return sleeps_on;
+}
+
+/*
+ * Pass a token on, from a place of this backend down the list; or give one to
+ * the first in it, since something is due that nobody was told of.
+ */
+void
+pgmq_waiter_pass_on(int place, bool to_first)
 {
 	Bucket	   *bucket = bucket_of(my_queues[place]);
 
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	list_wake(MY_WAITER(place)->next, my_queues[place], false);
+	list_wake(to_first ? bucket->first : MY_WAITER(place)->next, my_queues[place], false);
 	LWLockRelease(&bucket->lock);
 }
 
-/* Leave a list, if in one, and wake the next. */
-static void
-waiter_leave(int place)
+/* Leave a list, if in one, and wake the next.  Also for callbacks. */
+void
+pgmq_waiter_leave(int place)
 {
 	Bucket	   *bucket;
-	Waiter	   *me = MY_WAITER(place);
+	Waiter	   *me;
 
 	if (!OidIsValid(my_queues[place]))
 		return;
 	bucket = bucket_of(my_queues[place]);
+	me = MY_WAITER(place);
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (me->prev == NOBODY)
 		bucket->first = me->next;
@@ -297,19 +439,32 @@ waiter_leave(int place)
 	if (me->grouped)
 		pg_atomic_fetch_sub_u32(&bucket->grouped, 1);
 	list_wake(bucket->first, me->relid, false);
+	if (me->asleep)
+		list_watch(bucket, me->relid, me->watch);
 	my_queues[place] = InvalidOid;
 	LWLockRelease(&bucket->lock);
 }
 
-/* Leave all lists.  Also for callbacks. */
+/* Leave all lists that were entered from a place on.  Also for callbacks. */
 void
-pgmq_waiter_end(void)
+pgmq_waiter_end(int first)
 {
-	while (my_places > 0)
-	{
-		waiter_leave(my_places - 1);
-		my_places--;
-	}
+	while (my_places > first)
+		pgmq_waiter_leave(--my_places);
+}
+
+/*
+ * A subtransaction is rolled back, and with it the waits that began in it;
+ * not the one that it is a part of.  For callbacks.
+ */
+void
+pgmq_waiter_subabort(SubTransactionId subid)
+{
+	int			first = my_places;
+
+	while (first > 0 && my_subids[first - 1] >= subid)
+		first--;
+	pgmq_waiter_end(first);
 }
 
 /* ----------------------------------------------------------------
@@ -343,14 +498,28 @@ pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 			waiter_set(i);
 	}
 	else if (whom == PGMQ_WAKE_ONE && due > GetCurrentTimestamp())
-	{
-		/* the timer's keeper, even if it was woken and has looked too soon */
-		if (first != NOBODY)
-			waiter_set(first);
-	}
+		list_watch(bucket, relid, due);
 	else
 		list_wake(first, relid, whom == PGMQ_WAKE_GROUPED);
 	LWLockRelease(&bucket->lock);
+}
+
+/* Wake all who wait for any queue of this database.  For callbacks. */
+void
+pgmq_waiter_wake_database(void)
+{
+	for (int i = 0; area != NULL && i < N_BUCKETS; i++)
+	{
+		Bucket	   *bucket = &area->buckets[i];
+
+		if (pg_atomic_read_u32(&bucket->count) == 0)
+			continue;
+		LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+		for (int w = bucket->first; w != NOBODY; w = area->waiters[w].next)
+			if (area->waiters[w].dboid == MyDatabaseId)
+				waiter_set(w);
+		LWLockRelease(&bucket->lock);
+	}
 }
 
 /*
@@ -422,204 +591,4 @@ pgmq_waiter_count(Oid relid)
 		count++;
 	LWLockRelease(&bucket->lock);
 	return count;
-}
-
-/* ----------------------------------------------------------------
- *		Waiting
- * ----------------------------------------------------------------
- */
-
-/* How long a wait may last, and how it goes on. */
-typedef struct Wait
-{
-	instr_time	begun;			/* by a clock that nobody sets */
-	int64		longest;		/* ms */
-	int64		interval;		/* ms */
-	TimestampTz looked;			/* when the last look began */
-	int			nqueues;
-	PgmqMapRef	maps[PGMQ_MAX_WAITED];
-	TimestampTz passed[PGMQ_MAX_WAITED];	/* when a token was, in a queue */
-} Wait;
-
-static void
-wait_begin(Wait *wait, PgmqArg max_seconds, PgmqArg interval_ms)
-{
-	int64		seconds = max_seconds.isnull ? POLL_DEFAULT_SECONDS :
-	DatumGetInt32(max_seconds.value);
-	int64		interval = interval_ms.isnull ? POLL_DEFAULT_INTERVAL_MS :
-	DatumGetInt32(interval_ms.value);
-
-	INSTR_TIME_SET_CURRENT(wait->begun);
-	wait->longest = seconds * 1000;
-	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
-	memset(wait->passed, 0, sizeof(wait->passed));
-}
-
-/* How many milliseconds of a wait are left. */
-static int64
-wait_left(const Wait *wait)
-{
-	instr_time	passed;
-
-	INSTR_TIME_SET_CURRENT(passed);
-	INSTR_TIME_SUBTRACT(passed, wait->begun);
-	return Max(wait->longest - (int64) INSTR_TIME_GET_MILLISEC(passed), 0);
-}
-
-/* Milliseconds until a point in time, rounded up so as not to wake before. */
-static int64
-ms_until(TimestampTz time)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (time <= now)
-		return 0;
-	if (time >= now + MAX_SLEEP_MS * INT64CONST(1000))
-		return MAX_SLEEP_MS;
-	return (time - now + 999) / 1000;
-}
-
-/*
- * Enter the lists of all queues that tell when something can be read there.
- * False when the look that follows is to be the last.
- */
-static bool
-wait_enter(Wait *wait, const PgmqQueue *queues, int nqueues, bool grouped)
-{
-	bool		may_stay = true;
-
-	/*
-	 * Who waits without a lock may find another queue under the name; and a
-	 * trigger may wait for others inside of an attempt.
-	 */
-	for (int i = 0; i < my_places; i++)
-		if (i >= nqueues || my_queues[i] != queues[i].relid)
-			waiter_leave(i);
-
-	wait->nqueues = nqueues;
-	for (int i = 0; i < nqueues; i++)
-	{
-		wait->maps[i] = pgmq_local_map(pgmq_local(queues[i].relid));
-		if (wait->maps[i].map == NULL || !pgmq_use_due_map ||
-			IsolationUsesXactSnapshot())
-			continue;
-		my_places = Max(my_places, i + 1);
-		may_stay = waiter_enter(i, queues[i].relid, grouped) && may_stay;
-	}
-	return may_stay;
-}
-
-/*
- * How long to sleep for a queue after a look in vain.  In its list no longer
- * than until something is due there, by its map, if nobody else sees to that;
- * where something is due, or nobody tells, for the interval, or until a token
- * may be passed on.  While the queue is paused nothing of that matters.
- */
-static int64
-wait_one(Wait *wait, int place)
-{
-	int64		interval = Min(wait->interval, MAX_SLEEP_MS);
-	TimestampTz due;
-	TimestampTz paused_until;
-	bool		is_first;
-
-	if (place >= my_places || !OidIsValid(my_queues[place]))
-		return interval;
-
-	/* what we did meanwhile may have slept on the latch, and reset it */
-	if (MY_WAITER(place)->woken)
-		return 0;
-
-	/* all are woken when a pause is to end sooner, but not by COMMIT PREPARED */
-	paused_until = pgmq_policy_paused_until(my_queues[place]);
-	if (paused_until > GetCurrentTimestamp())
-	{
-		if (pgmq_map_has_open_prepared(wait->maps[place]))
-			return Min(interval, ms_until(paused_until));
-		return ms_until(paused_until);
-	}
-	due = pgmq_map_next_due(wait->maps[place]);
-	is_first = waiter_is_first(place);
-	if (due <= wait->looked)
-	{
-		/* not whoever just looks again, or all would wake all */
-		if (is_first || my_tokens[place])
-		{
-			if (wait->looked >= wait->passed[place] &&
-				wait->looked < wait->passed[place] + PASS_MS * INT64CONST(1000))
-				return Min(interval, PASS_MS);
-			waiter_pass_on(place);
-			wait->passed[place] = wait->looked;
-		}
-		my_tokens[place] = false;
-		return interval;
-	}
-	my_tokens[place] = false;
-	return is_first ? ms_until(due) : MAX_SLEEP_MS;
-}
-
-/*
- * Sleep, after a look in vain, until another is worth while.  False when the
- * time is up.
- */
-static bool
-wait_sleep(Wait *wait)
-{
-	int64		sleep = wait_left(wait);
-
-	CHECK_FOR_INTERRUPTS();
-	if (sleep == 0)
-		return false;
-	for (int i = 0; i < wait->nqueues; i++)
-	{
-		/* Min is a macro, and this wakes others */
-		int64		one = wait_one(wait, i);
-
-		sleep = Min(sleep, one);
-	}
-
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 sleep, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	return true;
-}
-
-/*
- * Call take, which looks into queues that are open at first, until it returns
- * that it took something or max_seconds (an integer argument) have passed;
- * once in any case.  interval_ms (likewise) is the pause between two calls
- * where nobody tells when the next one is worth while.
- *
- * There are at most PGMQ_MAX_WAITED queues, none of them twice.  take may
- * change what an element of the array says; what it allocates goes with the
- * attempt.  grouped: that a message is gone may make another one readable.
- */
-void
-pgmq_poll(const PgmqQueue *queues, int nqueues, bool grouped,
-		  PgmqTakeFn take, void *state,
-		  PgmqArg max_seconds, PgmqArg interval_ms)
-{
-	Wait		wait;
-	MemoryContext attempt = AllocSetContextCreate(CurrentMemoryContext,
-												  "pgmq_c attempt",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(attempt);
-
-	Assert(nqueues <= PGMQ_MAX_WAITED);
-	wait_begin(&wait, max_seconds, interval_ms);
-	for (;;)
-	{
-		bool		may_stay = wait_enter(&wait, queues, nqueues, grouped);
-
-		/* what an attempt goes by may have been changed while we slept */
-		AcceptInvalidationMessages();
-		wait.looked = GetCurrentTimestamp();
-		if (take(state) > 0 || !may_stay || !wait_sleep(&wait))
-			break;
-		MemoryContextReset(attempt);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(attempt);
-	pgmq_waiter_end();
 }

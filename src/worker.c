@@ -56,6 +56,7 @@
 #define RESTART_MAX			300
 
 static char *maintain_database = NULL;
+static uint32 wait_event = 0;	/* shown while a worker sleeps */
 static int	maintain_interval = 60; /* seconds */
 
 extern PGDLLEXPORT void pgmq_worker_main(Datum arg);
@@ -172,7 +173,7 @@ worker_sleep(TimestampTz since, int64 msecs)
 		if (elapsed >= msecs || elapsed < 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 msecs - elapsed, PG_WAIT_EXTENSION);
+						 msecs - elapsed, wait_event);
 		ResetLatch(MyLatch);
 	}
 }
@@ -330,6 +331,7 @@ pgmq_worker_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
+	wait_event = WaitEventExtensionNew("PgmqWorkerMain");
 	worker_connect(DatumGetInt32(arg));
 	worker_settings();
 

@@ -73,6 +73,17 @@ static slist_head touched = SLIST_STATIC_INIT(touched);
 static slist_head raises = SLIST_STATIC_INIT(raises);
 static uint64 raises_round = 1; /* moves whenever the list is emptied */
 
+/*
+ * Queues to wake all waiters of, once the commit has sent its invalidations:
+ * what they are woken for is something that was kept.  That is later than the
+ * callback, in the release of resources.  In TopMemoryContext.
+ */
+static Oid *wakes = NULL;
+static int	nwakes = 0;
+static int	max_wakes = 0;
+static bool wake_database = false;	/* or those of all queues there are */
+static bool wakes_are_due = false;	/* the transaction has committed */
+
 /* ----------------------------------------------------------------
  *		Remembering
  * ----------------------------------------------------------------
@@ -146,9 +157,26 @@ pgmq_xact_wake(Oid relid, PgmqWake whom)
 
 	if (!pgmq_shmem_attach())
 		return;
-	local = pgmq_local(relid);
+	local = pgmq_local_known(relid);
+	if ((whom & PGMQ_WAKE_ALL) && nwakes == max_wakes)
+	{
+		int			max = Max(8, max_wakes * 2);
+
+		wakes = wakes == NULL ? MemoryContextAlloc(TopMemoryContext, max * sizeof(Oid)) :
+			repalloc(wakes, max * sizeof(Oid));
+		max_wakes = max;
+	}
+	if ((whom & PGMQ_WAKE_ALL) && !(local->wake & PGMQ_WAKE_ALL))
+		wakes[nwakes++] = relid;
 	local_list(local);
 	local->wake |= whom;
+}
+
+/* The same for all who wait for any queue of this database. */
+void
+pgmq_xact_wake_database(void)
+{
+	wake_database = pgmq_shmem_attach();
 }
 
 /*
@@ -319,17 +347,6 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
  * ----------------------------------------------------------------
  */
 
-/*
- * Queues to wake all waiters of, once the commit has sent its invalidations:
- * what they are woken for is something that was kept.  That is later than the
- * callback, in the release of resources.  If there are more, the others' look
- * too soon, and again after their interval.
- */
-#define MAX_WAKES		8
-
-static Oid	wakes[MAX_WAKES];
-static int	nwakes = 0;
-
 /* Announce all that was remembered, and wake who waits for it. */
 static void
 touched_announce(void)
@@ -351,10 +368,6 @@ touched_announce(void)
 			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 		if (local->wake & PGMQ_WAKE_GROUPED)
 			pgmq_waiter_wake(local->relid, PGMQ_WAKE_GROUPED, PGMQ_DUE_NOW);
-		if ((local->wake & PGMQ_WAKE_ALL) && nwakes < MAX_WAKES)
-			wakes[nwakes++] = local->relid;
-		else if (local->wake & PGMQ_WAKE_ALL)
-			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 		if (local->gone)
 			pgmq_map_drop(local->relid);
 	}
@@ -428,19 +441,24 @@ pgmq_xact_end(XactEvent event, void *arg)
 			}
 			touched_announce();
 			touched_forget();
+			wakes_are_due = true;
 			pgmq_waiter_undrain();
 			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_ABORT:
-			pgmq_waiter_end();
+			pgmq_waiter_end(0);
 			pgmq_waiter_undrain();
 			touched_forget();
+			nwakes = 0;
+			wake_database = false;
 			pgmq_local_sweep();
 			break;
 		case XACT_EVENT_PREPARE:
 			touched_prepare();
 			pgmq_waiter_undrain();
 			touched_forget();
+			nwakes = 0;
+			wake_database = false;
 			pgmq_local_sweep();
 			break;
 		default:
@@ -452,9 +470,14 @@ pgmq_xact_end(XactEvent event, void *arg)
 void
 pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
 {
-	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top)
-		while (nwakes > 0)
-			pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top || !wakes_are_due)
+		return;
+	wakes_are_due = false;
+	if (wake_database)
+		pgmq_waiter_wake_database();
+	wake_database = false;
+	while (nwakes > 0)
+		pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 }
 
 /*
@@ -470,6 +493,6 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 	pgmq_map_leave();
 	pgmq_shmem_retry();
 	raises_forget();
-	pgmq_waiter_end();
+	pgmq_waiter_subabort(subid);
 	pgmq_waiter_undrain();
 }
