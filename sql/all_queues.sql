@@ -6,7 +6,7 @@ GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_aq, regress_pgmq_aq_owner;
 GRANT SELECT ON pgmq.meta TO regress_pgmq_aq, regress_pgmq_aq_owner;
 SELECT pgmq.create(q) FROM unnest(ARRAY['aq_a', 'aq_maimed', 'aq_view', 'aq_z']) q;
 SELECT pgmq.send(q, '1') FROM unnest(ARRAY['aq_a', 'aq_z']) q;
-ALTER TABLE pgmq.q_aq_maimed DROP COLUMN headers;
+ALTER TABLE pgmq.q_aq_maimed DROP COLUMN message;
 DROP TABLE pgmq.q_aq_view;
 CREATE VIEW pgmq.q_aq_view AS SELECT 1 AS one;
 INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged) VALUES ('aq_bad;name', false, false), ('aq_gone', false, false),
