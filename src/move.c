@@ -157,10 +157,9 @@ check_owner(const DeadOpen *open, Oid relid)
 {
 	const		PgmqPolicy *policy = open->policy;
 	Oid			owner = pgmq_role_owner(relid);
-	const char *name = GetUserNameFromId(owner, true);
 
-	if (policy->dead_letter_any || owner == pgmq_role_owner(open->queue->relid) ||
-		(name != NULL && strcmp(name, policy->dead_letter_owner) == 0))
+	if (policy->dead_letter_any || owner == policy->dead_letter_owner ||
+		owner == pgmq_role_owner(open->queue->relid))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -61,8 +61,7 @@ typedef struct PgmqPolicy
 {
 	int32		max_reads;		/* a read beyond it becomes a dead letter */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
-	char		dead_letter_owner[NAMEDATALEN]; /* whose it was when it was
-												 * named */
+	Oid			dead_letter_owner;	/* whose it was when it was named */
 	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
 	int			backoff;
 	double		backoff_base;

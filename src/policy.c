@@ -32,6 +32,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -356,7 +357,8 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
 		return false;
 	pgmq_policy_parse(row.policy, policy);
 	policy->paused_until = row.paused_until;
-	strlcpy(policy->dead_letter_owner, row.dead_letter_owner, NAMEDATALEN);
+	if (row.dead_letter_owner[0] != '\0')
+		policy->dead_letter_owner = get_role_oid(row.dead_letter_owner, true);
 	policy->dead_letter_any = !has_owner;
 	return true;
 }
