@@ -1950,12 +1950,6 @@ END
 $restore$;
 
 /*
- * 4. Tidying up after a take-over, and adopting what is nobody's
- *
- * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
- * silences notices; what is done here, users should hear of.
- */
-/*
  * Before 17 only a library that is preloaded has shared memory.  Who has asked to
  * hear of errors only is not told.
  */
@@ -1975,6 +1969,12 @@ BEGIN
 END
 $memory$;
 
+/*
+ * 4. Tidying up after a take-over, and adopting what is nobody's
+ *
+ * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
+ * silences notices; what is done here, users should hear of.
+ */
 SET LOCAL client_min_messages TO notice;
 
 /*
