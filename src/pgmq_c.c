@@ -26,8 +26,8 @@
 #include "utils/inval.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "dead.h"
+#include "common/compat.h"
+#include "policy/dead.h"
 #include "engine.h"
 #include "pgmq.h"
 

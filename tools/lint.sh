@@ -34,13 +34,13 @@ but_not() {
     grep -Ev "$1" || true
 }
 
-grep -ln 'executor/spi.h' src/*.[ch] | but_not '^src/exec\.c$' | rule "SPI is known to exec.c only"
-grep -ln 'PG_VERSION_NUM' src/*.[ch] | but_not '^src/compat\.h$' | rule "compat.h alone asks for the server's version"
-grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c |
+grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/exec\.c$' | rule "SPI is known to exec.c only"
+grep -ln 'PG_VERSION_NUM' src/*.[ch] src/*/*.[ch] | but_not '^src/common/compat\.h$' | rule "compat.h alone asks for the server's version"
+grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c src/*/*.c |
     but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"
-grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] | rule "comments are /* */"
-wc -l src/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
-grep -nE '[ 	]+$' src/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
+grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] src/*/*.[ch] | rule "comments are /* */"
+wc -l src/*.[ch] src/*/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
+grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
 
 if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
     nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
@@ -60,7 +60,7 @@ fi
 # Every function that the SQL script takes from the library is there.
 grep -ohE "'MODULE_PATHNAME', *'[a-z0-9_]+'" pgmq_c--*.sql | sed "s/.*, *'//; s/'//" | sort -u |
     while read -r symbol; do
-        grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c || echo "$symbol is not defined in src/"
+        grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c src/*/*.c || echo "$symbol is not defined in src/"
     done | rule "the script names functions that exist"
 
 # Both scripts of this version look for a symbol that no earlier library has.
