@@ -22,7 +22,19 @@
 
 /* ---- shmem.c: the one piece of shared memory ---- */
 
-extern void pgmq_shmem_init(void);
+/*
+ * A part of the shared memory.  size: how much it takes, or NULL, and then it
+ * takes one of so many shares of what is left for it and those after it.
+ */
+typedef struct PgmqShmemPart
+{
+	Size		(*size) (void);
+	int			shares;
+	void		(*init) (void *memory, Size size, int tranche);
+	void		(*attach) (void *memory);
+} PgmqShmemPart;
+
+extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);
@@ -30,15 +42,12 @@ extern void pgmq_shmem_retry(void);
 
 /* ---- duetree.c: a time for every message id ---- */
 
+extern void pgmq_tree_init(void *memory, Size size, int tranche);
+extern void pgmq_tree_attach(void *memory);
+
 /* Ids fall into blocks of this many bits. */
 #define PGMQ_BLOCK_BITS		6
 #define PGMQ_BLOCK_FIRST(id)	((int64) ((uint64) (id) & ~((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
-
-#define PGMQ_DUE_NOW		PG_INT64_MIN
-#define PGMQ_DUE_NEVER		PG_INT64_MAX
-
-/* The due of what is there but will never be readable, as far as is known. */
-#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
 
 /* A piece of a tree that was due, from which a look begins. */
 typedef struct PgmqDue
@@ -78,8 +87,8 @@ typedef struct PgmqMin
 	TimestampTz due;
 } PgmqMin;
 
-extern void pgmq_map_init(void *memory, Size size, int tranche);
-extern void pgmq_map_use(void *memory);
+extern void pgmq_directory_init(void *memory, Size size, int tranche);
+extern void pgmq_directory_attach(void *memory);
 extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern PgmqMapRef pgmq_map_search(Oid relid, uint64 identity);
 extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity);
@@ -215,6 +224,7 @@ extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
 /* By what a sleep was ended. */
 typedef struct PgmqTold
 {
+	bool		watched;		/* it had the watch */
 	bool		woken;			/* a token, not used or passed on yet */
 	bool		due;			/* its watch: something is due by now */
 	TimestampTz watch;			/* something else will be due then, if not
@@ -223,8 +233,8 @@ typedef struct PgmqTold
 
 extern int	pgmq_waiter_begin(int n, int *nplaces);
 extern Oid	pgmq_waiter_queue(int place);
-extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped,
-							  PgmqMapRef map, PgmqTold *told);
+extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told);
+extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
 extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
 extern bool pgmq_waiter_watch(int place, TimestampTz due);
 extern bool pgmq_waiter_sleeps_on(int place, TimestampTz *watch);

@@ -40,6 +40,36 @@
 /* The group index of queue table q_x is q_x_fifo_idx where that name is free. */
 #define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
 
+/*
+ * Times from which something can be read.  The last one is of what is there but
+ * will never be readable, as far as is known.
+ */
+#define PGMQ_DUE_NOW		PG_INT64_MIN
+#define PGMQ_DUE_NEVER		PG_INT64_MAX
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+
+/*
+ * Picks a queue's row by its column queue_name, whatever case that was given
+ * in; $1 is the name of the queue's table, which was folded by the same rule.
+ */
+#define PGMQ_META_IS \
+	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
+	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+
+#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
+#define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
+#define PGMQ_HEADER_GROUP		"x-pgmq-group"
+#define PGMQ_HEADER_ERROR		"x-pgmq-error"
+
+/* The group of messages without a header for it. */
+#define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
+
+/* The longest deduplication id, in bytes. */
+#define PGMQ_DEDUP_ID_MAX		256
+
+/* The header that a dead letter has. */
+#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
+
 /* A queue that is open: its table is locked until the transaction ends. */
 typedef struct PgmqQueue
 {
@@ -389,17 +419,6 @@ extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 
 /* ---- header.c: what headers mean to a send ---- */
 
-#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
-#define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
-#define PGMQ_HEADER_GROUP		"x-pgmq-group"
-#define PGMQ_HEADER_ERROR		"x-pgmq-error"
-
-/* The group of messages without a header for it. */
-#define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
-
-/* The longest deduplication id, in bytes. */
-#define PGMQ_DEDUP_ID_MAX		256
-
 extern void pgmq_header_check_ttl(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
@@ -466,14 +485,6 @@ pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory
 extern void pgmq_guard_init(void);
 
 /* ---- meta.c: what pgmq.meta knows ---- */
-
-/*
- * Picks a queue's row by its column queue_name, whatever case that was given
- * in; $1 is the name of the queue's table, which was folded by the same rule.
- */
-#define PGMQ_META_IS \
-	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
-	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
 
 extern text *pgmq_meta_name(text *queue_name);
 extern text *pgmq_meta_key(const PgmqQueue *queue);
@@ -583,8 +594,8 @@ typedef enum PgmqWake
 } PgmqWake;
 
 extern Size pgmq_waiter_size(void);
-extern void pgmq_waiter_init(void *memory, int tranche);
-extern void pgmq_waiter_use(void *memory);
+extern void pgmq_waiter_init(void *memory, Size size, int tranche);
+extern void pgmq_waiter_attach(void *memory);
 extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
 extern void pgmq_waiter_wake_database(void);
 extern int	pgmq_waiter_count(Oid relid);

@@ -48,6 +48,16 @@ pgmq_library_1_2_0(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * What lies in shared memory.  The directory has a sixth of pgmq_c.shared_memory,
+ * which is over 10,000 maps by default.
+ */
+static const PgmqShmemPart shmem_parts[] = {
+	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},
+	{NULL, 6, pgmq_directory_init, pgmq_directory_attach},
+	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
+};
+
 /* There are few places for relcache callbacks; we take one. */
 static void
 pgmq_inval(Datum arg, Oid relid)
@@ -72,7 +82,7 @@ pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 void
 _PG_init(void)
 {
-	pgmq_shmem_init();
+	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Reads look only for messages that the due map says may be readable.",

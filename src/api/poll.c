@@ -238,7 +238,14 @@ wait_enter(Wait *wait)
 
 			may_stay = pgmq_waiter_enter(place, relid,
 										 (wait->flags & PGMQ_POLL_GROUPED) != 0,
-										 wait->maps[i], &told) && may_stay;
+										 &told) && may_stay;
+			if (told.watched)
+			{
+				/* the map may not tell any more what the watch was kept for */
+				TimestampTz due = pgmq_map_due_after(wait->maps[i], GetCurrentTimestamp());
+
+				pgmq_waiter_hand_over(relid, Min(due, told.watch));
+			}
 			wait->told[i].woken |= told.woken;
 			wait->told[i].due |= told.due;
 			wait->watches[i] = told.watch;
@@ -305,7 +312,7 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 		}
 	}
 
-	/* the map may not tell any more, see pgmq_waiter_enter */
+	/* the map may not tell any more, see wait_enter */
 	due = pgmq_map_due_after(wait->maps[i], wait->looked);
 	due = Min(due, wait->watches[i]);
 	if (due <= GetCurrentTimestamp() || pgmq_waiter_watch(place, due))

@@ -146,9 +146,13 @@ static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
+	TimestampTz now;
 
 	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
-	return pgmq_look(&read->queue, GetCurrentTimestamp(), read->qty,
+	now = GetCurrentTimestamp();
+	if (pgmq_policy_pauses(&read->queue, now))
+		return 0;
+	return pgmq_look(&read->queue, now, read->qty,
 					 !read->conditional.isnull,
 					 read->screened ? read_range_screened : read_range, read);
 }
@@ -268,12 +272,15 @@ Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
+	TimestampTz now;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
-	if (pgmq_look(&pop.queue, GetCurrentTimestamp(), pop.qty, false,
+	now = GetCurrentTimestamp();
+	if (!pgmq_policy_pauses(&pop.queue, now) &&
+		pgmq_look(&pop.queue, now, pop.qty, false,
 				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
@@ -429,6 +436,7 @@ static uint64
 wait_once(void *state)
 {
 	WaitState  *wait = state;
+	TimestampTz now;
 	uint64		count;
 
 	do
@@ -436,7 +444,9 @@ wait_once(void *state)
 		CHECK_FOR_INTERRUPTS();
 		wait_open(wait);
 		wait->disposed = 0;
-		count = pgmq_look(&wait->queue, GetCurrentTimestamp(), 1, false, peek_range, wait);
+		now = GetCurrentTimestamp();
+		count = pgmq_policy_pauses(&wait->queue, now) ? 0 :
+			pgmq_look(&wait->queue, now, 1, false, peek_range, wait);
 		if (!wait->atomic)
 			pgmq_exec_commit();
 	} while (count == 0 && wait->disposed > 0);

@@ -457,7 +457,8 @@ read_once(void *state)
 	uint64		count;
 
 	read->now = GetCurrentTimestamp();
-	if (read->qty == 0 || pgmq_look_is_idle(&read->queue, read->now))
+	if (read->qty == 0 || pgmq_policy_pauses(&read->queue, read->now) ||
+		pgmq_look_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);

@@ -43,7 +43,6 @@
 #include "utils/resowner.h"
 
 #include "common/compat.h"
-#include "duemap/tree.h"
 #include "engine.h"
 #include "pgmq.h"
 
@@ -64,6 +63,10 @@ typedef struct Segment
 	int			tranche;
 	Size		size;			/* of all */
 } Segment;
+
+/* What lies in the memory, in this order. */
+static const PgmqShmemPart *parts = NULL;
+static int	nparts = 0;
 
 static int	memory_kb = DEFAULT_MEMORY_KB;
 static Segment *segment = NULL;
@@ -122,30 +125,30 @@ memory_show(void)
 static Size
 segment_size(void)
 {
+	Size		size;
+
 	if (!preloaded)
 		return 24 + MAXALIGN(256 * (sizeof(LWLock) + 24) + (Size) MaxBackends * 64 * 20) +
 			(Size) DEFAULT_MEMORY_KB * 1024;
-	return MAXALIGN(sizeof(Segment)) + MAXALIGN(pgmq_waiter_size()) + (Size) memory_kb * 1024;
+	size = MAXALIGN(sizeof(Segment)) + (Size) memory_kb * 1024;
+	for (int i = 0; i < nparts; i++)
+		size += parts[i].size != NULL ? MAXALIGN(parts[i].size()) : 0;
+	return size;
 }
 
-/* Where in the memory what lies. */
-static void
-segment_carve(Segment *seg, void **waiters, void **maps, void **nodes)
+/* The size of a part that begins at an offset. */
+static Size
+part_size(const Segment *seg, const PgmqShmemPart *part, Size offset)
 {
-	*waiters = (char *) seg + MAXALIGN(sizeof(Segment));
-	*maps = (char *) *waiters + MAXALIGN(pgmq_waiter_size());
-
-	/* a sixth for the directory: over 10,000 queues by default */
-	*nodes = (char *) *maps + MAXALIGN((seg->size - ((char *) *maps - (char *) seg)) / 6);
+	return part->size != NULL ? MAXALIGN(part->size()) :
+		MAXALIGN_DOWN((seg->size - offset) / part->shares);
 }
 
 static void
 segment_init(void *memory)
 {
 	Segment    *seg = memory;
-	void	   *waiters;
-	void	   *maps;
-	void	   *nodes;
+	Size		offset = MAXALIGN(sizeof(Segment));
 
 	seg->magic = SEGMENT_MAGIC;
 	seg->layout = SEGMENT_LAYOUT;
@@ -153,19 +156,20 @@ segment_init(void *memory)
 	pg_atomic_init_u32(&seg->settled, preloaded ? 1 : 0);
 	seg->size = segment_size();
 	seg->tranche = LWLockNewTrancheId();
-	segment_carve(seg, &waiters, &maps, &nodes);
-	pgmq_tree_init(nodes, (char *) seg + seg->size - (char *) nodes);
-	pgmq_waiter_init(waiters, seg->tranche);
-	pgmq_map_init(maps, (char *) nodes - (char *) maps, seg->tranche);
+	for (int i = 0; i < nparts; i++)
+	{
+		Size		size = part_size(seg, &parts[i], offset);
+
+		parts[i].init((char *) seg + offset, size, seg->tranche);
+		offset += size;
+	}
 }
 
 /* Make the memory known to this backend, unless it is another layout's. */
 static void
 segment_use(Segment *seg)
 {
-	void	   *waiters;
-	void	   *maps;
-	void	   *nodes;
+	Size		offset = MAXALIGN(sizeof(Segment));
 
 	if (seg->magic != SEGMENT_MAGIC || seg->layout != SEGMENT_LAYOUT)
 	{
@@ -174,10 +178,11 @@ segment_use(Segment *seg)
 	}
 	segment = seg;
 	LWLockRegisterTranche(seg->tranche, "pgmq_c");
-	segment_carve(seg, &waiters, &maps, &nodes);
-	pgmq_waiter_use(waiters);
-	pgmq_map_use(maps);
-	pgmq_tree_use(nodes);
+	for (int i = 0; i < nparts; i++)
+	{
+		parts[i].attach((char *) seg + offset);
+		offset += part_size(seg, &parts[i], offset);
+	}
 }
 
 static void
@@ -360,10 +365,15 @@ pgmq_shmem_attach(void)
 	return segment_is_on();
 }
 
-/* At load: the setting, and the hooks if it is not too late for them. */
+/*
+ * At load: the setting, and the hooks if it is not too late for them.  The
+ * parts must stay where they are.
+ */
 void
-pgmq_shmem_init(void)
+pgmq_shmem_init(const PgmqShmemPart *shmem_parts, int nshmem_parts)
 {
+	parts = shmem_parts;
+	nparts = nshmem_parts;
 	preloaded = process_shared_preload_libraries_in_progress;
 	DefineCustomIntVariable("pgmq_c.shared_memory",
 							"Sets the amount of shared memory that says which messages are due when.",

@@ -52,7 +52,7 @@ PgmqDirectory *pgmq_directory = NULL;
 
 /* Make a directory in size bytes of shared memory; called once. */
 void
-pgmq_map_init(void *memory, Size size, int tranche)
+pgmq_directory_init(void *memory, Size size, int tranche)
 {
 	pgmq_directory = memory;
 	pgmq_directory->nmaps = (size - offsetof(PgmqDirectory, maps)) / sizeof(PgmqMap);
@@ -73,7 +73,7 @@ pgmq_map_init(void *memory, Size size, int tranche)
 
 /* Use the directory in this backend. */
 void
-pgmq_map_use(void *memory)
+pgmq_directory_attach(void *memory)
 {
 	pgmq_directory = memory;
 }

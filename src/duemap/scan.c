@@ -267,8 +267,6 @@ pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
 	PgmqMapRef	map;
 	int64		from;
 
-	if (pgmq_policy_pauses(queue, now))
-		return true;
 	map = pgmq_local_map(pgmq_local(queue->relid));
 	if (!look_uses(map) || pgmq_map_next_due(map) <= now)
 		return false;
@@ -392,7 +390,7 @@ pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
 	int64		from;
 	int64		last;
 
-	if (qty == 0 || pgmq_policy_pauses(queue, now))
+	if (qty == 0)
 		return 0;
 	if (!look_uses(map))
 		return take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);

@@ -83,7 +83,7 @@ static NodePool *pool = NULL;
 
 /* Make a pool of size bytes of shared memory; called once. */
 void
-pgmq_tree_init(void *memory, Size size)
+pgmq_tree_init(void *memory, Size size, int tranche)
 {
 	pool = memory;
 	pool->nnodes = (size - offsetof(NodePool, nodes)) / sizeof(MapNode);
@@ -97,7 +97,7 @@ pgmq_tree_init(void *memory, Size size)
 
 /* Use the pool in this backend. */
 void
-pgmq_tree_use(void *memory)
+pgmq_tree_attach(void *memory)
 {
 	pool = memory;
 }

@@ -30,8 +30,6 @@ typedef struct PgmqTree
 	int			nnodes;
 } PgmqTree;
 
-extern void pgmq_tree_init(void *memory, Size size);
-extern void pgmq_tree_use(void *memory);
 extern bool pgmq_tree_is_short(void);
 extern uint64 pgmq_tree_version(void);
 extern void pgmq_tree_make(PgmqTree *tree);

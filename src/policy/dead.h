@@ -16,9 +16,6 @@
 
 #include "pgmq.h"
 
-/* The header that a dead letter has. */
-#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
-
 /* Messages that live longer (seconds) live so long. */
 #define PGMQ_TTL_MAX			3000000000.0
 

@@ -121,7 +121,7 @@ pgmq_waiter_size(void)
 }
 
 void
-pgmq_waiter_init(void *memory, int tranche)
+pgmq_waiter_init(void *memory, Size size, int tranche)
 {
 	area = memory;
 	for (int i = 0; i < N_BUCKETS; i++)
@@ -135,7 +135,7 @@ pgmq_waiter_init(void *memory, int tranche)
 }
 
 void
-pgmq_waiter_use(void *memory)
+pgmq_waiter_attach(void *memory)
 {
 	area = memory;
 }
@@ -280,13 +280,12 @@ pgmq_waiter_queue(int place)
  * lock.
  */
 bool
-pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqMapRef map, PgmqTold *told)
+pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER(place);
 	TimestampTz now = GetCurrentTimestamp();
 	bool		may_stay;
-	bool		watched;
 	TimestampTz watch;
 
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
@@ -311,28 +310,28 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqMapRef map, PgmqTold *
 		my_queues[place] = relid;
 	}
 	watch = me->watch;
-	watched = me->asleep && watch < PGMQ_DUE_NEVER;
+	told->watched = me->asleep && watch < PGMQ_DUE_NEVER;
 	told->woken = me->woken;
-	told->due = watched && watch <= now;
-	told->watch = watched && watch > now ? watch : PGMQ_DUE_NEVER;
+	told->due = told->watched && watch <= now;
+	told->watch = told->watched && watch > now ? watch : PGMQ_DUE_NEVER;
 	me->woken = me->again = me->asleep = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
-
-	/*
-	 * Hand the watch over, for we may be away for long.  The map may not tell
-	 * any more what it was kept for, if something else of that block is due.
-	 */
-	if (watched)
-	{
-		TimestampTz due = pgmq_map_due_after(map, now);
-
-		due = Min(due, told->watch);
-		LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-		list_watch(bucket, relid, due);
-		LWLockRelease(&bucket->lock);
-	}
 	return may_stay;
+}
+
+/*
+ * This backend had the watch over a queue and may be away for long: one that
+ * sleeps, if any does, is to see to what is due there next.
+ */
+void
+pgmq_waiter_hand_over(Oid relid, TimestampTz due)
+{
+	Bucket	   *bucket = bucket_of(relid);
+
+	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
+	list_watch(bucket, relid, due);
+	LWLockRelease(&bucket->lock);
 }
 
 /*
