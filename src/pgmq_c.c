@@ -26,10 +26,12 @@
 #include "utils/inval.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "api/api.h"
 
 PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 

@@ -28,9 +28,11 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_delete);
 PG_FUNCTION_INFO_V1(pgmq_delete_batch);

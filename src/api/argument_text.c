@@ -20,8 +20,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "api/api.h"
 
 /* Set an argument. */
 void

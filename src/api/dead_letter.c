@@ -25,10 +25,12 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_dead_letter);
 PG_FUNCTION_INFO_V1(pgmq_dead_letter_fenced);

@@ -30,8 +30,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
 
 PG_FUNCTION_INFO_V1(pgmq_locked);
 

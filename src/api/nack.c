@@ -36,8 +36,10 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_nack);
 PG_FUNCTION_INFO_V1(pgmq_nack_delay);

@@ -56,8 +56,10 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_enable_notify_insert);
 PG_FUNCTION_INFO_V1(pgmq_disable_notify_insert);

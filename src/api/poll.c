@@ -53,9 +53,11 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "api/api.h"
 
 /* PGMQ's defaults, which stand for a NULL too. */
 #define POLL_DEFAULT_SECONDS		5

@@ -22,8 +22,10 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read_any);
 PG_FUNCTION_INFO_V1(pgmq_read_any_with_poll);

@@ -46,10 +46,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read_grouped);
 PG_FUNCTION_INFO_V1(pgmq_read_grouped_with_poll);

@@ -30,9 +30,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_set_policy);
 PG_FUNCTION_INFO_V1(pgmq_get_policy);

@@ -18,9 +18,11 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_engine_status);
 

@@ -33,8 +33,11 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_bind_topic);
 PG_FUNCTION_INFO_V1(pgmq_unbind_topic);

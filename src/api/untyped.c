@@ -30,8 +30,8 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "spi/spi.h"
+#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_send_any);
 PG_FUNCTION_INFO_V1(pgmq_send_interval);

@@ -32,9 +32,11 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);

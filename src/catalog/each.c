@@ -25,8 +25,8 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "catalog/catalog.h"
 
 /*
  * The names in meta, but for queues to which the caller has not the right that

@@ -36,8 +36,9 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_grant_queue);
 PG_FUNCTION_INFO_V1(pgmq_revoke_queue);

@@ -57,9 +57,11 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
 
 /* What monitoring may see: all but what the messages say. */
 #define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"

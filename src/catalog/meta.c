@@ -35,8 +35,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_guard_meta);
 

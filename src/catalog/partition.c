@@ -33,8 +33,9 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_create_partitioned);
 PG_FUNCTION_INFO_V1(pgmq_convert_archive_partitioned);

@@ -24,8 +24,9 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
 
 /* How pg_partman names a table of ours. */
 #define CONFIG_NAME(relname)	psprintf("%s.%s", PGMQ_SCHEMA, relname)

@@ -30,8 +30,9 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
 
 /* The sequence that a column's default draws from, though it need not be the table's; or InvalidOid. */
 static Oid

@@ -19,8 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
 
 /*
  * Argument argno, how many messages are wanted, as a bigint.

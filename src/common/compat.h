@@ -4,7 +4,7 @@
  *	  The newest server's names, on older servers.
  *
  * This is the only file that looks at PG_VERSION_NUM.  Include it after the
- * server's headers and before pgmq.h.
+ * server's headers; common.h does.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

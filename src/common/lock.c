@@ -34,8 +34,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
 
 static void
 lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)

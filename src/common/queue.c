@@ -36,8 +36,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
 
 PG_FUNCTION_INFO_V1(pgmq_format_table_name);
 PG_FUNCTION_INFO_V1(pgmq_validate_queue_name);

@@ -31,8 +31,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
 
 /* The owner of a relation that exists. */
 Oid

@@ -35,9 +35,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
 
 static object_access_hook_type prev_object_access = NULL;
 

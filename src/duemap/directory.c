@@ -30,10 +30,9 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
+#include "common/common.h"
+#include "duemap/duemap.h"
 #include "duemap/map.h"
-#include "engine.h"
-#include "pgmq.h"
 
 /* How many maps in use are spared when one must go. */
 #define MAX_SPARED		64

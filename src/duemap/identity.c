@@ -38,9 +38,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "duemap/duemap.h"
 
 static inline void
 identity_add(uint64 *identity, uint64 value)

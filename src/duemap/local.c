@@ -31,9 +31,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "duemap/duemap.h"
 
 /* When more queues are known all are forgotten: 4 MB. */
 #define LOCAL_MAX		10000

@@ -41,10 +41,9 @@
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
+#include "common/common.h"
+#include "duemap/duemap.h"
 #include "duemap/map.h"
-#include "engine.h"
-#include "pgmq.h"
 
 /* The net takes no more of the time than one in so many parts. */
 #define NET_COST_FACTOR		100

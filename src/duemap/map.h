@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGMQ_DUEMAP_H
-#define PGMQ_DUEMAP_H
+#ifndef PGMQ_MAP_H
+#define PGMQ_MAP_H
 
 #include "access/transam.h"
 #include "common/hashfn.h"
@@ -93,4 +93,4 @@ pgmq_map_refer(PgmqMap *map)
 extern PgmqMap *pgmq_directory_lock(Oid relid, LWLockMode mode);
 extern void pgmq_directory_reclaim(void);
 
-#endif							/* PGMQ_DUEMAP_H */
+#endif							/* PGMQ_MAP_H */

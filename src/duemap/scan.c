@@ -36,9 +36,9 @@
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "duemap/duemap.h"
 
 /*
  * Pieces of the map that are asked for at a time; the most when many readers

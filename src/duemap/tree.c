@@ -34,10 +34,9 @@
 #include "port/atomics.h"
 #include "storage/spin.h"
 
-#include "common/compat.h"
+#include "common/common.h"
+#include "duemap/duemap.h"
 #include "duemap/tree.h"
-#include "engine.h"
-#include "pgmq.h"
 
 #define FANOUT_BITS		6
 #define FANOUT			(1 << FANOUT_BITS)

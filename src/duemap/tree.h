@@ -10,10 +10,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGMQ_DUETREE_H
-#define PGMQ_DUETREE_H
+#ifndef PGMQ_TREE_H
+#define PGMQ_TREE_H
 
-#include "engine.h"
+#include "duemap/duemap.h"
 
 typedef struct PgmqEdge
 {
@@ -43,4 +43,4 @@ extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 						   PgmqDue *dues, int max);
 extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
 
-#endif							/* PGMQ_DUETREE_H */
+#endif							/* PGMQ_TREE_H */

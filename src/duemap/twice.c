@@ -40,9 +40,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "duemap/duemap.h"
 
 static bool
 is_btree(Oid index)

@@ -46,9 +46,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
 

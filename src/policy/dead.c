@@ -54,9 +54,9 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /*
  * A sweep goes over so many messages that are due, and a read sweeps until it

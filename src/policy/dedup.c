@@ -62,8 +62,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /*
  * No generation is shorter, in seconds, so that maintenance once in this time

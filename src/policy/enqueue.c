@@ -32,8 +32,9 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /* Where the ids of a batch go. */
 typedef struct IdState

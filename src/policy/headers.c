@@ -24,8 +24,9 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /* How much of a bad value an error shows, in bytes. */
 #define SHOWN_MAX		64

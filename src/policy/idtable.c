@@ -39,8 +39,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /* ----------------------------------------------------------------
  *		Which are ours

@@ -61,9 +61,9 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 PG_FUNCTION_INFO_V1(pgmq_maintain);
 

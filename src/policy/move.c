@@ -32,10 +32,11 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
 
 /* The ids of messages, as an array for a statement. */
 PgmqArg

@@ -42,8 +42,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
 
 /* What the value of a key is, and how the struct holds it. */
 typedef enum KeyKind

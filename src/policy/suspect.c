@@ -32,8 +32,7 @@
 #include "storage/spin.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "policy/policy.h"
 
 #define SUSPECTS_MAX	128
 #define WORKERS_MAX		128

@@ -44,9 +44,8 @@
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "policy/policy.h"
 
 /*
  * Seconds until a worker that failed is started again, and so long it waits

@@ -12,8 +12,7 @@
  */
 #include "postgres.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "spi/spi.h"
 
 /* Take the lines that have a text in them out of a context. */
 static void

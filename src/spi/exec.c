@@ -49,8 +49,8 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
 
 /* About 20 kB each: 80 MB. */
 #define PLAN_MAX			4000

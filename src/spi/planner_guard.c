@@ -25,8 +25,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/planner.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "spi/spi.h"
 
 static planner_hook_type prev_planner = NULL;
 

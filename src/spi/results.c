@@ -21,8 +21,7 @@
 #include "miscadmin.h"
 #include "utils/tuplestore.h"
 
-#include "common/compat.h"
-#include "pgmq.h"
+#include "spi/spi.h"
 
 struct PgmqRows
 {

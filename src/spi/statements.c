@@ -36,9 +36,8 @@
 
 #include "catalog/pg_type.h"
 
-#include "common/compat.h"
-#include "policy/dead.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
 
 /*
  * The columns of pgmq.message_record, in its order; also what archive carries

@@ -53,9 +53,8 @@
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
-#include "common/compat.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "wait/wait.h"
 
 #define N_BUCKETS		256
 #define NOBODY			(-1)

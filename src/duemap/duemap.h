@@ -1,47 +1,26 @@
 /*-------------------------------------------------------------------------
  *
- * engine.h
- *	  The rooms of the engine: which ids a read looks at, by the due map.
- *
- * Like pgmq.h, of which it is the lower floor, it groups the prototypes by
- * the file that defines them.
+ * duemap.h
+ *	  When what can be read: the due map, what a backend and a transaction know
+ *	  of it, and which ids a read looks at.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION
- *	  src/engine.h
+ *	  src/duemap/duemap.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGMQ_ENGINE_H
-#define PGMQ_ENGINE_H
+#ifndef PGMQ_DUEMAP_H
+#define PGMQ_DUEMAP_H
 
-#include "utils/guc.h"
+#include "common/common.h"
+#include "wait/wait.h"
 
-#include "pgmq.h"
+/* ---- ddl.c: statements that change what a queue is ---- */
+extern void pgmq_ddl_init(void);
 
-/* ---- shmem.c: the one piece of shared memory ---- */
-
-/*
- * A part of the shared memory.  size: how much it takes, or NULL, and then it
- * takes one of so many shares of what is left for it and those after it.
- */
-typedef struct PgmqShmemPart
-{
-	Size		(*size) (void);
-	int			shares;
-	void		(*init) (void *memory, Size size, int tranche);
-	void		(*attach) (void *memory);
-} PgmqShmemPart;
-
-extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
-extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
-extern bool pgmq_shmem_attach(void);
-extern bool pgmq_shmem_usable(void);
-extern void pgmq_shmem_retry(void);
-
-/* ---- duetree.c: a time for every message id ---- */
-
+/* ---- tree.c: a time for every message id ---- */
 extern void pgmq_tree_init(void *memory, Size size, int tranche);
 extern void pgmq_tree_attach(void *memory);
 
@@ -57,8 +36,7 @@ typedef struct PgmqDue
 	uint64		version;
 } PgmqDue;
 
-/* ---- duemap.c: when is each block of ids next readable? ---- */
-
+/* ---- map.c: when is each block of ids next readable? ---- */
 typedef struct PgmqMap PgmqMap;
 
 /* A backend's way to a queue's map. */
@@ -115,7 +93,6 @@ extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 							  int64 finds, int64 next);
 
 /* ---- identity.c: of what a map is a map ---- */
-
 /* The trigger function on every queue table. */
 #define PGMQ_ANNOUNCE_FUNCTION	"_announce"
 
@@ -129,11 +106,9 @@ extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 extern uint64 pgmq_identity(List *tables);
 
 /* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
-
 extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);
 
 /* ---- local.c: queues as this backend knows them ---- */
-
 /* Ranges that a transaction remembers of a queue before it merges them. */
 #define PGMQ_MAX_TOUCHES	8
 
@@ -185,7 +160,6 @@ extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 
 /* ---- xact.c: what this transaction touched ---- */
-
 extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
 extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
 								PgmqDue *dues, int n);
@@ -201,8 +175,7 @@ extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
-/* ---- look.c: which ids a read looks at ---- */
-
+/* ---- scan.c: which ids a read looks at ---- */
 /* Whether a range is all ids. */
 #define PGMQ_ALL_IDS(lo, hi)	((lo) == PG_INT64_MIN && (hi) == PG_INT64_MAX)
 
@@ -219,26 +192,4 @@ extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
 extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
 						bool filtered, PgmqTakeRangeFn take, void *state);
 
-/* ---- waiter.c: a backend's places in the lists of those who wait ---- */
-
-/* By what a sleep was ended. */
-typedef struct PgmqTold
-{
-	bool		watched;		/* it had the watch */
-	bool		woken;			/* a token, not used or passed on yet */
-	bool		due;			/* its watch: something is due by now */
-	TimestampTz watch;			/* something else will be due then, if not
-								 * NEVER */
-} PgmqTold;
-
-extern int	pgmq_waiter_begin(int n, int *nplaces);
-extern Oid	pgmq_waiter_queue(int place);
-extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told);
-extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
-extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
-extern bool pgmq_waiter_watch(int place, TimestampTz due);
-extern bool pgmq_waiter_sleeps_on(int place, TimestampTz *watch);
-extern void pgmq_waiter_pass_on(int place, bool to_first);
-extern void pgmq_waiter_leave(int place);
-
-#endif							/* PGMQ_ENGINE_H */
+#endif							/* PGMQ_DUEMAP_H */
