@@ -76,7 +76,7 @@ typedef struct Archive
 	PgmqRows   *rows;			/* NULL: their ids are not wanted */
 	uint64		gone;			/* so many have left the queue */
 	int64		kept;			/* so many are in the archive */
-}			Archive;
+} Archive;
 
 /* Row function: a message that has left the queue, (msg_id, kept). */
 static void

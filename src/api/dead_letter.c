@@ -54,7 +54,7 @@ typedef struct Hopeless
 	text	   *reason;
 	PgmqDead   *dead;			/* what there is of it */
 	int			n;
-}			Hopeless;
+} Hopeless;
 
 /* Row function: a message held, (msg_id, read_ct). */
 static void
@@ -77,7 +77,7 @@ row_held(TupleTableSlot *slot, void *state)
 
 /* Move the messages named to the dead-letter queue. */
 static void
-dead_letter(Hopeless * hopeless, FunctionCallInfo fcinfo)
+dead_letter(Hopeless *hopeless, FunctionCallInfo fcinfo)
 {
 	PgmqQueue	queue;
 	PgmqQueue	to;
@@ -195,7 +195,7 @@ typedef struct Target
 	PgmqDead   *dead;			/* what goes there next */
 	int			n;
 	int64		sent;			/* what went there */
-}			Target;
+} Target;
 
 /* Dead letters on their way. */
 typedef struct Redrive
@@ -215,11 +215,11 @@ typedef struct Redrive
 	int64		refused;		/* so many were not taken there */
 	int			sqlerrcode;		/* why the first of them */
 	char	   *error;
-}			Redrive;
+} Redrive;
 
 /* A target by its name; open, locked and usable if there is such a queue. */
 static Target *
-target_open(Redrive * redrive, const char *name)
+target_open(Redrive *redrive, const char *name)
 {
 	Target	   *target;
 	bool		found;
@@ -261,7 +261,7 @@ target_open(Redrive * redrive, const char *name)
 
 /* Where a dead letter goes, by a row of DEAD_LETTERS; NULL: nowhere. */
 static Target *
-row_target(Redrive * redrive, TupleTableSlot *slot)
+row_target(Redrive *redrive, TupleTableSlot *slot)
 {
 	Target	   *target = redrive->only;
 	char	   *name;
@@ -308,7 +308,7 @@ row_take(TupleTableSlot *slot, void *state)
 
 /* Move messages to a target. */
 static void
-target_send(void *state, PgmqDead * dead, int n)
+target_send(void *state, PgmqDead *dead, int n)
 {
 	Target	   *target = state;
 	Redrive    *redrive = target->redrive;
@@ -324,7 +324,7 @@ target_send(void *state, PgmqDead * dead, int n)
  * how many went.  Only who named a queue waits for what is locked there.
  */
 static int64
-redrive_batch(Redrive * redrive)
+redrive_batch(Redrive *redrive)
 {
 	PgmqArg		args[2] = {
 		PGMQ_ARG(TimestampTzGetDatum(redrive->now)),
@@ -362,7 +362,7 @@ redrive_batch(Redrive * redrive)
 
 /* Warn of messages that did not go. */
 static void
-redrive_warn(const Redrive * redrive)
+redrive_warn(const Redrive *redrive)
 {
 	if (redrive->refused == 0)
 		ereport(WARNING,
@@ -383,7 +383,7 @@ redrive_warn(const Redrive * redrive)
  * stay, and are neither locked nor in the way of others.
  */
 static int64
-redrive_all(Redrive * redrive, int64 qty)
+redrive_all(Redrive *redrive, int64 qty)
 {
 	MemoryContext batch_context = AllocSetContextCreate(CurrentMemoryContext,
 														"pgmq_c redrive batch",
@@ -459,7 +459,7 @@ option_error(const char *option, const char *must)
  * 42501 for one that the caller may not send to.
  */
 static void
-redrive_option(Redrive * redrive, const char *option, JsonbValue *value)
+redrive_option(Redrive *redrive, const char *option, JsonbValue *value)
 {
 	if (strcmp(option, "to_queue") == 0)
 	{

@@ -117,11 +117,11 @@ typedef struct Ranges
 	uint64		gap;			/* ids no farther apart are one range */
 	int64		lo[MAX_RANGES];
 	int64		hi[MAX_RANGES];
-}			Ranges;
+} Ranges;
 
 /* Make the ranges half as many, at least, by bridging the narrowest gaps. */
 static void
-ranges_merge(Ranges * ranges)
+ranges_merge(Ranges *ranges)
 {
 	do
 	{
@@ -140,7 +140,7 @@ ranges_merge(Ranges * ranges)
 
 /* Add a range beyond all others. */
 static void
-ranges_add(Ranges * ranges, int64 lo, int64 hi)
+ranges_add(Ranges *ranges, int64 lo, int64 hi)
 {
 	/* what lies in two ranges would be counted twice */
 	Assert(lo <= hi);
@@ -162,7 +162,7 @@ ranges_add(Ranges * ranges, int64 lo, int64 hi)
  * there is no map to go by.
  */
 static bool
-ranges_find(const PgmqQueue *queue, Ranges * ranges)
+ranges_find(const PgmqQueue *queue, Ranges *ranges)
 {
 	PgmqMapRef	map;
 	int64		from = PG_INT64_MIN;
@@ -197,7 +197,7 @@ ranges_find(const PgmqQueue *queue, Ranges * ranges)
  * its table in turn.
  */
 static bool
-ranges_are_most(const PgmqQueue *queue, const Ranges * ranges)
+ranges_are_most(const PgmqQueue *queue, const Ranges *ranges)
 {
 	Relation	rel;
 	double		pages;

@@ -68,7 +68,7 @@ PG_FUNCTION_INFO_V1(pgmq_release_at);
 typedef struct Nack
 {
 	PgmqQueue	queue;
-	const		PgmqPolicy *policy;
+	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqIdArg  *ids;			/* what the caller named */
 	int			nids;
@@ -82,11 +82,11 @@ typedef struct Nack
 	int64	   *held;			/* what there is of it */
 	TimestampTz *vts;
 	int			nheld;
-}			Nack;
+} Nack;
 
 /* How long to wait before the next read of a message, in seconds. */
 static double
-backoff(const PgmqPolicy * policy, int32 read_ct)
+backoff(const PgmqPolicy *policy, int32 read_ct)
 {
 	double		reads = Max(read_ct, 1);
 	double		delay = 0;
@@ -177,7 +177,7 @@ delay_arg(FunctionCallInfo fcinfo, int argno)
  * Errors: 2202E when the arrays differ in length.
  */
 static void
-delays_arg(Nack * nack, FunctionCallInfo fcinfo, int argno)
+delays_arg(Nack *nack, FunctionCallInfo fcinfo, int argno)
 {
 	Datum	   *delays;
 	int			n;
@@ -244,7 +244,7 @@ error_check_may(const PgmqQueue *queue)
  * is not to be released, since nobody has it.
  */
 static bool
-nack_held(Nack * nack, int i)
+nack_held(Nack *nack, int i)
 {
 	PgmqArg		args[3] = {
 		PGMQ_ARG(Int64GetDatum(nack->held[i])),
@@ -264,7 +264,7 @@ nack_held(Nack * nack, int i)
 
 /* Give the messages named back; how many there were. */
 static int
-nack_all(Nack * nack, FunctionCallInfo fcinfo)
+nack_all(Nack *nack, FunctionCallInfo fcinfo)
 {
 	PgmqArg		ids;
 	int			count = 0;
@@ -289,7 +289,7 @@ nack_all(Nack * nack, FunctionCallInfo fcinfo)
 
 /* Give one message back, whose fence is argument ct_argno, -1 without. */
 static Datum
-nack_one(Nack * nack, FunctionCallInfo fcinfo, int ct_argno)
+nack_one(Nack *nack, FunctionCallInfo fcinfo, int ct_argno)
 {
 	nack->fenced = ct_argno >= 0;
 	nack->ids = pgmq_id_arg(fcinfo, ct_argno, &nack->nids);
@@ -298,7 +298,7 @@ nack_one(Nack * nack, FunctionCallInfo fcinfo, int ct_argno)
 
 /* The same for several; the ids of those there were. */
 static Datum
-nack_batch(Nack * nack, FunctionCallInfo fcinfo, int cts_argno)
+nack_batch(Nack *nack, FunctionCallInfo fcinfo, int cts_argno)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	int			count;

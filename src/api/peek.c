@@ -286,7 +286,7 @@ returned_size(const Returned *message)
 
 /* Unarchive the messages with these ids. */
 static void
-unarchive_part(const PgmqQueue *queue, Unarchive *un, const PgmqIdArg * ids, int nids)
+unarchive_part(const PgmqQueue *queue, Unarchive *un, const PgmqIdArg *ids, int nids)
 {
 	MemoryContext old = MemoryContextSwitchTo(un->part);
 	PgmqArg		args[] = {pgmq_ids_array(ids, nids)};
@@ -322,7 +322,7 @@ unarchive_part(const PgmqQueue *queue, Unarchive *un, const PgmqIdArg * ids, int
  * Error: 09000 when a trigger swallowed one, which would be lost otherwise.
  */
 static void
-unarchive(FunctionCallInfo fcinfo, const PgmqIdArg * ids, int nids, Unarchive *un)
+unarchive(FunctionCallInfo fcinfo, const PgmqIdArg *ids, int nids, Unarchive *un)
 {
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;

@@ -60,7 +60,7 @@ typedef struct PolicyDoc
 {
 	MemoryContext context;
 	Jsonb	   *doc;
-}			PolicyDoc;
+} PolicyDoc;
 
 /* The rows of pgmq.policy about a queue. */
 typedef struct PolicyRows
@@ -189,14 +189,14 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
  * following the dead letters of dead letters does not lead back.
  */
 static void
-dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
+dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	const char *relname = policy->dead_letter;
 
 	for (int i = 0; *relname != '\0'; i++)
 	{
 		PgmqQueue	next;
-		const		PgmqPolicy *next_policy;
+		const PgmqPolicy *next_policy;
 		text	   *name = cstring_to_text(relname + 2);
 
 		if (strcmp(relname, queue->relname) == 0 || i == MAX_DEAD_LETTER_CHAIN)
@@ -234,7 +234,7 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy * policy)
  * to bring the note back.
  */
 static void
-dead_letter_note(const PgmqQueue *queue, const PgmqPolicy * policy)
+dead_letter_note(const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	char	   *owner = "";
 	Oid			relid;
@@ -347,7 +347,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 											   &value) != NULL;
 	if (sets_window)
 	{
-		const		PgmqPolicy *old;
+		const PgmqPolicy *old;
 
 		pgmq_lock_gate(&queue, ExclusiveLock);
 		old = pgmq_policy(&queue);

@@ -50,7 +50,7 @@ typedef enum Part
 	PART_ARCHIVE,
 	PART_SEQUENCE,				/* that msg_id is drawn from */
 	NUM_PARTS
-}			Part;
+} Part;
 
 #define SEND		(1 << 0)
 #define READ		(1 << 1)
@@ -69,7 +69,7 @@ typedef struct Right
 	AclMode		mode;
 	const char *columns[MAX_COLUMNS];	/* none: the whole relation */
 	bool		wholly;			/* is taken back from the whole relation */
-}			Right;
+} Right;
 
 /*
  * What privileges consist of.  A send needs to see msg_id for RETURNING, and
@@ -106,7 +106,7 @@ typedef struct GrantCall
 	char	   *role_sql;
 	Oid			parts[NUM_PARTS];	/* InvalidOid: there is none */
 	const char *names[NUM_PARTS];	/* in SQL; they may be gone at any time */
-}			GrantCall;
+} GrantCall;
 
 /* ----------------------------------------------------------------
  *		Arguments
@@ -165,7 +165,7 @@ privileges_arg(FunctionCallInfo fcinfo, int argno)
  * Errors: 22004 for NULL, 42704 for no such role.
  */
 static void
-role_arg(GrantCall * call, FunctionCallInfo fcinfo, int argno)
+role_arg(GrantCall *call, FunctionCallInfo fcinfo, int argno)
 {
 	char	   *name;
 
@@ -241,7 +241,7 @@ column_gives(Oid relid, const char *column, Oid role, AclMode mode)
 
 /* Has the role been granted a right, on the table or on its columns? */
 static bool
-right_is_granted(const GrantCall * call, const Right * right)
+right_is_granted(const GrantCall *call, const Right *right)
 {
 	Oid			relid = call->parts[right->part];
 
@@ -255,7 +255,7 @@ right_is_granted(const GrantCall * call, const Right * right)
 
 /* The privileges that the role has been granted, all of each. */
 static int
-privileges_granted(const GrantCall * call)
+privileges_granted(const GrantCall *call)
 {
 	int			result = SEND | READ | INSPECT | MANAGE;
 
@@ -271,13 +271,13 @@ privileges_granted(const GrantCall * call)
  * Error: 42501.
  */
 static void
-check_may_grant(const GrantCall * call)
+check_may_grant(const GrantCall *call)
 {
 	Oid			me = GetUserId();
 
 	for (int i = 0; i < lengthof(rights); i++)
 	{
-		const		Right *right = &rights[i];
+		const Right *right = &rights[i];
 		Oid			relid = call->parts[right->part];
 		AclMode		option = ACL_GRANT_OPTION_FOR(right->mode);
 		bool		may;
@@ -307,7 +307,7 @@ check_may_grant(const GrantCall * call)
 
 /* Run GRANT or REVOKE for one right. */
 static void
-right_change(const GrantCall * call, const Right * right, bool grant)
+right_change(const GrantCall *call, const Right *right, bool grant)
 {
 	static const struct
 	{
@@ -353,7 +353,7 @@ right_change(const GrantCall * call, const Right * right, bool grant)
 
 /* Grant or revoke all rights of a set of privileges. */
 static void
-rights_change(const GrantCall * call, int privileges, bool grant)
+rights_change(const GrantCall *call, int privileges, bool grant)
 {
 	for (int i = 0; i < lengthof(rights); i++)
 		if (privileges & rights[i].privilege)
@@ -361,7 +361,7 @@ rights_change(const GrantCall * call, int privileges, bool grant)
 }
 
 static bool
-schema_is_granted(const GrantCall * call)
+schema_is_granted(const GrantCall *call)
 {
 	return object_aclcheck(NamespaceRelationId, get_namespace_oid(PGMQ_SCHEMA, false),
 						   call->role, ACL_USAGE) == ACLCHECK_OK;
@@ -372,7 +372,7 @@ schema_is_granted(const GrantCall * call)
  * Error: 42501 when the caller may not grant that.
  */
 static void
-schema_grant(const GrantCall * call)
+schema_grant(const GrantCall *call)
 {
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
@@ -396,7 +396,7 @@ schema_grant(const GrantCall * call)
 }
 
 static void
-part_set(GrantCall * call, Part part, Oid relid)
+part_set(GrantCall *call, Part part, Oid relid)
 {
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 	char	   *name = get_rel_name(relid);
@@ -408,7 +408,7 @@ part_set(GrantCall * call, Part part, Oid relid)
 
 /* The relations of a queue, which nothing keeps from going away later. */
 static void
-parts_find(GrantCall * call, text *queue_name)
+parts_find(GrantCall *call, text *queue_name)
 {
 	PgmqQueue	queue;
 
@@ -428,7 +428,7 @@ parts_find(GrantCall * call, text *queue_name)
  * queue wait: the server's GRANT fails when it meets one of the same table.
  */
 static void
-call_begin(GrantCall * call, FunctionCallInfo fcinfo, const char *command)
+call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
 {
 	text	   *queue_name;
 	char		relname[NAMEDATALEN];

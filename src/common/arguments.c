@@ -80,8 +80,8 @@ pgmq_fence_arg(FunctionCallInfo fcinfo, int argno)
 static int
 id_arg_cmp(const void *a, const void *b)
 {
-	const		PgmqIdArg *ia = a;
-	const		PgmqIdArg *ib = b;
+	const PgmqIdArg *ia = a;
+	const PgmqIdArg *ib = b;
 
 	if (ia->msg_id != ib->msg_id)
 		return ia->msg_id > ib->msg_id ? 1 : -1;
@@ -146,10 +146,10 @@ pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids)
  * among the pairs; -1 when it is not one of those meant.
  */
 int
-pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced, int64 msg_id, int32 read_ct)
+pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced, int64 msg_id, int32 read_ct)
 {
 	PgmqIdArg	key = {msg_id, fenced ? read_ct : 0, 0};
-	const		PgmqIdArg *found = bsearch(&key, pairs, nids, sizeof(PgmqIdArg), id_arg_cmp);
+	const PgmqIdArg *found = bsearch(&key, pairs, nids, sizeof(PgmqIdArg), id_arg_cmp);
 
 	return found == NULL ? -1 : found - pairs;
 }
@@ -168,7 +168,7 @@ pgmq_int8_array(const int64 *values, int64 n)
 
 /* The ids of pairs, likewise. */
 PgmqArg
-pgmq_ids_array(const PgmqIdArg * pairs, int nids)
+pgmq_ids_array(const PgmqIdArg *pairs, int nids)
 {
 	int64	   *ids = palloc(nids * sizeof(int64));
 

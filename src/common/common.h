@@ -81,7 +81,7 @@ typedef struct PgmqRole
 {
 	Oid			roleid;
 	int			context;
-}			PgmqRole;
+} PgmqRole;
 
 /* The part of a queue's relation names that is the queue's own. */
 #define PGMQ_QUEUE_BASE(queue)	((queue)->relname + 2)
@@ -106,16 +106,16 @@ typedef struct PgmqIdArg
 	int64		msg_id;
 	int32		read_ct;		/* the fence; 0 without one */
 	int			place;			/* in the array */
-}			PgmqIdArg;
+} PgmqIdArg;
 
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
 extern PgmqArg pgmq_fence_arg(FunctionCallInfo fcinfo, int argno);
-extern PgmqIdArg * pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
-extern PgmqIdArg * pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
-extern int	pgmq_ids_find(const PgmqIdArg * pairs, int nids, bool fenced,
+extern PgmqIdArg *pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
+extern PgmqIdArg *pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
+extern int	pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced,
 						  int64 msg_id, int32 read_ct);
 extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
-extern PgmqArg pgmq_ids_array(const PgmqIdArg * pairs, int nids);
+extern PgmqArg pgmq_ids_array(const PgmqIdArg *pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
@@ -127,7 +127,7 @@ typedef enum PgmqNeed
 	PGMQ_NEED_ANY,				/* any right to its messages */
 	PGMQ_NEED_SELECT, PGMQ_NEED_INSERT, PGMQ_NEED_UPDATE, PGMQ_NEED_DELETE,
 	PGMQ_NEED_TRIGGER, PGMQ_NEED_OWNER
-}			PgmqNeed;
+} PgmqNeed;
 
 extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
 extern bool pgmq_name_is_valid(text *queue_name, char *relname);
@@ -198,9 +198,9 @@ typedef struct PgmqShmemPart
 	int			shares;
 	void		(*init) (void *memory, Size size, int tranche);
 	void		(*attach) (void *memory);
-}			PgmqShmemPart;
+} PgmqShmemPart;
 
-extern void pgmq_shmem_init(const PgmqShmemPart * parts, int nparts);
+extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
 extern bool pgmq_shmem_usable(void);

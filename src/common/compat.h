@@ -70,7 +70,7 @@ RestrictSearchPath(void)
 #include "storage/latch.h"
 
 extern bool pq_check_connection(void);
-extern PGDLLIMPORT WaitEventSet * FeBeWaitSet;
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 
 #ifndef FeBeWaitSetSocketPos
 #define FeBeWaitSetSocketPos 0

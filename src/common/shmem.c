@@ -136,7 +136,7 @@ segment_size(void)
 
 /* The size of a part that begins at an offset. */
 static Size
-part_size(const Segment *seg, const PgmqShmemPart * part, Size offset)
+part_size(const Segment *seg, const PgmqShmemPart *part, Size offset)
 {
 	return part->size != NULL ? MAXALIGN(part->size()) :
 		MAXALIGN_DOWN((seg->size - offset) / part->shares);
@@ -368,7 +368,7 @@ pgmq_shmem_attach(void)
  * parts must stay where they are.
  */
 void
-pgmq_shmem_init(const PgmqShmemPart * shmem_parts, int nshmem_parts)
+pgmq_shmem_init(const PgmqShmemPart *shmem_parts, int nshmem_parts)
 {
 	parts = shmem_parts;
 	nparts = nshmem_parts;

@@ -118,7 +118,7 @@ typedef struct PgmqTouch
 	int64		lo;
 	int64		hi;
 	TimestampTz due;			/* the least in the range */
-}			PgmqTouch;
+} PgmqTouch;
 
 /* A queue; below identity and map is what xact.c knows of it. */
 typedef struct PgmqLocal
@@ -149,11 +149,11 @@ typedef struct PgmqLocalTable
 	AttrNumber	msg_id;
 	AttrNumber	vt;
 	bool		valid;
-}			PgmqLocalTable;
+} PgmqLocalTable;
 
 extern PgmqLocal *pgmq_local(Oid relid);
 extern PgmqLocal *pgmq_local_known(Oid relid);
-extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable * table);
+extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable *table);
 extern PgmqMapRef pgmq_local_map(const PgmqLocal *local);
 extern const PgmqLocalTable *pgmq_local_table(Relation rel, Oid function);
 extern void pgmq_local_inval(Datum arg, Oid relid);

@@ -288,13 +288,13 @@ pgmq_local_inval(Datum arg, Oid relid)
  * before the transaction ends, without a lock that would have waited for us.
  */
 PgmqLocal *
-pgmq_local_announced(const PgmqLocalTable * table)
+pgmq_local_announced(const PgmqLocalTable *table)
 {
 	return table->is_queue ? pgmq_local(table->queue) : local_entry(table->queue);
 }
 
 /* What our trigger, by its function, must know of the table that it fires for. */
-const		PgmqLocalTable *
+const PgmqLocalTable *
 pgmq_local_table(Relation rel, Oid function)
 {
 	Oid			relid = RelationGetRelid(rel);

@@ -177,7 +177,7 @@ typedef struct Net
 	int64		last;			/* id */
 	int64		nhidden;		/* so many can be read, and the map hides them */
 	int64		hidden;			/* the first of these */
-}			Net;
+} Net;
 
 /* Row function: (msg_id, vt), in msg_id order. */
 static void

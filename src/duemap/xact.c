@@ -67,7 +67,7 @@ typedef struct PgmqPending
 	int			nmins;
 	PgmqMin    *mins;
 	slist_node	node;
-}			PgmqPending;
+} PgmqPending;
 
 static slist_head touched = SLIST_STATIC_INIT(touched);
 static slist_head raises = SLIST_STATIC_INIT(raises);
@@ -90,7 +90,7 @@ static bool wakes_are_due = false;	/* the transaction has committed */
  */
 
 static void
-touch_extend(PgmqTouch * touch, int64 lo, int64 hi, TimestampTz due)
+touch_extend(PgmqTouch *touch, int64 lo, int64 hi, TimestampTz due)
 {
 	touch->lo = Min(touch->lo, lo);
 	touch->hi = Max(touch->hi, hi);
@@ -99,7 +99,7 @@ touch_extend(PgmqTouch * touch, int64 lo, int64 hi, TimestampTz due)
 
 /* Whether an id lies in a range, or so near that they may be one. */
 static bool
-touch_is_near(const PgmqTouch * touch, int64 id)
+touch_is_near(const PgmqTouch *touch, int64 id)
 {
 	if (id < touch->lo)
 		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
@@ -200,7 +200,7 @@ Datum
 pgmq_announce(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	const		PgmqLocalTable *table;
+	const PgmqLocalTable *table;
 	TupleTableSlot *slot;
 	int64		id;
 	TimestampTz vt;
@@ -280,7 +280,7 @@ pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqDue *dues, int 
 
 		for (; at < npending && local->pending[at]->due.lo <= due.lo; at++)
 		{
-			const		PgmqPending *raise = local->pending[at];
+			const PgmqPending *raise = local->pending[at];
 
 			/* it may be a piece's beginning only */
 			if (raise->upto >= due.lo && raise->due.version == due.version &&

@@ -89,7 +89,7 @@ typedef struct Stuck
 	Oid			dead_relid;		/* the table of that name, if any */
 	TimestampTz until;			/* try again then */
 	bool		puts_off;		/* reads put off what they meet */
-}			Stuck;
+} Stuck;
 
 static HTAB *stuck_hash = NULL;
 
@@ -100,7 +100,7 @@ static HTAB *stuck_hash = NULL;
 
 /* Seconds until a message expires, by its headers or by the policy; 0: never. */
 static double
-message_ttl(const PgmqPolicy * policy, Datum headers, bool isnull)
+message_ttl(const PgmqPolicy *policy, Datum headers, bool isnull)
 {
 	double		ttl = policy->ttl;
 
@@ -129,7 +129,7 @@ message_ttl(const PgmqPolicy * policy, Datum headers, bool isnull)
 
 /* Remember a message that is to be disposed of. */
 static void
-screen_add(PgmqScreen * screen, int64 msg_id, int32 read_ct, bool over)
+screen_add(PgmqScreen *screen, int64 msg_id, int32 read_ct, bool over)
 {
 	PgmqDead   *dead;
 
@@ -157,7 +157,7 @@ static bool
 row_passes(TupleTableSlot *slot, void *state)
 {
 	PgmqScreen *screen = state;
-	const		PgmqPolicy *policy = &screen->policy;
+	const PgmqPolicy *policy = &screen->policy;
 	int64		msg_id;
 	int32		read_ct;
 	double		ttl;
@@ -206,7 +206,7 @@ dead_cmp(const void *a, const void *b)
 
 /* Whether a message is among those remembered. */
 bool
-pgmq_screen_has(PgmqScreen * screen, int64 msg_id)
+pgmq_screen_has(PgmqScreen *screen, int64 msg_id)
 {
 	PgmqDead	key = {.msg_id = msg_id};
 
@@ -218,9 +218,9 @@ pgmq_screen_has(PgmqScreen * screen, int64 msg_id)
 
 /* The last arguments of a statement that knows what is spent. */
 void
-pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS])
+pgmq_screen_args(const PgmqScreen *screen, PgmqArg args[PGMQ_SPENT_ARGS])
 {
-	const		PgmqPolicy *policy = &screen->policy;
+	const PgmqPolicy *policy = &screen->policy;
 
 	args[0] = policy->max_reads > 0 ? PGMQ_ARG(Int32GetDatum(policy->max_reads)) : PGMQ_ARG_NULL;
 	args[1] = policy->ttl > 0 ? PGMQ_ARG(Int32GetDatum(policy->ttl)) : PGMQ_ARG_NULL;
@@ -229,14 +229,14 @@ pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS])
 
 /* The table of the dead-letter queue, if there is one. */
 static Oid
-dead_letter_relid(const PgmqPolicy * policy)
+dead_letter_relid(const PgmqPolicy *policy)
 {
 	return get_relname_relid(policy->dead_letter, get_namespace_oid(PGMQ_SCHEMA, false));
 }
 
 /* Warn of messages that are not to be read, and are not removed either. */
 static void
-warn_stay(const PgmqScreen * screen, const ErrorData *error, const char *detail)
+warn_stay(const PgmqScreen *screen, const ErrorData *error, const char *detail)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -251,7 +251,7 @@ warn_stay(const PgmqScreen * screen, const ErrorData *error, const char *detail)
  * what to warn of; NULL when that has been done.
  */
 static void
-screen_stuck(PgmqScreen * screen, const ErrorData *error, bool put_off)
+screen_stuck(PgmqScreen *screen, const ErrorData *error, bool put_off)
 {
 	Stuck	   *stuck;
 	bool		found;
@@ -283,7 +283,7 @@ screen_stuck(PgmqScreen * screen, const ErrorData *error, bool put_off)
 
 /* Put those to be moved before those to be dropped; how many they are. */
 static int
-dead_part(PgmqDead * dead, int n)
+dead_part(PgmqDead *dead, int n)
 {
 	int			nmove = 0;
 
@@ -312,7 +312,7 @@ may_delete(const PgmqQueue *queue)
  * could be moved at all, so that it may be about single ones.
  */
 static void
-screen_remove(void *state, PgmqDead * dead, int n)
+screen_remove(void *state, PgmqDead *dead, int n)
 {
 	PgmqScreen *screen = state;
 	int			nmove = dead_part(dead, n);
@@ -337,7 +337,7 @@ screen_remove(void *state, PgmqDead * dead, int n)
 
 /* Remember the spent ones of the first window due messages of a range. */
 static void
-screen_find(PgmqScreen * screen, int64 lo, int64 hi, int64 window)
+screen_find(PgmqScreen *screen, int64 lo, int64 hi, int64 window)
 {
 	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(screen->now)),
@@ -355,9 +355,9 @@ screen_find(PgmqScreen * screen, int64 lo, int64 hi, int64 window)
  * nothing that could be spent; then there is nothing to do.
  */
 bool
-pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue)
+pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue)
 {
-	const		PgmqPolicy *policy = pgmq_policy(queue);
+	const PgmqPolicy *policy = pgmq_policy(queue);
 	Stuck	   *stuck;
 
 	if (policy == NULL ||
@@ -387,7 +387,7 @@ pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue)
  * screened, unless it is one that passes spent messages over.
  */
 void
-pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows)
+pgmq_screen_rows(PgmqScreen *screen, TimestampTz now, PgmqRows *rows)
 {
 	screen->now = now;
 	screen->n = 0;
@@ -400,7 +400,7 @@ pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows)
  * between them, and move or drop all messages remembered.
  */
 static void
-screen_remove_all(void *state, PgmqDead * dead, int n)
+screen_remove_all(void *state, PgmqDead *dead, int n)
 {
 	PgmqScreen *screen = state;
 
@@ -414,7 +414,7 @@ screen_remove_all(void *state, PgmqDead * dead, int n)
  * remove all has raised an error, or when it is known that it would.
  */
 static void
-remove_some(PgmqScreen * screen, PgmqRefusal *refusal, ErrorData *error)
+remove_some(PgmqScreen *screen, PgmqRefusal *refusal, ErrorData *error)
 {
 	int			nmove = dead_part(screen->dead, screen->n);
 
@@ -441,7 +441,7 @@ remove_some(PgmqScreen * screen, PgmqRefusal *refusal, ErrorData *error)
 
 /* Warn of messages that were refused. */
 static void
-refusal_warn(const PgmqScreen * screen, const PgmqRefusal *refusal)
+refusal_warn(const PgmqScreen *screen, const PgmqRefusal *refusal)
 {
 	const char *detail = refusal->n == 1 ?
 	_("Message " INT64_FORMAT " was read too often, or has expired.") :
@@ -457,7 +457,7 @@ refusal_warn(const PgmqScreen * screen, const PgmqRefusal *refusal)
  * them.
  */
 static bool
-puts_off(const PgmqScreen * screen, const ErrorData *error)
+puts_off(const PgmqScreen *screen, const ErrorData *error)
 {
 	return screen->n >= PUT_OFF_MIN && !screen->movable &&
 		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE && may_delete(screen->queue);
@@ -469,7 +469,7 @@ puts_off(const PgmqScreen * screen, const ErrorData *error)
  * when it was enough, the rest of this read is to pass spent messages over.
  */
 static void
-screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
+screen_dispose(PgmqScreen *screen, int64 lo, int64 hi)
 {
 	int			nmet = screen->n;
 	PgmqArg		args[2] = {pgmq_dead_ids(screen->dead, nmet), PGMQ_ARG(TimestampTzGetDatum(screen->now))};
@@ -534,7 +534,7 @@ screen_dispose(PgmqScreen * screen, int64 lo, int64 hi)
  * them, up to an id.
  */
 void
-pgmq_screen_dispose(PgmqScreen * screen, int64 hi)
+pgmq_screen_dispose(PgmqScreen *screen, int64 hi)
 {
 	if (screen->last < hi)
 		screen_dispose(screen, screen->last + 1, hi);
@@ -547,7 +547,7 @@ pgmq_screen_dispose(PgmqScreen * screen, int64 hi)
  * then of more.  For what takes messages for good, and cannot look after.
  */
 void
-pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now, int64 lo, int64 hi, int64 qty)
+pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
 	screen->now = now;
 	screen->n = 0;

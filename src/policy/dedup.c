@@ -178,7 +178,7 @@ look_in(const Look *look, Relation rel)
  * that the new ones are to be put into.
  */
 int
-pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy * policy,
+pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 				Snapshot before, text **ids, int n, bool alone,
 				int64 *msg_ids)
 {
@@ -332,7 +332,7 @@ table_has_after(Relation rel, TimestampTz time)
  * The number of tables truncated, 0 or 1.
  */
 int64
-pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy * policy)
+pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	char		relname[NAMEDATALEN];
 	TimestampTz now = GetCurrentTimestamp();

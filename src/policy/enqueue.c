@@ -94,7 +94,7 @@ row_collect(TupleTableSlot *slot, void *arg)
 
 /* Of a policy, which may be NULL: itself if it is about what is sent; else NULL. */
 static const PgmqPolicy *
-send_policy(const PgmqPolicy * policy)
+send_policy(const PgmqPolicy *policy)
 {
 	if (policy != NULL &&
 		(policy->ttl_header || policy->dedup_window > 0 || policy->strict_fifo))
@@ -107,7 +107,7 @@ send_policy(const PgmqPolicy * policy)
  * Error: 22023 when one that the policy reads is malformed.
  */
 static void
-wishes_add(Wishes *wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
+wishes_add(Wishes *wishes, const PgmqPolicy *policy, Jsonb *headers, int index)
 {
 	text	   *id;
 
@@ -128,7 +128,7 @@ wishes_add(Wishes *wishes, const PgmqPolicy * policy, Jsonb *headers, int index)
  * Error: 42501 for who may not send, and so is not to learn what was sent.
  */
 static const PgmqPolicy *
-hold_gate(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
+hold_gate(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
 {
 	int			ngroups = pgmq_lock_count(&wishes->groups);
 
@@ -160,7 +160,7 @@ hold_gate(const PgmqQueue *queue, const PgmqPolicy * policy, Wishes *wishes)
  */
 
 static bool
-put_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy,
+put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 			  const PgmqArg *args, int64 *id)
 {
 	DedupItem	item;
@@ -197,7 +197,7 @@ pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg, PgmqArg headers,
 		 int64 *id)
 {
 	PgmqArg		args[] = {vt, msg, headers};
-	const		PgmqPolicy *policy = pgmq_policy(queue);
+	const PgmqPolicy *policy = pgmq_policy(queue);
 
 	if (!headers.isnull)
 		pgmq_header_warn(queue, policy, DatumGetJsonbP(headers.value));
@@ -273,7 +273,7 @@ item_compare(const void *a, const void *b)
  * ids of all of its n messages.
  */
 static void
-put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
+put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 			 PgmqArg msgs, PgmqArg headers, Wishes *wishes, int64 *result, int n)
 {
 	DedupItem  *items = wishes->items;
@@ -357,7 +357,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
 
 /* Whether that is all; if so fn has got the ids. */
 static bool
-put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg vt,
+put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 					PgmqArg msgs, PgmqArg headers, PgmqIdFn fn, void *state)
 {
 	Wishes		wishes = {.nitems = 0};
@@ -387,7 +387,7 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg v
 
 /* Warn of what the headers of a batch, which may be NULL, ask for in vain. */
 static void
-warn_batch(const PgmqQueue *queue, const PgmqPolicy * policy, PgmqArg headers)
+warn_batch(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg headers)
 {
 	Datum	   *elems = NULL;
 	bool	   *nulls = NULL;
@@ -411,7 +411,7 @@ pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const		PgmqPolicy *policy = pgmq_policy(queue);
+	const PgmqPolicy *policy = pgmq_policy(queue);
 
 	warn_batch(queue, policy, headers);
 	policy = send_policy(policy);
@@ -433,8 +433,8 @@ pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const		PgmqPolicy *policy = send_policy(pgmq_policy(queue));
-	const		PgmqPolicy fifo = {.strict_fifo = true};
+	const PgmqPolicy *policy = send_policy(pgmq_policy(queue));
+	const PgmqPolicy fifo = {.strict_fifo = true};
 
 	if (policy != NULL && policy->strict_fifo)
 		(void) put_batch_by_policy(queue, &fifo, vt, msgs, headers, fn, state);

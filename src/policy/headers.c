@@ -165,7 +165,7 @@ warn_once(const PgmqQueue *queue, bool *warned, const char *name, const char *ke
  * policy (NULL: it has none) does not read it.
  */
 void
-pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy * policy, Jsonb *headers)
+pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy, Jsonb *headers)
 {
 	JsonbValue	value;
 	bool		ttl = (policy == NULL || !policy->ttl_header) &&

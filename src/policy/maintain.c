@@ -104,7 +104,7 @@ typedef struct Maintain
 	const Round *round;
 	Turn	   *turn;
 	PgmqQueue	queue;
-	const		PgmqPolicy *policy;
+	const PgmqPolicy *policy;
 	bool		holds;			/* what suspect.c knows to be in hand */
 } Maintain;
 
@@ -120,7 +120,7 @@ typedef bool (*StepFn) (Maintain *m);
 static bool
 step_spent(Maintain *m)
 {
-	const		PgmqPolicy *policy = m->policy;
+	const PgmqPolicy *policy = m->policy;
 	Turn	   *turn = m->turn;
 
 	if (policy->max_reads == 0 && policy->ttl == 0 && !policy->ttl_header)

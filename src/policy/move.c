@@ -40,7 +40,7 @@
 
 /* The ids of messages, as an array for a statement. */
 PgmqArg
-pgmq_dead_ids(const PgmqDead * dead, int n)
+pgmq_dead_ids(const PgmqDead *dead, int n)
 {
 	int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 
@@ -72,7 +72,7 @@ pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n)
  */
 void
 pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
-				   const PgmqDead * dead, int n, TimestampTz vt, double spacing)
+				   const PgmqDead *dead, int n, TimestampTz vt, double spacing)
 {
 	static const Oid argtypes[] = {
 		INT8ARRAYOID, TIMESTAMPTZOID, FLOAT8OID, INT4ARRAYOID, TEXTARRAYOID, TEXTOID
@@ -145,7 +145,7 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 typedef struct DeadOpen
 {
 	const PgmqQueue *queue;
-	const		PgmqPolicy *policy;
+	const PgmqPolicy *policy;
 } DeadOpen;
 
 /*
@@ -156,7 +156,7 @@ typedef struct DeadOpen
 static void
 check_owner(const DeadOpen *open, Oid relid)
 {
-	const		PgmqPolicy *policy = open->policy;
+	const PgmqPolicy *policy = open->policy;
 	Oid			owner = pgmq_role_owner(relid);
 
 	if (policy->dead_letter_any || owner == policy->dead_letter_owner ||
@@ -190,7 +190,7 @@ callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
  * when it does not exist, 42501, 55P03 when the lock is not to be had.
  */
 void
-pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy, bool wait, PgmqQueue *dead)
+pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
 {
 	DeadOpen	open = {queue, policy};
 
@@ -214,7 +214,7 @@ pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy, bool wait, Pgm
 
 /* Move messages, which are locked, from an open queue to its dead-letter queue. */
 void
-pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead * dead, int n)
+pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead *dead, int n)
 {
 	pgmq_dead_transfer(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
 }
@@ -252,7 +252,7 @@ error_is_ours(int sqlerrcode)
  * takes) is waited for any longer than a moment.
  */
 ErrorData *
-pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead * dead, int n)
+pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -295,7 +295,7 @@ pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead * dead, int n)
  */
 void
 pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-				PgmqDead * dead, int n, PgmqRefusal *refusal)
+				PgmqDead *dead, int n, PgmqRefusal *refusal)
 {
 	ErrorData  *error;
 

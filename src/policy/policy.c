@@ -54,7 +54,7 @@ typedef enum KeyKind
 	KEY_BOOLEAN,				/* bool */
 	KEY_WORD,					/* int, from 1 on: which of its words */
 	KEY_QUEUE					/* char[NAMEDATALEN]: the table's name */
-}			KeyKind;
+} KeyKind;
 
 #define MAX_WORDS		3
 
@@ -72,7 +72,7 @@ typedef struct PolicyKey
 	double		min;
 	double		max;
 	const char *words[MAX_WORDS];
-}			PolicyKey;
+} PolicyKey;
 
 #define FIELD(field)	offsetof(PgmqPolicy, field)
 #define INTEGER(field, max)		{#field, KEY_INTEGER, FIELD(field), 1, max, {NULL}}
@@ -104,7 +104,7 @@ typedef struct PolicyEntry
 	Oid			relid;			/* hash key: the queue table */
 	bool		exists;			/* else the queue has no policy */
 	PgmqPolicy	policy;
-}			PolicyEntry;
+} PolicyEntry;
 
 /* A row of pgmq.policy. */
 typedef struct PolicyRow
@@ -113,7 +113,7 @@ typedef struct PolicyRow
 	Jsonb	   *policy;
 	TimestampTz paused_until;
 	char		dead_letter_owner[NAMEDATALEN];
-}			PolicyRow;
+} PolicyRow;
 
 static HTAB *policy_hash = NULL;
 static uint64 policy_invals = 0;	/* how many invalidations came */
@@ -125,7 +125,7 @@ static uint64 policy_invals = 0;	/* how many invalidations came */
 
 /* Say that a key's value is not what it must be. */
 pg_noreturn static void
-value_error(const PolicyKey * key, JsonbValue *value)
+value_error(const PolicyKey *key, JsonbValue *value)
 {
 	StringInfoData must;
 	Jsonb	   *doc = JsonbValueToJsonb(value);
@@ -162,7 +162,7 @@ value_error(const PolicyKey * key, JsonbValue *value)
 
 /* A number as the nearest double, which may be infinite. */
 static double
-value_number(const PolicyKey * key, JsonbValue *value)
+value_number(const PolicyKey *key, JsonbValue *value)
 {
 	double		number;
 
@@ -177,7 +177,7 @@ value_number(const PolicyKey * key, JsonbValue *value)
 
 /* Put a key's value, which is not null, into a policy. */
 static void
-policy_put(PgmqPolicy * policy, const PolicyKey * key, JsonbValue *value)
+policy_put(PgmqPolicy *policy, const PolicyKey *key, JsonbValue *value)
 {
 	void	   *field = (char *) policy + key->offset;
 	double		number;
@@ -250,7 +250,7 @@ key_names(void)
  * Errors, all 22023: it is not an object, a key is unknown, a value is bad.
  */
 void
-pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy)
+pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
 {
 	JsonbIterator *it;
 	JsonbIteratorToken token;
@@ -272,7 +272,7 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy)
 	(void) JsonbIteratorNext(&it, &name, true);
 	while ((token = JsonbIteratorNext(&it, &name, true)) == WJB_KEY)
 	{
-		const		PolicyKey *key = key_find(&name);
+		const PolicyKey *key = key_find(&name);
 
 		(void) JsonbIteratorNext(&it, &value, true);
 		if (key == NULL)
@@ -333,7 +333,7 @@ row_policy(TupleTableSlot *slot, void *state)
  * False when there is none.
  */
 static bool
-policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
+policy_load(const PgmqQueue *queue, PgmqPolicy *policy)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
@@ -368,7 +368,7 @@ policy_load(const PgmqQueue *queue, PgmqPolicy * policy)
  * An open queue's policy, palloc'd; NULL when it has none, which costs next
  * to nothing.  Errors: 22023 when somebody wrote nonsense into the table.
  */
-const		PgmqPolicy *
+const PgmqPolicy *
 pgmq_policy(const PgmqQueue *queue)
 {
 	PolicyEntry *entry;
@@ -414,7 +414,7 @@ pgmq_policy(const PgmqQueue *queue)
 bool
 pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
 {
-	const		PgmqPolicy *policy = pgmq_policy(queue);
+	const PgmqPolicy *policy = pgmq_policy(queue);
 
 	return policy != NULL && policy->paused_until > now;
 }

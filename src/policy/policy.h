@@ -45,7 +45,7 @@ typedef struct PgmqPolicy
 	int32		archive_retention;
 	bool		strict_fifo;
 	TimestampTz paused_until;	/* reads return nothing before */
-}			PgmqPolicy;
+} PgmqPolicy;
 
 /* Gets the id of a message that was sent. */
 typedef void (*PgmqIdFn) (int64 id, void *state);
@@ -76,7 +76,7 @@ extern void pgmq_suspect_set_failures(int worker, uint32 failures);
 extern void pgmq_header_check_ttl(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
-extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy * policy,
+extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 							 Jsonb *headers);
 
 /* ---- policy.c: what a queue's policy is ---- */
@@ -93,7 +93,7 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy * policy,
 	" ORDER BY pg_catalog.length(policy::pg_catalog.text) DESC," \
 	" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC"
 
-extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy * policy);
+extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
@@ -128,7 +128,7 @@ extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 /* No message of the window had the id. */
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-extern int	pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy * policy,
+extern int	pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 							Snapshot before, text **ids, int n, bool alone,
 							int64 *msg_ids);
 extern void pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
@@ -137,7 +137,7 @@ extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
 						   int32 window);
 extern void pgmq_dedup_drop(const PgmqQueue *queue);
 extern int64 pgmq_dedup_rotate(const PgmqQueue *queue,
-							   const PgmqPolicy * policy);
+							   const PgmqPolicy *policy);
 
 /* ---- enqueue.c: putting messages in, as the policy says ---- */
 extern bool pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg,
@@ -159,7 +159,7 @@ typedef struct PgmqDead
 	int64		msg_id;
 	int32		read_ct;		/* how often somebody got it */
 	text	   *reason;			/* NULL: none, or it is to be dropped */
-}			PgmqDead;
+} PgmqDead;
 
 /* Halving ends after so many errors: at least that many / 12 were found. */
 #define PGMQ_REFUSALS_MAX		64
@@ -176,7 +176,7 @@ typedef struct PgmqRefusal
 } PgmqRefusal;
 
 /* Moves or drops n messages, or raises an error. */
-typedef void (*PgmqMoveFn) (void *state, PgmqDead * dead, int n);
+typedef void (*PgmqMoveFn) (void *state, PgmqDead *dead, int n);
 
 /* A read, and the messages it met that nobody is to have. */
 typedef struct PgmqScreen
@@ -198,32 +198,32 @@ typedef struct PgmqScreen
 	int			max;
 	bool		sorted;			/* dead is, by msg_id */
 	int64		last;			/* the largest id among all rows tested */
-}			PgmqScreen;
+} PgmqScreen;
 
 /* ---- dead.c ---- */
-extern bool pgmq_screen_begin(PgmqScreen * screen, const PgmqQueue *queue);
-extern void pgmq_screen_rows(PgmqScreen * screen, TimestampTz now, PgmqRows *rows);
-extern bool pgmq_screen_has(PgmqScreen * screen, int64 msg_id);
-extern void pgmq_screen_args(const PgmqScreen * screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen * screen, int64 hi);
-extern void pgmq_screen_ahead(PgmqScreen * screen, TimestampTz now,
+extern bool pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue);
+extern void pgmq_screen_rows(PgmqScreen *screen, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_screen_has(PgmqScreen *screen, int64 msg_id);
+extern void pgmq_screen_args(const PgmqScreen *screen, PgmqArg args[PGMQ_SPENT_ARGS]);
+extern void pgmq_screen_dispose(PgmqScreen *screen, int64 hi);
+extern void pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now,
 							  int64 lo, int64 hi, int64 qty);
 extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
 extern void pgmq_dead_inval(Datum arg, Oid relid);
 
 /* ---- move.c ---- */
-extern PgmqArg pgmq_dead_ids(const PgmqDead * dead, int n);
+extern PgmqArg pgmq_dead_ids(const PgmqDead *dead, int n);
 extern void pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n);
-extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy * policy,
+extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy,
 						   bool wait, PgmqQueue *dead);
 extern void pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to,
-						  const PgmqDead * dead, int n);
+						  const PgmqDead *dead, int n);
 extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
-							   const char *headers, const PgmqDead * dead,
+							   const char *headers, const PgmqDead *dead,
 							   int n, TimestampTz vt, double spacing);
 extern ErrorData *pgmq_move_try(PgmqMoveFn fn, void *state, bool wait,
-								PgmqDead * dead, int n);
+								PgmqDead *dead, int n);
 extern void pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-							PgmqDead * dead, int n, PgmqRefusal *refusal);
+							PgmqDead *dead, int n, PgmqRefusal *refusal);
 
 #endif							/* PGMQ_POLICY_H */
