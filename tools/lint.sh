@@ -42,6 +42,32 @@ grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] src/*/*.[ch] | rule "comments are /* */"
 wc -l src/*.[ch] src/*/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
 grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
 
+# The folders from the bottom to the top: a file includes, and so calls, only
+# what is in its own or in one before it.
+layers='common spi wait duemap policy catalog api'
+below=
+for layer in $layers; do
+    below="$below${below:+|}$layer"
+    grep -nE '^#include "[a-z_]+/' "src/$layer"/*.[ch] |
+        but_not "#include \"($below)/" |
+        while IFS= read -r line; do
+            included=${line#*#include \"}
+            [ ! -e "src/${included%\"*}" ] || echo "$line"
+        done
+done | rule "no file of src/ includes one of a folder above its own"
+grep -nE '^[[:space:]]*extern .*pgmq_' src/*/*.c src/*.c | but_not 'PGDLLEXPORT' | rule "prototypes are in headers"
+
+# What an includer needs besides, a header includes itself.
+includes=$("${PG_CONFIG:-pg_config}" --includedir-server 2>/dev/null || true)
+if [ -r "$includes/postgres.h" ]; then
+    for header in src/*/*.h; do
+        cc -fsyntax-only -std=gnu99 -Isrc -I"$includes" -include postgres.h "$header" 2>&1 |
+            grep -m 1 'error' || true
+    done | rule "each header compiles alone"
+else
+    skip "each header compiles alone" "no headers of the server"
+fi
+
 if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
     nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
         but_not '^(pgmq_|pg_finfo_pgmq_|_PG_init$|Pg_magic_func$|_fini$|_init$|__)' |
@@ -76,6 +102,10 @@ done | rule "the scripts refuse an earlier library"
     for f in expected/*.out; do [ -e "sql/$(basename "$f" .out | sed 's/_[0-9]$//').sql" ] || [ -e "sql/$(basename "$f" .out).sql" ] || echo "$f has no test"; done
     for f in test/expected/*.out; do [ -e "test/specs/$(basename "$f" .out | sed 's/_[0-9]$//').spec" ] || echo "$f has no test"; done
 } | but_not '[*]' | rule "every test has its expected output"
+
+# pgindent takes a type that it does not know for a variable.
+sed -nE 's/^\}[[:space:]]*(Pgmq[A-Za-z0-9]*|[A-Z][A-Za-z0-9]*);.*/\1/p' src/*.[ch] src/*/*.[ch] | LC_ALL=C sort -u |
+    LC_ALL=C comm -23 - tools/typedefs.list | rule "tools/typedefs.list has every type of src/"
 
 if command -v pg_bsd_indent >/dev/null 2>&1; then
     { tools/indent.sh --check || true; } | rule "the C code is laid out by pgindent"
