@@ -71,6 +71,7 @@ OBJS = src/pgmq_c.o \
 	src/spi/errors.o \
 	src/spi/exec.o \
 	src/spi/planner_guard.o \
+	src/spi/plans.o \
 	src/spi/results.o \
 	src/spi/statements.o \
 	src/wait/wait_list.o

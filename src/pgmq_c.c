@@ -64,7 +64,7 @@ static const PgmqShmemPart shmem_parts[] = {
 static void
 pgmq_inval(Datum arg, Oid relid)
 {
-	pgmq_exec_inval(arg, relid);
+	pgmq_plan_inval(arg, relid);
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
 	pgmq_dead_inval(arg, relid);
@@ -95,7 +95,7 @@ _PG_init(void)
 	pgmq_ddl_init();
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, pgmq_inval_schema, (Datum) 0);
-	RegisterXactCallback(pgmq_exec_xact, NULL);
+	RegisterXactCallback(pgmq_plan_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);
 	RegisterSubXactCallback(pgmq_xact_subend, NULL);
 	RegisterResourceReleaseCallback(pgmq_xact_release, NULL);

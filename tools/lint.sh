@@ -34,7 +34,7 @@ but_not() {
     grep -Ev "$1" || true
 }
 
-grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/exec\.c$' | rule "SPI is known to exec.c only"
+grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/(exec|plans)\.c$' | rule "SPI is known to exec.c and plans.c only"
 grep -ln 'PG_VERSION_NUM' src/*.[ch] src/*/*.[ch] | but_not '^src/common/compat\.h$' | rule "compat.h alone asks for the server's version"
 grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c src/*/*.c |
     but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"

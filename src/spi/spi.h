@@ -113,7 +113,7 @@ extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
-/* ---- exec.c: the only room that talks to SPI ---- */
+/* ---- exec.c: running one statement; only it and plans.c talk to SPI ---- */
 extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
 						const PgmqArg *args);
 extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
@@ -139,8 +139,13 @@ extern void pgmq_exec_commit(void);
 extern void pgmq_exec_commit_reported(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
-extern void pgmq_exec_inval(Datum arg, Oid relid);
-extern void pgmq_exec_xact(XactEvent event, void *arg);
+/* ---- plans.c: kept plans, for exec.c ---- */
+extern struct _SPI_plan *pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id);
+extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
+extern void pgmq_plan_begin(void);
+extern void pgmq_plan_end(void);
+extern void pgmq_plan_inval(Datum arg, Oid relid);
+extern void pgmq_plan_xact(XactEvent event, void *arg);
 
 /* ---- errors.c: what errors say ---- */
 pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);

@@ -80,7 +80,7 @@ FUZZ = {
 """)),
     'fuzz quote': ('a name is not quoted', 'catalog/partition.c',
                    'quote_identifier(psprintf("%s_old", archive))', 'psprintf("%s_old", archive)'),
-    'fuzz quote hot': ('a name is not quoted in the statements of calls', 'spi/exec.c',
+    'fuzz quote hot': ('a name is not quoted in the statements of calls', 'spi/plans.c',
                        'quote_qualified_identifier(PGMQ_SCHEMA, name)', 'psprintf(PGMQ_SCHEMA ".\\"%s\\"", name)'),
     'fuzz null': ('a NULL gives an internal error', 'common/arguments.c',
                   '\t\tereport(ERROR,\n\t\t\t\t(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),\n\t\t\t\t errmsg("qty must not be null")));',
