@@ -49,6 +49,7 @@ OBJS = src/pgmq_c.o \
 	src/common/queue.o \
 	src/common/role.o \
 	src/common/shmem.o \
+	src/common/subxact.o \
 	src/duemap/ddl.o \
 	src/duemap/directory.o \
 	src/duemap/identity.o \

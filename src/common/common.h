@@ -182,10 +182,14 @@ extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
 extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
-extern void pgmq_lock_check_overdue(const ErrorData *error);
-extern void pgmq_lock_check_cancel(ErrorData *error);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 						  const PgmqLockSet *set);
+
+/* ---- subxact.c: trying something, and catching its errors ---- */
+/* Does it; true if what it did is to stay. */
+typedef bool (*PgmqTryFn) (void *state);
+
+extern ErrorData *pgmq_try(PgmqTryFn fn, void *state);
 
 /* ---- shmem.c: the one piece of shared memory ---- */
 /*

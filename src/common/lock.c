@@ -24,15 +24,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/lock.h"
-#include "storage/proc.h"
 #include "utils/inval.h"
-#include "utils/timeout.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 
@@ -120,37 +116,4 @@ pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind, const PgmqLockSet *set)
 		for (uint64 word = set->words[i]; word != 0; word &= word - 1)
 			lock_take(queue->relid, kind, i * 64 + pg_rightmost_one_pos64(word),
 					  ExclusiveLock);
-}
-
-/*
- * Raise the statement's timeout (57014) if a lock's, error, hid it.  When both
- * are over the server raises the one that was over first and forgets the
- * other: who catches that one would go on for ever.
- */
-void
-pgmq_lock_check_overdue(const ErrorData *error)
-{
-	TimestampTz over = get_timeout_finish_time(STATEMENT_TIMEOUT);
-
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
-		StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT) &&
-		over > GetCurrentStatementStartTimestamp() && over <= GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("canceling statement due to statement timeout")));
-}
-
-/*
- * Raise an error again that cancels the statement (57014), of which others'
- * work is no longer wanted either.  One that a trigger or a policy raised by
- * that code is an error like any: else whoever owns one queue could keep the
- * rest from their turn.
- */
-void
-pgmq_lock_check_cancel(ErrorData *error)
-{
-	pgmq_lock_check_overdue(error);
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		strcmp(error->funcname, "ProcessInterrupts") == 0)
-		ReThrowError(error);
 }

@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -39,8 +38,6 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "common/common.h"
 
@@ -276,6 +273,22 @@ segment_failed(ErrorData *error, bool found)
 	told = true;
 }
 
+/* What is got from the registry. */
+typedef struct SegmentGot
+{
+	void	   *memory;
+	bool		found;			/* it was there already */
+} SegmentGot;
+
+static bool
+segment_try(void *arg)
+{
+	SegmentGot *got = arg;
+
+	got->memory = GetNamedDSMSegment(SEGMENT_NAME, segment_size(), segment_init, &got->found);
+	return true;
+}
+
 /*
  * Get the memory from the registry; false when this transaction, or the part of
  * it that may be rolled back, goes without.
@@ -283,38 +296,19 @@ segment_failed(ErrorData *error, bool found)
 static bool
 segment_get(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	void	   *volatile memory = NULL;
-	bool		found = true;
-	ErrorData  *volatile error = NULL;
+	SegmentGot	got = {NULL, true};
+	ErrorData  *error;
 	LOCKTAG		mark;
 
 	mark_tag(&mark);
 	(void) LockAcquire(&mark, AccessShareLock, false, false);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		memory = GetNamedDSMSegment(SEGMENT_NAME, segment_size(), segment_init, &found);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	error = pgmq_try(segment_try, &got);
 	if (error != NULL)
 	{
-		segment_failed(error, found);
+		segment_failed(error, got.found);
 		return false;
 	}
-	segment_use(memory);
+	segment_use(got.memory);
 	(void) LockRelease(&mark, AccessShareLock, false);
 	return true;
 }

@@ -55,7 +55,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -98,6 +97,10 @@ typedef struct Turn
 								 * unknown */
 } Turn;
 
+/* Does one batch of some work; whether there may be more of it. */
+struct Maintain;
+typedef bool (*StepFn) (struct Maintain *m);
+
 /* A batch: the queue that is being maintained. */
 typedef struct Maintain
 {
@@ -106,10 +109,9 @@ typedef struct Maintain
 	PgmqQueue	queue;
 	const PgmqPolicy *policy;
 	bool		holds;			/* what suspect.c knows to be in hand */
+	StepFn		step;			/* the batch's work */
+	bool		more;			/* there may be more of it */
 } Maintain;
-
-/* Does one batch of some work; whether there may be more of it. */
-typedef bool (*StepFn) (Maintain *m);
 
 /* ----------------------------------------------------------------
  *		The steps
@@ -199,19 +201,18 @@ static const StepFn steps[] = {
  */
 
 /*
- * Do a batch by the rights of the queue's owner; whether there may be more.
- * Nothing is done when the queue is gone, or locked.
+ * Do a batch by the rights of the queue's owner; m->more says whether there may
+ * be more.  Nothing is done when the queue is gone, or locked.
  */
 static bool
-batch_do(Maintain *m, StepFn step)
+batch_do(void *arg)
 {
-	bool		more = false;
+	Maintain   *m = arg;
 	int			nestlevel;
 	PgmqRole	saved;
 
-	m->policy = NULL;
 	if (!pgmq_queue_try_open(&m->queue, m->turn->queue_name, RowExclusiveLock))
-		return false;
+		return true;
 	/* a worker has no portal that would see to it */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	nestlevel = NewGUCNestLevel();
@@ -221,47 +222,24 @@ batch_do(Maintain *m, StepFn step)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
 	m->policy = pgmq_policy(&m->queue);
 	if (m->policy != NULL)
-		more = step(m);
+		m->more = m->step(m);
 	pgmq_role_restore(saved);
 	AtEOXact_GUC(false, nestlevel);
 	PopActiveSnapshot();
-	return more;
+	return true;
 }
 
 /*
- * The same in a subtransaction: false and a warning when it fails, with
- * whatever the error but a cancel.
+ * The same in a subtransaction; whether there may be more.  False and a warning
+ * when it fails with any error but a cancel.
  */
 static bool
-batch_try(Maintain *m, StepFn step)
+batch_try(Maintain *m)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	volatile bool more = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		more = batch_do(m, step);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		more = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	ErrorData  *error = pgmq_try(batch_do, m);
 
 	if (error == NULL)
-		return more;
-	pgmq_lock_check_cancel(error);
+		return m->more;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("queue \"%s\" could not be maintained: %s",
@@ -311,7 +289,7 @@ turn_take(const Round *round, Turn *turn)
 
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		Maintain	m = {.round = round,.turn = turn};
+		Maintain	m = {.round = round,.turn = turn,.step = steps[i]};
 		TimestampTz began;
 
 		if (turn->done & (1 << i))
@@ -323,7 +301,7 @@ turn_take(const Round *round, Turn *turn)
 		if (round->worker && pgmq_maintain_time_limit > 0)
 			enable_timeout_after(STATEMENT_TIMEOUT, pgmq_maintain_time_limit * 1000);
 		MemoryContextSwitchTo(round->context);
-		if (!batch_try(&m, steps[i]))
+		if (!batch_try(&m))
 			turn->done |= 1 << i;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(round->context);

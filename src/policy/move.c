@@ -29,7 +29,6 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -245,6 +244,30 @@ error_is_ours(int sqlerrcode)
 	}
 }
 
+/* One call of a function that moves messages. */
+typedef struct MoveCall
+{
+	PgmqMoveFn	fn;
+	void	   *state;
+	bool		wait;
+	PgmqDead   *dead;
+	int			n;
+} MoveCall;
+
+static bool
+move_call(void *arg)
+{
+	MoveCall   *call = arg;
+	int			nestlevel = NewGUCNestLevel();
+
+	if (!call->wait && (LockTimeout == 0 || LockTimeout > LOCK_TIMEOUT_MS))
+		(void) set_config_option("lock_timeout", CppAsString2(LOCK_TIMEOUT_MS),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	call->fn(call->state, call->dead, call->n);
+	AtEOXact_GUC(true, nestlevel);
+	return true;
+}
+
 /*
  * Move messages by fn in a subtransaction.  Returns the error, if it says
  * something of the queues or the messages.  Unless it is to wait, no lock
@@ -254,36 +277,9 @@ error_is_ours(int sqlerrcode)
 ErrorData *
 pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	MoveCall	call = {fn, state, wait, dead, n};
+	ErrorData  *error = pgmq_try(move_call, &call);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		int			nestlevel = NewGUCNestLevel();
-
-		if (!wait && (LockTimeout == 0 || LockTimeout > LOCK_TIMEOUT_MS))
-			(void) set_config_option("lock_timeout", CppAsString2(LOCK_TIMEOUT_MS),
-									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		fn(state, dead, n);
-		AtEOXact_GUC(true, nestlevel);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-
-	if (error != NULL)
-		pgmq_lock_check_overdue(error);
 	if (error != NULL && error_is_ours(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
