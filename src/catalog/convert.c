@@ -25,7 +25,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
@@ -184,28 +183,6 @@ static const char *const costly_sql =
 " AND NOT " IS_VT_INDEX
 " ORDER BY 1";
 
-/* A list of strings, and where it outlives the statement it comes from. */
-typedef struct TextList
-{
-	MemoryContext context;
-	List	   *items;
-} TextList;
-
-/* Add the last column of a row, a text. */
-static void
-text_collect(TupleTableSlot *slot, void *state)
-{
-	TextList   *list = state;
-	MemoryContext old = MemoryContextSwitchTo(list->context);
-	bool		isnull;
-	Datum		value;
-
-	value = slot_getattr(slot, slot->tts_tupleDescriptor->natts, &isnull);
-	if (!isnull)
-		list->items = lappend(list->items, TextDatumGetCString(value));
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * Lock a table of a queue in order to change it.  Only its owner gets the
  * lock, which keeps out another session that would change it too.  Readers and
@@ -228,15 +205,15 @@ table_lock(text *name, char *relname)
 static int
 commands_run(const char *sql, int nargs, const Oid *types, PgmqArg *args)
 {
-	TextList	commands = {CurrentMemoryContext, NIL};
+	PgmqTexts	commands = {CurrentMemoryContext, NIL};
 	ListCell   *lc;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once(sql, nargs, types, args, true, text_collect, &commands);
+	pgmq_exec_once(sql, nargs, types, args, true, pgmq_row_texts, &commands);
 	PopActiveSnapshot();
-	foreach(lc, commands.items)
-		pgmq_exec_ddl("%s", (const char *) lfirst(lc));
-	return list_length(commands.items);
+	foreach(lc, commands.list)
+		pgmq_exec_ddl("%s", text_to_cstring(lfirst(lc)));
+	return list_length(commands.list);
 }
 
 /*
@@ -249,7 +226,7 @@ queue_convert(const PgmqQueue *queue, text *name)
 	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
 	static const char *const detours[] = {"enable_seqscan", "enable_mergejoin", "enable_hashjoin"};
 	PgmqArg		args[5];
-	TextList	costly = {CurrentMemoryContext, NIL};
+	PgmqTexts	costly = {CurrentMemoryContext, NIL};
 	int			done;
 	int			nestlevel;
 	ListCell   *lc;
@@ -273,12 +250,12 @@ queue_convert(const PgmqQueue *queue, text *name)
 	done += commands_run(commands_sql, lengthof(types), types, args);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once(costly_sql, 1, types, args, true, text_collect, &costly);
+	pgmq_exec_once(costly_sql, 1, types, args, true, pgmq_row_texts, &costly);
 	PopActiveSnapshot();
-	foreach(lc, costly.items)
+	foreach(lc, costly.list)
 		ereport(NOTICE,
 				(errmsg("index \"%s\" makes every read of queue \"%s\" write to it",
-						(const char *) lfirst(lc), text_to_cstring(name)),
+						text_to_cstring(lfirst(lc)), text_to_cstring(name)),
 				 errhint("Drop it if nothing else needs it.")));
 
 	AtEOXact_GUC(false, nestlevel);

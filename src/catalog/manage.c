@@ -20,7 +20,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"
@@ -319,15 +318,6 @@ pgmq_drop_queue_deprecated(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* Row function: keep the first column, a bigint. */
-static void
-row_count(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
 /*
  * purge_queue(queue_name text) returns bigint
  *
@@ -362,7 +352,7 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*) FROM %s", table),
-				   0, NULL, NULL, true, row_count, &count);
+				   0, NULL, NULL, true, pgmq_row_int8, &count);
 	PopActiveSnapshot();
 	pgmq_exec_ddl("TRUNCATE TABLE %s", table);
 	PG_RETURN_INT64(count);

@@ -41,31 +41,6 @@
 
 PG_FUNCTION_INFO_V1(pgmq_guard_meta);
 
-typedef struct NameState
-{
-	MemoryContext context;
-	text	   *name;
-} NameState;
-
-typedef struct NameList
-{
-	MemoryContext context;
-	List	   *list;
-} NameList;
-
-/* Row function: keep the first column, a text. */
-static void
-row_name(TupleTableSlot *slot, void *arg)
-{
-	NameState  *state = arg;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-
-	state->name = DatumGetTextPCopy(value);
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * A queue's name as it was given at create, whichever way it is written
  * here; NULL when meta knows no such queue.
@@ -75,7 +50,7 @@ pgmq_meta_name(text *queue_name)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(queue_name))};
-	NameState	state = {CurrentMemoryContext, NULL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 
 	/* databases of PGMQ may hold both spellings: then the one written here */
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
@@ -83,8 +58,8 @@ pgmq_meta_name(text *queue_name)
 				   " OPERATOR(pg_catalog.=) pg_catalog.lower($1)"
 				   " ORDER BY queue_name::pg_catalog.text"
 				   " OPERATOR(pg_catalog.=) $1 DESC LIMIT 1",
-				   1, argtypes, args, false, row_name, &state);
-	return state.name;
+				   1, argtypes, args, false, pgmq_row_texts, &names);
+	return names.list == NIL ? NULL : linitial(names.list);
 }
 
 /*
@@ -99,7 +74,7 @@ pgmq_meta_key(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	NameState	state = {CurrentMemoryContext, NULL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
 	PgmqRole	saved;
 
@@ -112,10 +87,10 @@ pgmq_meta_key(const PgmqQueue *queue)
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
 				   " WHERE " PGMQ_META_IS
 				   " ORDER BY queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC LIMIT 1",
-				   1, argtypes, args, true, row_name, &state);
+				   1, argtypes, args, true, pgmq_row_texts, &names);
 	PopActiveSnapshot();
 	pgmq_role_restore(saved);
-	return state.name;
+	return names.list == NIL ? NULL : linitial(names.list);
 }
 
 /* Row function: the kind of queue that is_partitioned and is_unlogged say. */
@@ -186,28 +161,15 @@ pgmq_meta_forget(const PgmqQueue *queue)
 				 errmsg("could not serialize access due to concurrent update")));
 }
 
-/* Row function: add the first column, a text, to a list. */
-static void
-row_add_name(TupleTableSlot *slot, void *state)
-{
-	NameList   *names = state;
-	bool		isnull;
-	Datum		name = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(names->context);
-
-	names->list = lappend(names->list, DatumGetTextPCopy(name));
-	MemoryContextSwitchTo(old);
-}
-
 /* The names of all queues, as a list of texts, in order. */
 List *
 pgmq_meta_names(void)
 {
-	NameList	names = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
 				   " WHERE queue_name IS NOT NULL ORDER BY queue_name",
-				   0, NULL, NULL, false, row_add_name, &names);
+				   0, NULL, NULL, false, pgmq_row_texts, &names);
 	return names.list;
 }
 

@@ -25,7 +25,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -166,16 +165,6 @@ index_rename(Oid archive, const char *name, const char *new_name)
 					  pgmq_layout_name("", name, ""), quote_identifier(new_name));
 }
 
-/* Row function: keep the first column, a bigint, as text. */
-static void
-row_start(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	snprintf(state, MAXINT8LEN + 1, INT64_FORMAT,
-			 DatumGetInt64(slot_getattr(slot, 1, &isnull)));
-}
-
 /*
  * The least id that a new archive of a queue may get, as an argument for
  * pg_partman; NULL when there is no such queue.
@@ -185,7 +174,7 @@ first_id(const char *base)
 {
 	char	   *queue = psprintf("q_%s", base);
 	Oid			relid = get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false));
-	char		start[MAXINT8LEN + 1];
+	int64		start;
 	Oid			types[] = {INT8OID};
 	PgmqArg		args[1];
 
@@ -194,15 +183,15 @@ first_id(const char *base)
 	args[0] = PGMQ_ARG(Int64GetDatum(pgmq_queue_last_id(relid)));
 	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), $1) FROM %s",
 							pgmq_layout_name("", queue, "")),
-				   1, types, args, false, row_start, start);
-	return PGMQ_ARG(CStringGetTextDatum(start));
+				   1, types, args, false, pgmq_row_int8, &start);
+	return PGMQ_ARG(CStringGetTextDatum(psprintf(INT64_FORMAT, start)));
 }
 
 /*
  * The commands that grant on table $2 what is granted on table $1, columns
  * included, as one text.  Runs with a safe search_path.
  */
-static const char *const grants_sql =
+static const char grants_sql[] =
 "SELECT string_agg(format('GRANT %s%s ON %s TO %s%s', g.privilege_type,"
 " ' (' || quote_ident(o.attname) || ')', $2::regclass,"
 " CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,"
@@ -219,7 +208,7 @@ static const char *const grants_sql =
  * policy that names its own table in a subquery does not fit, which is an
  * error rather than an archive that is open to all.
  */
-static const char *const policies_sql =
+static const char policies_sql[] =
 "SELECT string_agg(s.command, '; ')"
 " FROM (SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', $2::regclass)"
 " FROM pg_class WHERE oid = $1 AND relrowsecurity"
@@ -236,57 +225,45 @@ static const char *const policies_sql =
 " ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')"
 " FROM pg_policy p WHERE p.polrelid = $1) AS s (command)";
 
-typedef struct TextState
+/*
+ * What a statement about table $1, and $2, says in one text; NULL when it says
+ * nothing.
+ */
+static char *
+text_of(const char *sql, Oid first, Oid second)
 {
-	MemoryContext context;
-	char	   *text;
-} TextState;
+	static const Oid types[] = {OIDOID, OIDOID};
+	PgmqArg		args[] = {
+		PGMQ_ARG(ObjectIdGetDatum(first)),
+		PGMQ_ARG(ObjectIdGetDatum(second)),
+	};
+	PgmqTexts	texts = {CurrentMemoryContext, NIL};
 
-/* Row function: keep the first column, a text that may be NULL. */
-static void
-row_text(TupleTableSlot *slot, void *arg)
-{
-	TextState  *state = arg;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-
-	state->text = isnull ? NULL : TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
+	pgmq_exec_once(sql, OidIsValid(second) ? 2 : 1, types, args, false, pgmq_row_texts, &texts);
+	return texts.list == NIL ? NULL : text_to_cstring(linitial(texts.list));
 }
 
 /* Give the new archive the old one's owner, grants and row-level security. */
 static void
 inherit_rights(Oid old_relid, const char *table, const char *relname)
 {
-	static const Oid types[] = {OIDOID, OIDOID};
+	static const char *const statements[] = {grants_sql, policies_sql};
 	Oid			relid = get_relname_relid(relname,
 										  get_namespace_oid(PGMQ_SCHEMA, false));
-	PgmqArg		args[] = {
-		PGMQ_ARG(ObjectIdGetDatum(old_relid)),
-		PGMQ_ARG(ObjectIdGetDatum(relid)),
-	};
-	TextState	grants = {CurrentMemoryContext, NULL};
-	TextState	policies = {CurrentMemoryContext, NULL};
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(old_relid));
-	Oid			owner;
+	Oid			owner = pgmq_role_owner(old_relid);
 	int			nestlevel = NewGUCNestLevel();
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", old_relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 
 	RestrictSearchPath();
 	if (owner != GetUserId())
 		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", table,
 					  quote_identifier(GetUserNameFromId(owner, false)));
-	pgmq_exec_once(grants_sql, 2, types, args, false, row_text, &grants);
-	if (grants.text !=NULL)
-		pgmq_exec_ddl("%s", grants.text);
-	pgmq_exec_once(policies_sql, 2, types, args, false, row_text, &policies);
-	if (policies.text !=NULL)
-		pgmq_exec_ddl("%s", policies.text);
+	for (int i = 0; i < lengthof(statements); i++)
+	{
+		char	   *commands = text_of(statements[i], old_relid, relid);
+
+		if (commands != NULL)
+			pgmq_exec_ddl("%s", commands);
+	}
 	AtEOXact_GUC(false, nestlevel);
 }
 
@@ -339,20 +316,18 @@ static const char *const extras_sql =
 static void
 check_extras(Oid relid, const char *relname)
 {
-	static const Oid types[] = {OIDOID};
-	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(relid))};
-	TextState	extras = {CurrentMemoryContext, NULL};
+	char	   *extras;
 	int			nestlevel = NewGUCNestLevel();
 
 	RestrictSearchPath();
-	pgmq_exec_once(extras_sql, 1, types, args, true, row_text, &extras);
+	extras = text_of(extras_sql, relid, InvalidOid);
 	AtEOXact_GUC(false, nestlevel);
-	if (extras.text !=NULL)
+	if (extras != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("\"%s.%s\" has what the new archive would not have",
 						PGMQ_SCHEMA, relname),
-				 errdetail("It has: %s.", extras.text),
+				 errdetail("It has: %s.", extras),
 				 errhint("Take it away, and give it to the new archive afterwards.")));
 }
 

@@ -472,31 +472,11 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	return count > 0;
 }
 
-/* Names, and where they outlive the statement they come from. */
-typedef struct NameList
-{
-	MemoryContext context;
-	List	   *names;
-} NameList;
-
-/* Row function: add the first column, a text. */
-static void
-row_name(TupleTableSlot *slot, void *state)
-{
-	NameList   *list = state;
-	bool		isnull;
-	Datum		name = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(list->context);
-
-	list->names = lappend(list->names, DatumGetTextPCopy(name));
-	MemoryContextSwitchTo(old);
-}
-
 /* The names of all queues with a policy, as a list of texts, in order. */
 List *
 pgmq_policy_names(void)
 {
-	NameList	list = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 
@@ -505,9 +485,9 @@ pgmq_policy_names(void)
 	saved = pgmq_role_become_owner(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
-				   0, NULL, NULL, false, row_name, &list);
+				   0, NULL, NULL, false, pgmq_row_texts, &names);
 	pgmq_role_restore(saved);
-	return list.names;
+	return names.list;
 }
 
 /* The names of the queues whose policies name a queue for their dead letters. */
@@ -516,7 +496,7 @@ pgmq_policy_names_dead(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	NameList	list = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 
@@ -528,9 +508,9 @@ pgmq_policy_names_dead(const PgmqQueue *queue)
 				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
 				   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
 				   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1 ORDER BY 1",
-				   1, argtypes, args, false, row_name, &list);
+				   1, argtypes, args, false, pgmq_row_texts, &names);
 	pgmq_role_restore(saved);
-	return list.names;
+	return names.list;
 }
 
 /* Relcache callback: forget.  relid 0 means every relation. */

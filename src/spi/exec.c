@@ -187,13 +187,27 @@ pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	return stmt_run(queue, id, args, false, None_Receiver);
 }
 
-/* Row function: keep the first column, a bigint. */
-static void
-row_int8(TupleTableSlot *slot, void *state)
+/* Row function: keep the first column, a bigint, in *state. */
+void
+pgmq_row_int8(TupleTableSlot *slot, void *state)
 {
 	bool		isnull;
 
 	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/* Row function: add the last column, a text, to a PgmqTexts unless it is NULL. */
+void
+pgmq_row_texts(TupleTableSlot *slot, void *state)
+{
+	PgmqTexts  *texts = state;
+	bool		isnull;
+	Datum		value = slot_getattr(slot, slot->tts_tupleDescriptor->natts, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(texts->context);
+
+	if (!isnull)
+		texts->list = lappend(texts->list, DatumGetTextPCopy(value));
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -206,7 +220,7 @@ pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 {
 	FnReceiver	receiver;
 
-	receiver_init(&receiver, NULL, row_int8, value);
+	receiver_init(&receiver, NULL, pgmq_row_int8, value);
 	return stmt_run(queue, id, args, false, &receiver.pub) > 0;
 }
 

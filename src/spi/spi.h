@@ -90,6 +90,13 @@ typedef struct PgmqRows PgmqRows;
 /* Sees one row of a result; the slot is valid during the call only. */
 typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
 
+/* Texts that a row function collects, and where they outlive the statement. */
+typedef struct PgmqTexts
+{
+	MemoryContext context;
+	List	   *list;			/* of text * */
+} PgmqTexts;
+
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
@@ -122,6 +129,10 @@ extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
+
+/* Row functions; their state is an int64, or a PgmqTexts. */
+extern void pgmq_row_int8(TupleTableSlot *slot, void *state);
+extern void pgmq_row_texts(TupleTableSlot *slot, void *state);
 
 extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
 									const PgmqArg *args);
