@@ -201,6 +201,8 @@ sub each_function
 	my ($rc, $out, $err) = $node->psql($db, $each, on_error_stop => 0);
 
 	$err =~ s/^psql:<stdin>:\d+: //mg;
+	# a newer library may hint where an older one did not
+	$err =~ s/^HINT:.*\n//mg;
 	$out =~ s/received from server process with PID \d+/received/;
 	return "$out\n$err";
 }
