@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * pgmq_c.c
- *	  The door: module magic, and what is registered with the server.
+ *	  Module magic, and what is registered with the server.
  *
  * The words used everywhere, in one sense each: a *queue* holds *messages*.
  * A producer *sends* a message; a consumer *reads* it, which leases it for
  * the *visibility timeout* (vt): until then no other read returns it, it is
  * *in flight*.  A message whose vt lies in the future without having been
- * read is *delayed*.  Who has done the work *deletes* the message, or
- * *archives* it: moves it to the queue's archive table.
+ * read is *delayed*.  When the work is done the consumer *deletes* the message,
+ * or *archives* it: moves it to the queue's archive table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -38,9 +38,9 @@ PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 extern PGDLLEXPORT void _PG_init(void);
 
 /*
- * For the scripts of this version, which look for it before they do anything: a
- * symbol that no earlier library has.  Each version adds one, and keeps those of
- * the versions before, which can still be installed.
+ * The scripts of this version name this symbol, which no earlier library has,
+ * before they do anything.  Each version adds one, and keeps those of earlier
+ * versions, which can still be installed.
  */
 PG_FUNCTION_INFO_V1(pgmq_library_1_2_0);
 
@@ -71,8 +71,9 @@ pgmq_inval(Datum arg, Oid relid)
 }
 
 /*
- * Syscache callback: a schema has another name, perhaps.  That marks none of its
- * tables, and no lock on them keeps the name, so forget what was found by it.
+ * Syscache callback: a schema may have been renamed.  That invalidates none of
+ * its tables, nor does a lock on them prevent it, so forget what was found by
+ * the name.
  */
 static void
 pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
@@ -87,7 +88,7 @@ _PG_init(void)
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
-							 "Reads look only for messages that the due map says may be readable.",
+							 "Enables reads to skip messages that are not readable yet, by the due map.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");

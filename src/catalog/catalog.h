@@ -40,7 +40,7 @@ extern int64 pgmq_queue_last_id(Oid relid);
 extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
 extern void pgmq_sequence_drop(Oid sequence);
 
-/* ---- meta.c: what pgmq.meta knows ---- */
+/* ---- meta.c: the rows of pgmq.meta ---- */
 extern text *pgmq_meta_name(text *queue_name);
 extern text *pgmq_meta_key(const PgmqQueue *queue);
 extern bool pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind);
@@ -49,8 +49,8 @@ extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 extern void pgmq_meta_forget(const PgmqQueue *queue);
 extern List *pgmq_meta_names(void);
 
-/* ---- each.c: one thing done with every queue ---- */
-/* Does it with one; true if it did something, or has something to tell. */
+/* ---- each.c: doing something with every queue ---- */
+/* Does it with one queue; true if it did or found something. */
 typedef bool (*PgmqEachFn) (text *queue_name, void *state);
 
 extern List *pgmq_each_names(PgmqNeed need);
@@ -86,7 +86,7 @@ extern void pgmq_layout_grant_archive(const char *base);
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
 
-/* ---- partman.c: the only room that knows pg_partman ---- */
+/* ---- partman.c: the only file that knows pg_partman ---- */
 extern void pgmq_partman_require(void);
 extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
 extern char *pgmq_partman_template(const char *relname);

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * each.c
- *	  One thing done with every queue.
+ *	  Doing something with every queue.
  *
- * pgmq.meta may hold anything: queues whose tables were dropped, renamed or
- * maimed by hand, and those of other roles.  What cannot be done with one of
- * them is told in a warning, and the others are done.
+ * pgmq.meta may have rows of queues whose tables were dropped, renamed or
+ * damaged by hand, and of queues of other roles.  An error about one of them
+ * becomes a warning, and the others are done.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -26,8 +26,8 @@
 #include "catalog/catalog.h"
 
 /*
- * The names in meta, but for queues to which the caller has not the right that
- * is needed at least: such a queue is none of the caller's business.
+ * The names in meta as a list of texts, without the queues to which the caller
+ * lacks the right needed.
  */
 List *
 pgmq_each_names(PgmqNeed need)

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * grant.c
- *	  Who may do what with a queue.
+ *	  Privileges on a queue.
  *
  * A queue's privileges are those on its tables: grant_queue and revoke_queue
  * only spell out the GRANTs, so what they give is what \dp shows, pg_dump
  * keeps and a plain REVOKE takes back.  The table of rights below is the one
  * place that says what a privilege consists of.
  *
- * No privilege's rights are all part of another's.  So which of them a role
- * has can be told from the tables, and a REVOKE that takes more than it was
- * asked for, since SELECT on a table is one right whoever needs it, can be
- * made good: what the role had and is to keep is granted again.
+ * No privilege's rights are all part of another's, so the tables show which
+ * privileges a role has.  A REVOKE for one privilege can take rights of another:
+ * SELECT on a table is one right, though several privileges need it.  So what
+ * the role had and is to keep is granted again afterwards.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -191,7 +191,7 @@ role_arg(GrantCall *call, FunctionCallInfo fcinfo, int argno)
  * ----------------------------------------------------------------
  */
 
-/* Does an access control list give a mode to a role, to itself alone? */
+/* Does an access control list give a mode to this role itself? */
 static bool
 acl_gives(Datum datum, bool isnull, Oid owner, Oid role, AclMode mode)
 {
@@ -205,7 +205,7 @@ acl_gives(Datum datum, bool isnull, Oid owner, Oid role, AclMode mode)
 	return (found & mode) == mode;
 }
 
-/* What is gone meanwhile gives all, as what there never was. */
+/* A table that does not exist (any more) gives every right. */
 static bool
 table_gives(Oid relid, Oid role, AclMode mode)
 {
@@ -266,8 +266,8 @@ privileges_granted(const GrantCall *call)
 }
 
 /*
- * Refuse a caller who may not grant the rights of a call: GRANT itself only
- * warns those who have the privilege without its grant option.
+ * Refuse a caller that may not grant the rights of a call.  GRANT itself would
+ * only warn a role that has the privilege without its grant option.
  * Error: 42501.
  */
 static void
@@ -328,7 +328,7 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	if (!OidIsValid(relid))
 		return;
 
-	/* who may grant it on the columns only can revoke it there only */
+	/* a caller that may grant it on columns only must revoke it there only */
 	wholly = !grant && right->wholly &&
 		pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
 							  &is_missing) == ACLCHECK_OK;
@@ -383,8 +383,8 @@ schema_grant(const GrantCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for schema %s", PGMQ_SCHEMA),
-				 errdetail("Who uses a queue needs USAGE on the schema, and you cannot grant that."),
-				 errhint("Let the owner of the schema run: GRANT USAGE ON SCHEMA %s TO %s",
+				 errdetail("The role needs USAGE on the schema to use a queue, and you cannot grant that."),
+				 errhint("Ask the owner of the schema to run: GRANT USAGE ON SCHEMA %s TO %s",
 						 PGMQ_SCHEMA, call->role_sql)));
 
 	/* one at a time, as with a queue; no queue has this name */
@@ -406,7 +406,7 @@ part_set(GrantCall *call, Part part, Oid relid)
 	call->names[part] = exists ? pstrdup(quote_qualified_identifier(schema, name)) : NULL;
 }
 
-/* The relations of a queue, which nothing keeps from going away later. */
+/* The relations of a queue.  They are not locked, and may be dropped later. */
 static void
 parts_find(GrantCall *call, text *queue_name)
 {
@@ -424,8 +424,8 @@ parts_find(GrantCall *call, text *queue_name)
 }
 
 /*
- * Begin a call of (queue_name, role, privileges).  Others' calls about the
- * queue wait: the server's GRANT fails when it meets one of the same table.
+ * Begin a call of (queue_name, role, privileges).  Other sessions' calls about
+ * the queue wait, since two GRANTs on one table at the same time would fail.
  */
 static void
 call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
@@ -452,7 +452,7 @@ call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
  * returns void
  *
  * Errors: 22023 for an unknown privilege, 42704 for an unknown role, 42P01
- * for an unknown queue, 42501 for who may not grant it.
+ * for an unknown queue, 42501 for a caller that may not grant it.
  */
 Datum
 pgmq_grant_queue(PG_FUNCTION_ARGS)
@@ -483,12 +483,12 @@ pgmq_revoke_queue(PG_FUNCTION_ARGS)
 	rights_change(&call, call.privileges, false);
 	rights_change(&call, kept & ~privileges_granted(&call), true);
 
-	/* REVOKE says nothing */
+	/* REVOKE does not warn of this */
 	if ((privileges_granted(&call) & call.privileges) != 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
 				 errmsg("%s keeps privileges on the queue that were granted by others",
 						call.role_sql),
-				 errhint("The access privileges of its tables show by whom.")));
+				 errhint("The access privileges of its tables show their grantors.")));
 	PG_RETURN_VOID();
 }

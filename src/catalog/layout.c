@@ -3,8 +3,8 @@
  * layout.c
  *	  What a queue is made of: its tables, and how they are stored.
  *
- * The rooms that make queues (manage, partition, adopt) share this one, so
- * that every queue comes out alike.
+ * All files that create queues (manage, partition, convert) use this one, so
+ * that every queue has the same layout.
  *
  * Storage of a queue table, which is small at most times and churns:
  *
@@ -63,7 +63,7 @@
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
-/* What monitoring may see: all but what the messages say. */
+/* What monitoring may see: all but the messages' contents. */
 #define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"
 
 /* The columns between msg_id and the end of the two tables. */
@@ -203,8 +203,8 @@ pgmq_layout_set_storage(const char *table)
 }
 
 /*
- * Have every row that becomes readable announced to the due map, whatever
- * puts it there: a replication worker too.  table is quoted and qualified.
+ * Have every row that becomes readable announced to the due map, also those
+ * that a replication worker writes.  table is quoted and qualified.
  */
 static void
 set_announce(const char *table)
@@ -213,7 +213,7 @@ set_announce(const char *table)
 	pgmq_exec_ddl(PGMQ_ANNOUNCE_ALWAYS_SQL, table);
 }
 
-/* Let monitoring see how a queue stands, but not what is in it. */
+/* Let pg_monitor see the public columns of a queue, and its sequence. */
 static void
 grant_queue(const char *base)
 {
@@ -251,7 +251,7 @@ index_serves_groups(Oid relid)
 	return result;
 }
 
-/* Whether an index is of no use to anybody here: PGMQ's, or one that failed. */
+/* Whether an index serves no read: PGMQ's GIN index, or an invalid one. */
 static bool
 index_is_useless(Oid relid)
 {
@@ -263,7 +263,7 @@ index_is_useless(Oid relid)
 }
 
 /*
- * The index of an open queue that serves reads by group, whatever its name;
+ * The index of an open queue that serves reads by group, by whichever name;
  * InvalidOid when there is none.
  */
 Oid
@@ -275,7 +275,7 @@ pgmq_layout_group_index(const PgmqQueue *queue)
 	Oid			result = InvalidOid;
 	ListCell   *lc;
 
-	/* the server shows operators by what the path finds */
+	/* the server qualifies operators that the path does not find */
 	RestrictSearchPath();
 	foreach(lc, indexes)
 		if (!OidIsValid(result) && index_serves_groups(lfirst_oid(lc)))
@@ -289,8 +289,8 @@ pgmq_layout_group_index(const PgmqQueue *queue)
  * Create the index that serves reads by group, unless there is one.  PGMQ's
  * index of its name is a GIN index, which serves nothing here and is replaced;
  * so is one that was left behind by a CREATE INDEX CONCURRENTLY that failed.
- * The queue is open, under a lock that keeps others from making it.  False when
- * there was nothing to do.
+ * The queue is open, under a lock that prevents others from creating it.
+ * Returns false when there was nothing to do.
  */
 bool
 pgmq_layout_create_fifo_index(const PgmqQueue *queue)
@@ -340,13 +340,13 @@ refuse_taken(text *queue_name, const char *relname, const char *misfit)
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
-			 errdetail("Queue \"%s\" needs this name, and the relation is not one of its tables: %s",
+			 errdetail("Queue \"%s\" needs this name, and the relation is not one of its tables.  %s",
 					   text_to_cstring(queue_name), misfit)));
 }
 
-/* Lock callback: may the caller know more of a table than that it is there? */
+/* Lock callback: may the caller know more about a table than that it exists? */
 static void
-callback_look(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+callback_find(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	if (OidIsValid(relid) && relid != old_relid &&
 		get_rel_relkind(relid) != '\0' &&
@@ -361,10 +361,10 @@ table_find(const char *relname)
 {
 	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, pstrdup(relname), -1),
 									AccessShareLock, RVR_MISSING_OK,
-									callback_look, NULL);
+									callback_find, NULL);
 }
 
-/* Whether a queue table gives out ids, as one does not that lost its sequence. */
+/* Whether the msg_id of a queue table has a default or is an identity column. */
 bool
 pgmq_layout_draws_ids(Oid relid)
 {
@@ -377,17 +377,16 @@ pgmq_layout_draws_ids(Oid relid)
 }
 
 /*
- * Begin to create a queue: fills in its names, holds off whoever creates or
- * drops the same one, and looks at what there is.
+ * Begin to create a queue: fill in its names, lock its name against sessions
+ * that create or drop the same one, and check what there is.
  *
- * True when the caller is to create its tables and then call
- * pgmq_layout_finish.  False when the queue is there already; a notice has
- * been given then.  Tables that look like a queue's but are in no row of meta
- * become one; an archive that is missing is made anew.
+ * Returns true when the caller is to create its tables and then call
+ * pgmq_layout_finish; false, after a notice, when the queue exists already.
+ * Tables of a queue's shape that have no row of meta become a queue; a missing
+ * archive is created.
  *
- * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
- * taken by something else, 42501 when it is there and the caller has nothing to
- * do with it, 25006 in a read-only transaction.
+ * Errors: P0001 for a bad name, 42P07 when another relation has the name of one
+ * of its tables, 42501 when the queue exists and the caller has no right to it.
  */
 bool
 pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
@@ -463,9 +462,9 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 }
 
 /*
- * Finish what pgmq_layout_begin began, once the tables are there.  A queue of
- * this name may have been there before, of another role too, and its tables
- * dropped by hand.  The new one has nothing of it: no policy, no deduplication
+ * Finish what pgmq_layout_begin began, once the tables exist.  There may have
+ * been a queue of this name before, perhaps of another role, whose tables were
+ * dropped by hand.  The new one inherits nothing from it: no policy, no dedup
  * ids, and no bindings or throttle, which go with the row of meta.
  */
 void

@@ -4,9 +4,9 @@
  *	  Queues come and go: create, drop, purge.
  *
  * create and drop of one queue are held apart by a lock on its name in lower
- * case (lock.c); the tables' own locks do the rest.  Who may not drop or
- * empty a queue is turned away before the table is locked, so that trying
- * holds up nobody (the rule of RangeVarCallbackForDropRelation).
+ * case (lock.c); the tables' own locks do the rest.  A caller that may not drop
+ * or empty a queue gets the error before the table is locked, so that the
+ * attempt blocks no other session (as RangeVarCallbackForDropRelation does).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -132,8 +132,8 @@ callback_purge(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * Lock a table of the schema once callback has nothing against it; its OID,
- * or InvalidOid when it does not exist.
+ * Lock a table of the schema if callback raises no error.  Returns its OID, or
+ * InvalidOid when it does not exist.
  */
 static Oid
 table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
@@ -143,8 +143,8 @@ table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
 }
 
 /*
- * Drop a table, if there is one, and what pg_partman knows about it.  False
- * when there is none.
+ * Drop a table, if there is one, and what pg_partman knows about it.  Returns
+ * false when there is none.
  */
 static bool
 table_drop(char *relname)
@@ -182,9 +182,9 @@ queue_forget(PgmqQueue *queue)
 }
 
 /*
- * Clear away what is left of a queue whose table somebody has dropped by
- * hand.  Nobody owns the queue any more: whoever may take it out of meta may
- * do it, if the archive, when there is one, is his own.
+ * Remove what is left of a queue whose table was dropped by hand.  The queue has
+ * no owner any more, so a role may do it that may delete its row of meta, and
+ * owns the archive if there is one.
  */
 static void
 queue_drop_rest(PgmqQueue *queue)
@@ -198,8 +198,8 @@ queue_drop_rest(PgmqQueue *queue)
 }
 
 /*
- * Whether the caller may hold off others from a name: who has anything to do
- * with the queue of that name, could make one, or could take it out of meta.
+ * Whether the caller may lock a name: it has some right to the queue of that
+ * name, could create one, or could delete its row of meta.
  */
 static bool
 may_lock_name(const char *relname)
@@ -214,9 +214,8 @@ may_lock_name(const char *relname)
 }
 
 /*
- * Warn that other queues have their dead letters go to a queue that was
- * dropped.  It is no error, since anybody may name a queue in a policy of his
- * own.
+ * Warn if other queues send their dead letters to a queue that was dropped.  It
+ * is no error, since any role may name any queue in a policy of its own.
  */
 static void
 warn_dead_letters(const PgmqQueue *queue)
@@ -240,8 +239,8 @@ warn_dead_letters(const PgmqQueue *queue)
 	}
 	ereport(WARNING,
 			(errmsg("queue \"%s\" was the dead-letter queue of others", PGMQ_QUEUE_BASE(queue)),
-			 errdetail("Dead letters stay where they are in: %s.", shown.data),
-			 errhint("Name another dead-letter queue for each by pgmq.set_policy().")));
+			 errdetail("Dead letters now stay in their queues: %s.", shown.data),
+			 errhint("Set another dead-letter queue for each with pgmq.set_policy().")));
 }
 
 static bool
@@ -266,7 +265,7 @@ queue_drop(text *queue_name)
 		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 		queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
 
-		/* a table that has a queue's name by chance is none to be dropped */
+		/* do not drop another table that has a queue's name by chance */
 		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
 			pgmq_queue_check_shape(&queue);
 		if (OidIsValid(queue.relid))
@@ -299,8 +298,11 @@ queue_drop(text *queue_name)
 /*
  * drop_queue(queue_name text) returns boolean
  *
- * False, with a notice, when there is no such queue.  If its table was dropped
- * by hand, the rest goes.
+ * Returns false, with a notice, when there is no such queue.  If its table was
+ * dropped by hand, what is left of it is removed.
+ *
+ * Errors: 42501 for a caller that is not the owner, 42809 for a table that is
+ * no queue.
  */
 Datum
 pgmq_drop_queue(PG_FUNCTION_ARGS)
@@ -321,8 +323,11 @@ pgmq_drop_queue_deprecated(PG_FUNCTION_ARGS)
 /*
  * purge_queue(queue_name text) returns bigint
  *
- * The count is taken under the lock, and of what is there now whatever the
+ * The count is taken under the lock, with the latest snapshot whatever the
  * isolation level, because that is what TRUNCATE removes.
+ *
+ * Errors: 42P01 for an unknown queue, 42501 without SELECT and TRUNCATE on it,
+ * or under row-level security.
  */
 Datum
 pgmq_purge_queue(PG_FUNCTION_ARGS)
@@ -368,9 +373,9 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 }
 
 /*
- * Make the index of a queue; found tells whether there is such a queue.  The
- * lock is one that keeps out whoever makes the same index.  False when there
- * was nothing to do.
+ * Make the index of a queue; *found tells whether there is such a queue.  The
+ * lock prevents others from making the same index.  Returns false when there was
+ * nothing to do.
  */
 static bool
 fifo_index_create(text *queue_name, PgmqQueue *queue, bool *found)
@@ -399,7 +404,7 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The same, for each queue: one that is not there needs none. */
+/* The same, for pgmq_each_try; false for a queue that does not exist. */
 static bool
 fifo_index_each(text *queue_name, void *state)
 {
@@ -413,7 +418,7 @@ fifo_index_each(text *queue_name, void *state)
 /*
  * create_fifo_indexes_all() returns void
  *
- * A queue that cannot have it gives a warning.
+ * An error about a queue becomes a warning.
  */
 Datum
 pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
@@ -429,8 +434,8 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 /*
  * acquire_queue_lock(queue_name text) returns void
  *
- * Errors: 42501 for who has nothing to do with the queue and may not create
- * one, 25000 in a parallel query, with whose worker the lock would go.
+ * Errors: 42501 for a caller that has no right to the queue and may not create
+ * one; 25000 in a parallel query, since the lock would go with the worker.
  */
 Datum
 pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)

@@ -6,7 +6,7 @@
  * An interval that is an integer partitions by msg_id, any other by time: a
  * queue by enqueued_at, an archive by archived_at.  The primary key must hold
  * the partition column, so by time it is (msg_id, that column); statements by
- * msg_id then look into every partition, but by index.
+ * msg_id then search every partition, but by index.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -61,9 +61,9 @@ is_integer(text *value)
 /*
  * The arguments partition_interval (1) and retention_interval (2).
  *
- * Errors: 22004 for no interval; when the retention is not of the interval's
- * sort that of the cast (22P02, 22007), instead of one in every run of the
- * maintenance; 22023 when the interval is an integer below 1.
+ * Errors: 22004 for a NULL interval, 22023 for an integer below 1; 22P02 or
+ * 22007, from a cast, for a retention that is not of the interval's kind, which
+ * would fail in every run of the maintenance.
  */
 static PgmqPartitions
 partitions_args(FunctionCallInfo fcinfo, const char *time_column)
@@ -91,8 +91,8 @@ partitions_args(FunctionCallInfo fcinfo, const char *time_column)
 }
 
 /*
- * Store a partitioned queue's partitions as a queue is stored, those to come
- * by way of pg_partman's template.
+ * Give a queue's partitions the storage parameters of a queue; future ones get
+ * them from pg_partman's template.
  */
 static void
 set_storage(const char *relname)
@@ -310,8 +310,8 @@ static const char *const extras_sql =
 " UNION ALL SELECT 'UNLOGGED' WHERE c.relpersistence = 'u') AS s (what) WHERE c.oid = $1";
 
 /*
- * Refuse to replace an archive by one that would lack what users have added to
- * it.  Error: 0A000, which names that.
+ * Refuse to replace an archive by one that would lack what users have added.
+ * Error: 0A000, whose detail names that.
  */
 static void
 check_extras(Oid relid, const char *relname)
@@ -325,13 +325,13 @@ check_extras(Oid relid, const char *relname)
 	if (extras != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s.%s\" has what the new archive would not have",
+				 errmsg("cannot convert \"%s.%s\", since the new archive would lack some of its properties",
 						PGMQ_SCHEMA, relname),
-				 errdetail("It has: %s.", extras),
-				 errhint("Take it away, and give it to the new archive afterwards.")));
+				 errdetail("These would be lost: %s.", extras),
+				 errhint("Remove them, and add them to the new archive afterwards.")));
 }
 
-/* The table, locked, which must be the caller's; InvalidOid if there is none. */
+/* Lock the table, which must be the caller's; InvalidOid if there is none. */
 static Oid
 archive_find(char *relname, LOCKMODE lockmode)
 {
@@ -345,7 +345,7 @@ archive_find(char *relname, LOCKMODE lockmode)
  *
  * table_name is the queue's; leading_partition, how many partitions to make
  * ahead of the newest.  The new archive has the old one's owner, grants and
- * row-level security; what else users have added to the old one is refused.
+ * row-level security; an archive with other additions of users is refused.
  */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
@@ -364,7 +364,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	plan = partitions_args(fcinfo, "archived_at");
 	plan.premake = PG_ARGISNULL(3) ? 1 : Max(PG_GETARG_INT32(3), 1);
 
-	/* who owns no such archive is to hold off nobody from the name */
+	/* a caller that owns no such archive must not lock its name */
 	relid = archive_find(archive, NoLock);
 	if (OidIsValid(relid))
 	{

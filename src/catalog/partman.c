@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * partman.c
- *	  The only room that knows pg_partman, versions 4 and 5.
+ *	  The only file that knows pg_partman, versions 4 and 5.
  *
  * pg_partman may live in any schema.  It knows a table by the text
  * <schema>.<name>, unquoted, and keeps a row in part_config for it.  New
@@ -98,7 +98,7 @@ pgmq_partman_require(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_RAISE_EXCEPTION),
 				 errmsg("pg_partman is required for partitioned queues"),
-				 errhint("Install the package of pg_partman for this server, and create extension \"pg_partman\" in this database.")));
+				 errhint("Install the package of pg_partman for this server, then run CREATE EXTENSION pg_partman in this database.")));
 }
 
 /*

@@ -138,8 +138,8 @@ hold_gate(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
 	if (wishes->nitems > 0)
 		wishes->before = RegisterSnapshot(GetLatestSnapshot());
-	wishes->alone = pgmq_lock_gate_many(queue, ngroups > PGMQ_LOCK_FEW ||
-										wishes->nitems > PGMQ_LOCK_FEW);
+	wishes->alone = pgmq_lock_dedup_many(queue, ngroups > PGMQ_LOCK_FEW ||
+										 wishes->nitems > PGMQ_LOCK_FEW);
 	if (wishes->nitems > 0)
 	{
 		policy = pgmq_policy(queue);

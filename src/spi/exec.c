@@ -58,8 +58,8 @@ receiver_row(TupleTableSlot *slot, DestReceiver *self)
 }
 
 /*
- * The row type that our caller will read the rows by is a type that its
- * owner can alter; rows of another shape must never get there.
+ * The row type of the function's result is a type that its owner can alter, so
+ * refuse rows of another shape.  Error: 42804.
  */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
@@ -134,7 +134,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 	return SPI_processed;
 }
 
-/* What stmt_run and pgmq_cursor_open do alike; see there. */
+/* What stmt_run and pgmq_cursor_open have in common; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		   bool read_only, DestReceiver *dest, Portal *portal)
@@ -178,8 +178,8 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 }
 
 /*
- * Run a statement on an open queue and drop the rows it returns; the number
- * of rows it processed.
+ * Run a statement on an open queue, and discard the rows it returns.  Returns
+ * the number of rows it processed.
  */
 uint64
 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -211,8 +211,8 @@ pgmq_row_texts(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Run a statement that returns at most one bigint.  False when it returned
- * none (a BEFORE trigger may swallow a row).
+ * Run a statement that returns at most one bigint, in *value.  Returns false
+ * when it returned none (a BEFORE trigger may suppress a row).
  */
 bool
 pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
@@ -241,7 +241,7 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 /*
  * Run a statement whose rows begin with msg_id and add them to the result,
- * in msg_id order.  The number of rows.
+ * in msg_id order.  Returns the number of rows.
  * Error: 42804 when the function's row type is not the statement's.
  */
 uint64
@@ -263,8 +263,8 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
  */
 
 /*
- * Open a cursor over a SELECT.  It sees one snapshot however long it lives;
- * an error closes it with the transaction.
+ * Open a cursor over a SELECT, in the caller's memory context.  It sees one
+ * snapshot however long it lives; an error closes it with the transaction.
  */
 PgmqCursor *
 pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -278,7 +278,7 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	return cursor;
 }
 
-/* Hand the next rows, at most count, to fn; how many there were. */
+/* Hand the next rows, at most count, to fn; returns how many there were. */
 uint64
 pgmq_cursor_fetch(PgmqCursor *cursor, int count, PgmqRowFn fn, void *state)
 {
@@ -331,8 +331,8 @@ once_run(const char *sql, int cursor_options, int nargs, const Oid *argtypes,
 }
 
 /*
- * Run a statement once, planned as any other, and hand its rows to fn, which
- * may be NULL.  The number of rows it processed.
+ * Run a statement once, planned as a client's would be, and hand its rows to
+ * fn, which may be NULL.  Returns the number of rows it processed.
  */
 uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
@@ -341,7 +341,7 @@ pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
 }
 
-/* The same, held to index scans as the kept ones are. */
+/* The same, with index scans only, as kept plans are. */
 uint64
 pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 					   const PgmqArg *args, PgmqRowFn fn, void *state)
@@ -350,7 +350,7 @@ pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 }
 
 /*
- * Commit the transaction, and begin another.  Only where a procedure may.
+ * Commit the transaction, and begin another, where a procedure may do that.
  */
 void
 pgmq_exec_commit(void)
@@ -361,9 +361,9 @@ pgmq_exec_commit(void)
 }
 
 /*
- * Commit, report the statistics, and begin another transaction.  They can be
- * reported between two transactions only, so below another procedure, which is
- * connected to SPI, it is left to the end of the client's statement.
+ * Commit, report the statistics, and begin another transaction.  The server
+ * reports them between two transactions only.  Below another procedure, which is
+ * connected to SPI, they are reported at the end of the client's statement.
  */
 void
 pgmq_exec_commit_reported(void)
@@ -383,7 +383,7 @@ pgmq_exec_commit_reported(void)
 	pgmq_exec_commit();
 }
 
-/* Run a utility statement; names in it are quoted by the caller. */
+/* Run a utility statement, in which the caller has quoted the names. */
 void
 pgmq_exec_ddl(const char *fmt,...)
 {

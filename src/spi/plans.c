@@ -100,7 +100,7 @@ entry_remove(PlanEntry *entry)
 	hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
 }
 
-/* The entry of a queue table; NULL if there is none, unless it is to be made. */
+/* The entry of a queue table; makes it or returns NULL if there is none. */
 static PlanEntry *
 plan_entry(Oid relid, bool make)
 {
@@ -177,7 +177,7 @@ plan_sweep(void)
 	}
 }
 
-/* Keep a plan, and throw others away if there are too many. */
+/* Keep a plan, and retire others if there are too many. */
 static void
 plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 {
@@ -187,7 +187,7 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 	if (plans_running == 0 && plan_count + list_length(plan_retired) >= PLAN_MAX)
 		plan_sweep();
 
-	/* the planner may have called us, and what there was be gone */
+	/* the planner may have called us, and the entry be gone */
 	entry = plan_entry(relid, true);
 	plan_retire(entry, id);
 	entry->plans[id] = plan;
@@ -210,7 +210,7 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
 	}
 }
 
-/* A statement's text, with the names of this queue's tables. */
+/* A statement's text with the names of this queue's tables, palloc'd. */
 char *
 pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 {
@@ -234,9 +234,10 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 }
 
 /*
- * The kept plan of a statement on a queue.  SPI is connected, the queue's
- * table is locked.  Without a queue the text names all of its tables, which
- * the plan cache follows by itself, and is planned as any other.
+ * The kept plan of a statement on a queue.  SPI must be connected, and the
+ * queue's table locked.  Without a queue (NULL) the text itself names all
+ * tables, which the plan cache follows, and is planned as a client's would be.
+ * The plan is valid until the sweep.
  */
 SPIPlanPtr
 pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
@@ -258,7 +259,7 @@ pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 			return plan;
 		plan_retire(entry, id);
 
-		/* there may never be another */
+		/* it may never get another one */
 		if (entry->nplans == 0)
 			entry_remove(entry);
 	}
@@ -315,7 +316,7 @@ pgmq_plan_inval(Datum arg, Oid relid)
 	}
 }
 
-/* Transaction callback.  Must not raise. */
+/* Transaction callback.  Must not raise an error. */
 void
 pgmq_plan_xact(XactEvent event, void *arg)
 {

@@ -16,7 +16,7 @@
 
 #include "common/common.h"
 
-/* The statements of stmt.c, one kept plan each per queue and backend. */
+/* The statements of statements.c, one kept plan each per queue and backend. */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,
@@ -36,7 +36,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
-	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived, in the same order */
+	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived in the archive */
 	PGMQ_STMT_ARCHIVE_BATCH_COUNTED,
 	PGMQ_STMT_ARCHIVE_FENCED_COUNTED,
 	PGMQ_STMT_SET_VT,
@@ -55,7 +55,8 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_PAGE,
 	PGMQ_STMT_PAGE_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
-	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_READ_PASSING,		/* these pass over messages not to be
+								 * delivered */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_PEEK_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
@@ -87,7 +88,7 @@ typedef struct PgmqStmt
 /* What a set-returning function collects; see pgmq_rows_begin. */
 typedef struct PgmqRows PgmqRows;
 
-/* Sees one row of a result; the slot is valid during the call only. */
+/* Receives one row of a result; the slot is valid during the call only. */
 typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
 
 /* Texts that a row function collects, and where they outlive the statement. */
@@ -100,7 +101,7 @@ typedef struct PgmqTexts
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
-/* Whether a row belongs into a result. */
+/* Whether a row belongs to a result. */
 typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 
 /* ---- results.c: the result of a set-returning function ---- */
@@ -158,11 +159,11 @@ extern void pgmq_plan_end(void);
 extern void pgmq_plan_inval(Datum arg, Oid relid);
 extern void pgmq_plan_xact(XactEvent event, void *arg);
 
-/* ---- errors.c: what errors say ---- */
+/* ---- errors.c: errors do not show our statements ---- */
 pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);
 
 /* ---- planner_guard.c: our statements are planned with index scans only ---- */
-/* Marks them; the server's own options are the low bits. */
+/* The cursor option that marks them; the server's own are the low bits. */
 #define PGMQ_CURSOR_OPT_GUARDED	(1 << 30)
 
 extern void pgmq_guard_init(void);
