@@ -68,6 +68,39 @@ else
     skip "each header compiles alone" "no headers of the server"
 fi
 
+# Words that meant something here only, each with the uses in which it means
+# what it means everywhere.  docs/glossary.md has the words to use.
+# What words_left matches is not looked at; it is empty (^$) when all is done.
+words_left='^src/(api|duemap|policy|wait)/|PGMQ_STMT_SPENT|pgmq_waiter_drain'
+while IFS='|' read -r word usual; do
+    word=$(echo "$word" | tr '!' '|')
+    grep -nE "(^|[^A-Za-z])($word)([^A-Za-z]|\$)" src/*.[ch] src/*/*.[ch] | but_not "${usual:-^$}"
+done <<'END' | but_not "$words_left" | sort -u | rule "no private words in src/"
+guests?
+staircases?
+floors?|floor\(
+house
+rooms?|(no|has|have|needs|enough) room|room (for|in|left)
+doors?
+ground
+gates?
+hopeless
+stuck
+spent
+SPENT
+screens?!screened!PgmqScreen
+nets?|net_finds
+drains?!drained
+tokens?|JsonbIteratorToken|WJB_
+dues!PgmqDue!PgmqDead!PgmqPending
+raises?(_[a-z]+)? (a!the!its) (due!time!map)
+raise_[a-z]+![a-z_]+_raise
+[Ww]hoever
+Who!(for!of!off!out!to) who
+else[.;]
+likewise[.;]
+END
+
 if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
     nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
         but_not '^(pgmq_|pg_finfo_pgmq_|_PG_init$|Pg_magic_func$|_fini$|_init$|__)' |
