@@ -88,7 +88,7 @@ _PG_init(void)
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
-							 "Enables reads to skip messages that are not readable yet, by the due map.",
+							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");

@@ -68,7 +68,6 @@ typedef struct Right
 	Part		part;
 	AclMode		mode;
 	const char *columns[MAX_COLUMNS];	/* none: the whole relation */
-	bool		wholly;			/* is taken back from the whole relation */
 } Right;
 
 /*
@@ -76,26 +75,26 @@ typedef struct Right
  * an archive to see that of the archive.
  */
 static const Right rights[] = {
-	{SEND, PART_QUEUE, ACL_INSERT, {"vt", "message", "headers"}, true},
-	{SEND, PART_QUEUE, ACL_SELECT, {"msg_id"}, false},
+	{SEND, PART_QUEUE, ACL_INSERT, {"vt", "message", "headers"}},
+	{SEND, PART_QUEUE, ACL_SELECT, {"msg_id"}},
 
-	{READ, PART_QUEUE, ACL_SELECT, {NULL}, true},
-	{READ, PART_QUEUE, ACL_UPDATE, {"vt", "read_ct", "last_read_at"}, true},
-	{READ, PART_QUEUE, ACL_DELETE, {NULL}, true},
-	{READ, PART_ARCHIVE, ACL_INSERT, {NULL}, true},
-	{READ, PART_ARCHIVE, ACL_SELECT, {"msg_id"}, false},
+	{READ, PART_QUEUE, ACL_SELECT, {NULL}},
+	{READ, PART_QUEUE, ACL_UPDATE, {"vt", "read_ct", "last_read_at"}},
+	{READ, PART_QUEUE, ACL_DELETE, {NULL}},
+	{READ, PART_ARCHIVE, ACL_INSERT, {NULL}},
+	{READ, PART_ARCHIVE, ACL_SELECT, {"msg_id"}},
 
 	{INSPECT, PART_QUEUE, ACL_SELECT,
-	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "vt"}, false},
+	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "vt"}},
 	{INSPECT, PART_ARCHIVE, ACL_SELECT,
-	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "archived_at", "vt"}, false},
-	{INSPECT, PART_SEQUENCE, ACL_SELECT, {NULL}, true},
+	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "archived_at", "vt"}},
+	{INSPECT, PART_SEQUENCE, ACL_SELECT, {NULL}},
 
-	{MANAGE, PART_QUEUE, ACL_SELECT, {NULL}, true},
-	{MANAGE, PART_QUEUE, ACL_TRUNCATE, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_SELECT, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_DELETE, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_TRUNCATE, {NULL}, true},
+	{MANAGE, PART_QUEUE, ACL_SELECT, {NULL}},
+	{MANAGE, PART_QUEUE, ACL_TRUNCATE, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_SELECT, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_DELETE, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_TRUNCATE, {NULL}},
 };
 
 /* What is granted or revoked. */
@@ -328,10 +327,15 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	if (!OidIsValid(relid))
 		return;
 
-	/* a caller that may grant it on columns only must revoke it there only */
-	wholly = !grant && right->wholly &&
-		pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
-							  &is_missing) == ACLCHECK_OK;
+	/*
+	 * Revoke a right on columns from the whole table, which takes it from the
+	 * columns, too.  But SELECT on the table may have been granted by itself;
+	 * and a caller that may grant on columns only can revoke there only.
+	 */
+	wholly = right->columns[0] == NULL ||
+		(!grant && right->mode != ACL_SELECT &&
+		 pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
+							   &is_missing) == ACLCHECK_OK);
 	initStringInfo(&sql);
 	for (int i = 0; i < lengthof(modes); i++)
 		if (modes[i].mode == right->mode)
@@ -340,8 +344,7 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	{
 		for (int i = 0; i < MAX_COLUMNS && right->columns[i] != NULL; i++)
 			appendStringInfo(&sql, "%s%s", i == 0 ? " (" : ", ", right->columns[i]);
-		if (right->columns[0] != NULL)
-			appendStringInfoChar(&sql, ')');
+		appendStringInfoChar(&sql, ')');
 	}
 	appendStringInfo(&sql, " ON %s %s %s %s",
 					 right->part == PART_SEQUENCE ? "SEQUENCE" : "TABLE",
