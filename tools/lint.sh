@@ -128,6 +128,16 @@ for script in pgmq_c--"$version".sql pgmq_c--*--"$version".sql; do
     grep -q "'pgmq_library_$(echo "$version" | tr . _)'" "$script" || echo "$script does not look for the library of its version"
 done | rule "the scripts refuse an earlier library"
 
+# tools/install-pgmq.sh makes the extension "pgmq" of the install script alone, by
+# the lines that are marked.
+grep -nEi "(extname|extension).*pgmq_c" pgmq_c--"$version".sql |
+    but_not "/\\* extension name \\*/|'pgmq', 'pgmq_c'" | rule "the script marks where it names its own extension"
+
+# The tests that other tools name are there.
+sed -n "s/^smoke_[a-z_]*='\(.*\)'.*/\1/p" tools/sanitised.sh | tr ' ' '\n' | while read -r test; do
+    [ -e "sql/$test.sql" ] || [ -e "test/specs/$test.spec" ] || echo "tools/sanitised.sh names $test"
+done | rule "the tests that tools name are there"
+
 # Each test has its expected output and the other way about.
 {
     for f in sql/*.sql; do [ -e "expected/$(basename "$f" .sql).out" ] || echo "$f has no expected output"; done
