@@ -211,7 +211,7 @@ CREATE FUNCTION fuzz.planted() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     -- a statement on the tables themselves runs it by the server's rules
     IF current_user OPERATOR(pg_catalog.<>) 'fuzz_owner' AND current_user OPERATOR(pg_catalog.<>) 'fuzz_member'
-        AND pg_catalog.current_query() OPERATOR(pg_catalog.~*) '^\\s*(SELECT|CALL|DO)\\M.*pgmq\\.' THEN
+        AND pg_catalog.current_query() OPERATOR(pg_catalog.~*) '^\\s*((SELECT|WITH|CALL|DO|EXPLAIN)\\M.*pgmq\\.|(EXECUTE|FETCH)\\M)' THEN
         RAISE LOG 'BREACH of what was planted, as % of session %', current_user, session_user;
     END IF;
     RETURN true;
@@ -255,11 +255,7 @@ HOSTILE = """
 CREATE SCHEMA hostile;
 GRANT USAGE ON SCHEMA hostile TO PUBLIC;
 CREATE FUNCTION hostile.boo() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'SHADOWED as %', current_user; END $$;
-CREATE FUNCTION hostile.planted() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    IF current_user NOT IN ('fuzz_owner', 'fuzz_member') THEN RAISE EXCEPTION 'BREACH: what was planted runs as %', current_user; END IF;
-    RETURN true;
-END $$;
+CREATE FUNCTION hostile.planted() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN fuzz.planted(); END $$;
 CREATE FUNCTION hostile.planted_trigger() RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM hostile.planted(); RETURN coalesce(NEW, OLD); END $$;
 CREATE DOMAIN hostile.jsonb AS pg_catalog.int4;
