@@ -77,6 +77,12 @@ done | rule "the scripts refuse an earlier library"
     for f in test/expected/*.out; do [ -e "test/specs/$(basename "$f" .out | sed 's/_[0-9]$//').spec" ] || echo "$f has no test"; done
 } | but_not '[*]' | rule "every test has its expected output"
 
+if command -v python3 >/dev/null 2>&1; then
+    { python3 test/torture/break.py --check 2>&1 || true; } | rule "the source has what break.py takes out"
+else
+    skip "the source has what break.py takes out" "no python3"
+fi
+
 if command -v pg_bsd_indent >/dev/null 2>&1; then
     { tools/indent.sh --check || true; } | rule "the C code is laid out by pgindent"
 else
