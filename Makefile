@@ -17,64 +17,64 @@ EXTENSION  = pgmq_c
 MODULE_big = pgmq_c
 DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
-OBJS = \
-	src/ack.o \
-	src/adopt.o \
-	src/any.o \
-	src/arg.o \
-	src/dead.o \
-	src/ddl.o \
-	src/dead_letter.o \
-	src/dedup.o \
-	src/directory.o \
-	src/duemap.o \
-	src/duetree.o \
-	src/each.o \
-	src/error.o \
-	src/exec.o \
-	src/grant.o \
-	src/group.o \
-	src/guard.o \
-	src/header.o \
-	src/identity.o \
-	src/idtable.o \
-	src/layout.o \
-	src/local.o \
-	src/lock.o \
-	src/locked.o \
-	src/look.o \
-	src/maintain.o \
-	src/manage.o \
-	src/meaning.o \
-	src/meta.o \
-	src/metrics.o \
-	src/move.o \
-	src/nack.o \
-	src/notify.o \
-	src/partition.o \
-	src/partman.o \
-	src/peek.o \
-	src/pgmq_c.o \
-	src/policy.o \
-	src/poll.o \
-	src/put.o \
-	src/queue.o \
-	src/read.o \
-	src/role.o \
-	src/rows.o \
-	src/send.o \
-	src/sequence.o \
-	src/set_policy.o \
-	src/shmem.o \
-	src/status.o \
-	src/stmt.o \
-	src/suspect.o \
-	src/topic.o \
-	src/twice.o \
-	src/untyped.o \
-	src/waiter.o \
-	src/worker.o \
-	src/xact.o
+OBJS = src/pgmq_c.o \
+	src/api/ack.o \
+	src/api/argument_text.o \
+	src/api/dead_letter.o \
+	src/api/locked.o \
+	src/api/metrics.o \
+	src/api/nack.o \
+	src/api/notify.o \
+	src/api/peek.o \
+	src/api/poll.o \
+	src/api/read.o \
+	src/api/read_any.o \
+	src/api/read_grouped.o \
+	src/api/send.o \
+	src/api/set_policy.o \
+	src/api/status.o \
+	src/api/topic.o \
+	src/api/untyped.o \
+	src/catalog/convert.o \
+	src/catalog/each.o \
+	src/catalog/grant.o \
+	src/catalog/layout.o \
+	src/catalog/manage.o \
+	src/catalog/meta.o \
+	src/catalog/partition.o \
+	src/catalog/partman.o \
+	src/catalog/sequence.o \
+	src/common/arguments.o \
+	src/common/lock.o \
+	src/common/queue.o \
+	src/common/role.o \
+	src/common/shmem.o \
+	src/duemap/ddl.o \
+	src/duemap/directory.o \
+	src/duemap/identity.o \
+	src/duemap/local.o \
+	src/duemap/map.o \
+	src/duemap/scan.o \
+	src/duemap/tree.o \
+	src/duemap/twice.o \
+	src/duemap/xact.o \
+	src/policy/dead.o \
+	src/policy/dedup.o \
+	src/policy/enqueue.o \
+	src/policy/headers.o \
+	src/policy/idtable.o \
+	src/policy/maintain.o \
+	src/policy/move.o \
+	src/policy/policy.o \
+	src/policy/suspect.o \
+	src/policy/worker.o \
+	src/spi/errors.o \
+	src/spi/exec.o \
+	src/spi/planner_guard.o \
+	src/spi/results.o \
+	src/spi/statements.o \
+	src/wait/wait_list.o
+PG_CPPFLAGS = -I$(srcdir)/src
 
 # Every test file stands alone, so their order means nothing; only the listing
 # of what was installed goes first, because without it the rest is noise.
@@ -103,7 +103,7 @@ $(if $(wildcard $(PGXS)),,$(error $(PG_CONFIG) shows no server to build for: \
 	install the server's development package or set PG_CONFIG))
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
 install-pgmq: all installdirs install-lib
 	tools/install-pgmq.sh install '$(DESTDIR)$(datadir)/extension'

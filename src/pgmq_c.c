@@ -26,10 +26,12 @@
 #include "utils/inval.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "dead.h"
-#include "engine.h"
-#include "pgmq.h"
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "policy/policy.h"
+#include "api/api.h"
 
 PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 
@@ -47,6 +49,16 @@ pgmq_library_1_2_0(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_VOID();
 }
+
+/*
+ * What lies in shared memory.  The directory has a sixth of pgmq_c.shared_memory,
+ * which is over 10,000 maps by default.
+ */
+static const PgmqShmemPart shmem_parts[] = {
+	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},
+	{NULL, 6, pgmq_directory_init, pgmq_directory_attach},
+	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
+};
 
 /* There are few places for relcache callbacks; we take one. */
 static void
@@ -72,7 +84,7 @@ pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 void
 _PG_init(void)
 {
-	pgmq_shmem_init();
+	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Reads look only for messages that the due map says may be readable.",

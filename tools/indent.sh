@@ -1,7 +1,7 @@
 #!/bin/sh
 # make indent: lay out the C code as PostgreSQL's pgindent does.
 #
-#   tools/indent.sh             rewrite src/*.[ch]
+#   tools/indent.sh             rewrite src/*.[ch] src/*/*.[ch]
 #   tools/indent.sh --check     show what would change; fail if anything would
 #   tools/indent.sh --typedefs  renew tools/typedefs.list from the source and
 #                               the headers of PG_CONFIG
@@ -14,9 +14,9 @@ cd "$(dirname "$0")/.."
 # them `Foo *bar` is a multiplication.
 typedefs() {
     headers=$("${PG_CONFIG:-pg_config}" --includedir-server)
-    grep -oEhw '[A-Za-z_][A-Za-z0-9_]*' src/*.[ch] | LC_ALL=C sort -u >"$1.words"
+    grep -oEhw '[A-Za-z_][A-Za-z0-9_]*' src/*.[ch] src/*/*.[ch] | LC_ALL=C sort -u >"$1.words"
     find "$headers" src -name '*.[ch]' -exec cat {} + |
-        sed -nE 's/^\}? *([A-Za-z_][A-Za-z0-9_]*);.*/\1/p
+        sed -nE 's/^(\}[ 	]*)?([A-Za-z_][A-Za-z0-9_]*);.*/\2/p
                  s/^typedef .*[ *]([A-Za-z_][A-Za-z0-9_]*);.*/\1/p
                  s/^typedef .*\( *\*? *([A-Za-z_][A-Za-z0-9_]*) *\).*/\1/p
                  s/^typedef .*[ *]([A-Za-z_][A-Za-z0-9_]*) *\(.*/\1/p' |
@@ -47,7 +47,7 @@ layout() {
 made=$(mktemp "${TMPDIR:-/tmp}/pgmq_indent.XXXXXX")
 trap 'rm -f "$made"' EXIT
 differs=0
-for file in src/*.[ch]; do
+for file in src/*.[ch] src/*/*.[ch]; do
     layout "$file" >"$made"
     [ -s "$made" ] || { echo "cannot lay out $file" >&2; exit 2; }
     if [ "${1:-}" = --check ]; then

@@ -7,7 +7,7 @@ die() {
     exit 1
 }
 
-# The oldest server that src/compat.h accepts.
+# The oldest server that src/common/compat.h accepts.
 oldest_major=15
 
 # --------------------------------------------------------------------------

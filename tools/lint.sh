@@ -34,13 +34,39 @@ but_not() {
     grep -Ev "$1" || true
 }
 
-grep -ln 'executor/spi.h' src/*.[ch] | but_not '^src/exec\.c$' | rule "SPI is known to exec.c only"
-grep -ln 'PG_VERSION_NUM' src/*.[ch] | but_not '^src/compat\.h$' | rule "compat.h alone asks for the server's version"
-grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c |
+grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/exec\.c$' | rule "SPI is known to exec.c only"
+grep -ln 'PG_VERSION_NUM' src/*.[ch] src/*/*.[ch] | but_not '^src/common/compat\.h$' | rule "compat.h alone asks for the server's version"
+grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c src/*/*.c |
     but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"
-grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] | rule "comments are /* */"
-wc -l src/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
-grep -nE '[ 	]+$' src/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
+grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] src/*/*.[ch] | rule "comments are /* */"
+wc -l src/*.[ch] src/*/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
+grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
+
+# The folders from the bottom to the top: a file includes, and so calls, only
+# what is in its own or in one before it.
+layers='common spi wait duemap policy catalog api'
+below=
+for layer in $layers; do
+    below="$below${below:+|}$layer"
+    grep -nE '^#include "[a-z_]+/' "src/$layer"/*.[ch] |
+        but_not "#include \"($below)/" |
+        while IFS= read -r line; do
+            included=${line#*#include \"}
+            [ ! -e "src/${included%\"*}" ] || echo "$line"
+        done
+done | rule "no file of src/ includes one of a folder above its own"
+grep -nE '^[[:space:]]*extern .*pgmq_' src/*/*.c src/*.c | but_not 'PGDLLEXPORT' | rule "prototypes are in headers"
+
+# What an includer needs besides, a header includes itself.
+includes=$("${PG_CONFIG:-pg_config}" --includedir-server 2>/dev/null || true)
+if [ -r "$includes/postgres.h" ]; then
+    for header in src/*/*.h; do
+        cc -fsyntax-only -std=gnu99 -Isrc -I"$includes" -include postgres.h "$header" 2>&1 |
+            grep -m 1 'error' || true
+    done | rule "each header compiles alone"
+else
+    skip "each header compiles alone" "no headers of the server"
+fi
 
 if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
     nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
@@ -60,7 +86,7 @@ fi
 # Every function that the SQL script takes from the library is there.
 grep -ohE "'MODULE_PATHNAME', *'[a-z0-9_]+'" pgmq_c--*.sql | sed "s/.*, *'//; s/'//" | sort -u |
     while read -r symbol; do
-        grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c || echo "$symbol is not defined in src/"
+        grep -q "PG_FUNCTION_INFO_V1($symbol)" src/*.c src/*/*.c || echo "$symbol is not defined in src/"
     done | rule "the script names functions that exist"
 
 # Both scripts of this version look for a symbol that no earlier library has.
@@ -82,6 +108,10 @@ if command -v python3 >/dev/null 2>&1; then
 else
     skip "the source has what break.py takes out" "no python3"
 fi
+
+# pgindent takes a type that it does not know for a variable.
+sed -nE 's/^\}[[:space:]]*(Pgmq[A-Za-z0-9]*|[A-Z][A-Za-z0-9]*);.*/\1/p' src/*.[ch] src/*/*.[ch] | LC_ALL=C sort -u |
+    LC_ALL=C comm -23 - tools/typedefs.list | rule "tools/typedefs.list has every type of src/"
 
 if command -v pg_bsd_indent >/dev/null 2>&1; then
     { tools/indent.sh --check || true; } | rule "the C code is laid out by pgindent"

@@ -144,7 +144,7 @@ BEGIN
 	PERFORM pgmq.pause('picky', now() + '1 hour'), pgmq.read('picky', 0, 1), pgmq.resume('picky');
 	CALL pgmq.maintain();
 	CALL pgmq.wait('long', 0);
-	PERFORM pgmq.metrics('long'), pgmq.metrics_all(), pgmq.engine_status(), pgmq.locked('long'), pgmq.horizon(), pgmq.list_queues(), pgmq.list_notify_insert_throttles(),
+	PERFORM pgmq.metrics('long'), pgmq.metrics_all(), pgmq.engine_status(), pgmq.locked('long'), pgmq.horizon(), pgmq.adopt_queue('long'), pgmq.list_queues(), pgmq.list_notify_insert_throttles(),
 		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);
 	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un');

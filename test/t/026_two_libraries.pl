@@ -17,12 +17,12 @@ plan skip_all => 'there is no DSM registry before PostgreSQL 17' if $node->pg_ve
 my $pg_config = $node->config_data('--bindir') . '/pg_config';
 my $libdir = $node->config_data('--pkglibdir');
 my ($library) = grep { -e } map { "$libdir/pgmq_c.$_" } qw(so dylib);
-plan skip_all => 'the library cannot be replaced here' unless defined $library && -w $libdir && -e 'src/shmem.o';
+plan skip_all => 'the library cannot be replaced here' unless defined $library && -w $libdir && -e 'src/common/shmem.o';
 
 # Another layout, of another size
 my $tree = PostgreSQL::Test::Utils::tempdir();
 system_or_bail('cp', '-R', 'Makefile', 'pgmq_c.control', 'src', $tree);
-foreach my $change ([ 'shmem.c', 'SEGMENT_LAYOUT', 1000000 ], [ 'waiter.c', 'N_BUCKETS', 300 ])
+foreach my $change ([ 'common/shmem.c', 'SEGMENT_LAYOUT', 1000000 ], [ 'wait/wait_list.c', 'N_BUCKETS', 300 ])
 {
 	my ($file, $name, $value) = @$change;
 	my $code = slurp_file("$tree/src/$file");

@@ -18,7 +18,6 @@ says after how many seconds its absence was found and how; "not ok" stands
 before those that were not, within N (120) seconds.
 """
 import argparse
-import glob
 import os
 import shutil
 import subprocess
@@ -28,60 +27,60 @@ import time
 
 # rule: what is gone, and file, old, new of each change
 RULES = {
-    'announce': ('nothing is announced at commit', 'xact.c',
+    'announce': ('nothing is announced at commit', 'duemap/xact.c',
                  '\t\t\ttouched_announce();\n', ''),
     'announce late': ('the announcement comes before the commit',
-                      'xact.c', '\t\t\ttouched_announce();\n', '',
-                      'xact.c', '\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n'),
-    'update': ('a vt lowered is not remembered', 'xact.c',
+                      'duemap/xact.c', '\t\t\ttouched_announce();\n', '',
+                      'duemap/xact.c', '\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n'),
+    'update': ('a vt lowered is not remembered', 'duemap/xact.c',
                '&isnull)) <= vt)', '&isnull)) <= PG_INT64_MAX)'),
     'version': ('an announcement draws no version',
-                'duetree.c', '\tedge->version = pgmq_tree_version();\n', '',
-                'duetree.c', '\t\tslot_set(tree, node, i, Min(node->due[i], due));',
+                'duemap/tree.c', '\tedge->version = pgmq_tree_version();\n', '',
+                'duemap/tree.c', '\t\tslot_set(tree, node, i, Min(node->due[i], due));',
                 '\t\tif (HAS_CHILD(node, i))\n\t\t\tslot_set(tree, node, i, due);\n\t\telse\n\t\t\tnode->due[i] = Min(node->due[i], due);'),
-    'raise version': ('a raise goes through whatever was announced', 'duemap.c',
+    'raise version': ('a raise goes through whatever was announced', 'duemap/map.c',
                       'pgmq_tree_slot(&map->tree, due->lo).version == due->version', 'due->lo <= upto'),
-    'raise after commit': ('a raise does not wait for the commit', 'xact.c',
+    'raise after commit': ('a raise does not wait for the commit', 'duemap/xact.c',
                            'if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))', 'if (true)'),
-    'subtransaction': ('raises outlast ROLLBACK TO', 'xact.c',
+    'subtransaction': ('raises outlast ROLLBACK TO', 'duemap/xact.c',
                        '\traises_forget();\n\tpgmq_waiter_subabort', '\tpgmq_waiter_subabort'),
-    'own changes': ('a transaction looks for its own changes by the map', 'local.c',
+    'own changes': ('a transaction looks for its own changes by the map', 'duemap/local.c',
                     'local->identity == 0 || local->ntouches > 0', 'local->identity == 0'),
-    'own ddl': ('raises outlast DDL of the same transaction', 'xact.c',
+    'own ddl': ('raises outlast DDL of the same transaction', 'duemap/xact.c',
                 'if (raise->marks == raise->local->marks)', ''),
-    'identity': ('a map is taken for that of whatever has the OID', 'identity.c',
+    'identity': ('a map is taken for that of whatever has the OID', 'duemap/identity.c',
                  'return Max(identity, 1);', 'return 1;'),
-    'trigger': ('a map outlives DISABLE TRIGGER and ENABLE', 'identity.c',
+    'trigger': ('a map outlives DISABLE TRIGGER and ENABLE', 'duemap/identity.c',
                 'identity_add(identity, trigger->oid);\n\t\t\tidentity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));', ''),
-    'prepare': ('PREPARE TRANSACTION is not noted', 'xact.c',
+    'prepare': ('PREPARE TRANSACTION is not noted', 'duemap/xact.c',
                 '\t\t\ttouched_prepare();\n', ''),
-    'prepared before': ('what was prepared before a restart is not noted', 'local.c',
+    'prepared before': ('what was prepared before a restart is not noted', 'duemap/local.c',
                         'max_prepared_xacts == 0 ? InvalidTransactionId :', 'true ? InvalidTransactionId :'),
-    'row security': ('a reader raises what policies hide', 'look.c',
+    'row security': ('a reader raises what policies hide', 'duemap/scan.c',
                      '!filtered && look_sees_all(queue)', '!filtered'),
-    'isolation': ('a reader with one snapshot goes by the map', 'look.c',
+    'isolation': ('a reader with one snapshot goes by the map', 'duemap/scan.c',
                   ' && !IsolationUsesXactSnapshot()', ''),
-    'losses': ('an announcement to a map that is gone is lost', 'duemap.c',
+    'losses': ('an announcement to a map that is gone is lost', 'duemap/map.c',
                'return map != NULL ? map : pgmq_directory_lock(relid, LW_EXCLUSIVE);', 'return map;'),
-    'all rows': ('a raise counts only what is not readable', 'look.c',
+    'all rows': ('a raise counts only what is not readable', 'duemap/scan.c',
                  'left.mins + from, n - from);', 'left.mins + from, 0);'),
     'schema': ('what is written while the schema has another name is not remembered',
-                        'xact.c', '\ttouch_add(pgmq_local_announced(table), id, vt);\n', '\tif (table->is_queue)\n\t\ttouch_add(pgmq_local_announced(table), id, vt);\n', 'local.c',
+                        'duemap/xact.c', '\ttouch_add(pgmq_local_announced(table), id, vt);\n', '\tif (table->is_queue)\n\t\ttouch_add(pgmq_local_announced(table), id, vt);\n', 'duemap/local.c',
                         'get_rel_namespace(queue) == get_func_namespace(function)', 'get_rel_namespace(queue) == get_namespace_oid(PGMQ_SCHEMA, true)',
-                        'local.c', '#include "catalog/partition.h"\n', '#include "catalog/namespace.h"\n#include "catalog/partition.h"\n'),
+                        'duemap/local.c', '#include "catalog/partition.h"\n', '#include "catalog/namespace.h"\n#include "catalog/partition.h"\n'),
     'client': ('a wait does not look after its client',
-               'poll.c', 'if (client_can_be_seen() && !pq_check_connection())', 'if (false)',
-               'poll.c', 'if (occurred.events & WL_SOCKET_CLOSED)', 'if (false)'),
+               'api/poll.c', 'if (client_can_be_seen() && !pq_check_connection())', 'if (false)',
+               'api/poll.c', 'if (occurred.events & WL_SOCKET_CLOSED)', 'if (false)'),
 }
 
 # The same for fuzz.py, which finds out with assertions or without.
 PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
 FUZZ = {
-    'fuzz acl': ('anybody may change a policy', 'set_policy.c',
+    'fuzz acl': ('anybody may change a policy', 'api/set_policy.c',
                  'PGMQ_NEED_OWNER', 'PGMQ_NEED_NOTHING'),
-    'fuzz owner': ('a look goes by the rights of the owner', 'peek.c',
+    'fuzz owner': ('a look goes by the rights of the owner', 'api/peek.c',
                    PEEK, PEEK.replace('NEED_SELECT', 'NEED_NOTHING').replace('\tif (some)\n', '\tPgmqRole saved = pgmq_role_become_owner(queue.relid);\n\tif (some)\n') + '\tpgmq_role_restore(saved);\n'),
-    'fuzz detail': ('an error shows a row to who may not see it', 'peek.c',
+    'fuzz detail': ('an error shows a row to who may not see it', 'api/peek.c',
                     PEEK, PEEK.replace('NEED_SELECT', 'NEED_NOTHING').replace('\tif (some)\n', """
 	if (pg_class_aclcheck(queue.relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 	{
@@ -96,98 +95,93 @@ FUZZ = {
 	}
 	if (some)
 """),
-                    'peek.c', '#include "postgres.h"\n', '#include "postgres.h"\n#include "executor/spi.h"\n#include "utils/acl.h"\n#include "utils/builtins.h"\n'),
-    'fuzz quote': ('a name is not quoted', 'partition.c',
+                    'api/peek.c', '#include "postgres.h"\n', '#include "postgres.h"\n#include "executor/spi.h"\n#include "utils/acl.h"\n#include "utils/builtins.h"\n'),
+    'fuzz quote': ('a name is not quoted', 'catalog/partition.c',
                    'quote_identifier(psprintf("%s_old", archive))', 'psprintf("%s_old", archive)'),
-    'fuzz quote hot': ('a name is not quoted in the statements of calls', 'exec.c',
+    'fuzz quote hot': ('a name is not quoted in the statements of calls', 'spi/exec.c',
                        'quote_qualified_identifier(PGMQ_SCHEMA, name)', 'psprintf(PGMQ_SCHEMA ".\\"%s\\"", name)'),
-    'fuzz null': ('a NULL gives an internal error', 'arg.c',
+    'fuzz null': ('a NULL gives an internal error', 'common/arguments.c',
                   '\t\tereport(ERROR,\n\t\t\t\t(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),\n\t\t\t\t errmsg("qty must not be null")));',
                   '\t\telog(ERROR, "qty is null");'),
-    'fuzz null crash': ('a NULL is followed', 'queue.c',
+    'fuzz null crash': ('a NULL is followed', 'common/queue.c',
                         '\tif (PG_ARGISNULL(argno))\n\t\tereport(ERROR,\n\t\t\t\t(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),\n\t\t\t\t errmsg("queue name must not be null")));\n', ''),
-    'fuzz array': ('an array is taken to have one dimension', 'arg.c',
+    'fuzz array': ('an array is taken to have one dimension', 'common/arguments.c',
                    '\tpairs = palloc(n * sizeof(PgmqIdArg));\n', '\tpairs = palloc((n > 0 ? ARR_DIMS(PG_GETARG_ARRAYTYPE_P(1))[0] : 0) * sizeof(PgmqIdArg));\n'),
-    'fuzz shadow': ('an operator is looked for in search_path', 'stmt.c',
+    'fuzz shadow': ('an operator is looked for in search_path', 'spi/statements.c',
                     '#define LE " OPERATOR(pg_catalog.<=) "', '#define LE " <= "'),
-    'fuzz role': ('a role is kept', 'set_policy.c',
+    'fuzz role': ('a role is kept', 'api/set_policy.c',
                   '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
-    'fuzz lock': ('a lock outlives its transaction', 'lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
+    'fuzz lock': ('a lock outlives its transaction', 'common/lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
     'fuzz plant': ('ids are kept in whatever table lies there, by the rights of the owner of ours',
-                   'idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
-                   'dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
-    'fuzz reference': ('a foreign key of another owner may refer to our tables', 'role.c',
+                   'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
+                   'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
+    'fuzz reference': ('a foreign key of another owner may refer to our tables', 'common/role.c',
                        'if (trigger != NULL)', 'if (false)'),
 }
 
 # The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
 LEDGER = {
-    'delete': ('delete of one says true and deletes nothing', 'stmt.c',
+    'delete': ('delete of one says true and deletes nothing', 'spi/statements.c',
                '"DELETE FROM {q} WHERE " ONE,', '"SELECT 1 FROM {q} WHERE " ONE,'),
-    'delete batch': ('delete of several deletes nothing', 'stmt.c',
+    'delete batch': ('delete of several deletes nothing', 'spi/statements.c',
                      '"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id"', '"SELECT msg_id FROM {q} WHERE " SEVERAL'),
-    'delete fence': ('a fenced delete does not look at the fence', 'stmt.c',
+    'delete fence': ('a fenced delete does not look at the fence', 'spi/statements.c',
                      '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
-    'archive': ('archive forgets one in 64 messages', 'stmt.c',
+    'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
                 'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
     'unarchive': ('unarchive leaves the message in the archive',
-                  'stmt.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', '"SELECT msg_id, message,"',
-                  'stmt.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
-    'lease': ('one read in many leases nothing', 'stmt.c',
+                  'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', '"SELECT msg_id, message,"',
+                  'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
+    'lease': ('one read in many leases nothing', 'spi/statements.c',
               '"UPDATE {q} SET vt = $3, last_read_at = $1,"', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = $1,"'),
     'lock': ('a read does not lock, nor look again',
-             'stmt.c', ' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of',
-             'stmt.c', '"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\'),
-    'delay': ('messages that are to come later come at once, sometimes', 'stmt.c',
+             'spi/statements.c', ' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of',
+             'spi/statements.c', '"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\'),
+    'delay': ('messages that are to come later come at once, sometimes', 'spi/statements.c',
               '"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"',
               '"INSERT INTO {q} (vt, message, headers) VALUES (CASE WHEN pg_catalog.random() < 0.2 THEN pg_catalog.now() ELSE $1 END, $2, $3)"'),
-    'group': ('a group goes on behind a head that is not to be had', 'group.c',
+    'group': ('a group goes on behind a head that is not to be had', 'api/read_grouped.c',
               'if (!message_take(read, group->head))\n\t\treturn;', '(void) message_take(read, group->head);'),
-    'strict': ('strict FIFO locks no group', 'put.c',
+    'strict': ('strict FIFO locks no group', 'policy/enqueue.c',
                'pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes->groups);', ';'),
-    'dedup': ('deduplication locks no id', 'dedup.c',
+    'dedup': ('deduplication locks no id', 'policy/dedup.c',
               'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
-    'dead letter': ('a dead letter is sent and not deleted', 'move.c',
+    'dead letter': ('a dead letter is sent and not deleted', 'policy/move.c',
                     '"WITH gone AS (DELETE FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"\n\t\t\t\t   " RETURNING msg_id, message, headers)"',
                     '"WITH gone AS (SELECT msg_id, message, headers FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1))"'),
-    'max_reads': ('a message is returned once too often', 'dead.c',
+    'max_reads': ('a message is returned once too often', 'policy/dead.c',
                   'read_ct > policy->max_reads', 'read_ct > policy->max_reads + 1'),
-    'forward': ('forward sends though the fence says no', 'dead_letter.c',
+    'forward': ('forward sends though the fence says no', 'api/dead_letter.c',
                 'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t\tPG_RETURN_NULL();', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
-    'pause': ('a pause is not heeded', 'policy.c',
+    'pause': ('a pause is not heeded', 'policy/policy.c',
               'return policy != NULL && policy->paused_until > now;', 'return policy != NULL && policy->paused_until > now + USECS_PER_HOUR;'),
-    'expiry': ('messages expire a second early', 'dead.c',
+    'expiry': ('messages expire a second early', 'policy/dead.c',
                'double\t\tttl = policy->ttl;', 'double\t\tttl = policy->ttl - 1;'),
-    'retention': ('the archive loses what is not old enough', 'maintain.c',
+    'retention': ('the archive loses what is not old enough', 'policy/maintain.c',
                   'm->policy->archive_retention * USECS_PER_SEC', 'm->policy->archive_retention * USECS_PER_SEC / 8'),
-    'logged': ('queues are unlogged', 'layout.c',
+    'logged': ('queues are unlogged', 'catalog/layout.c',
                'unlogged ? "CREATE UNLOGGED" : "CREATE"', '"CREATE UNLOGGED"'),
     'durable': ('who sends does not wait for the WAL',
-                'put.c', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n',
-                'put.c', '\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy'),
-    'due': ('the map is not told of commits', 'xact.c',
+                'policy/enqueue.c', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n',
+                'policy/enqueue.c', '\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy'),
+    'due': ('the map is not told of commits', 'duemap/xact.c',
             '\t\t\ttouched_announce();\n', ''),
-    'elsewhere': ('a read waits for the lock of the dead-letter queue', 'move.c',
+    'elsewhere': ('a read waits for the lock of the dead-letter queue', 'policy/move.c',
                   'RVR_MISSING_OK | (wait ? 0 : RVR_NOWAIT)', 'RVR_MISSING_OK'),
 }
 
 # The same for clock.py.
 CLOCK = {
-    'clock tables': ('an id is not looked for in the table that is the next to be current', 'dedup.c',
+    'clock tables': ('an id is not looked for in the table that is the next to be current', 'policy/dedup.c',
                      'look_in(&look, rels[i]);', 'if (i != (current + 1) % PGMQ_IDTABLES)\n\t\t\tlook_in(&look, rels[i]);'),
-    'clock truncate': ('ids are truncated that count', 'dedup.c',
+    'clock truncate': ('ids are truncated that count', 'policy/dedup.c',
                        'idle = table_has_after(rel, GetCurrentTimestamp() -', 'idle = false && table_has_after(rel, GetCurrentTimestamp() -'),
-    'clock lock': ('deduplication locks no id', 'dedup.c',
+    'clock lock': ('deduplication locks no id', 'policy/dedup.c',
                    'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
 }
 
 PROGRAMS = {'due_map': RULES, 'ledger': LEDGER, 'fuzz': FUZZ, 'clock': CLOCK}
 ALL = RULES | LEDGER | FUZZ | CLOCK
-
-
-def find(top, file):
-    """A file of src/, in whatever folder below it."""
-    return next(iter(glob.glob(f'{top}/src/**/{file}', recursive=True)), None)
 
 
 def edits(rule):
@@ -200,8 +194,8 @@ def missing(top, rule):
     """The texts of a rule that the source does not have."""
     result = []
     for file, old, _ in edits(rule):
-        path = find(top, file)
-        if path is None or old not in open(path).read():
+        path = f'{top}/src/{file}'
+        if not os.path.exists(path) or old not in open(path).read():
             result.append(f'{rule}: {file} has no {old!r}')
     return result
 
@@ -235,7 +229,7 @@ def main():
         what = ALL[rule][0]
         sound = {}
         for file, old, new in edits(rule):
-            path = find(work, file)
+            path = f'{work}/src/{file}'
             with open(path) as f:
                 text = f.read()
             sound.setdefault(path, text)

@@ -1,0 +1,357 @@
+/*-------------------------------------------------------------------------
+ *
+ * ack.c
+ *	  What a consumer says about a message it holds: delete, archive, set_vt.
+ *
+ * Each verb takes one id or an array of them, and each has a fenced form: it
+ * also takes the read_ct that the consumer's read returned, and does nothing
+ * to a message that has been read since.  Late acknowledgements of a lease
+ * that expired and went to somebody else then cannot hit that lease.
+ *
+ * Batches lock in msg_id order (the index's, and the fenced loop's), so two
+ * of them over the same ids do not deadlock.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/ack.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/tuptable.h"
+#include "nodes/makefuncs.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "wait/wait.h"
+#include "duemap/duemap.h"
+#include "api/api.h"
+
+PG_FUNCTION_INFO_V1(pgmq_delete);
+PG_FUNCTION_INFO_V1(pgmq_delete_batch);
+PG_FUNCTION_INFO_V1(pgmq_delete_fenced);
+PG_FUNCTION_INFO_V1(pgmq_delete_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_archive);
+PG_FUNCTION_INFO_V1(pgmq_archive_batch);
+PG_FUNCTION_INFO_V1(pgmq_archive_fenced);
+PG_FUNCTION_INFO_V1(pgmq_archive_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_fenced_at);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced);
+PG_FUNCTION_INFO_V1(pgmq_set_vt_batch_fenced_at);
+
+static void
+queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, PgmqNeed need)
+{
+	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock, need,
+					need == PGMQ_NEED_DELETE ? "DELETE" : "UPDATE");
+}
+
+/*
+ * So many messages are gone: whether any.  They may have been the heads of
+ * groups, which somebody may be waiting for.
+ */
+static bool
+remove_told(const PgmqQueue *queue, uint64 count)
+{
+	if (count > 0)
+		pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
+	return count > 0;
+}
+
+/* Messages that are being archived. */
+typedef struct Archive
+{
+	PgmqRows   *rows;			/* NULL: their ids are not wanted */
+	uint64		gone;			/* so many have left the queue */
+	int64		kept;			/* so many are in the archive */
+} Archive;
+
+/* Row function: a message that has left the queue, (msg_id, kept). */
+static void
+row_archived(TupleTableSlot *slot, void *state)
+{
+	Archive    *archive = state;
+
+	slot_getallattrs(slot);
+	archive->gone++;
+	archive->kept = DatumGetInt64(slot->tts_values[1]);
+	if (archive->rows != NULL)
+		pgmq_rows_put(archive->rows, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * Whether the archive of an open queue may leave out a row that is inserted.
+ * A partition may have a trigger that the table has not.
+ */
+static bool
+archive_may_swallow(const PgmqQueue *queue)
+{
+	char		relname[NAMEDATALEN];
+	Relation	rel;
+	Oid			relid;
+	bool		result;
+
+	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
+	/* the lock that the statement takes, so that no trigger comes before it */
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
+									 RowExclusiveLock, RVR_MISSING_OK, NULL, NULL);
+	if (!OidIsValid(relid))
+		return false;
+	rel = relation_open(relid, NoLock);
+	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
+		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Delete or archive messages; how many there were, and into rows their ids
+ * unless it is NULL.
+ * Error: 09000 when a trigger of the archive swallowed one, which would be
+ * lost otherwise.
+ */
+static uint64
+ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
+{
+	Archive		archive = {.rows = rows};
+
+	if (id < PGMQ_STMT_ARCHIVE || !archive_may_swallow(queue))
+		return rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
+	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
+				   row_archived, &archive);
+	if (archive.kept < archive.gone)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
+						archive.kept, archive.gone, PGMQ_QUEUE_BASE(queue)),
+				 errhint("See the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Where they are to keep messages away from it, delete these instead.",
+						 PGMQ_QUEUE_BASE(queue))));
+	return archive.gone;
+}
+
+/* Delete or archive one message: whether there was one. */
+static Datum
+ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
+{
+	PgmqArg		args[2] = {PGMQ_ARG_FROM(1)};
+	PgmqQueue	queue;
+
+	if (fenced)
+		args[1] = pgmq_fence_arg(fcinfo, 2);
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
+	PG_RETURN_BOOL(remove_told(&queue, ack_exec(&queue, id, args, NULL)));
+}
+
+/* Delete or archive several messages: the ids of those there were. */
+static Datum
+ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[] = {PGMQ_ARG_FROM(1)};
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
+	remove_told(&queue, ack_exec(&queue, id, args, rows));
+	return (Datum) 0;
+}
+
+/* The same, fenced. */
+static Datum
+ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	int			nids;
+	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 2, &nids);
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
+	for (int i = 0; i < nids; i++)
+	{
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
+			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
+		};
+
+		if (remove_told(&queue, ack_exec(&queue, id, args, NULL)))
+			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
+	}
+	return (Datum) 0;
+}
+
+/* delete(queue_name text, msg_id bigint) returns boolean */
+Datum
+pgmq_delete(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_DELETE, false);
+}
+
+/* delete(queue_name text, msg_ids bigint[]) returns setof bigint */
+Datum
+pgmq_delete_batch(PG_FUNCTION_ARGS)
+{
+	return ack_batch(fcinfo, PGMQ_STMT_DELETE_BATCH);
+}
+
+/* delete(queue_name text, msg_id bigint, read_ct integer) returns boolean */
+Datum
+pgmq_delete_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_DELETE_FENCED, true);
+}
+
+/*
+ * delete(queue_name text, msg_ids bigint[], read_cts integer[])
+ * returns setof bigint
+ */
+Datum
+pgmq_delete_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_batch_fenced(fcinfo, PGMQ_STMT_DELETE_FENCED);
+}
+
+/* archive(queue_name text, msg_id bigint) returns boolean */
+Datum
+pgmq_archive(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_ARCHIVE, false);
+}
+
+/* archive(queue_name text, msg_ids bigint[]) returns setof bigint */
+Datum
+pgmq_archive_batch(PG_FUNCTION_ARGS)
+{
+	return ack_batch(fcinfo, PGMQ_STMT_ARCHIVE_BATCH);
+}
+
+/* archive(queue_name text, msg_id bigint, read_ct integer) returns boolean */
+Datum
+pgmq_archive_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_one(fcinfo, PGMQ_STMT_ARCHIVE_FENCED, true);
+}
+
+/*
+ * archive(queue_name text, msg_ids bigint[], read_cts integer[])
+ * returns setof bigint
+ */
+Datum
+pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return ack_batch_fenced(fcinfo, PGMQ_STMT_ARCHIVE_FENCED);
+}
+
+/* When a message is to be readable: argument 2, seconds from now. */
+static PgmqArg
+vt_from_seconds(FunctionCallInfo fcinfo)
+{
+	return pgmq_after(GetCurrentTimestamp(), PGMQ_ARG_FROM(2));
+}
+
+/* Change the visibility time of one message, or of several in an array. */
+static Datum
+set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[3] = {PGMQ_ARG_FROM(1), vt};
+	PgmqQueue	queue;
+
+	if (fenced)
+		args[2] = pgmq_fence_arg(fcinfo, 3);
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
+	pgmq_exec_rows(&queue, id, args, rows);
+	return (Datum) 0;
+}
+
+/* Change the visibility time of several messages, fenced. */
+static Datum
+set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	int			nids;
+	PgmqIdArg  *ids = pgmq_ids_arg(fcinfo, 3, &nids);
+	PgmqQueue	queue;
+
+	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
+	for (int i = 0; i < nids; i++)
+	{
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
+			vt,
+			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
+		};
+
+		pgmq_exec_rows(&queue, PGMQ_STMT_SET_VT_FENCED, args, rows);
+	}
+	return (Datum) 0;
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt integer) */
+Datum
+pgmq_set_vt(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT, vt_from_seconds(fcinfo), false);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt timestamptz) */
+Datum
+pgmq_set_vt_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT, PGMQ_ARG_FROM(2), false);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt integer) */
+Datum
+pgmq_set_vt_batch(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, vt_from_seconds(fcinfo), false);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt timestamptz) */
+Datum
+pgmq_set_vt_batch_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, PGMQ_ARG_FROM(2), false);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt integer, read_ct integer) */
+Datum
+pgmq_set_vt_fenced(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, vt_from_seconds(fcinfo), true);
+}
+
+/* set_vt(queue_name text, msg_id bigint, vt timestamptz, read_ct integer) */
+Datum
+pgmq_set_vt_fenced_at(PG_FUNCTION_ARGS)
+{
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, PGMQ_ARG_FROM(2), true);
+}
+
+/* set_vt(queue_name text, msg_ids bigint[], vt integer, read_cts integer[]) */
+Datum
+pgmq_set_vt_batch_fenced(PG_FUNCTION_ARGS)
+{
+	return set_vt_batch_fenced(fcinfo, vt_from_seconds(fcinfo));
+}
+
+/*
+ * set_vt(queue_name text, msg_ids bigint[], vt timestamptz,
+ *		  read_cts integer[])
+ */
+Datum
+pgmq_set_vt_batch_fenced_at(PG_FUNCTION_ARGS)
+{
+	return set_vt_batch_fenced(fcinfo, PGMQ_ARG_FROM(2));
+}

@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *	  What the SQL functions share.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/api.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_API_H
+#define PGMQ_API_H
+
+#include "common/common.h"
+#include "spi/spi.h"
+
+/*
+ * One attempt of a read that may wait.  Zero: it took nothing, and changed
+ * nothing that is to be committed first.
+ */
+typedef uint64 (*PgmqTakeFn) (void *state);
+
+/* ---- read.c: taking messages ---- */
+extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
+							  PgmqRows *rows, int *disposed);
+
+/* ---- argument_text.c: what the text of an argument without a type says ---- */
+typedef enum PgmqMeaning
+{
+	PGMQ_MEANS_NOTHING,			/* it is NULL */
+	PGMQ_MEANS_TIME,
+	PGMQ_MEANS_HEADERS
+} PgmqMeaning;
+
+extern void pgmq_call_set(FunctionCallInfo call, int argno, Datum value);
+extern PgmqMeaning pgmq_call_meaning(FunctionCallInfo call, int argno,
+									 const char *what, Oid headers_type);
+extern void pgmq_call_interval(FunctionCallInfo call, int argno);
+extern void pgmq_call_input(FunctionCallInfo call, int argno, Oid type);
+extern bool pgmq_call_ids(FunctionCallInfo call);
+
+/* ---- untyped.c calls these verbs, for arguments without a type ---- */
+extern PGDLLEXPORT Datum pgmq_send(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_headers(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_send_batch_topic_headers_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_delete(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_delete_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_archive(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_archive_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_fenced_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_set_vt_batch_fenced_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_delay(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_nack_error(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_release_at(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_dead_letter(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_dead_letter_fenced(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_unarchive(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
+
+/* ---- notify.c: LISTEN/NOTIFY ---- */
+extern void pgmq_notify_xact(XactEvent event, void *arg);
+extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
+
+/* ---- poll.c: blocked readers ---- */
+/* What a wait is like. */
+typedef enum PgmqPollFlags
+{
+	PGMQ_POLL_GROUPED = 1 << 0, /* that a message is gone may make another
+								 * readable */
+	PGMQ_POLL_FREE = 1 << 1		/* it holds no lock and no snapshot between
+								 * two attempts */
+} PgmqPollFlags;
+
+extern void pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
+					  PgmqTakeFn take, void *state,
+					  PgmqArg max_seconds, PgmqArg interval_ms);
+
+#endif							/* PGMQ_API_H */

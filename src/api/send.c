@@ -1,0 +1,213 @@
+/*-------------------------------------------------------------------------
+ *
+ * send.c
+ *	  Putting messages in.
+ *
+ * Each call is one INSERT: users' statement triggers fire once, their row
+ * triggers once a message, in array order, and the ids rise in that order.
+ *
+ * The SQL functions differ only in which of headers and delay they take, and
+ * whether a delay is a number of seconds from now or a point in time.  The
+ * forms for an interval and for arguments without a type are in untyped.c.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/send.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
+#include "api/api.h"
+
+PG_FUNCTION_INFO_V1(pgmq_send);
+PG_FUNCTION_INFO_V1(pgmq_send_headers);
+PG_FUNCTION_INFO_V1(pgmq_send_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_at);
+PG_FUNCTION_INFO_V1(pgmq_send_headers_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_headers_at);
+PG_FUNCTION_INFO_V1(pgmq_send_batch);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_headers);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_at);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_headers_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_headers_at);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_unchecked);
+PG_FUNCTION_INFO_V1(pgmq_validate_batch_params);
+
+/* The visibility time of a message sent now. */
+static PgmqArg
+vt_now(void)
+{
+	return PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
+}
+
+/* The visibility time from a delay in seconds; a NULL stays one. */
+static PgmqArg
+vt_delay(PgmqArg delay)
+{
+	return pgmq_after(GetCurrentTimestamp(), delay);
+}
+
+/*
+ * Send one message.  Returns its id as the only row of a set, or no row when
+ * a BEFORE trigger swallowed it.
+ */
+static Datum
+send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
+{
+	PgmqQueue	queue;
+	int64		id;
+
+	if (!pgmq_set_first(fcinfo))
+		return pgmq_set_end(fcinfo);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
+	if (!pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id))
+		return pgmq_set_none(fcinfo);
+	return pgmq_set_value(fcinfo, Int64GetDatum(id));
+}
+
+/* send(queue_name text, msg jsonb) returns setof bigint */
+Datum
+pgmq_send(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_NULL, vt_now());
+}
+
+/* send(queue_name text, msg jsonb, headers jsonb) returns setof bigint */
+Datum
+pgmq_send_headers(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_FROM(2), vt_now());
+}
+
+/* send(queue_name text, msg jsonb, delay integer) returns setof bigint */
+Datum
+pgmq_send_delay(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+}
+
+/* send(queue_name text, msg jsonb, delay timestamptz) returns setof bigint */
+Datum
+pgmq_send_at(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
+}
+
+/*
+ * send(queue_name text, msg jsonb, headers jsonb, delay integer)
+ * returns setof bigint
+ */
+Datum
+pgmq_send_headers_delay(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+}
+
+/*
+ * send(queue_name text, msg jsonb, headers jsonb, delay timestamptz)
+ * returns setof bigint
+ */
+Datum
+pgmq_send_headers_at(PG_FUNCTION_ARGS)
+{
+	return send_one(fcinfo, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
+}
+
+/* Add an id to the result. */
+static void
+put_id(int64 id, void *rows)
+{
+	Datum		value = Int64GetDatum(id);
+	bool		isnull = false;
+
+	pgmq_rows_put(rows, &value, &isnull);
+}
+
+/* Send a batch; the ids are the set returned, in array order. */
+static Datum
+send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqQueue	queue;
+
+	if (validate)
+		pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
+					PGMQ_NEED_INSERT, "INSERT");
+	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_id, rows);
+	return (Datum) 0;
+}
+
+/* send_batch(queue_name text, msgs jsonb[]) returns setof bigint */
+Datum
+pgmq_send_batch(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_NULL, vt_now());
+}
+
+/* send_batch(queue_name text, msgs jsonb[], headers jsonb[]) */
+Datum
+pgmq_send_batch_headers(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_FROM(2), vt_now());
+}
+
+/* send_batch(queue_name text, msgs jsonb[], delay integer) */
+Datum
+pgmq_send_batch_delay(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+}
+
+/* send_batch(queue_name text, msgs jsonb[], delay timestamptz) */
+Datum
+pgmq_send_batch_at(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
+}
+
+/* send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer) */
+Datum
+pgmq_send_batch_headers_delay(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+}
+
+/*
+ * send_batch(queue_name text, msgs jsonb[], headers jsonb[],
+ *			  delay timestamptz)
+ */
+Datum
+pgmq_send_batch_headers_at(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, true, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
+}
+
+/*
+ * _send_batch(queue_name text, msgs jsonb[], headers jsonb[],
+ *			   delay timestamptz)
+ *
+ * Without the checks: no messages are none, headers that are missing NULL.
+ */
+Datum
+pgmq_send_batch_unchecked(PG_FUNCTION_ARGS)
+{
+	return send_batch(fcinfo, false, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
+}
+
+/* _validate_batch_params(msgs jsonb[], headers jsonb[]) returns void */
+Datum
+pgmq_validate_batch_params(PG_FUNCTION_ARGS)
+{
+	pgmq_batch_validate(PGMQ_ARG_FROM(0), PGMQ_ARG_FROM(1));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,515 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic.c
+ *	  Routing keys, patterns, bindings, fan-out.
+ *
+ * A message sent to a topic has a routing key, such as orders.eu.created.
+ * It goes to every queue that is bound to a pattern the key matches: in a
+ * pattern * stands for one or more characters without a dot, # for any
+ * characters at all, and the rest for itself.
+ *
+ * compiled_regex, a generated column of topic_bindings, says the same as a
+ * regular expression, for whoever reads the table.  We match patterns
+ * ourselves: the server keeps 32 compiled expressions, so that with more
+ * bindings each send would compile them all.
+ *
+ * The queues are written in the order of their tables' names, so that two
+ * senders whose rows are in each other's way (users' triggers, unique
+ * indexes) meet them in the same order.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/topic.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
+#include "catalog/catalog.h"
+#include "api/api.h"
+
+PG_FUNCTION_INFO_V1(pgmq_bind_topic);
+PG_FUNCTION_INFO_V1(pgmq_unbind_topic);
+PG_FUNCTION_INFO_V1(pgmq_test_routing);
+PG_FUNCTION_INFO_V1(pgmq_send_topic_headers_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_topic);
+PG_FUNCTION_INFO_V1(pgmq_send_topic_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_at);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_delay);
+PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_at);
+PG_FUNCTION_INFO_V1(pgmq_validate_routing_key);
+PG_FUNCTION_INFO_V1(pgmq_validate_topic_pattern);
+
+/* Longest routing key and pattern, in characters. */
+#define TOPIC_MAX_LENGTH	255
+
+/* Where a message goes. */
+typedef struct Route
+{
+	char		relname[NAMEDATALEN];	/* the queue table */
+	text	   *queue_name;
+} Route;
+
+/* Looking for the bindings that a key matches. */
+typedef struct Routing
+{
+	text	   *key;
+	MemoryContext context;		/* where routes live */
+	List	   *routes;			/* of Route *, found so far */
+	PgmqRows   *rows;			/* or the result that collects the bindings */
+} Routing;
+
+/* ----------------------------------------------------------------
+ *		Keys and patterns
+ * ----------------------------------------------------------------
+ */
+
+#define TOPIC_ERROR(...) \
+	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
+
+/* Refuse an argument that is NULL or empty. */
+static text *
+nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what)
+{
+	text	   *value = PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
+
+	if (value == NULL || VARSIZE_ANY_EXHDR(value) == 0)
+		TOPIC_ERROR("%s cannot be NULL or empty", what);
+	return value;
+}
+
+/*
+ * What holds for keys and patterns alike.  wildcards are the characters
+ * allowed besides letters, digits, hyphen, underscore and dot; allowed is the
+ * error's word for all of them.
+ */
+static void
+topic_validate(const char *what, text *value, const char *wildcards,
+			   const char *allowed)
+{
+	char	   *str = text_to_cstring(value);
+	int			nchars = pg_mbstrlen(str);
+	size_t		len = strlen(str);
+
+	if (nchars > TOPIC_MAX_LENGTH)
+		TOPIC_ERROR("%s length cannot exceed %d characters, got %d characters",
+					what, TOPIC_MAX_LENGTH, nchars);
+	for (const char *c = str; *c != '\0'; c++)
+	{
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			  (*c >= '0' && *c <= '9') || strchr(".-_", *c) != NULL ||
+			  strchr(wildcards, *c) != NULL))
+			TOPIC_ERROR("%s contains invalid characters. Only alphanumeric, %s are allowed. Got: %s",
+						what, allowed, str);
+	}
+	if (str[0] == '.')
+		TOPIC_ERROR("%s cannot start with a dot. Got: %s", what, str);
+	if (str[len - 1] == '.')
+		TOPIC_ERROR("%s cannot end with a dot. Got: %s", what, str);
+	if (strstr(str, "..") != NULL)
+		TOPIC_ERROR("%s cannot contain consecutive dots. Got: %s", what, str);
+}
+
+/* Argument argno, a routing key.  Errors: P0001. */
+static text *
+key_arg(FunctionCallInfo fcinfo, int argno)
+{
+	text	   *key = nonempty_arg(fcinfo, argno, "routing_key");
+
+	topic_validate("routing_key", key, "", "dots, hyphens, and underscores");
+	return key;
+}
+
+/* Argument argno, a pattern that can be bound.  Errors: P0001. */
+static text *
+pattern_arg(FunctionCallInfo fcinfo, int argno)
+{
+	text	   *pattern = nonempty_arg(fcinfo, argno, "pattern");
+	char	   *str = text_to_cstring(pattern);
+
+	topic_validate("pattern", pattern, "*#",
+				   "dots, hyphens, underscores, *, and #");
+	if (strstr(str, "**") != NULL)
+		TOPIC_ERROR("pattern cannot contain consecutive stars (**). Use # for multi-segment matching. Got: %s", str);
+	if (strstr(str, "##") != NULL)
+		TOPIC_ERROR("pattern cannot contain consecutive hashes (##). A single # already matches zero or more segments. Got: %s", str);
+	if (strstr(str, "*#") != NULL || strstr(str, "#*") != NULL)
+		TOPIC_ERROR("pattern cannot contain adjacent wildcards (*# or #*). Separate wildcards with dots. Got: %s", str);
+	return pattern;
+}
+
+/*
+ * Does a valid key match a pattern?  Goes through the pattern once, keeping
+ * all the places that the key can have been read up to by then; so no
+ * pattern takes longer than its length times the key's.  (Patterns need not
+ * be valid: somebody may have put them into the table.)
+ */
+static bool
+key_matches(text *key_text, text *pattern_text)
+{
+	const char *key = VARDATA_ANY(key_text);
+	int			len = VARSIZE_ANY_EXHDR(key_text);
+	const char *pattern = VARDATA_ANY(pattern_text);
+	const char *end = pattern + VARSIZE_ANY_EXHDR(pattern_text);
+	bool		upto[TOPIC_MAX_LENGTH + 1] = {true};	/* nothing read */
+
+	for (; pattern < end; pattern++)
+	{
+		bool		before = upto[0];	/* upto[i - 1] as it was */
+		bool		possible;
+
+		if (*pattern != '#')
+			upto[0] = false;
+		possible = upto[0];
+		for (int i = 1; i <= len; i++)
+		{
+			char		c = key[i - 1];
+			bool		now = upto[i];
+
+			if (*pattern == '#')
+				upto[i] = now || upto[i - 1];
+			else if (*pattern == '*')
+				upto[i] = (before || upto[i - 1]) && c != '.';
+			else
+				upto[i] = before && c == *pattern;
+			before = now;
+			possible |= upto[i];
+		}
+		if (!possible)
+			return false;
+	}
+	return upto[len];
+}
+
+/* validate_routing_key(routing_key text) returns boolean */
+Datum
+pgmq_validate_routing_key(PG_FUNCTION_ARGS)
+{
+	key_arg(fcinfo, 0);
+	PG_RETURN_BOOL(true);
+}
+
+/* validate_topic_pattern(pattern text) returns boolean */
+Datum
+pgmq_validate_topic_pattern(PG_FUNCTION_ARGS)
+{
+	pattern_arg(fcinfo, 0);
+	PG_RETURN_BOOL(true);
+}
+
+/* ----------------------------------------------------------------
+ *		Bindings
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * bind_topic(pattern text, queue_name text) returns void
+ *
+ * Idempotent.  The binding carries the queue's name as it was created.  The
+ * lock makes who drops the queue wait, and the binding go with it; it is that of
+ * the name, since the caller need have no right to the table.
+ */
+Datum
+pgmq_bind_topic(PG_FUNCTION_ARGS)
+{
+	static const Oid argtypes[] = {TEXTOID, TEXTOID};
+	text	   *pattern = pattern_arg(fcinfo, 0);
+	text	   *given = nonempty_arg(fcinfo, 1, "queue_name");
+	text	   *name;
+	PgmqArg		args[2];
+	PgmqQueue	queue;
+	PgmqKind	kind;
+
+	pgmq_check_may_write("INSERT");
+	name = pgmq_meta_name(given);
+	args[0] = PGMQ_ARG(PointerGetDatum(pattern));
+	args[1] = PGMQ_ARG(PointerGetDatum(name));
+	if (name != NULL)
+	{
+		pgmq_name_format(name, 'q', queue.relname);
+		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
+	}
+	if (name == NULL || !pgmq_meta_find(&queue, &kind))
+		TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
+					text_to_cstring(given));
+	pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".topic_bindings"
+				   " (pattern, queue_name) VALUES ($1, $2)"
+				   " ON CONFLICT (pattern, queue_name) DO NOTHING",
+				   2, argtypes, args, false, NULL, NULL);
+	PG_RETURN_VOID();
+}
+
+/* unbind_topic(pattern text, queue_name text) returns boolean */
+Datum
+pgmq_unbind_topic(PG_FUNCTION_ARGS)
+{
+	static const Oid argtypes[] = {TEXTOID, TEXTOID};
+	text	   *pattern = nonempty_arg(fcinfo, 0, "pattern");
+	text	   *name = nonempty_arg(fcinfo, 1, "queue_name");
+	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(pattern)),
+	PGMQ_ARG(PointerGetDatum(name))};
+	uint64		gone;
+
+	pgmq_check_may_write("DELETE");
+	gone = pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA ".topic_bindings"
+						  " WHERE pattern OPERATOR(pg_catalog.=) $1"
+						  " AND pg_catalog.lower(queue_name)"
+						  " OPERATOR(pg_catalog.=) pg_catalog.lower($2)",
+						  2, argtypes, args, false, NULL, NULL);
+	PG_RETURN_BOOL(gone > 0);
+}
+
+/* Row function: the bindings whose pattern matches are rows of the result. */
+static void
+row_binding(TupleTableSlot *slot, void *state)
+{
+	Routing    *routing = state;
+
+	slot_getallattrs(slot);
+	if (key_matches(routing->key, DatumGetTextPP(slot->tts_values[0])))
+		pgmq_rows_put(routing->rows, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * test_routing(routing_key text)
+ * returns table (pattern text, queue_name text, compiled_regex text)
+ */
+Datum
+pgmq_test_routing(PG_FUNCTION_ARGS)
+{
+	Routing		routing = {.rows = pgmq_rows_begin(fcinfo)};
+
+	routing.key = key_arg(fcinfo, 0);
+	pgmq_exec_once("SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text,"
+				   " compiled_regex::pg_catalog.text"
+				   " FROM " PGMQ_SCHEMA ".topic_bindings"
+				   " WHERE pattern IS NOT NULL AND queue_name IS NOT NULL"
+				   " ORDER BY pattern, queue_name",
+				   0, NULL, NULL, true, row_binding, &routing);
+	return (Datum) 0;
+}
+
+/* ----------------------------------------------------------------
+ *		Sending to a topic
+ * ----------------------------------------------------------------
+ */
+
+/* Row function: a queue bound to a pattern that matches is a route. */
+static void
+row_route(TupleTableSlot *slot, void *state)
+{
+	Routing    *routing = state;
+	bool		isnull;
+	MemoryContext old;
+	Route	   *route;
+
+	if (!key_matches(routing->key, DatumGetTextPP(slot_getattr(slot, 1, &isnull))))
+		return;
+	old = MemoryContextSwitchTo(routing->context);
+	route = palloc(sizeof(Route));
+	route->queue_name = DatumGetTextPCopy(slot_getattr(slot, 2, &isnull));
+	pgmq_name_format(route->queue_name, 'q', route->relname);
+	routing->routes = lappend(routing->routes, route);
+	MemoryContextSwitchTo(old);
+}
+
+static int
+route_cmp(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((Route *) lfirst(a))->relname, ((Route *) lfirst(b))->relname);
+}
+
+/* Where messages with this key go: each queue once, ordered by table. */
+static List *
+routes_find(text *key)
+{
+	Routing		routing = {key, CurrentMemoryContext, NIL, NULL};
+	ListCell   *lc;
+	Route	   *last = NULL;
+
+	pgmq_exec_each(NULL, PGMQ_STMT_BINDINGS, NULL, row_route, &routing);
+	list_sort(routing.routes, route_cmp);
+	foreach(lc, routing.routes)
+	{
+		Route	   *route = lfirst(lc);
+
+		if (last != NULL && strcmp(route->relname, last->relname) == 0)
+			routing.routes = foreach_delete_current(routing.routes, lc);
+		else
+			last = route;
+	}
+	return routing.routes;
+}
+
+/*
+ * Send a message to a topic; the number of queues it went to.
+ * Errors: P0001 for what PGMQ refuses, 42P01 naming a bound queue whose
+ * table is gone.
+ */
+static Datum
+send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
+{
+	text	   *key = key_arg(fcinfo, 0);
+	PgmqArg		vt = pgmq_after(GetCurrentTimestamp(), delay);
+	List	   *routes;
+	ListCell   *lc;
+
+	if (PG_ARGISNULL(1))
+		TOPIC_ERROR("msg cannot be NULL");
+	if (!delay.isnull && DatumGetInt32(delay.value) < 0)
+		TOPIC_ERROR("delay cannot be negative, got: %d",
+					DatumGetInt32(delay.value));
+
+	routes = routes_find(key);
+	foreach(lc, routes)
+	{
+		PgmqQueue	queue;
+		int64		id;
+
+		CHECK_FOR_INTERRUPTS();
+		pgmq_queue_open(&queue, ((Route *) lfirst(lc))->queue_name,
+						RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
+		pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id);
+	}
+	PG_RETURN_INT32(list_length(routes));
+}
+
+/*
+ * send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
+ * returns integer
+ */
+Datum
+pgmq_send_topic_headers_delay(PG_FUNCTION_ARGS)
+{
+	return send_topic(fcinfo, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
+}
+
+/* send_topic(routing_key text, msg jsonb) returns integer */
+Datum
+pgmq_send_topic(PG_FUNCTION_ARGS)
+{
+	return send_topic(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG(Int32GetDatum(0)));
+}
+
+/* send_topic(routing_key text, msg jsonb, delay integer) returns integer */
+Datum
+pgmq_send_topic_delay(PG_FUNCTION_ARGS)
+{
+	return send_topic(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
+}
+
+/* A batch's ids, on their way into the result. */
+typedef struct BatchState
+{
+	PgmqRows   *rows;
+	text	   *queue_name;
+} BatchState;
+
+/* Add the queue's name and the message's id to the result. */
+static void
+put_sent(int64 id, void *arg)
+{
+	BatchState *state = arg;
+	Datum		values[2];
+	bool		isnull[2] = {false};
+
+	values[0] = PointerGetDatum(state->queue_name);
+	values[1] = Int64GetDatum(id);
+	pgmq_rows_put(state->rows, values, isnull);
+}
+
+/* Send a batch to a topic; rows of queue_name and msg_id. */
+static Datum
+send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
+{
+	BatchState	state = {.rows = pgmq_rows_begin(fcinfo)};
+	text	   *key = key_arg(fcinfo, 0);
+	ListCell   *lc;
+
+	pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
+	foreach(lc, routes_find(key))
+	{
+		PgmqQueue	queue;
+
+		CHECK_FOR_INTERRUPTS();
+		state.queue_name = ((Route *) lfirst(lc))->queue_name;
+		pgmq_queue_open(&queue, state.queue_name, RowExclusiveLock,
+						PGMQ_NEED_INSERT, "INSERT");
+		pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_sent, &state);
+	}
+	return (Datum) 0;
+}
+
+/* The visibility time from a delay in seconds; a NULL stays one. */
+static PgmqArg
+vt_delay(PgmqArg delay)
+{
+	return pgmq_after(GetCurrentTimestamp(), delay);
+}
+
+/*
+ * send_batch_topic(routing_key text, msgs jsonb[])
+ * returns table (queue_name text, msg_id bigint)
+ */
+Datum
+pgmq_send_batch_topic(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_NULL,
+							vt_delay(PGMQ_ARG(Int32GetDatum(0))));
+}
+
+/* send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[]) */
+Datum
+pgmq_send_batch_topic_headers(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2),
+							vt_delay(PGMQ_ARG(Int32GetDatum(0))));
+}
+
+/* send_batch_topic(routing_key text, msgs jsonb[], delay integer) */
+Datum
+pgmq_send_batch_topic_delay(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+}
+
+/* send_batch_topic(routing_key text, msgs jsonb[], delay timestamptz) */
+Datum
+pgmq_send_batch_topic_at(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
+}
+
+/*
+ * send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[],
+ *					delay integer)
+ */
+Datum
+pgmq_send_batch_topic_headers_delay(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+}
+
+/*
+ * send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[],
+ *					delay timestamptz)
+ */
+Datum
+pgmq_send_batch_topic_headers_at(PG_FUNCTION_ARGS)
+{
+	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
+}

@@ -1,0 +1,209 @@
+/*-------------------------------------------------------------------------
+ *
+ * common.h
+ *	  What everything rests on: which queue is meant, its lock and rights, the
+ *	  common arguments, roles, and the piece of shared memory.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/common/common.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_COMMON_H
+#define PGMQ_COMMON_H
+
+#include "access/xact.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "lib/ilist.h"
+#include "nodes/execnodes.h"
+#include "storage/lockdefs.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/relcache.h"
+#include "utils/resowner.h"
+
+#include "common/compat.h"
+
+/* The schema that holds everything. */
+#define PGMQ_SCHEMA			"pgmq"
+
+/*
+ * Longest queue name, in bytes.  The longest relation name derived from it,
+ * archived_at_idx_<name>, then still fits into NAMEDATALEN.
+ */
+#define PGMQ_MAX_NAME		47
+
+/* The group index of queue table q_x is q_x_fifo_idx where that name is free. */
+#define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
+
+/*
+ * Times from which something can be read.  The last one is of what is there but
+ * will never be readable, as far as is known.
+ */
+#define PGMQ_DUE_NOW		PG_INT64_MIN
+#define PGMQ_DUE_NEVER		PG_INT64_MAX
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+
+/*
+ * Picks a queue's row by its column queue_name, whatever case that was given
+ * in; $1 is the name of the queue's table, which was folded by the same rule.
+ */
+#define PGMQ_META_IS \
+	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
+	" queue_name::pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+
+#define PGMQ_HEADER_TTL			"x-pgmq-ttl"
+#define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
+#define PGMQ_HEADER_GROUP		"x-pgmq-group"
+#define PGMQ_HEADER_ERROR		"x-pgmq-error"
+
+/* The group of messages without a header for it. */
+#define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
+
+/* The longest deduplication id, in bytes. */
+#define PGMQ_DEDUP_ID_MAX		256
+
+/* The header that a dead letter has. */
+#define PGMQ_HEADER_DEAD_LETTER	"x-pgmq-dead-letter"
+
+/* A queue that is open: its table is locked until the transaction ends. */
+typedef struct PgmqQueue
+{
+	Oid			relid;			/* the queue table, pgmq.q_<name> */
+	char		relname[NAMEDATALEN];	/* its name: q_<name in lower case> */
+} PgmqQueue;
+
+/* Whom to become again; see pgmq_role_become_owner. */
+typedef struct PgmqRole
+{
+	Oid			roleid;
+	int			context;
+} PgmqRole;
+
+/* The part of a queue's relation names that is the queue's own. */
+#define PGMQ_QUEUE_BASE(queue)	((queue)->relname + 2)
+
+/* One argument of a statement. */
+typedef struct PgmqArg
+{
+	Datum		value;
+	bool		isnull;
+} PgmqArg;
+
+#define PGMQ_ARG(v)			((PgmqArg) {(v), false})
+#define PGMQ_ARG_NULL		((PgmqArg) {(Datum) 0, true})
+/* The SQL function's own argument n, handed through as it came. */
+#define PGMQ_ARG_FROM(n) \
+	((PgmqArg) {PG_GETARG_DATUM(n), PG_ARGISNULL(n)})
+
+/* ---- arguments.c: what common arguments mean ---- */
+/* A message that an argument names, and what others say of it. */
+typedef struct PgmqIdArg
+{
+	int64		msg_id;
+	int32		read_ct;		/* the fence; 0 without one */
+	int			place;			/* in the array */
+} PgmqIdArg;
+
+extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqArg pgmq_fence_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqIdArg *pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
+extern PgmqIdArg *pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids);
+extern int	pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced,
+						  int64 msg_id, int32 read_ct);
+extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
+extern PgmqArg pgmq_ids_array(const PgmqIdArg *pairs, int nids);
+extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
+extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
+
+/* ---- queue.c: which queue is meant ---- */
+/* What right to a queue a caller needs at least; the verbs': on a column. */
+typedef enum PgmqNeed
+{
+	PGMQ_NEED_NOTHING,			/* for who takes no lock, or fails later */
+	PGMQ_NEED_ANY,				/* any right to its messages */
+	PGMQ_NEED_SELECT, PGMQ_NEED_INSERT, PGMQ_NEED_UPDATE, PGMQ_NEED_DELETE,
+	PGMQ_NEED_TRIGGER, PGMQ_NEED_OWNER
+} PgmqNeed;
+
+extern bool pgmq_name_fits(text *queue_name, char prefix, char *relname);
+extern bool pgmq_name_is_valid(text *queue_name, char *relname);
+extern void pgmq_name_format(text *queue_name, char prefix, char *relname);
+extern void pgmq_name_validate(text *queue_name);
+extern text *pgmq_name_arg(FunctionCallInfo fcinfo, int argno);
+extern void pgmq_check_may_write(const char *command);
+extern Oid	pgmq_queue_lock(char *relname, LOCKMODE lockmode, PgmqNeed need);
+extern void pgmq_queue_open(PgmqQueue *queue, text *queue_name,
+							LOCKMODE lockmode, PgmqNeed need,
+							const char *command);
+extern bool pgmq_queue_try_open(PgmqQueue *queue, text *queue_name,
+								LOCKMODE lockmode);
+pg_noreturn extern void pgmq_queue_missing(text *queue_name,
+										   const char *relname);
+extern const char *pgmq_queue_misfit(Oid relid, bool archive);
+extern void pgmq_queue_check_shape(const PgmqQueue *queue);
+extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
+
+/* ---- role.c: acting by a table owner's rights ---- */
+extern Oid	pgmq_role_owner(Oid relid);
+extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern void pgmq_role_restore(PgmqRole saved);
+extern void pgmq_role_check_triggers(Oid relid, int16 events);
+extern const struct Trigger *pgmq_role_find_reference(Relation rel);
+extern void pgmq_role_check_references(Oid relid);
+
+/* ---- lock.c: locks on what a queue is about ---- */
+/* What a lock is about; part of its tag, where users' locks have 1 or 2. */
+typedef enum PgmqLockKind
+{
+	PGMQ_LOCK_GATE = 20807,
+	PGMQ_LOCK_GROUP,
+	PGMQ_LOCK_DEDUP_ID,
+	PGMQ_LOCK_NAME
+} PgmqLockKind;
+
+/* Into how many locks of a kind a queue's groups or ids are hashed. */
+#define PGMQ_LOCK_SET_SIZE	1024
+
+/* A batch that would take more of a kind has the queue's gate to itself. */
+#define PGMQ_LOCK_FEW		32
+
+/* Which of them are wanted. */
+typedef struct PgmqLockSet
+{
+	uint64		words[PGMQ_LOCK_SET_SIZE / 64];
+} PgmqLockSet;
+
+extern void pgmq_lock_name(const char *name);
+extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
+extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
+extern int	pgmq_lock_count(const PgmqLockSet *set);
+extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
+extern void pgmq_lock_check_overdue(const ErrorData *error);
+extern void pgmq_lock_check_cancel(ErrorData *error);
+extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
+						  const PgmqLockSet *set);
+
+/* ---- shmem.c: the one piece of shared memory ---- */
+/*
+ * A part of the shared memory.  size: how much it takes, or NULL, and then it
+ * takes one of so many shares of what is left for it and those after it.
+ */
+typedef struct PgmqShmemPart
+{
+	Size		(*size) (void);
+	int			shares;
+	void		(*init) (void *memory, Size size, int tranche);
+	void		(*attach) (void *memory);
+} PgmqShmemPart;
+
+extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
+extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
+extern bool pgmq_shmem_attach(void);
+extern bool pgmq_shmem_usable(void);
+extern void pgmq_shmem_retry(void);
+
+#endif							/* PGMQ_COMMON_H */

@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * role.c
+ *	  Acting by a table owner's rights for a while.
+ *
+ * For tables that belong to the machinery and not to the caller, as
+ * ri_triggers.c does it.  An error restores the role with the transaction.
+ *
+ * Nothing that a user made may run by rights that are taken over.  So a table
+ * that is touched by them must not have triggers of users, nor foreign keys of
+ * other owners, which are triggers as well: the statements that they run fire
+ * the triggers of the table that refers.  Both can be had by a mere GRANT ALL.
+ * Should some code run after all, it runs in a security-restricted operation,
+ * in which it can leave nothing behind that would run later by other rights.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/common/role.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "common/common.h"
+
+/* The owner of a relation that exists. */
+Oid
+pgmq_role_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Act as the owner of a table, in a security-restricted operation, until
+ * pgmq_role_restore.
+ */
+PgmqRole
+pgmq_role_become_owner(Oid relid)
+{
+	PgmqRole	saved;
+
+	GetUserIdAndSecContext(&saved.roleid, &saved.context);
+	SetUserIdAndSecContext(pgmq_role_owner(relid),
+						   saved.context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	return saved;
+}
+
+void
+pgmq_role_restore(PgmqRole saved)
+{
+	SetUserIdAndSecContext(saved.roleid, saved.context);
+}
+
+/*
+ * Refuse a table, locked, that somebody has put a trigger on for one of some
+ * events (of TRIGGER_TYPE_EVENT_MASK): it would run by the owner's rights when
+ * the table is written to by these.  Error: 55000.
+ */
+void
+pgmq_role_check_triggers(Oid relid, int16 events)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+
+	for (int i = 0; i < n; i++)
+		if (!rel->trigdesc->triggers[i].tgisinternal &&
+			(rel->trigdesc->triggers[i].tgtype & events) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not have triggers",
+							RelationGetRelationName(rel)),
+					 errdetail("Trigger \"%s\" would run with the rights of the table's owner.",
+							   rel->trigdesc->triggers[i].tgname)));
+	relation_close(rel, NoLock);
+}
+
+/*
+ * The trigger, if there is one, by which a foreign key of another owner's
+ * table follows what happens to the rows of an open table.
+ */
+const Trigger *
+pgmq_role_find_reference(Relation rel)
+{
+	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+
+	for (int i = 0; i < n; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgisinternal && OidIsValid(trigger->tgconstrrelid) &&
+			RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
+			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(trigger->tgconstrrelid)) &&
+			pgmq_role_owner(trigger->tgconstrrelid) != rel->rd_rel->relowner)
+			return trigger;
+	}
+	return NULL;
+}
+
+/*
+ * Refuse a table, locked, that a foreign key of another owner's table refers
+ * to.  Error: 55000.
+ */
+void
+pgmq_role_check_references(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	const Trigger *trigger = pgmq_role_find_reference(rel);
+
+	if (trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not be referenced by tables of other owners",
+						RelationGetRelationName(rel)),
+				 errdetail("Constraint \"%s\" of table \"%s\" would run with the rights of the table's owner.",
+						   get_constraint_name(trigger->tgconstraint),
+						   get_rel_name(trigger->tgconstrrelid)),
+				 errhint("Drop the constraint, and revoke REFERENCES on the table.")));
+	relation_close(rel, NoLock);
+}

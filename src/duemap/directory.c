@@ -1,0 +1,271 @@
+/*-------------------------------------------------------------------------
+ *
+ * directory.c
+ *	  Which queue has which due map.
+ *
+ * A queue has a slot in a fixed table, found by hash.  When none is free, a
+ * hand goes round the slots and takes one that was not used since it last
+ * came by; it does not go far before it takes any.  When nodes run out, maps
+ * that nobody looks at give up theirs.  An announcement whose slot has another
+ * queue by now, or that never had one, asks the directory.  Where there is no
+ * map nothing is lost: one that is made later begins as unknown, and is looked
+ * at by snapshots that see what was to be announced.
+ *
+ * A map also knows whether a prepared transaction wrote to its queue (see
+ * pgmq_map_prepare).  What it knows may be lost with it, for the locks of such
+ * a transaction tell the next map.
+ *
+ * Locks: directory lock, then one map's lock.  A map's key and generation
+ * change under both, so either suffices to read them.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/duemap/directory.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "duemap/duemap.h"
+#include "duemap/map.h"
+
+/* How many maps in use are spared when one must go. */
+#define MAX_SPARED		64
+
+/* How often maps must give up nodes when these run out. */
+#define RECLAIM_PERIOD	(60 * USECS_PER_SEC)
+
+#define NO_MAP			(-1)
+
+PgmqDirectory *pgmq_directory = NULL;
+
+/* ----------------------------------------------------------------
+ *		Shared memory
+ * ----------------------------------------------------------------
+ */
+
+/* Make a directory in size bytes of shared memory; called once. */
+void
+pgmq_directory_init(void *memory, Size size, int tranche)
+{
+	pgmq_directory = memory;
+	pgmq_directory->nmaps = (size - offsetof(PgmqDirectory, maps)) / sizeof(PgmqMap);
+	LWLockInitialize(&pgmq_directory->lock, tranche);
+	pgmq_directory->nused = 0;
+	pgmq_directory->hand = 0;
+	pg_atomic_init_u64(&pgmq_directory->reclaimed, 0);
+	memset(pgmq_directory->maps, 0, pgmq_directory->nmaps * sizeof(PgmqMap));
+	for (int i = 0; i < pgmq_directory->nmaps; i++)
+	{
+		LWLockInitialize(&pgmq_directory->maps[i].lock, tranche);
+		pgmq_directory->maps[i].first = NO_MAP;
+		pgmq_tree_make(&pgmq_directory->maps[i].tree);
+		pg_atomic_init_u32(&pgmq_directory->maps[i].readers, 0);
+		pg_atomic_init_u32(&pgmq_directory->maps[i].turn, 0);
+	}
+}
+
+/* Use the directory in this backend. */
+void
+pgmq_directory_attach(void *memory)
+{
+	pgmq_directory = memory;
+}
+
+/* ----------------------------------------------------------------
+ *		Which map is whose
+ * ----------------------------------------------------------------
+ */
+
+/* Where the chain begins that a queue's map is in, if it has one. */
+static inline int *
+map_chain(Oid dboid, Oid relid)
+{
+	return &pgmq_directory->maps[pgmq_map_hash(dboid, relid) % pgmq_directory->nmaps].first;
+}
+
+/* The map of a queue table of this database; the directory's lock is held. */
+static PgmqMap *
+directory_search(Oid relid)
+{
+	for (int i = *map_chain(MyDatabaseId, relid); i != NO_MAP; i = pgmq_directory->maps[i].next)
+		if (pgmq_directory->maps[i].relid == relid && pgmq_directory->maps[i].dboid == MyDatabaseId)
+			return &pgmq_directory->maps[i];
+	return NULL;
+}
+
+/*
+ * The map of a queue table of this database, locked; NULL if it has none.  For
+ * callbacks.
+ */
+PgmqMap *
+pgmq_directory_lock(Oid relid, LWLockMode mode)
+{
+	PgmqMap    *map;
+
+	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
+	map = directory_search(relid);
+	if (map != NULL)
+		LWLockAcquire(&map->lock, mode);
+	LWLockRelease(&pgmq_directory->lock);
+	return map;
+}
+
+/*
+ * A map for another queue, locked: one that has had none yet, or one that its
+ * queue must do without.  The directory's lock is held, exclusively.
+ */
+static PgmqMap *
+map_take(void)
+{
+	PgmqMap    *map;
+	int		   *link;
+
+	if (pgmq_directory->nused < pgmq_directory->nmaps)
+	{
+		map = &pgmq_directory->maps[pgmq_directory->nused++];
+		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+		return map;
+	}
+	for (int spared = 0;; spared++)
+	{
+		map = &pgmq_directory->maps[pgmq_directory->hand];
+		pgmq_directory->hand = (pgmq_directory->hand + 1) % pgmq_directory->nmaps;
+		if (!map->used || spared == MAX_SPARED)
+			break;
+		map->used = false;
+	}
+	LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+	link = map_chain(map->dboid, map->relid);
+	while (&pgmq_directory->maps[*link] != map)
+		link = &pgmq_directory->maps[*link].next;
+	*link = map->next;
+	return map;
+}
+
+/*
+ * Nodes run out: now and then, make those maps unknown that nobody has looked
+ * at since the last time, those of dropped queues among them.  For callbacks.
+ */
+void
+pgmq_directory_reclaim(void)
+{
+	uint64		last = pg_atomic_read_u64(&pgmq_directory->reclaimed);
+	TimestampTz now = GetCurrentTimestamp();
+
+	/* the clock may have been set back since */
+	if ((now >= (TimestampTz) last && now - (TimestampTz) last < RECLAIM_PERIOD) ||
+		!pg_atomic_compare_exchange_u64(&pgmq_directory->reclaimed, &last, (uint64) now))
+		return;
+	for (int i = 0; i < pgmq_directory->nused; i++)
+	{
+		PgmqMap    *map = &pgmq_directory->maps[i];
+
+		if (map->used)
+			map->used = false;
+		else if (map->tree.nnodes > 0 &&
+				 LWLockConditionalAcquire(&map->lock, LW_EXCLUSIVE))
+		{
+			pgmq_tree_set_unknown(&map->tree);
+			LWLockRelease(&map->lock);
+		}
+	}
+}
+
+/*
+ * The map of a queue table of this database, if there is one and it is of
+ * identity.
+ */
+PgmqMapRef
+pgmq_map_search(Oid relid, uint64 identity)
+{
+	PgmqMapRef	ref = {NULL, 0, 0};
+	PgmqMap    *map;
+
+	if (!pgmq_shmem_attach())
+		return ref;
+	map = pgmq_directory_lock(relid, LW_SHARED);
+	if (map == NULL)
+		return ref;
+	if (map->identity == identity && map->listed)
+		ref = pgmq_map_refer(map);
+	LWLockRelease(&map->lock);
+	return ref;
+}
+
+/*
+ * The map of a queue table of this database, made if need be.  identity
+ * tells of what it is a map (see identity.c); a map of anything else is made
+ * unknown.  The reference is worth nothing (map NULL) without shared memory.
+ */
+PgmqMapRef
+pgmq_map_attach(Oid relid, uint64 identity)
+{
+	PgmqMapRef	ref = {NULL, 0, 0};
+	PgmqMap    *map;
+
+	if (!pgmq_shmem_attach())
+		return ref;
+
+	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
+	map = directory_search(relid);
+	if (map == NULL)
+	{
+		LWLockRelease(&pgmq_directory->lock);
+		LWLockAcquire(&pgmq_directory->lock, LW_EXCLUSIVE);
+		map = directory_search(relid);
+	}
+	if (map != NULL)
+		LWLockAcquire(&map->lock, LW_EXCLUSIVE);
+	else
+	{
+		int		   *link = map_chain(MyDatabaseId, relid);
+
+		map = map_take();
+		map->next = *link;
+		*link = map - pgmq_directory->maps;
+		map->dboid = MyDatabaseId;
+		map->relid = relid;
+		map->generation = pgmq_tree_version();
+		map->identity = identity;
+		map->listed = false;
+		map->prepared = InvalidTransactionId;
+		map->net_last = GetCurrentTimestamp();
+		map->net_next = map->net_last + PGMQ_NET_PERIOD;
+		map->net_from = PG_INT64_MIN;
+		map->net_finds = 0;
+		pg_atomic_write_u32(&map->turn, 0);
+		pgmq_tree_set_unknown(&map->tree);
+	}
+	if (map->identity != identity)
+	{
+		map->identity = identity;
+		pgmq_tree_set_unknown(&map->tree);
+	}
+	map->used = true;
+	ref = pgmq_map_refer(map);
+	LWLockRelease(&map->lock);
+	LWLockRelease(&pgmq_directory->lock);
+	return ref;
+}
+
+/*
+ * A queue table of this database is gone: others may have the nodes of its
+ * map, if it has one, and this itself first of all.  For callbacks.
+ */
+void
+pgmq_map_drop(Oid relid)
+{
+	PgmqMap    *map = pgmq_directory_lock(relid, LW_EXCLUSIVE);
+
+	if (map == NULL)
+		return;
+	pgmq_tree_set_unknown(&map->tree);
+	map->used = false;
+	LWLockRelease(&map->lock);
+}

@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.c
+ *	  Of what a due map is a map.
+ *
+ * A map holds as long as every change of the queue's rows is announced by
+ * our trigger and the rows are where they were.  Whatever could break that
+ * changes the queue's identity, upon which its map is made unknown: another
+ * file under the table (TRUNCATE, a rewrite), another trigger or another
+ * state of it (DISABLE TRIGGER changes the catalog row), partitions that come
+ * and go, another database under an old OID.
+ *
+ * An identity is a hash over the catalog rows that say so; 0 stands for a
+ * table that cannot have a map.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/duemap/identity.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "duemap/duemap.h"
+
+static inline void
+identity_add(uint64 *identity, uint64 value)
+{
+	*identity = hash_bytes_extended((const unsigned char *) &value,
+									sizeof(value), *identity);
+}
+
+/*
+ * Our trigger function, which lies in the schema of the queues, whatever that
+ * is called now: a schema is renamed without a word to who knows its tables.
+ */
+static Oid
+announce_function(Oid queue)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum(PGMQ_ANNOUNCE_FUNCTION),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_rel_namespace(queue)));
+}
+
+/* Add a column; false when there is none. */
+static bool
+identity_add_column(uint64 *identity, Oid relid, const char *name)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	identity_add(identity, ((Form_pg_attribute) GETSTRUCT(tuple))->attnum);
+	identity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+/*
+ * Add the trigger that announces the rows of a table; false when the table
+ * has none, or one that does not announce everything.
+ */
+static bool
+identity_add_trigger(uint64 *identity, Oid relid, Oid function)
+{
+	const int	wanted = TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		found = trigger->tgfoid == function &&
+			trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
+			(trigger->tgtype & wanted) == wanted &&
+			TRIGGER_FOR_AFTER(trigger->tgtype) &&
+			trigger->tgattr.dim1 == 0 &&
+			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL);
+		if (found)
+		{
+			identity_add(identity, trigger->oid);
+			identity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));
+		}
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+/* Add a table that holds rows; false when its rows cannot be mapped. */
+static bool
+identity_add_table(uint64 *identity, Oid relid, Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class class;
+	bool		fits;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	class = (Form_pg_class) GETSTRUCT(tuple);
+	fits = (class->relkind == RELKIND_RELATION && !class->relhassubclass) ||
+		class->relkind == RELKIND_PARTITIONED_TABLE;
+	identity_add(identity, relid);
+	identity_add(identity, class->relfilenode);
+	ReleaseSysCache(tuple);
+	return fits && identity_add_column(identity, relid, "msg_id") &&
+		identity_add_column(identity, relid, "vt") &&
+		identity_add_trigger(identity, relid, function);
+}
+
+/*
+ * The identity of a queue, or 0.  tables are the OIDs of its table, first, and
+ * all partitions.
+ */
+uint64
+pgmq_identity(List *tables)
+{
+	uint64		identity = 0;
+	Oid			function = announce_function(linitial_oid(tables));
+	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(database))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	identity_add(&identity, MyDatabaseId);
+	identity_add(&identity, HeapTupleHeaderGetRawXmin(database->t_data));
+	ReleaseSysCache(database);
+
+	if (!OidIsValid(function))
+		return 0;
+	foreach(lc, tables)
+	{
+		if (!identity_add_table(&identity, lfirst_oid(lc), function))
+			return 0;
+	}
+	return Max(identity, 1);
+}

@@ -1,0 +1,554 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.c
+ *	  What a queue's policy is: reading it, keeping it at hand.
+ *
+ * A policy is a jsonb object in pgmq.policy, keys as in policy_keys below.
+ * set_policy.c writes it; sends and reads ask here, and get a struct.
+ *
+ * The struct is kept per backend and queue table, and most of all it is kept
+ * that a queue has none, so that such a queue pays for a look into a hash
+ * table.  Who writes a policy sends a relcache invalidation of the queue
+ * table with it.  Whoever has the table's lock has received it.
+ *
+ * Callers get a copy: an invalidation may come at any time, and takes away
+ * what is kept.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/policy/policy.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "policy/policy.h"
+
+/* What the value of a key is, and how the struct holds it. */
+typedef enum KeyKind
+{
+	KEY_INTEGER,				/* int32 */
+	KEY_NUMBER,					/* double */
+	KEY_BOOLEAN,				/* bool */
+	KEY_WORD,					/* int, from 1 on: which of its words */
+	KEY_QUEUE					/* char[NAMEDATALEN]: the table's name */
+} KeyKind;
+
+#define MAX_WORDS		3
+
+/* When the policies of more queues are kept all are forgotten: 2 MB. */
+#define KEPT_MAX		10000
+
+/* How much of a bad value an error shows, in bytes. */
+#define SHOWN_MAX		64
+
+typedef struct PolicyKey
+{
+	const char *name;
+	KeyKind		kind;
+	size_t		offset;
+	double		min;
+	double		max;
+	const char *words[MAX_WORDS];
+} PolicyKey;
+
+#define FIELD(field)	offsetof(PgmqPolicy, field)
+#define INTEGER(field, max)		{#field, KEY_INTEGER, FIELD(field), 1, max, {NULL}}
+#define NUMBER(field, min, max) {#field, KEY_NUMBER, FIELD(field), min, max, {NULL}}
+#define BOOLEAN(field)			{#field, KEY_BOOLEAN, FIELD(field), 0, 0, {NULL}}
+#define WORD(field, ...)		{#field, KEY_WORD, FIELD(field), 0, 0, {__VA_ARGS__}}
+#define YEARS(n)				((n) * 365.0 * 24 * 60 * 60)
+
+/* Times are in seconds. */
+static const PolicyKey policy_keys[] = {
+	INTEGER(max_reads, 2147483646),
+	{"dead_letter_queue", KEY_QUEUE, FIELD(dead_letter), 0, 0, {NULL}},
+	WORD(backoff, "fixed", "linear", "exponential"),
+	NUMBER(backoff_base, 0, YEARS(1)),
+	NUMBER(backoff_factor, 1, 100),
+	NUMBER(backoff_cap, 0, YEARS(10)),
+	BOOLEAN(backoff_jitter),
+	INTEGER(dedup_window, YEARS(1)),
+	INTEGER(ttl, YEARS(60)),
+	BOOLEAN(ttl_header),
+	WORD(expired, "drop", "dead_letter"),
+	INTEGER(archive_retention, YEARS(60)),
+	BOOLEAN(strict_fifo),
+};
+
+/* What is kept of a queue. */
+typedef struct PolicyEntry
+{
+	Oid			relid;			/* hash key: the queue table */
+	bool		exists;			/* else the queue has no policy */
+	PgmqPolicy	policy;
+} PolicyEntry;
+
+/* A row of pgmq.policy. */
+typedef struct PolicyRow
+{
+	MemoryContext context;
+	Jsonb	   *policy;
+	TimestampTz paused_until;
+	char		dead_letter_owner[NAMEDATALEN];
+} PolicyRow;
+
+static HTAB *policy_hash = NULL;
+static uint64 policy_invals = 0;	/* how many invalidations came */
+
+/* ----------------------------------------------------------------
+ *		A policy's values
+ * ----------------------------------------------------------------
+ */
+
+/* Say that a key's value is not what it must be. */
+pg_noreturn static void
+value_error(const PolicyKey *key, JsonbValue *value)
+{
+	StringInfoData must;
+	Jsonb	   *doc = JsonbValueToJsonb(value);
+	char	   *shown = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	int			len = strlen(shown);
+
+	if (len > SHOWN_MAX)
+		shown = psprintf("%.*s...", pg_mbcliplen(shown, len, SHOWN_MAX), shown);
+	initStringInfo(&must);
+	switch (key->kind)
+	{
+		case KEY_INTEGER:
+			appendStringInfo(&must, "an integer from %.0f to %.0f", key->min, key->max);
+			break;
+		case KEY_NUMBER:
+			appendStringInfo(&must, "a number from %.0f to %.0f", key->min, key->max);
+			break;
+		case KEY_BOOLEAN:
+			appendStringInfoString(&must, "true or false");
+			break;
+		case KEY_WORD:
+			for (int i = 0; i < MAX_WORDS && key->words[i] != NULL; i++)
+				appendStringInfo(&must, i == 0 ? "\"%s\"" : ", \"%s\"", key->words[i]);
+			break;
+		case KEY_QUEUE:
+			appendStringInfoString(&must, "the name of a queue");
+			break;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for policy key \"%s\": %s", key->name, shown),
+			 errdetail("The value must be %s, or null for none.", must.data)));
+}
+
+/* A number as the nearest double, which may be infinite. */
+static double
+value_number(const PolicyKey *key, JsonbValue *value)
+{
+	double		number;
+
+	if (value->type != jbvNumeric)
+		value_error(key, value);
+	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												NumericGetDatum(value->val.numeric)));
+	if (!(number >= key->min && number <= key->max))
+		value_error(key, value);
+	return number;
+}
+
+/* Put a key's value, which is not null, into a policy. */
+static void
+policy_put(PgmqPolicy *policy, const PolicyKey *key, JsonbValue *value)
+{
+	void	   *field = (char *) policy + key->offset;
+	double		number;
+	int			word;
+
+	switch (key->kind)
+	{
+		case KEY_INTEGER:
+			number = value_number(key, value);
+			if (number != rint(number))
+				value_error(key, value);
+			*(int32 *) field = (int32) number;
+			break;
+		case KEY_NUMBER:
+			*(double *) field = value_number(key, value);
+			break;
+		case KEY_BOOLEAN:
+			if (value->type != jbvBool)
+				value_error(key, value);
+			*(bool *) field = value->val.boolean;
+			break;
+		case KEY_WORD:
+			if (value->type != jbvString)
+				value_error(key, value);
+			for (word = 0; word < MAX_WORDS && key->words[word] != NULL; word++)
+				if (value->val.string.len == strlen(key->words[word]) &&
+					memcmp(value->val.string.val, key->words[word],
+						   value->val.string.len) == 0)
+					break;
+			if (word == MAX_WORDS || key->words[word] == NULL)
+				value_error(key, value);
+			*(int *) field = word + 1;
+			break;
+		case KEY_QUEUE:
+			if (value->type != jbvString ||
+				!pgmq_name_is_valid(cstring_to_text_with_len(value->val.string.val,
+															 value->val.string.len),
+									(char *) field))
+				value_error(key, value);
+			break;
+	}
+}
+
+static const PolicyKey *
+key_find(const JsonbValue *name)
+{
+	for (int i = 0; i < lengthof(policy_keys); i++)
+		if (name->val.string.len == strlen(policy_keys[i].name) &&
+			memcmp(name->val.string.val, policy_keys[i].name,
+				   name->val.string.len) == 0)
+			return &policy_keys[i];
+	return NULL;
+}
+
+/* The names of all keys that set_policy takes, for a hint. */
+static char *
+key_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(policy_keys); i++)
+		appendStringInfo(&names, "%s, ", policy_keys[i].name);
+	appendStringInfoString(&names, PGMQ_POLICY_CREATE_KEY);
+	return names.data;
+}
+
+/*
+ * Read a policy.  A key that is null counts as absent.
+ * Errors, all 22023: it is not an object, a key is unknown, a value is bad.
+ */
+void
+pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	*policy = (PgmqPolicy)
+	{
+		.backoff_base = 1,.backoff_factor = 2,.backoff_cap = 3600,
+			.backoff_jitter = true,.paused_until = DT_NOBEGIN
+	};
+
+	if (!JB_ROOT_IS_OBJECT(doc))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("policy must be a JSON object")));
+
+	it = JsonbIteratorInit(&doc->root);
+	(void) JsonbIteratorNext(&it, &name, true);
+	while ((token = JsonbIteratorNext(&it, &name, true)) == WJB_KEY)
+	{
+		const PolicyKey *key = key_find(&name);
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (key == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown policy key \"%s\"",
+							pnstrdup(name.val.string.val, name.val.string.len)),
+					 errhint("The keys are: %s.", key_names())));
+		if (value.type != jbvNull)
+			policy_put(policy, key, &value);
+	}
+	Assert(token == WJB_END_OBJECT);
+}
+
+/* ----------------------------------------------------------------
+ *		The table, and what is kept of it
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * The table of policies.  Where there is none: InvalidOid if missing_ok, else
+ * error 42P01.
+ */
+Oid
+pgmq_policy_table(bool missing_ok)
+{
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("policy", schema) : InvalidOid;
+
+	if (!OidIsValid(table) && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"" PGMQ_SCHEMA ".policy\" does not exist")));
+	return table;
+}
+
+/* Row function: (policy jsonb, paused_until timestamptz, dead_letter_owner text). */
+static void
+row_policy(TupleTableSlot *slot, void *state)
+{
+	PolicyRow  *row = state;
+	MemoryContext old = MemoryContextSwitchTo(row->context);
+
+	slot_getallattrs(slot);
+	row->policy = (Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[0]);
+	row->paused_until = slot->tts_isnull[1] ? DT_NOBEGIN :
+		DatumGetTimestampTz(slot->tts_values[1]);
+	if (!slot->tts_isnull[2])
+		text_to_cstring_buffer(DatumGetTextPP(slot->tts_values[2]), row->dead_letter_owner,
+							   NAMEDATALEN);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Fetch a queue's policy from the table, as it is now whatever the isolation
+ * level, since what is kept outlives the transaction.  Anybody who may use
+ * the queue may have it, so it is fetched by the table owner's rights.
+ * False when there is none.
+ */
+static bool
+policy_load(const PgmqQueue *queue, PgmqPolicy *policy)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	PolicyRow	row = {.context = CurrentMemoryContext};
+	Oid			table = pgmq_policy_table(true);
+	PgmqRole	saved;
+	bool		has_owner;
+
+	if (!OidIsValid(table))
+		return false;
+	has_owner = get_attnum(table, "dead_letter_owner") != InvalidAttrNumber;
+	saved = pgmq_role_become_owner(table);
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgmq_exec_once(psprintf("SELECT policy::pg_catalog.jsonb, paused_until::pg_catalog.timestamptz,"
+							" %s::pg_catalog.text" PGMQ_POLICY_ROWS " LIMIT 1",
+							has_owner ? "dead_letter_owner" : "NULL"),
+				   1, argtypes, args, true, row_policy, &row);
+	PopActiveSnapshot();
+	pgmq_role_restore(saved);
+
+	if (row.policy == NULL)
+		return false;
+	pgmq_policy_parse(row.policy, policy);
+	policy->paused_until = row.paused_until;
+	if (row.dead_letter_owner[0] != '\0')
+		policy->dead_letter_owner = get_role_oid(row.dead_letter_owner, true);
+	policy->dead_letter_any = !has_owner;
+	return true;
+}
+
+/*
+ * An open queue's policy, palloc'd; NULL when it has none, which costs next
+ * to nothing.  Errors: 22023 when somebody wrote nonsense into the table.
+ */
+const PgmqPolicy *
+pgmq_policy(const PgmqQueue *queue)
+{
+	PolicyEntry *entry;
+	PolicyEntry loaded = {.relid = queue->relid};
+	PgmqPolicy *result;
+
+	if (policy_hash == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PolicyEntry)};
+
+		ctl.hcxt = CacheMemoryContext;
+		policy_hash = hash_create("pgmq_c policies", 64, &ctl,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+
+	entry = hash_search(policy_hash, &queue->relid, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		uint64		invals = policy_invals;
+
+		loaded.exists = policy_load(queue, &loaded.policy);
+		entry = &loaded;
+
+		/*
+		 * It is not kept if it may have been changed meanwhile, or if the
+		 * table is away: when it comes back that says nothing of the queue.
+		 */
+		if (invals == policy_invals && OidIsValid(pgmq_policy_table(true)))
+		{
+			if (hash_get_num_entries(policy_hash) >= KEPT_MAX)
+				pgmq_policy_inval((Datum) 0, InvalidOid);
+			*(PolicyEntry *) hash_search(policy_hash, &queue->relid, HASH_ENTER, NULL) = loaded;
+		}
+	}
+	if (!entry->exists)
+		return NULL;
+	result = palloc(sizeof(PgmqPolicy));
+	*result = entry->policy;
+	return result;
+}
+
+/* Whether reads of an open queue are to return nothing at now. */
+bool
+pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
+{
+	const PgmqPolicy *policy = pgmq_policy(queue);
+
+	return policy != NULL && policy->paused_until > now;
+}
+
+/*
+ * Until when reads of a queue that this backend has just looked into return
+ * nothing.  By what is kept only, since there may be no lock and no snapshot;
+ * where nothing is kept the queue counts as not paused.
+ */
+TimestampTz
+pgmq_policy_paused_until(Oid relid)
+{
+	PolicyEntry *entry = policy_hash == NULL ? NULL :
+	hash_search(policy_hash, &relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
+}
+
+/*
+ * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
+ * refer to the table the row stays, and says nothing: to delete it would run
+ * what hangs on their tables, or fail.
+ * Errors: 55000 when there are triggers, 40001 when the transaction's
+ * snapshot is too old to see it.
+ */
+bool
+pgmq_policy_forget(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	PgmqPolicy	policy;
+	Oid			table = pgmq_policy_table(true);
+	Relation	rel;
+	bool		referenced;
+	PgmqRole	saved;
+	uint64		count;
+
+	if (!OidIsValid(table))
+		return false;
+	rel = relation_open(table, RowExclusiveLock);
+	referenced = pgmq_role_find_reference(rel) != NULL;
+	relation_close(rel, NoLock);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
+	saved = pgmq_role_become_owner(table);
+	count = pgmq_exec_once(referenced ?
+						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"
+						   " WHERE " PGMQ_META_IS :
+						   "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS,
+						   1, argtypes, args, false, NULL, NULL);
+	pgmq_role_restore(saved);
+	if (count == 0 && IsolationUsesXactSnapshot() && policy_load(queue, &policy))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
+	return count > 0;
+}
+
+/* Names, and where they outlive the statement they come from. */
+typedef struct NameList
+{
+	MemoryContext context;
+	List	   *names;
+} NameList;
+
+/* Row function: add the first column, a text. */
+static void
+row_name(TupleTableSlot *slot, void *state)
+{
+	NameList   *list = state;
+	bool		isnull;
+	Datum		name = slot_getattr(slot, 1, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(list->context);
+
+	list->names = lappend(list->names, DatumGetTextPCopy(name));
+	MemoryContextSwitchTo(old);
+}
+
+/* The names of all queues with a policy, as a list of texts, in order. */
+List *
+pgmq_policy_names(void)
+{
+	NameList	list = {CurrentMemoryContext, NIL};
+	Oid			table = pgmq_policy_table(true);
+	PgmqRole	saved;
+
+	if (!OidIsValid(table))
+		return NIL;
+	saved = pgmq_role_become_owner(table);
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
+				   0, NULL, NULL, false, row_name, &list);
+	pgmq_role_restore(saved);
+	return list.names;
+}
+
+/* The names of the queues whose policies name a queue for their dead letters. */
+List *
+pgmq_policy_names_dead(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {TEXTOID};
+	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
+	NameList	list = {CurrentMemoryContext, NIL};
+	Oid			table = pgmq_policy_table(true);
+	PgmqRole	saved;
+
+	if (!OidIsValid(table))
+		return NIL;
+	saved = pgmq_role_become_owner(table);
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+				   " WHERE queue_name IS NOT NULL AND"
+				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
+				   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
+				   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1 ORDER BY 1",
+				   1, argtypes, args, false, row_name, &list);
+	pgmq_role_restore(saved);
+	return list.names;
+}
+
+/* Relcache callback: forget.  relid 0 means every relation. */
+void
+pgmq_policy_inval(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	PolicyEntry *entry;
+
+	policy_invals++;
+	if (policy_hash == NULL)
+		return;
+	if (OidIsValid(relid))
+	{
+		hash_search(policy_hash, &relid, HASH_REMOVE, NULL);
+		return;
+	}
+	hash_seq_init(&scan, policy_hash);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		hash_search(policy_hash, &entry->relid, HASH_REMOVE, NULL);
+}

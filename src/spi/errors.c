@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.c
+ *	  What errors say about our own statements: nothing.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/spi/errors.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "spi/spi.h"
+
+/* Take the lines that have a text in them out of a context. */
+static void
+context_cut(char *context, const char *text)
+{
+	char	   *found;
+
+	while ((found = strstr(context, text)) != NULL)
+	{
+		char	   *end = strchr(found + strlen(text), '\n');
+
+		while (found > context && found[-1] != '\n')
+			found--;
+		if (end != NULL)
+			memmove(found, end + 1, strlen(end + 1) + 1);
+		else if (found > context)
+			found[-1] = '\0';
+		else
+			*found = '\0';
+	}
+}
+
+/*
+ * Raise an error again that a statement of ours raised, without its text.
+ * SPI adds it to the context, where one or two kB that no user wrote say
+ * nothing to a user.  memory is where to work on the error.
+ */
+void
+pgmq_error_rethrow(const char *sql, MemoryContext memory)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(memory);
+	error = CopyErrorData();
+	if (error->context != NULL)
+		context_cut(error->context, sql);
+	if (error->context != NULL && error->context[0] == '\0')
+		error->context = NULL;
+	if (error->internalquery != NULL && strcmp(error->internalquery, sql) == 0)
+	{
+		error->internalquery = NULL;
+		error->internalpos = 0;
+	}
+	FlushErrorState();
+	ReThrowError(error);
+}

@@ -1,0 +1,261 @@
+/*-------------------------------------------------------------------------
+ *
+ * results.c
+ *	  The result of a set-returning function: collected, and in order.
+ *
+ * Rows go from the executor straight into the function's tuplestore.  Most
+ * plans return them in msg_id order already; when one does not, they are
+ * sorted here.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/spi/results.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/tuplestore.h"
+
+#include "spi/spi.h"
+
+struct PgmqRows
+{
+	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
+	bool		sorted;			/* so far in msg_id order */
+	int64		last_id;		/* the largest */
+	PgmqRowTest test;			/* what is stored passes it */
+	void	   *test_state;
+};
+
+/*
+ * Begin the result of a set-returning function, which is empty at first.
+ * Errors as InitMaterializedSRF (0A000 where no set is accepted).
+ */
+PgmqRows *
+pgmq_rows_begin(FunctionCallInfo fcinfo)
+{
+	PgmqRows   *rows = palloc(sizeof(PgmqRows));
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
+	rows->test = NULL;
+	return rows;
+}
+
+/*
+ * Whether a set of at most one value is asked for its first.  A value a call
+ * is cheaper than a tuplestore of one; but then, the caller asks again until
+ * it is told that there is no more, and in a target list beside a longer set
+ * even when it was told that this was all.  What the function does must not
+ * be done a second time.
+ * Error: 0A000 where no set is accepted.
+ */
+bool
+pgmq_set_first(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	return SRF_IS_FIRSTCALL();
+}
+
+/* The answer to every call but the first. */
+Datum
+pgmq_set_end(FunctionCallInfo fcinfo)
+{
+	FuncCallContext *set = SRF_PERCALL_SETUP();
+
+	SRF_RETURN_DONE(set);
+}
+
+/* The answer to the first call: the value. */
+Datum
+pgmq_set_value(FunctionCallInfo fcinfo, Datum value)
+{
+	FuncCallContext *set = SRF_FIRSTCALL_INIT();
+
+	SRF_RETURN_NEXT(set, value);
+}
+
+/* The answer to the first call: the set is empty. */
+Datum
+pgmq_set_none(FunctionCallInfo fcinfo)
+{
+	((ReturnSetInfo *) fcinfo->resultinfo)->isDone = ExprEndResult;
+	PG_RETURN_NULL();
+}
+
+/* Have only rows stored from now on that pass a test; NULL: all. */
+void
+pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)
+{
+	rows->test = test;
+	rows->test_state = state;
+}
+
+/* The type of the rows. */
+TupleDesc
+pgmq_rows_desc(const PgmqRows *rows)
+{
+	return rows->rsinfo->setDesc;
+}
+
+/* Row function: store the row if it passes, and see whether msg_id, its first, rises. */
+void
+pgmq_rows_store(TupleTableSlot *slot, void *state)
+{
+	PgmqRows   *rows = state;
+	bool		isnull;
+	int64		id;
+
+	if (rows->test != NULL && !rows->test(slot, rows->test_state))
+		return;
+	id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	if (id < rows->last_id)
+		rows->sorted = false;
+	else
+		rows->last_id = id;
+	tuplestore_puttupleslot(rows->rsinfo->setResult, slot);
+}
+
+/* A stored row, or an id, on its way to another place. */
+typedef struct SortRow
+{
+	int64		key;
+	int64		place;
+	MinimalTuple tuple;
+} SortRow;
+
+static int
+sort_row_cmp(const void *a, const void *b)
+{
+	int64		ka = ((const SortRow *) a)->key;
+	int64		kb = ((const SortRow *) b)->key;
+
+	return (ka > kb) - (ka < kb);
+}
+
+/*
+ * Put the collected rows into the order of ids, an array of msg_ids that has
+ * all of theirs; into msg_id order when nids is 0.
+ */
+void
+pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)
+{
+	ReturnSetInfo *rsinfo = rows->rsinfo;
+	int64		count = tuplestore_tuple_count(rsinfo->setResult);
+	SortRow    *sort = palloc_extended(count * sizeof(SortRow), MCXT_ALLOC_HUGE);
+	SortRow    *places = palloc_extended(nids * sizeof(SortRow), MCXT_ALLOC_HUGE);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rsinfo->setDesc,
+													&TTSOpsMinimalTuple);
+	int64		n = 0;
+
+	for (int64 i = 0; i < nids; i++)
+	{
+		places[i].key = ids[i];
+		places[i].place = i;
+	}
+	qsort(places, nids, sizeof(SortRow), sort_row_cmp);
+
+	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
+	{
+		bool		isnull;
+		SortRow    *found;
+
+		sort[n].key = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		found = nids == 0 ? NULL :
+			bsearch(&sort[n], places, nids, sizeof(SortRow), sort_row_cmp);
+		if (found != NULL)
+			sort[n].key = found->place;
+		sort[n++].tuple = ExecCopySlotMinimalTuple(slot);
+	}
+	qsort(sort, n, sizeof(SortRow), sort_row_cmp);
+
+	tuplestore_clear(rsinfo->setResult);
+	for (int64 i = 0; i < n; i++)
+	{
+		ExecStoreMinimalTuple(sort[i].tuple, slot, true);
+		tuplestore_puttupleslot(rsinfo->setResult, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	pfree(sort);
+	pfree(places);
+	rows->sorted = true;
+}
+
+/* Put the collected rows into msg_id order. */
+void
+pgmq_rows_sort(PgmqRows *rows)
+{
+	if (!rows->sorted)
+		pgmq_rows_order(rows, NULL, 0);
+}
+
+/* The largest msg_id among the rows. */
+int64
+pgmq_rows_last_id(const PgmqRows *rows)
+{
+	return rows->last_id;
+}
+
+/* Add a row to the result. */
+void
+pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
+{
+	tuplestore_putvalues(rows->rsinfo->setResult, rows->rsinfo->setDesc,
+						 (Datum *) values, (bool *) isnull);
+}
+
+/*
+ * Rows that are collected apart from a result of labelled rows, of its type
+ * but for the first column, the label.
+ */
+PgmqRows *
+pgmq_rows_unlabelled(const PgmqRows *labelled)
+{
+	TupleDesc	from = labelled->rsinfo->setDesc;
+	TupleDesc	desc = CreateTemplateTupleDesc(from->natts - 1);
+	PgmqRows   *rows = palloc0(sizeof(PgmqRows));
+
+	for (int i = 1; i <= desc->natts; i++)
+		TupleDescCopyEntry(desc, i, from, i + 1);
+	rows->rsinfo = makeNode(ReturnSetInfo);
+	rows->rsinfo->setDesc = desc;
+	rows->rsinfo->setResult = tuplestore_begin_heap(false, false, work_mem);
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
+	return rows;
+}
+
+/* Move rows to a result of labelled rows. */
+void
+pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label)
+{
+	ReturnSetInfo *rsinfo = rows->rsinfo;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rsinfo->setDesc,
+													&TTSOpsMinimalTuple);
+	Datum		values[MaxTupleAttributeNumber] = {label};
+	bool		nulls[MaxTupleAttributeNumber] = {false};
+
+	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		memcpy(values + 1, slot->tts_values, rsinfo->setDesc->natts * sizeof(Datum));
+		memcpy(nulls + 1, slot->tts_isnull, rsinfo->setDesc->natts * sizeof(bool));
+		pgmq_rows_put(labelled, values, nulls);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_clear(rsinfo->setResult);
+	rows->sorted = true;
+	rows->last_id = PG_INT64_MIN;
+}

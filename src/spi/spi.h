@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * spi.h
+ *	  Statements: kept plans, running one, the hot SQL texts, results.  Nothing
+ *	  outside of this folder talks to SPI.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/spi/spi.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_SPI_H
+#define PGMQ_SPI_H
+
+#include "common/common.h"
+
+/* The statements of stmt.c, one kept plan each per queue and backend. */
+typedef enum PgmqStmtId
+{
+	PGMQ_STMT_SEND,
+	PGMQ_STMT_SEND_BATCH,
+	PGMQ_STMT_READ,
+	PGMQ_STMT_READ_RANGE,
+	PGMQ_STMT_READ_CONDITIONAL,
+	PGMQ_STMT_POP,
+	PGMQ_STMT_POP_RANGE,
+	PGMQ_STMT_LEFT,
+	PGMQ_STMT_PEEK,
+	PGMQ_STMT_LOCKED,
+	PGMQ_STMT_NET,
+	PGMQ_STMT_DELETE,
+	PGMQ_STMT_DELETE_BATCH,
+	PGMQ_STMT_DELETE_FENCED,
+	PGMQ_STMT_ARCHIVE,
+	PGMQ_STMT_ARCHIVE_BATCH,
+	PGMQ_STMT_ARCHIVE_FENCED,
+	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived, in the same order */
+	PGMQ_STMT_ARCHIVE_BATCH_COUNTED,
+	PGMQ_STMT_ARCHIVE_FENCED_COUNTED,
+	PGMQ_STMT_SET_VT,
+	PGMQ_STMT_SET_VT_BATCH,
+	PGMQ_STMT_SET_VT_FENCED,
+	PGMQ_STMT_SET_VT_ERROR,
+	PGMQ_STMT_RELEASE,
+	PGMQ_STMT_GROUP_WALK,
+	PGMQ_STMT_GROUP_HEADS,
+	PGMQ_STMT_GROUP_NEXT,
+	PGMQ_STMT_GROUP_LOCK,
+	PGMQ_STMT_GROUP_LEASE,
+	PGMQ_STMT_SPENT_IDLE,
+	PGMQ_STMT_LAST_ID,
+	PGMQ_STMT_RETAIN,
+	PGMQ_STMT_PAGE,
+	PGMQ_STMT_PAGE_ARCHIVE,
+	PGMQ_STMT_UNARCHIVE,
+	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_POP_PASSING,
+	PGMQ_STMT_PEEK_PASSING,
+	PGMQ_STMT_GROUP_LOCK_PASSING,
+	PGMQ_STMT_SPENT,
+	PGMQ_STMT_UNREAD,
+	PGMQ_STMT_HOLD,
+	PGMQ_STMT_DEAD_LETTERS,
+	PGMQ_STMT_DEAD_LETTERS_LOCK,
+	PGMQ_STMT_DEDUP_PUT_0,		/* by the current table */
+	PGMQ_STMT_DEDUP_PUT_1,
+	PGMQ_STMT_DEDUP_PUT_2,
+	PGMQ_STMT_DEDUP_PUT_ONE_0,
+	PGMQ_STMT_DEDUP_PUT_ONE_1,
+	PGMQ_STMT_DEDUP_PUT_ONE_2,
+	PGMQ_STMT_BINDINGS,			/* on no queue */
+	PGMQ_NUM_STMTS
+} PgmqStmtId;
+
+#define PGMQ_STMT_MAX_ARGS	9
+
+typedef struct PgmqStmt
+{
+	const char *sql;			/* {q} is the queue table, {a} the archive,
+								 * {0} to {2} are those of its dedup ids */
+	int			nargs;
+	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
+} PgmqStmt;
+
+/* What a set-returning function collects; see pgmq_rows_begin. */
+typedef struct PgmqRows PgmqRows;
+
+/* Sees one row of a result; the slot is valid during the call only. */
+typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
+
+/* A result that is fetched in pieces; see pgmq_cursor_open. */
+typedef struct PgmqCursor PgmqCursor;
+
+/* Whether a row belongs into a result. */
+typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
+
+/* ---- results.c: the result of a set-returning function ---- */
+extern bool pgmq_set_first(FunctionCallInfo fcinfo);
+extern Datum pgmq_set_end(FunctionCallInfo fcinfo);
+extern Datum pgmq_set_value(FunctionCallInfo fcinfo, Datum value);
+extern Datum pgmq_set_none(FunctionCallInfo fcinfo);
+extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
+extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
+extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
+extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
+extern void pgmq_rows_sort(PgmqRows *rows);
+extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
+extern int64 pgmq_rows_last_id(const PgmqRows *rows);
+extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
+						  const bool *isnull);
+extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
+extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
+
+/* ---- exec.c: the only room that talks to SPI ---- */
+extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
+						const PgmqArg *args);
+extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
+						   const PgmqArg *args, int64 *value);
+extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
+						   const PgmqArg *args, PgmqRowFn fn, void *state);
+extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
+							 const PgmqArg *args, PgmqRows *rows);
+
+extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
+									const PgmqArg *args);
+extern uint64 pgmq_cursor_fetch(PgmqCursor *cursor, int count,
+								PgmqRowFn fn, void *state);
+extern void pgmq_cursor_close(PgmqCursor *cursor);
+
+extern uint64 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
+							 const PgmqArg *args, bool read_only,
+							 PgmqRowFn fn, void *state);
+extern uint64 pgmq_exec_once_guarded(const char *sql, int nargs,
+									 const Oid *argtypes, const PgmqArg *args,
+									 PgmqRowFn fn, void *state);
+extern void pgmq_exec_commit(void);
+extern void pgmq_exec_commit_reported(void);
+extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
+
+extern void pgmq_exec_inval(Datum arg, Oid relid);
+extern void pgmq_exec_xact(XactEvent event, void *arg);
+
+/* ---- errors.c: what errors say ---- */
+pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);
+
+/* ---- planner_guard.c: our statements are planned with index scans only ---- */
+/* Marks them; the server's own options are the low bits. */
+#define PGMQ_CURSOR_OPT_GUARDED	(1 << 30)
+
+extern void pgmq_guard_init(void);
+
+/* ---- statements.c: every hot SQL text ---- */
+extern const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS];
+
+/* The FIFO group of a message, as SQL; what create_fifo_index indexes. */
+#define PGMQ_GROUP_SQL \
+	"(COALESCE(headers OPERATOR(pg_catalog.->>) '" PGMQ_HEADER_GROUP "'::pg_catalog.text," \
+	" '" PGMQ_DEFAULT_GROUP "'::pg_catalog.text) COLLATE pg_catalog.\"C\")"
+
+#endif							/* PGMQ_SPI_H */

@@ -1,0 +1,423 @@
+/*-------------------------------------------------------------------------
+ *
+ * statements.c
+ *	  Every hot SQL text, as one table.
+ *
+ * {q} stands for the quoted, schema-qualified queue table, {a} for the
+ * archive and {0} to {2} for the tables of dedup.c; values are parameters only.  Every function and operator is
+ * qualified (a hostile search_path changes nothing), types are given by OID.
+ *
+ * Statements are planned once per backend and queue, generically, and kept
+ * to index scans by exec.c's planner guard.  That fixes their shapes:
+ *
+ *	- The rows to take are chosen by ARRAY(SELECT .. FOR UPDATE SKIP LOCKED).
+ *	  As a join (FROM cte, IN) a generic plan would hash the whole queue.
+ *	- All ids is not a range from the least to the largest: the index would
+ *	  compare both with each entry of each page it comes to.
+ *	- The outer command repeats the visibility test: a partitioned queue can
+ *	  hold one msg_id twice, of which one copy may be leased.
+ *	- Rows come back in whatever order the plan has; the callers sort.
+ *	- read_ct stops one short of its type's end rather than failing there,
+ *	  which would block the queue for ever.  A table that users made may hold
+ *	  NULL there, which counts as 0; with NULL for its age a message is never
+ *	  too old.
+ *
+ * $1 is the message, the id or ids; times are readings of one clock, taken
+ * once per call by the caller.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/spi/statements.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+
+/*
+ * The columns of pgmq.message_record, in its order; also what archive carries
+ * over, where archived_at is left to its default.
+ */
+#define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
+
+#define EQ " OPERATOR(pg_catalog.=) "
+#define LE " OPERATOR(pg_catalog.<=) "
+#define GE " OPERATOR(pg_catalog.>=) "
+#define GT " OPERATOR(pg_catalog.>) "
+
+/* Up to $2 messages readable at $1, oldest first, locked. */
+#define TAKE(filter) \
+	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" filter \
+	" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)"
+
+/* Of those only the ones with ids in a range. */
+#define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
+
+/* A read: lease the messages taken until $3. */
+#define READ(filter) \
+	"UPDATE {q} SET vt = $3, last_read_at = $1," \
+	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1" \
+	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+	" RETURNING " RECORD
+
+#define POP(filter) \
+	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+	" RETURNING " RECORD
+
+/*
+ * Whether nobody is to have a message any more, at now: it was read max_reads
+ * times, or it is as old as its header says, if that counts, or as ttl says
+ * (seconds).  As dead.c tells it of rows already leased.  No header, and no
+ * number however large or small, makes it fail.
+ */
+#define TTL_NUMBER \
+	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
+#define SPENT(now, max_reads, ttl, ttl_header) \
+	"(read_ct" GE max_reads " OR enqueued_at" LE "(" now " OPERATOR(pg_catalog.-)" \
+	" (pg_catalog.float8(pg_catalog.round(" \
+	"CASE WHEN NOT " ttl_header " THEN " ttl "::pg_catalog.numeric" \
+	" WHEN pg_catalog.jsonb_typeof(headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)" EQ "'number'::pg_catalog.text" \
+	" THEN CASE WHEN " TTL_NUMBER GE "0.0000005 THEN LEAST(" TTL_NUMBER ", 3000000000)" \
+	" ELSE " ttl "::pg_catalog.numeric END" \
+	" ELSE " ttl "::pg_catalog.numeric END, 6))" \
+	" OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval)))"
+
+/* Messages readable at $1, and from which queue they came as dead letters. */
+#define DEAD_LETTERS(which) \
+	"SELECT msg_id, headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
+	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
+
+#define ARCHIVE(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+
+/*
+ * The same: for each message that has left the queue, as the second column,
+ * how many are in the archive.  That is fewer when a trigger swallowed some.
+ */
+#define ARCHIVE_COUNTED(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
+	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+
+#define SET_VT(which) \
+	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
+
+/* Message $2 has been sent with id $1 at $3, or messages with ids. */
+#define DEDUP_INTO(current, what) \
+	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
+	" ON CONFLICT (dedup_id) DO UPDATE" \
+	" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
+#define DEDUP_PUT(current) \
+	{ \
+		DEDUP_INTO(current, "SELECT f.dedup_id, f.msg_id, $3 FROM ROWS FROM" \
+				   " (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
+				   " AS f (dedup_id, msg_id)"), \
+		3, {TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID} \
+	}
+#define DEDUP_PUT_ONE(current) \
+	{ \
+		DEDUP_INTO(current, "VALUES ($1, $2, $3)"), \
+		3, {TEXTOID, INT8OID, TIMESTAMPTZOID} \
+	}
+
+#define ONE			"msg_id" EQ "$1"
+#define SEVERAL		"msg_id" EQ "ANY ($1)"
+
+const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
+	[PGMQ_STMT_SEND] = {
+		"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"
+		" RETURNING msg_id",
+		3, {TIMESTAMPTZOID, JSONBOID, JSONBOID}
+	},
+	/* ROWS FROM pads the shorter of the arrays with nulls */
+	[PGMQ_STMT_SEND_BATCH] = {
+		"INSERT INTO {q} (vt, message, headers)"
+		" SELECT $1, f.message, f.headers FROM ROWS FROM"
+		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
+		" AS f (message, headers) RETURNING msg_id",
+		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
+	},
+
+	[PGMQ_STMT_READ] = {
+		READ(""),
+		3, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_READ_RANGE] = {
+		READ(RANGE("$4", "$5")),
+		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+	[PGMQ_STMT_READ_CONDITIONAL] = {
+		READ(RANGE("$4", "$5") " AND message OPERATOR(pg_catalog.@>) $6"),
+		6, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID}
+	},
+	[PGMQ_STMT_POP] = {
+		POP(""),
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+	[PGMQ_STMT_POP_RANGE] = {
+		POP(RANGE("$3", "$4")),
+		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
+	},
+	/* what is left between two ids, for the due map */
+	[PGMQ_STMT_LEFT] = {
+		"SELECT msg_id, vt FROM {q}"
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id",
+		2, {INT8OID, INT8OID}
+	},
+
+	/* where the messages due at $1 between two ids are, oldest first */
+	[PGMQ_STMT_PEEK] = {
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+
+	/* $2 messages after an id, and where their rows are */
+	[PGMQ_STMT_LOCKED] = {
+		"SELECT msg_id, vt, tableoid, ctid FROM {q} WHERE msg_id" GT "$1"
+		" ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
+	/* $2 messages, and when they are readable, from an id on */
+	[PGMQ_STMT_NET] = {
+		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
+		" ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
+	[PGMQ_STMT_DELETE] = {
+		"DELETE FROM {q} WHERE " ONE,
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_DELETE_BATCH] = {
+		"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_DELETE_FENCED] = {
+		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2",
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_ARCHIVE] = {
+		ARCHIVE(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH] = {
+		ARCHIVE(SEVERAL) " RETURNING msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED] = {
+		ARCHIVE(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_ARCHIVE_COUNTED] = {
+		ARCHIVE_COUNTED(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH_COUNTED] = {
+		ARCHIVE_COUNTED(SEVERAL) " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED_COUNTED] = {
+		ARCHIVE_COUNTED(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_SET_VT] = {
+		SET_VT(ONE),
+		2, {INT8OID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_SET_VT_BATCH] = {
+		SET_VT(SEVERAL),
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_SET_VT_FENCED] = {
+		SET_VT(ONE " AND read_ct" EQ "$3"),
+		3, {INT8OID, TIMESTAMPTZOID, INT4OID}
+	},
+
+	/* as SET_VT, and the headers get error $3 */
+	[PGMQ_STMT_SET_VT_ERROR] = {
+		"UPDATE {q} SET vt = $2, headers = CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
+		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers"
+		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('" PGMQ_HEADER_ERROR "', $3)"
+		" WHERE " ONE,
+		3, {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	},
+
+	/*
+	 * end the lease of message $1 at $3, if there is one, as if it had not
+	 * been read
+	 */
+	[PGMQ_STMT_RELEASE] = {
+		"UPDATE {q} SET vt = $2, read_ct = read_ct OPERATOR(pg_catalog.-) 1"
+		" WHERE " ONE " AND vt" GT "$3 AND read_ct" GT "0",
+		3, {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+
+	/* the whole queue, oldest first: id, readable at $1, group */
+	[PGMQ_STMT_GROUP_WALK] = {
+		"SELECT msg_id, vt" LE "$1, " PGMQ_GROUP_SQL " FROM {q}"
+		" ORDER BY msg_id",
+		1, {TIMESTAMPTZOID}
+	},
+	/* the oldest message of every group, by stepping over the group index */
+	[PGMQ_STMT_GROUP_HEADS] = {
+		"WITH RECURSIVE head (msg_id, vt, grp) AS ("
+		"(SELECT msg_id, vt, " PGMQ_GROUP_SQL " FROM {q}"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT 1)"
+		" UNION ALL"
+		" SELECT next.msg_id, next.vt, next.grp FROM head, LATERAL ("
+		"SELECT msg_id, vt, " PGMQ_GROUP_SQL " AS grp FROM {q}"
+		" WHERE " PGMQ_GROUP_SQL GT "head.grp"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT 1) AS next)"
+		" SELECT msg_id, vt" LE "$1, grp FROM head",
+		1, {TIMESTAMPTZOID}
+	},
+	/* at most $4 messages of group $2 after message $3, oldest first */
+	[PGMQ_STMT_GROUP_NEXT] = {
+		"SELECT msg_id, vt" LE "$1 FROM {q}"
+		" WHERE " PGMQ_GROUP_SQL EQ "$2 AND msg_id" GT "$3"
+		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT $4",
+		4, {TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID}
+	},
+	/* lock message $1 if it is still readable at $2 and nobody has it */
+	[PGMQ_STMT_GROUP_LOCK] = {
+		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
+		" FOR UPDATE SKIP LOCKED",
+		2, {INT8OID, TIMESTAMPTZOID}
+	},
+	/* lease the messages locked */
+	[PGMQ_STMT_GROUP_LEASE] = {
+		"UPDATE {q} SET vt = $3, last_read_at = $2,"
+		" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
+		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
+		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+
+	/*
+	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
+	 * on; if $7, only those that were not read too often
+	 */
+	[PGMQ_STMT_SPENT_IDLE] = {
+		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
+		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
+		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID, BOOLOID}
+	},
+	/* the largest id that there is */
+	[PGMQ_STMT_LAST_ID] = {
+		"SELECT msg_id FROM {q} ORDER BY msg_id DESC LIMIT 1", 0, {0}
+	},
+	/* delete up to $2 messages that were archived before $1 */
+	[PGMQ_STMT_RETAIN] = {
+		"DELETE FROM {a} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {a} WHERE archived_at"
+		LE "$1 ORDER BY archived_at LIMIT $2 FOR UPDATE SKIP LOCKED)) AND archived_at" LE "$1",
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+
+	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
+	[PGMQ_STMT_PAGE] = {
+		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ
+		"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed'"
+		" ELSE 'in_flight' END) ORDER BY msg_id LIMIT $2",
+		4, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
+	},
+	[PGMQ_STMT_PAGE_ARCHIVE] = {
+		"SELECT msg_id, read_ct, enqueued_at, last_read_at, archived_at, vt, message, headers"
+		" FROM {a} WHERE msg_id" GE "$1 ORDER BY msg_id LIMIT $2",
+		2, {INT8OID, INT8OID}
+	},
+
+	/* out of the archive, with headers that say so */
+	[PGMQ_STMT_UNARCHIVE] = {
+		"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"
+		" CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
+		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object' THEN headers"
+		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('x-pgmq-unarchived',"
+		" pg_catalog.jsonb_build_object('msg_id', msg_id, 'archived_at', archived_at))",
+		1, {INT8ARRAYOID}
+	},
+
+	/* as the ones above; what is spent is neither taken nor touched */
+	[PGMQ_STMT_READ_PASSING] = {
+		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
+			 " AND " SPENT("$1", "$7", "$8", "$9") " IS NOT TRUE"),
+		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
+		INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_PASSING] = {
+		POP(RANGE("$3", "$4") " AND " SPENT("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_PEEK_PASSING] = {
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
+		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_GROUP_LOCK_PASSING] = {
+		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
+		" AND " SPENT("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
+		5, {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID}
+	},
+
+	/*
+	 * lock what is spent among the first $4 due messages between two ids, but
+	 * not what the read of this moment returns with a lease of no length
+	 */
+	[PGMQ_STMT_SPENT] = {
+		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
+		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
+		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" ORDER BY msg_id LIMIT $4) AS first)"
+		" AND " SPENT("$1", "$5", "$6", "$7") " IS TRUE"
+		" AND (last_read_at" EQ "$1) IS NOT TRUE"
+		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
+		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	/* take back a lease that nobody got */
+	[PGMQ_STMT_UNREAD] = {
+		"UPDATE {q} SET vt = $2, read_ct = read_ct OPERATOR(pg_catalog.-) 1"
+		" WHERE " SEVERAL,
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
+	/* lock messages, whoever has them now */
+	[PGMQ_STMT_HOLD] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
+		1, {INT8ARRAYOID}
+	},
+	/* up to $2 messages readable at $1 after $3: id, and whence it came */
+	[PGMQ_STMT_DEAD_LETTERS] = {
+		DEAD_LETTERS("msg_id" GT "$3") " LIMIT $2",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+	/* the same of those with ids $2, locked */
+	[PGMQ_STMT_DEAD_LETTERS_LOCK] = {
+		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
+		2, {TIMESTAMPTZOID, INT8ARRAYOID}
+	},
+	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
+	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
+	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_0] = DEDUP_PUT_ONE("{0}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
+	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
+
+	/* on no queue: all topic bindings, whatever their owner made of them */
+	[PGMQ_STMT_BINDINGS] = {
+		"SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text"
+		" FROM " PGMQ_SCHEMA ".topic_bindings"
+		" WHERE pattern IS NOT NULL AND queue_name IS NOT NULL",
+		0, {0}
+	},
+};

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.h
+ *	  The list of waiting readers in shared memory, and waking them.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/wait/wait.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_WAIT_H
+#define PGMQ_WAIT_H
+
+#include "common/common.h"
+
+/* ---- wait_list.c: the lists of blocked readers, and whom to wake ---- */
+/* So many queues can be waited for at once. */
+#define PGMQ_MAX_WAITED		64
+
+/* Whom to wake. */
+typedef enum PgmqWake
+{
+	PGMQ_WAKE_ONE = 0,			/* one, for what becomes due */
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_ALL = 1 << 1
+} PgmqWake;
+
+extern Size pgmq_waiter_size(void);
+extern void pgmq_waiter_init(void *memory, Size size, int tranche);
+extern void pgmq_waiter_attach(void *memory);
+extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
+extern void pgmq_waiter_wake_database(void);
+extern int	pgmq_waiter_count(Oid relid);
+extern void pgmq_waiter_end(int first);
+extern void pgmq_waiter_subabort(SubTransactionId subid);
+extern void pgmq_waiter_drain(Oid relid);
+extern void pgmq_waiter_drop(Oid relid);
+extern void pgmq_waiter_undrain(void);
+
+/* ---- wait_list.c: a backend's places in the lists of those who wait ---- */
+/* By what a sleep was ended. */
+typedef struct PgmqTold
+{
+	bool		watched;		/* it had the watch */
+	bool		woken;			/* a token, not used or passed on yet */
+	bool		due;			/* its watch: something is due by now */
+	TimestampTz watch;			/* something else will be due then, if not
+								 * NEVER */
+} PgmqTold;
+
+extern int	pgmq_waiter_begin(int n, int *nplaces);
+extern Oid	pgmq_waiter_queue(int place);
+extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told);
+extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
+extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
+extern bool pgmq_waiter_watch(int place, TimestampTz due);
+extern bool pgmq_waiter_sleeps_on(int place, TimestampTz *watch);
+extern void pgmq_waiter_pass_on(int place, bool to_first);
+extern void pgmq_waiter_leave(int place);
+
+#endif							/* PGMQ_WAIT_H */
