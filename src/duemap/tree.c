@@ -366,12 +366,15 @@ tree_end(const PgmqTree *tree)
 	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
 }
 
-/* Make a tree, of which all ids are unknown, in memory that is zero. */
+/*
+ * Make a tree without nodes in memory that is zero.  The pool may not be there
+ * yet, so the tree can be used after pgmq_tree_set_unknown only.
+ */
 void
 pgmq_tree_make(PgmqTree *tree)
 {
 	tree->root = NO_NODE;
-	pgmq_tree_set_unknown(tree);
+	tree->level = -1;
 }
 
 /* Nothing is known of any id. */
