@@ -87,7 +87,7 @@ _PG_init(void)
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
-							 "Reads look only for messages that the due map says may be readable.",
+							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");

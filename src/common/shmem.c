@@ -380,8 +380,8 @@ pgmq_shmem_init(const PgmqShmemPart *shmem_parts, int nshmem_parts)
 	nparts = nshmem_parts;
 	preloaded = process_shared_preload_libraries_in_progress;
 	DefineCustomIntVariable("pgmq_c.shared_memory",
-							"Sets the amount of shared memory that says which messages are due when.",
-							"When it is used up reads get slower, nothing else.",
+							"Sets the amount of shared memory for due maps.",
+							"When it is used up, reads get slower but lose nothing.",
 							&memory_kb, DEFAULT_MEMORY_KB, 1024, MAX_KILOBYTES,
 							preloaded ? PGC_POSTMASTER : PGC_SIGHUP, GUC_UNIT_KB,
 							memory_check, NULL, preloaded ? NULL : memory_show);
