@@ -178,17 +178,17 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	ranges->gap = 1;
 	for (;;)
 	{
-		PgmqRange	dues[64];
-		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, dues, lengthof(dues));
+		PgmqRange	found[64];
+		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, found, lengthof(found));
 
 		if (n < 0)
 			return false;
 		/* since the last time pieces may have been merged into one */
 		for (int i = 0; i < n; i++)
-			ranges_add(ranges, Max(dues[i].lo, from), dues[i].hi);
-		if (n < lengthof(dues) || dues[n - 1].hi == PG_INT64_MAX)
+			ranges_add(ranges, Max(found[i].lo, from), found[i].hi);
+		if (n < lengthof(found) || found[n - 1].hi == PG_INT64_MAX)
 			return true;
-		from = dues[n - 1].hi + 1;
+		from = found[n - 1].hi + 1;
 	}
 }
 

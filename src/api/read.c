@@ -3,8 +3,8 @@
  * read.c
  *	  Taking messages: read under a lease, pop for good, wait for some.
  *
- * One clock reading serves a whole attempt: what is due by it is taken, and
- * leased until it plus the visibility timeout.
+ * The clock is read once for each part of the scan (scan.now): what is due by
+ * then is taken, and leased until then plus the visibility timeout.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

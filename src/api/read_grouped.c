@@ -24,12 +24,12 @@
  * is done first ends the search.  The cost is at most a small multiple of the
  * better way's.  Without the group index there is only the walk.
  *
- * The due map cannot say where heads are, but it can say that nothing at all
- * is due; then there is no search.  A search of a short queue that was in
- * vain tells the map so.
+ * The due map does not know where heads are, but it knows when nothing at all
+ * is due; then there is no search.  After a search of a short queue in vain the
+ * map is advanced.
  *
- * Each look is a statement with a snapshot of its own.  What was seen is
- * therefore checked again when it is locked.
+ * Each step of a search is a statement with a snapshot of its own.  So what it
+ * found is tested again when it is locked.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -478,7 +478,7 @@ read_once(void *state)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
 
-	/* the map may be told what a short queue's end looks like */
+	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)
 		pgmq_scan_only(&read->queue, read->now);
 	return count;

@@ -3,14 +3,14 @@
  * twice.c
  *	  No id twice in a queue that is partitioned by time.
  *
- * The primary key of such a queue must hold the partition column, so it lets
- * one msg_id in again with another enqueued_at, as happens when the sequence
- * was set back.  Then one call would delete two messages, of which nobody has
- * done the second.  So the trigger that announces each new row looks for its id
- * in all partitions, as a unique index would: with a snapshot that sees what is
- * not committed yet, whose end it waits for.
+ * The primary key of such a queue must include the partition column, so it
+ * allows the same msg_id with another enqueued_at, as happens when the sequence
+ * was set back.  Then one call would delete two messages though only one was
+ * processed.  So the trigger that announces each new row looks for its id in
+ * all partitions, as a unique index would: with a snapshot that sees rows which
+ * are not committed yet, and waits for their transactions to end.
  *
- * A replica takes what its publisher has taken.
+ * A replica accepts what its publisher has accepted.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -86,8 +86,8 @@ id_index(Relation rel, AttrNumber msg_id)
 }
 
 /*
- * Whether a partition has a row with an id other than that at self, which may
- * be in another partition.  A transaction that will tell is waited for.
+ * Whether a partition has a row with an id, besides the one at self of self_rel.
+ * Waits for transactions that have inserted or deleted such a row.
  */
 static bool
 leaf_has(Relation rel, int64 id, Relation self_rel, ItemPointer self)
@@ -97,11 +97,11 @@ leaf_has(Relation rel, int64 id, Relation self_rel, ItemPointer self)
 	bool		found = false;
 	TransactionId wait_for;
 
-	/* most are: a row that gets there now is one that will meet ours */
+	/* most are empty: a row that is inserted there now will find ours */
 	if (RelationGetNumberOfBlocks(rel) == 0)
 		return false;
 
-	/* a queue of PGMQ's that was not converted: each row would be read */
+	/* a queue of PGMQ that was not converted: all rows would be read */
 	msg_id = get_attnum(RelationGetRelid(rel), "msg_id");
 	index = id_index(rel, msg_id);
 	if (!OidIsValid(index))
@@ -176,8 +176,8 @@ pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self)
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("duplicate message id " INT64_FORMAT " in \"%s.%s\"",
 						id, PGMQ_SCHEMA, RelationGetRelationName(rel)),
-				 errdetail("Ids come from a sequence, which must have been set back."),
-				 errhint("Use setval to set it beyond the ids that are there."),
+				 errdetail("The sequence of message ids was probably set back."),
+				 errhint("Use setval() to set the sequence beyond the largest existing id."),
 				 errtable(rel)));
 	relation_close(rel, NoLock);
 }
