@@ -116,8 +116,9 @@ FUZZ = {
     'fuzz plant': ('ids are kept in whatever table lies there, by the rights of the owner of ours',
                    'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
                    'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
-    'fuzz reference': ('a foreign key of another owner may refer to our tables', 'common/role.c',
-                       'SearchSysCacheExists1(RELOID, ObjectIdGetDatum(trigger->tgconstrrelid)) &&', 'false &&'),
+    'fuzz reference': ('a foreign key of another owner may refer to our tables, and nothing restricts what it runs', 'common/role.c',
+                       'SearchSysCacheExists1(RELOID, ObjectIdGetDatum(trigger->tgconstrrelid)) &&', 'false &&',
+                       'common/role.c', '\t\t\t\t\t\t   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS', '\t\t\t\t\t\t   SECURITY_NOFORCE_RLS'),
 }
 
 # The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
