@@ -13,7 +13,7 @@ rules would take out, names each rule whose text is gone, and then fails.
 
 PG_CONFIG belongs to a server into which broken builds may be installed; the
 last thing installed is a sound one.  Not tried are rules that others make
-superfluous: the relfilenode in the identity, and no raise after a filter.  For each rule that is named (all) a line
+superfluous: the relfilenode in the identity, and no advance after a filter.  For each rule that is named (all) a line
 says after how many seconds its absence was found and how; "not ok" stands
 before those that were not, within N (120) seconds.
 """
@@ -29,41 +29,43 @@ import time
 # rule: what is gone, and file, old, new of each change
 RULES = {
     'announce': ('nothing is announced at commit', 'duemap/xact.c',
-                 '\t\t\ttouched_announce();\n', ''),
+                 '\t\t\tqueue_announce(queue);\n', ''),
     'announce late': ('the announcement comes before the commit',
-                      'duemap/xact.c', '\t\t\ttouched_announce();\n', '',
-                      'duemap/xact.c', '\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n'),
+                      'duemap/xact.c', '\t\t\tqueue_announce(queue);\n', '',
+                      'duemap/xact.c', '\tif (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT',
+                      '\tif (event == XACT_EVENT_PRE_COMMIT)\n\t\tslist_foreach(iter, &xact_queues)\n\t\t\tqueue_announce(slist_container(PgmqXactQueue, node, iter.cur));\n'
+                      '\tif (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT'),
     'update': ('a vt lowered is not remembered', 'duemap/xact.c',
                '&isnull)) <= vt)', '&isnull)) <= PG_INT64_MAX)'),
     'version': ('an announcement draws no version',
                 'duemap/tree.c', '\tedge->version = pgmq_tree_version();\n', '',
                 'duemap/tree.c', '\t\tslot_set(tree, node, i, Min(node->due[i], due));',
                 '\t\tif (HAS_CHILD(node, i))\n\t\t\tslot_set(tree, node, i, due);\n\t\telse\n\t\t\tnode->due[i] = Min(node->due[i], due);'),
-    'raise version': ('a raise goes through whatever was announced', 'duemap/map.c',
+    'advance version': ('an advance goes through whatever was announced', 'duemap/map.c',
                       'pgmq_tree_slot(&map->tree, due->lo).version == due->version', 'due->lo <= upto'),
-    'raise after commit': ('a raise does not wait for the commit', 'duemap/xact.c',
+    'advance after commit': ('an advance does not wait for the commit', 'duemap/xact.c',
                            'if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))', 'if (true)'),
-    'subtransaction': ('raises outlast ROLLBACK TO', 'duemap/xact.c',
-                       '\traises_forget();\n\tpgmq_waiter_subabort', '\tpgmq_waiter_subabort'),
-    'own changes': ('a transaction looks for its own changes by the map', 'duemap/local.c',
-                    'local->identity == 0 || local->ntouches > 0', 'local->identity == 0'),
-    'own ddl': ('raises outlast DDL of the same transaction', 'duemap/xact.c',
-                'if (raise->marks == raise->local->marks)', ''),
+    'subtransaction': ('advances outlast ROLLBACK TO', 'duemap/xact.c',
+                       '\tadvances_forget();\n\tpgmq_waiter_subabort', '\tpgmq_waiter_subabort'),
+    'own changes': ('a transaction looks for its own changes by the map', 'duemap/xact.c',
+                    'local->identity == 0 || (local->xact != NULL && local->xact->ntouches > 0)', 'local->identity == 0'),
+    'own ddl': ('advances outlast DDL of the same transaction', 'duemap/xact.c',
+                'if (advance->marks == queue->local->marks)', ''),
     'identity': ('a map is taken for that of whatever has the OID', 'duemap/identity.c',
                  'return Max(identity, 1);', 'return 1;'),
     'trigger': ('a map outlives DISABLE TRIGGER and ENABLE', 'duemap/identity.c',
                 'identity_add(identity, trigger->oid);\n\t\t\tidentity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));', ''),
     'prepare': ('PREPARE TRANSACTION is not noted', 'duemap/xact.c',
-                '\t\t\ttouched_prepare();\n', ''),
+                '\t\telse if (event == XACT_EVENT_PREPARE)\n\t\t\tqueue_prepare(queue);\n', ''),
     'prepared before': ('what was prepared before a restart is not noted', 'duemap/local.c',
                         'max_prepared_xacts == 0 ? InvalidTransactionId :', 'true ? InvalidTransactionId :'),
-    'row security': ('a reader raises what policies hide', 'duemap/scan.c',
-                     '!filtered && look_sees_all(queue)', '!filtered'),
+    'row security': ('a reader advances what policies hide', 'duemap/scan.c',
+                     '!filtered && sees_all(queue)', '!filtered'),
     'isolation': ('a reader with one snapshot goes by the map', 'duemap/scan.c',
                   ' && !IsolationUsesXactSnapshot()', ''),
     'losses': ('an announcement to a map that is gone is lost', 'duemap/map.c',
                'return map != NULL ? map : pgmq_directory_lock(relid, LW_EXCLUSIVE);', 'return map;'),
-    'all rows': ('a raise counts only what is not readable', 'duemap/scan.c',
+    'all rows': ('an advance counts only what is not readable', 'duemap/scan.c',
                  'left.mins + from, n - from);', 'left.mins + from, 0);'),
     'schema': ('what is written while the schema has another name is not remembered',
                         'duemap/xact.c', '\ttouch_add(pgmq_local_announced(table), id, vt);\n', '\tif (table->is_queue)\n\t\ttouch_add(pgmq_local_announced(table), id, vt);\n', 'duemap/local.c',
@@ -75,7 +77,7 @@ RULES = {
 }
 
 # The same for fuzz.py, which finds out with assertions or without.
-PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);\n"
+PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PEEK, args, rows);\n"
 FUZZ = {
     'fuzz acl': ('anybody may change a policy', 'api/set_policy.c',
                  'PGMQ_NEED_OWNER', 'PGMQ_NEED_NOTHING'),
@@ -167,7 +169,7 @@ LEDGER = {
                 'policy/enqueue.c', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n',
                 'policy/enqueue.c', '\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy'),
     'due': ('the map is not told of commits', 'duemap/xact.c',
-            '\t\t\ttouched_announce();\n', ''),
+            '\t\t\tqueue_announce(queue);\n', ''),
     'elsewhere': ('a read waits for the lock of the dead-letter queue', 'policy/move.c',
                   'RVR_MISSING_OK | (wait ? 0 : RVR_NOWAIT)', 'RVR_MISSING_OK'),
 }
