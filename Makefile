@@ -44,6 +44,7 @@ OBJS = src/pgmq_c.o \
 	src/catalog/partition.o \
 	src/catalog/partman.o \
 	src/catalog/sequence.o \
+	src/common/archive.o \
 	src/common/arguments.o \
 	src/common/lock.o \
 	src/common/queue.o \

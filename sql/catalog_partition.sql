@@ -185,6 +185,7 @@ CREATE ROLE "regress pgmq own";
 CREATE ROLE regress_pgmq_use;
 SELECT pgmq.create('part');
 ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
+ALTER TABLE pgmq.q_part OWNER TO "regress pgmq own";
 GRANT INSERT ON pgmq.a_part TO regress_pgmq_use WITH GRANT OPTION;
 GRANT SELECT (msg_id, headers) ON pgmq.a_part TO PUBLIC;
 ALTER TABLE pgmq.a_part ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

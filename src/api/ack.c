@@ -21,10 +21,8 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
-#include "nodes/makefuncs.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -98,18 +96,11 @@ row_archived(TupleTableSlot *slot, void *state)
 static bool
 archive_may_swallow(const PgmqQueue *queue)
 {
-	char		relname[NAMEDATALEN];
 	Relation	rel;
-	Oid			relid;
 	bool		result;
 
-	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
 	/* the lock that the statement takes, so that no trigger comes before it */
-	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-									 RowExclusiveLock, RVR_MISSING_OK, NULL, NULL);
-	if (!OidIsValid(relid))
-		return false;
-	rel = relation_open(relid, NoLock);
+	rel = relation_open(pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT), NoLock);
 	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
 		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
 	relation_close(rel, NoLock);

@@ -348,7 +348,7 @@ metrics_take(Metrics *m, text *queue_name)
 	{
 		Oid			archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
 												get_namespace_oid(PGMQ_SCHEMA, false));
-		int64		archive_rows = OidIsValid(archive) ?
+		int64		archive_rows = OidIsValid(archive) && pgmq_archive_is_own(&queue, archive) ?
 		default_partition_rows(archive) : NO_DEFAULT;
 
 		m->nulls[COL_DEFAULT_LENGTH] = archive_rows == NOT_NOW;

@@ -149,6 +149,7 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 		args[0] = PGMQ_ARG(Int64GetDatum(PG_INT64_MAX));
 		args[1] = PGMQ_ARG(Int64GetDatum(0));
 	}
+	(void) pgmq_archive_open(&queue, AccessShareLock, PGMQ_NEED_SELECT);
 	pgmq_exec_rows(&queue, PGMQ_STMT_PEEK_ARCHIVE, args, rows);
 	return (Datum) 0;
 }
@@ -336,6 +337,7 @@ unarchive(FunctionCallInfo fcinfo, const PgmqIdArg *ids, int nids, Unarchive *un
 
 	(void) archive_check(queue_name, PGMQ_NEED_DELETE);
 	pgmq_queue_open(&queue, queue_name, RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
+	(void) pgmq_archive_open(&queue, RowExclusiveLock, PGMQ_NEED_DELETE);
 	for (int i = 0; i < nids; i += UNARCHIVE_PART)
 		unarchive_part(&queue, un, ids + i, Min(nids - i, UNARCHIVE_PART));
 	MemoryContextDelete(un->part);

@@ -280,11 +280,35 @@ create_key_take(Jsonb *doc, bool *create)
 }
 
 /*
- * Create the dead-letter queue that a policy names, unless it exists.
- * Errors: those of pgmq.create.
+ * Refuse a dead-letter queue that was to be created and is there already, when
+ * it belongs neither to the queue's owner nor to the caller: a role may have
+ * made it in order to get the messages.  One that old, the policy so far,
+ * trusts as well is no news.  Error: 55000.
  */
 static void
-dead_letter_create(Jsonb *doc)
+dead_letter_check_owner(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqQueue *dead)
+{
+	Oid			owner = pgmq_role_owner(dead->relid);
+
+	if (owner == pgmq_role_owner(queue->relid) || owner == GetUserId() ||
+		(old != NULL && old->dead_letter_owner == owner &&
+		 strcmp(old->dead_letter, dead->relname) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("dead-letter queue \"%s\" exists and has another owner than queue \"%s\"",
+					PGMQ_QUEUE_BASE(dead), PGMQ_QUEUE_BASE(queue)),
+			 errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false)),
+			 errhint("Name it without \"" PGMQ_POLICY_CREATE_KEY "\" to accept it.")));
+}
+
+/*
+ * Create the dead-letter queue that a policy names, unless it exists.  old is
+ * the policy so far, or NULL.
+ * Errors: those of pgmq.create, and of dead_letter_check_owner.
+ */
+static void
+dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
 {
 	JsonbValue	value;
 	text	   *queue_name;
@@ -304,7 +328,10 @@ dead_letter_create(Jsonb *doc)
 	/* a policy that is set again finds it there, whole, which is no news */
 	pgmq_name_format(queue_name, 'q', queue.relname);
 	pgmq_name_format(queue_name, 'a', archive);
-	if (OidIsValid(get_relname_relid(queue.relname, schema)) &&
+	queue.relid = get_relname_relid(queue.relname, schema);
+	if (OidIsValid(queue.relid))
+		dead_letter_check_owner(source, old, &queue);
+	if (OidIsValid(queue.relid) &&
 		OidIsValid(get_relname_relid(archive, schema)) && pgmq_meta_find(&queue, &kind))
 		return;
 	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_LOGGED))
@@ -329,6 +356,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	PgmqPolicy	policy;
 	Jsonb	   *doc;
 	bool		create;
+	const PgmqPolicy *old;
 	int32		old_window = 0;
 	bool		sets_window;
 	JsonbValue	value;
@@ -346,13 +374,10 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 											   "dedup_window", strlen("dedup_window"),
 											   &value) != NULL;
 	if (sets_window)
-	{
-		const PgmqPolicy *old;
-
 		pgmq_lock_dedup(&queue, ExclusiveLock);
-		old = pgmq_policy(&queue);
-		old_window = old ? old->dedup_window : 0;
-	}
+	old = pgmq_policy(&queue);
+	if (sets_window && old != NULL)
+		old_window = old->dedup_window;
 
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
@@ -372,7 +397,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 						policy.max_reads > 0 ? "max_reads" : "expired"),
 				 errhint("It names the queue for dead letters; with \"" PGMQ_POLICY_CREATE_KEY "\": true that queue is created if it is missing.")));
 	if (create)
-		dead_letter_create(merged.doc);
+		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);
 	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) != NULL)

@@ -246,6 +246,8 @@ queue_convert(const PgmqQueue *queue, text *name)
 	for (int i = 0; i < lengthof(detours); i++)
 		set_config_option(detours[i], "off", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
+	/* Its commands change what has the archive's name. */
+	(void) pgmq_archive_find(queue, NoLock, PGMQ_NEED_NOTHING, true);
 	done = commands_run(columns_sql, 2, types, args);
 	pgmq_queue_check_shape(queue);
 	done += commands_run(commands_sql, lengthof(types), types, args);
@@ -330,7 +332,9 @@ pgmq_adopt_queue(PG_FUNCTION_ARGS)
 	pgmq_name_format(name, 'a', archive);
 	pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 	queue.relid = table_lock(name, queue.relname);
-	archive_id = table_lock(name, archive);
+	archive_id = pgmq_archive_find(&queue, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER, true);
+	if (!OidIsValid(archive_id))
+		pgmq_queue_missing(name, archive);
 	if (pgmq_meta_find(&queue, &recorded))
 		PG_RETURN_BOOL(false);
 

@@ -409,20 +409,29 @@ part_set(GrantCall *call, Part part, Oid relid)
 	call->names[part] = exists ? pstrdup(quote_qualified_identifier(schema, name)) : NULL;
 }
 
-/* The relations of a queue.  They are not locked, and may be dropped later. */
+/*
+ * The relations of a queue, which nothing keeps from going away later.
+ * Error: 55000 when the archive is another role's and rights are to be granted
+ * on it.  To revoke them from the queue must be possible all the same.
+ */
 static void
-parts_find(GrantCall *call, text *queue_name)
+parts_find(GrantCall *call, text *queue_name, bool grant)
 {
 	PgmqQueue	queue;
+	Oid			archive;
 
 	pgmq_queue_open(&queue, queue_name, NoLock, PGMQ_NEED_NOTHING, NULL);
 	part_set(call, PART_QUEUE, queue.relid);
 	if (!OidIsValid(call->parts[PART_QUEUE]))
 		pgmq_queue_missing(queue_name, queue.relname);
 	pgmq_queue_check_shape(&queue);
-	part_set(call, PART_ARCHIVE,
-			 get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
-							   get_namespace_oid(PGMQ_SCHEMA, false)));
+	archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
+								get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(archive) && grant)
+		pgmq_archive_check(&queue, archive);
+	else if (OidIsValid(archive) && !pgmq_archive_is_own(&queue, archive))
+		archive = InvalidOid;
+	part_set(call, PART_ARCHIVE, archive);
 	part_set(call, PART_SEQUENCE, pgmq_queue_sequence(queue.relid));
 }
 
@@ -431,22 +440,22 @@ parts_find(GrantCall *call, text *queue_name)
  * the queue wait, since two GRANTs on one table at the same time would fail.
  */
 static void
-call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
+call_begin(GrantCall *call, FunctionCallInfo fcinfo, bool grant)
 {
 	text	   *queue_name;
 	char		relname[NAMEDATALEN];
 
-	pgmq_check_may_write(command);
+	pgmq_check_may_write(grant ? "GRANT" : "REVOKE");
 	call->privileges = privileges_arg(fcinfo, 2);
 	role_arg(call, fcinfo, 1);
 	queue_name = pgmq_name_arg(fcinfo, 0);
-	parts_find(call, queue_name);
+	parts_find(call, queue_name, grant);
 	check_may_grant(call);
 
 	pgmq_name_format(queue_name, 'q', relname);
 	pgmq_lock_name(relname + 2);
 	AcceptInvalidationMessages();
-	parts_find(call, queue_name);
+	parts_find(call, queue_name, grant);
 	check_may_grant(call);
 }
 
@@ -462,7 +471,7 @@ pgmq_grant_queue(PG_FUNCTION_ARGS)
 {
 	GrantCall	call;
 
-	call_begin(&call, fcinfo, "GRANT");
+	call_begin(&call, fcinfo, true);
 	schema_grant(&call);
 	rights_change(&call, call.privileges, true);
 	PG_RETURN_VOID();
@@ -481,7 +490,7 @@ pgmq_revoke_queue(PG_FUNCTION_ARGS)
 	GrantCall	call;
 	int			kept;
 
-	call_begin(&call, fcinfo, "REVOKE");
+	call_begin(&call, fcinfo, false);
 	kept = privileges_granted(&call) & ~call.privileges;
 	rights_change(&call, call.privileges, false);
 	rights_change(&call, kept & ~privileges_granted(&call), true);

@@ -344,24 +344,56 @@ refuse_taken(text *queue_name, const char *relname, const char *misfit)
 					   text_to_cstring(queue_name), misfit)));
 }
 
-/* Lock callback: may the caller know more about a table than that it exists? */
+/* A table of a queue that is about to be looked at. */
+typedef struct TableLook
+{
+	text	   *queue_name;
+	bool		known;			/* meta knows the queue */
+} TableLook;
+
+/*
+ * Lock callback: may the caller know more of a table than that it is there,
+ * and is it a queue's, or his own to make a queue of?  Nobody is to take over
+ * what another role has prepared, least of all a superuser.
+ */
 static void
 callback_find(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
-	if (OidIsValid(relid) && relid != old_relid &&
-		get_rel_relkind(relid) != '\0' &&
-		!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
+	const TableLook *look = arg;
+	Oid			owner;
+
+	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+		return;
+	if (!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
 		object_aclcheck(NamespaceRelationId, get_rel_namespace(relid),
 						GetUserId(), ACL_CREATE) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table->relname);
+	owner = pgmq_role_owner(relid);
+	if (!look->known && owner != GetUserId())
+		refuse_taken(look->queue_name, table->relname,
+					 psprintf("It belongs to role \"%s\".", GetUserNameFromId(owner, false)));
 }
 
 static Oid
-table_find(const char *relname)
+table_find(const char *relname, TableLook *look)
 {
 	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, pstrdup(relname), -1),
 									AccessShareLock, RVR_MISSING_OK,
-									callback_find, NULL);
+									callback_find, look);
+}
+
+/* Make the archive anew that an open queue of the caller's has lost. */
+static void
+archive_complete(const PgmqQueue *queue)
+{
+	const char *base = PGMQ_QUEUE_BASE(queue);
+	Oid			owner = pgmq_role_owner(queue->relid);
+
+	pgmq_layout_create_archive(base, NULL);
+	pgmq_layout_grant_archive(base);
+	if (owner != GetUserId())
+		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", pgmq_layout_name("a_", base, ""),
+					  quote_identifier(GetUserNameFromId(owner, false)));
 }
 
 /* Whether the msg_id of a queue table has a default or is an identity column. */
@@ -376,17 +408,30 @@ pgmq_layout_draws_ids(Oid relid)
 	return result;
 }
 
+/* Part of a notice: whose a queue is that somebody wanted to create. */
+static int
+notice_owner(const PgmqQueue *queue)
+{
+	Oid			owner = pgmq_role_owner(queue->relid);
+
+	return owner == GetUserId() ? 0 :
+		errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false));
+}
+
 /*
  * Begin to create a queue: fill in its names, lock its name against sessions
  * that create or drop the same one, and check what there is.
  *
- * Returns true when the caller is to create its tables and then call
- * pgmq_layout_finish; false, after a notice, when the queue exists already.
- * Tables of a queue's shape that have no row of meta become a queue; a missing
- * archive is created.
+ * True when the caller is to create its tables and then call
+ * pgmq_layout_finish.  False when the queue is there already; a notice has
+ * been given then.  Tables of the caller's that look like a queue's but are in
+ * no row of meta become one; an archive that is missing is made anew when the
+ * queue is the caller's.
  *
- * Errors: P0001 for a bad name, 42P07 when another relation has the name of one
- * of its tables, 42501 when the queue exists and the caller has no right to it.
+ * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
+ * taken by something else, 55000 when that of the archive is, 42501 when the
+ * queue is there and the caller has nothing to do with it, 25006 in a read-only
+ * transaction.
  */
 bool
 pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
@@ -395,8 +440,9 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	const char *misfit;
 	char		archive[NAMEDATALEN];
 	Oid			archive_id;
-	bool		known;
-	PgmqKind	recorded;
+	bool		is_mine;
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	TableLook	look = {queue_name, false};
 	PgmqKind	present;
 
 	pgmq_name_validate(queue_name);
@@ -404,8 +450,11 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	pgmq_name_format(queue_name, 'a', archive);
 	pgmq_lock_name(base);
 
-	queue->relid = table_find(queue->relname);
-	archive_id = table_find(archive);
+	if (OidIsValid(get_relname_relid(queue->relname, schema)) ||
+		OidIsValid(get_relname_relid(archive, schema)))
+		look.known = pgmq_meta_key(queue) != NULL;
+	queue->relid = table_find(queue->relname, &look);
+	archive_id = table_find(archive, &look);
 	if (!OidIsValid(queue->relid) && !OidIsValid(archive_id))
 		return true;
 
@@ -413,25 +462,24 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		refuse_taken(queue_name, archive, "There is no queue table beside it.");
 	if ((misfit = pgmq_queue_misfit(queue->relid, false)) != NULL)
 		refuse_taken(queue_name, queue->relname, misfit);
-	known = pgmq_meta_find(queue, &recorded);
+	is_mine = object_ownercheck(RelationRelationId, queue->relid, GetUserId());
 	present = pgmq_layout_kind(queue->relid);
-	if (!known && !pgmq_layout_draws_ids(queue->relid))
+	if (!look.known && !pgmq_layout_draws_ids(queue->relid))
 		refuse_taken(queue_name, queue->relname, "Its column \"msg_id\" has no default.");
 
 	if (OidIsValid(archive_id))
 	{
 		if ((misfit = pgmq_queue_misfit(archive_id, true)) != NULL)
 			refuse_taken(queue_name, archive, misfit);
+		if (is_mine)
+			pgmq_archive_check(queue, archive_id);
 	}
-	else
-	{
-		if (!known)
-			refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
-		pgmq_layout_create_archive(base, NULL);
-		pgmq_layout_grant_archive(base);
-	}
+	else if (!look.known)
+		refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
+	else if (is_mine)
+		archive_complete(queue);
 
-	if (!known)
+	if (!look.known)
 	{
 		pgmq_meta_put(queue, queue_name, present);
 		ereport(NOTICE,
@@ -440,8 +488,7 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 						text_to_cstring(queue_name))));
 
 		/* it may be that of another queue, which had the name before */
-		if (object_ownercheck(RelationRelationId, queue->relid, GetUserId()) &&
-			pgmq_policy_forget(queue))
+		if (pgmq_policy_forget(queue))
 		{
 			CacheInvalidateRelcacheByRelid(queue->relid);
 			ereport(NOTICE,
@@ -452,12 +499,14 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	else if (present == kind)
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" already exists, skipping", queue->relname)));
+				 errmsg("relation \"%s\" already exists, skipping", queue->relname),
+				 notice_owner(queue)));
 	else
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("queue \"%s\" already exists and remains %s queue",
-						text_to_cstring(queue_name), kind_names[present])));
+						text_to_cstring(queue_name), kind_names[present]),
+				 notice_owner(queue)));
 	return false;
 }
 

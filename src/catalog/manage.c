@@ -161,6 +161,32 @@ table_drop(char *relname)
 	return true;
 }
 
+/*
+ * Drop the archive of a queue that is gone, and whose owner that role was.  A
+ * table of its name that is none of the queue's stays, and so does an archive
+ * that the caller may not drop.
+ */
+static void
+archive_drop(const PgmqQueue *queue, Oid queue_owner)
+{
+	char	   *relname = psprintf("a_%s", PGMQ_QUEUE_BASE(queue));
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	Oid			relid = get_relname_relid(relname, schema);
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) != '\0' &&
+		(!pgmq_archive_may_own(pgmq_role_owner(relid), queue_owner) ||
+		 !(object_ownercheck(RelationRelationId, relid, GetUserId()) ||
+		   object_ownercheck(NamespaceRelationId, schema, GetUserId()))))
+		ereport(NOTICE,
+				(errmsg("table \"" PGMQ_SCHEMA ".%s\" is not dropped with queue \"%s\"",
+						relname, PGMQ_QUEUE_BASE(queue)),
+				 errdetail("The table belongs to role \"%s\", the queue belonged to role \"%s\".",
+						   GetUserNameFromId(pgmq_role_owner(relid), false),
+						   GetUserNameFromId(queue_owner, false))));
+	else
+		table_drop(relname);
+}
+
 /* Whether the caller may take a queue out of meta. */
 static bool
 may_change_meta(void)
@@ -249,6 +275,7 @@ queue_drop(text *queue_name)
 	PgmqQueue	queue;
 	PgmqKind	kind;
 	Oid			sequence = InvalidOid;
+	Oid			owner = InvalidOid;
 	bool		found;
 
 	pgmq_check_may_write("DROP TABLE");
@@ -270,11 +297,12 @@ queue_drop(text *queue_name)
 			pgmq_queue_check_shape(&queue);
 		if (OidIsValid(queue.relid))
 		{
+			owner = pgmq_role_owner(queue.relid);
 			pgmq_xact_drop(queue.relid);
 			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
 			sequence = pgmq_sequence_free(&queue);
 		}
-		found = table_drop(queue.relname);
+		found = OidIsValid(queue.relid) && table_drop(queue.relname);
 		pgmq_sequence_drop(sequence);
 		queue.relid = InvalidOid;
 		if (!found)
@@ -289,7 +317,7 @@ queue_drop(text *queue_name)
 	}
 
 	/* After the queue, as every statement on both of them locks. */
-	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
+	archive_drop(&queue, owner);
 	queue_forget(&queue);
 	warn_dead_letters(&queue);
 	return true;

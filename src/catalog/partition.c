@@ -357,6 +357,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	char	   *table;
 	Oid			relid;
 	PgmqPartitions plan;
+	PgmqQueue	queue;
 
 	pgmq_check_may_write("ALTER TABLE");
 	pgmq_partman_require();
@@ -390,6 +391,10 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 						PGMQ_SCHEMA, archive),
 				 errdetail("%s", misfit)));
 
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	queue.relid = get_relname_relid(queue.relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(queue.relid))
+		pgmq_archive_check(&queue, relid);
 	check_extras(relid, archive);
 
 	/* By id, the partitions begin where the queue is now. */

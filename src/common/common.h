@@ -150,6 +150,15 @@ extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
 
+/* ---- archive.c: which table is the archive of a queue ---- */
+extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
+extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
+extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
+extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,
+							  PgmqNeed need, bool wait);
+extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
+							  PgmqNeed need);
+
 /* ---- role.c: acting by a table owner's rights ---- */
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);

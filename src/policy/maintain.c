@@ -166,9 +166,8 @@ step_archive(Maintain *m)
 
 	if (m->policy->archive_retention == 0)
 		return false;
-	archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&m->queue)),
-								get_rel_namespace(m->queue.relid));
-	if (!OidIsValid(archive) || !ConditionalLockRelationOid(archive, RowExclusiveLock))
+	archive = pgmq_archive_find(&m->queue, RowExclusiveLock, PGMQ_NEED_DELETE, false);
+	if (!OidIsValid(archive))
 		return false;
 	if (pgmq_exec(&m->queue, PGMQ_STMT_RETAIN, args) < BATCH)
 		return false;

@@ -226,22 +226,30 @@ pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead *dead,
 /* So long (ms) a move that does not wait for a queue waits for what is below it. */
 #define LOCK_TIMEOUT_MS	500
 
-/* Whether what was raised says nothing of the queues. */
+/* Whether an error was raised by code in a procedural language of the server's. */
 static bool
-error_is_ours(int sqlerrcode)
+error_is_of_function(const ErrorData *error)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: to be tried again */
-		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
-		case ERRCODE_OPERATOR_INTERVENTION: /* 57: cancel, shutdown */
-		case ERRCODE_SYSTEM_ERROR:	/* 58 */
-		case ERRCODE_CONFIG_FILE_ERROR: /* F0 */
-		case ERRCODE_INTERNAL_ERROR:	/* XX */
+	static const char *const files[] = {"pl_", "plperl", "plpy", "pltcl"};
+
+	for (int i = 0; error->filename != NULL && i < lengthof(files); i++)
+		if (strncmp(error->filename, files[i], strlen(files[i])) == 0)
 			return true;
-		default:
-			return false;
-	}
+	return false;
+}
+
+/*
+ * Raise an error again that says nothing of the queues: what the server lacks, and a conflict with other transactions that only a new snapshot
+ * ends.  A code alone says little.  A trigger of the dead-letter queue can raise
+ * any, and its owner is not to stop the queue that the dead letters come from.
+ */
+static void
+error_check(ErrorData *error)
+{
+	if ((error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ||
+		((error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_DISK_FULL) &&
+		 !error_is_of_function(error)))
+		ReThrowError(error);
 }
 
 /* One call of a function that moves messages. */
@@ -280,8 +288,8 @@ pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
 	MoveCall	call = {fn, state, wait, dead, n};
 	ErrorData  *error = pgmq_try(move_call, &call);
 
-	if (error != NULL && error_is_ours(error->sqlerrcode))
-		ReThrowError(error);
+	if (error != NULL)
+		error_check(error);
 	return error;
 }
 
