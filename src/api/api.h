@@ -26,6 +26,9 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
+/* ---- peek.c: rights to the archive of a queue ---- */
+extern bool pgmq_api_check_archive(text *queue_name, PgmqNeed need);
+
 /* ---- argument_text.c: what the text of an argument without a type says ---- */
 typedef enum PgmqMeaning
 {
@@ -76,7 +79,23 @@ extern PGDLLEXPORT Datum pgmq_dead_letter_fenced(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
 
-/* ---- notify.c: LISTEN/NOTIFY ---- */
+/* ---- topic_pattern.c: routing keys and patterns ---- */
+
+/* Raise one of PGMQ's own errors (P0001). */
+#define PGMQ_TOPIC_ERROR(...) \
+	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
+
+extern text *pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what);
+extern text *pgmq_topic_key_arg(FunctionCallInfo fcinfo, int argno);
+extern text *pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno);
+extern bool pgmq_topic_matches(text *key, text *pattern);
+
+/* ---- notify.c: LISTEN/NOTIFY, and what notify_setup.c shares with it ---- */
+
+/* The trigger function, and the table of intervals, both in schema pgmq. */
+#define PGMQ_NOTIFY_FUNCTION	"notify_queue_listeners"
+#define PGMQ_NOTIFY_TABLE		"notify_insert_throttle"
+
 extern void pgmq_notify_xact(XactEvent event, void *arg);
 extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
