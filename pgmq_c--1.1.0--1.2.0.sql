@@ -37,7 +37,7 @@ FROM pg_depend d JOIN pgmq_extension e ON d.refobjid = e.oid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
 
 --
--- Sending (send.c)
+-- Sending messages: src/api/send.c
 --
 
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval)
@@ -96,12 +96,10 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], text) IS
 'Send several messages, each with the headers at its place; what a delay without a type means is seen by its form. Returns their msg_ids in the order of the array.';
 
---
--- Reading (read.c, group.c)
---
+
 
 --
--- Acknowledging (ack.c)
+-- Acknowledging messages: src/api/ack.c
 --
 
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text)
@@ -209,8 +207,9 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one message or several readable later, by arguments without a type, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
 
+
 --
--- Giving back, and sending elsewhere (nack.c, dead_letter.c)
+-- Giving messages back: src/api/nack.c
 --
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer, error text)
@@ -332,6 +331,10 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text, text) IS
 'End the lease of one message, by arguments without a type, as if it had not been read. Returns whether it was in flight and not read again; no row for an empty array.';
 
+--
+-- Dead letters: src/api/dead_letter.c
+--
+
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_untyped'
@@ -346,15 +349,104 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, text, text, text) IS
 'Move one message, by arguments without a type, to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
 
+
+
+
+
+
+
+
+
 --
--- Managing queues (manage.c, partition.c)
+-- Sending archived messages again: src/api/unarchive.c
 --
 
-COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
-'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
+CREATE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'pgmq_unarchive_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
+'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
+
+
 
 --
--- Policies (set_policy.c)
+-- Topics: src/api/topic.c
+--
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
+'Send several messages, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
+'Send several messages, each with the headers at its place, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
+'Send several messages to every queue bound to their routing key; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns each queue and msg_id.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
+'Send several messages, each with the headers at its place, to every queue bound to their routing key; what a delay without a type means is seen by its form. Returns each queue and msg_id.';
+
+
+--
+-- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
+RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
+AS 'MODULE_PATHNAME', 'pgmq_locked'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
+'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
+
+CREATE OR REPLACE FUNCTION pgmq.horizon()
+RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT h.kind, h.pid, h.name, h.state, h.since, h.xacts
+	FROM (
+		SELECT CASE a.backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS kind,
+			a.pid, concat_ws(' ', a.usename, nullif(a.application_name, '')) AS name,
+			a.state, a.xact_start AS since,
+			greatest(age(a.backend_xid), age(a.backend_xmin))::bigint AS xacts
+		FROM pg_stat_activity a
+		WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+		AND a.pid <> pg_backend_pid()
+		AND (a.datname = current_database() OR a.backend_type = 'walsender')
+		UNION ALL
+		SELECT 'prepared transaction', NULL, p.gid, 'prepared', p.prepared,
+			age(p.transaction)::bigint
+		FROM pg_prepared_xacts p
+		WHERE p.database = current_database()
+		UNION ALL
+		SELECT 'replication slot', s.active_pid, s.slot_name::text,
+			CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL,
+			age(s.xmin)::bigint
+		FROM pg_replication_slots s
+		WHERE s.xmin IS NOT NULL) h
+	ORDER BY h.xacts DESC, h.kind, h.pid;
+END;
+COMMENT ON FUNCTION pgmq.horizon() IS
+'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
+
+
+--
+-- Policies: src/api/set_policy.c
 --
 
 /*
@@ -399,96 +491,7 @@ $owners$;
 COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
 
 --
--- Looking into a queue (peek.c)
---
-
-CREATE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text)
-RETURNS SETOF bigint
-AS 'MODULE_PATHNAME', 'pgmq_unarchive_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
-'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
-
---
--- Metrics and diagnostics (metrics.c, locked.c)
---
-
-COMMENT ON FUNCTION pgmq.metrics_all() IS
-'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
-COMMENT ON FUNCTION pgmq.engine_status() IS
-'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
-
-CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
-RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
-AS 'MODULE_PATHNAME', 'pgmq_locked'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
-'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
-
-CREATE OR REPLACE FUNCTION pgmq.horizon()
-RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
-LANGUAGE sql
-BEGIN ATOMIC
-	SELECT h.kind, h.pid, h.name, h.state, h.since, h.xacts
-	FROM (
-		SELECT CASE a.backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS kind,
-			a.pid, concat_ws(' ', a.usename, nullif(a.application_name, '')) AS name,
-			a.state, a.xact_start AS since,
-			greatest(age(a.backend_xid), age(a.backend_xmin))::bigint AS xacts
-		FROM pg_stat_activity a
-		WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
-		AND a.pid <> pg_backend_pid()
-		AND (a.datname = current_database() OR a.backend_type = 'walsender')
-		UNION ALL
-		SELECT 'prepared transaction', NULL, p.gid, 'prepared', p.prepared,
-			age(p.transaction)::bigint
-		FROM pg_prepared_xacts p
-		WHERE p.database = current_database()
-		UNION ALL
-		SELECT 'replication slot', s.active_pid, s.slot_name::text,
-			CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL,
-			age(s.xmin)::bigint
-		FROM pg_replication_slots s
-		WHERE s.xmin IS NOT NULL) h
-	ORDER BY h.xacts DESC, h.kind, h.pid;
-END;
-COMMENT ON FUNCTION pgmq.horizon() IS
-'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
-
---
--- Topics (topic.c)
---
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
-'Send several messages, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
-'Send several messages, each with the headers at its place, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
-'Send several messages to every queue bound to their routing key; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
-'Send several messages, each with the headers at its place, to every queue bound to their routing key; what a delay without a type means is seen by its form. Returns each queue and msg_id.';
-
---
--- Moving in (adopt.c)
+-- Adopting and converting queues: src/catalog/convert.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
@@ -504,6 +507,17 @@ AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
 'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+
+--
+-- Descriptions that differ from those of 1.1.0, in the order of the install script
+--
+
+COMMENT ON FUNCTION pgmq.metrics_all() IS
+'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
 
 /*
  * A role that was kept from calling a function is kept from its new forms too:

@@ -612,7 +612,7 @@ SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.policy', '');
 
 --
--- Sending (send.c)
+-- Sending messages: src/api/send.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb)
@@ -776,8 +776,9 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq._validate_batch_params(jsonb[], jsonb[]) IS
 'Internal: the checks of send_batch.';
 
+
 --
--- Reading (read.c, group.c)
+-- Reading messages: src/api/read.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.read(queue_name text, vt integer, qty integer, conditional jsonb DEFAULT '{}')
@@ -794,18 +795,45 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) IS
 'As read, but wait up to max_poll_seconds for a message when there is none.';
 
-CREATE OR REPLACE PROCEDURE pgmq.wait(queue_name text, max_poll_seconds integer)
-AS 'MODULE_PATHNAME', 'pgmq_wait'
-LANGUAGE C;
-COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
-'Wait up to max_poll_seconds until a message can be read. Commits first and holds no snapshot and no lock while it waits, unless it is called inside a transaction block or a function.';
-
 CREATE OR REPLACE FUNCTION pgmq.pop(queue_name text, qty integer DEFAULT 1)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_pop'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.pop(text, integer) IS
 'Read up to qty messages, oldest first, and delete them at once: at most once delivery.';
+
+--
+-- Waiting for messages: src/api/wait.c
+--
+
+CREATE OR REPLACE PROCEDURE pgmq.wait(queue_name text, max_poll_seconds integer)
+AS 'MODULE_PATHNAME', 'pgmq_wait'
+LANGUAGE C;
+COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
+'Wait up to max_poll_seconds until a message can be read. Commits first and holds no snapshot and no lock while it waits, unless it is called inside a transaction block or a function.';
+
+--
+-- Reading from several queues: src/api/read_any.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.read_any(queue_names text[], vt integer, qty integer, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
+'Read up to qty messages from several queues: from each what the ones before it in the list leave to be had, or with {"order": "fair"} an equal share of all.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
+RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
+AS 'MODULE_PATHNAME', 'pgmq_read_any_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
+'As read_any, but wait up to max_poll_seconds for a message in any of the queues when there is none.';
+
+
+--
+-- Reading FIFO groups: src/api/read_grouped.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.read_grouped(queue_name text, vt integer, qty integer)
 RETURNS SETOF pgmq.message_record
@@ -849,22 +877,8 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
 'As read_grouped_head, but wait up to max_poll_seconds for a message when there is none.';
 
-CREATE OR REPLACE FUNCTION pgmq.read_any(queue_names text[], vt integer, qty integer, options jsonb DEFAULT '{}')
-RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
-AS 'MODULE_PATHNAME', 'pgmq_read_any'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
-'Read up to qty messages from several queues: from each what the ones before it in the list leave to be had, or with {"order": "fair"} an equal share of all.';
-
-CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
-RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
-AS 'MODULE_PATHNAME', 'pgmq_read_any_with_poll'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
-'As read_any, but wait up to max_poll_seconds for a message in any of the queues when there is none.';
-
 --
--- Acknowledging (ack.c)
+-- Acknowledging messages: src/api/ack.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id bigint)
@@ -1084,8 +1098,9 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one message or several readable later, by arguments without a type, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
 
+
 --
--- Giving back, and sending elsewhere (nack.c, dead_letter.c)
+-- Giving messages back: src/api/nack.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint)
@@ -1263,6 +1278,10 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text, text) IS
 'End the lease of one message, by arguments without a type, as if it had not been read. Returns whether it was in flight and not read again; no row for an empty array.';
 
+--
+-- Dead letters: src/api/dead_letter.c
+--
+
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter'
@@ -1326,156 +1345,9 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.forward(text, bigint, text, jsonb, jsonb, integer) IS
 'Delete a message and send another to a queue, both or none, unless the message was read again since the read that returned read_ct. Returns the id of the new message; NULL when it was, or is gone.';
 
---
--- Managing queues (manage.c, partition.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.create(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create(text) IS
-'Create a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_non_partitioned(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
-'Create a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_unlogged(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_unlogged'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
-'Create an unlogged queue, unless it exists: faster, and empty after a crash or failover. Its archive is logged.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_partitioned(queue_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', premake integer DEFAULT 4)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_partitioned'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
-'Create a queue partitioned by pg_partman, unless it exists: by msg_id when partition_interval is an integer, else by time. Partitions older than retention_interval are dropped with the messages in them.';
-
-CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_drop_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.drop_queue(text) IS
-'Drop a queue and its archive. False when there is no such queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_drop_queue_deprecated'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
-'Deprecated: drop_queue(queue_name).';
-
-CREATE OR REPLACE FUNCTION pgmq.purge_queue(queue_name text)
-RETURNS bigint
-AS 'MODULE_PATHNAME', 'pgmq_purge_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.purge_queue(text) IS
-'Remove all messages of a queue. Returns how many there were.';
-
-CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_detach_archive'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.detach_archive(text) IS
-'Deprecated: does nothing.';
-
-CREATE OR REPLACE FUNCTION pgmq.convert_archive_partitioned(table_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', leading_partition integer DEFAULT 10)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_convert_archive_partitioned'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
-'Replace the archive of queue table_name by one partitioned by pg_partman. The old archive, with its messages, is kept as a_<name>_old.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_queues()
-RETURNS SETOF pgmq.queue_record
-LANGUAGE sql
-BEGIN ATOMIC
-	SELECT queue_name, is_partitioned, is_unlogged, created_at
-	FROM pgmq.meta
-	ORDER BY queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_queues() IS
-'List all queues.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_fifo_index(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
-'Create the index that serves the grouped reads of a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_fifo_indexes_all()
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
-'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
 
 --
--- Who may do what with a queue (grant.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.grant_queue(queue_name text, role text, VARIADIC privileges text[])
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
-'Grant a role (or public) privileges on a queue, one or more of send; read (and delete, archive); inspect (all but what messages say); manage (purge, look, empty the archive). They are privileges on its tables.';
-
-CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_revoke_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
-'Take back what grant_queue gave. What another privilege of the role needs, it keeps.';
-
---
--- Policies (set_policy.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.set_policy(queue_name text, policy jsonb)
-RETURNS jsonb
-AS 'MODULE_PATHNAME', 'pgmq_set_policy'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
-
-CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
-RETURNS jsonb
-AS 'MODULE_PATHNAME', 'pgmq_get_policy'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.get_policy(text) IS
-'The policy of a queue; an empty object when it has none. For who has any right to the queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_pause'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
-'Have reads of a queue return nothing until a point in time; sends go on. For the owner of the queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.resume(queue_name text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_resume'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.resume(text) IS
-'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
-
-CREATE OR REPLACE PROCEDURE pgmq.maintain()
-AS 'MODULE_PATHNAME', 'pgmq_maintain'
-LANGUAGE C;
-COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, delete what is too old in archives, forget ids that have left the window for duplicates. Commits as it goes, unless it is called inside a transaction block or a function.';
-
---
--- Looking into a queue (peek.c)
+-- Looking into a queue: src/api/peek.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.peek(queue_name text, state text DEFAULT 'all', qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
@@ -1491,6 +1363,10 @@ AS 'MODULE_PATHNAME', 'pgmq_peek_archive'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.peek_archive(text, integer, bigint) IS
 'Show up to qty archived messages with ids after after_msg_id, oldest first.';
+
+--
+-- Sending archived messages again: src/api/unarchive.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id bigint)
 RETURNS bigint
@@ -1513,113 +1389,9 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
 'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
 
---
--- Metrics and diagnostics (metrics.c, locked.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.metrics(queue_name text)
-RETURNS pgmq.metrics_result
-AS 'MODULE_PATHNAME', 'pgmq_metrics'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.metrics(text) IS
-'The state of a queue: its length, how much of it can be read now, the ages of its oldest and newest message in seconds, and how many messages were ever sent.';
-
-CREATE OR REPLACE FUNCTION pgmq.metrics_all()
-RETURNS SETOF pgmq.metrics_result
-AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.metrics_all() IS
-'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
-
-CREATE OR REPLACE FUNCTION pgmq.engine_status()
-RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_due timestamp with time zone, waiting integer, net_finds bigint)
-AS 'MODULE_PATHNAME', 'pgmq_engine_status'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.engine_status() IS
-'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
-
-CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
-RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
-AS 'MODULE_PATHNAME', 'pgmq_locked'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
-'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
-
-CREATE OR REPLACE FUNCTION pgmq.horizon()
-RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
-LANGUAGE sql
-BEGIN ATOMIC
-	SELECT h.kind, h.pid, h.name, h.state, h.since, h.xacts
-	FROM (
-		SELECT CASE a.backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS kind,
-			a.pid, concat_ws(' ', a.usename, nullif(a.application_name, '')) AS name,
-			a.state, a.xact_start AS since,
-			greatest(age(a.backend_xid), age(a.backend_xmin))::bigint AS xacts
-		FROM pg_stat_activity a
-		WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
-		AND a.pid <> pg_backend_pid()
-		AND (a.datname = current_database() OR a.backend_type = 'walsender')
-		UNION ALL
-		SELECT 'prepared transaction', NULL, p.gid, 'prepared', p.prepared,
-			age(p.transaction)::bigint
-		FROM pg_prepared_xacts p
-		WHERE p.database = current_database()
-		UNION ALL
-		SELECT 'replication slot', s.active_pid, s.slot_name::text,
-			CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL,
-			age(s.xmin)::bigint
-		FROM pg_replication_slots s
-		WHERE s.xmin IS NOT NULL) h
-	ORDER BY h.xacts DESC, h.kind, h.pid;
-END;
-COMMENT ON FUNCTION pgmq.horizon() IS
-'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
 
 --
--- Notifications (notify.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_enable_notify_insert'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
-'Notify channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
-
-CREATE OR REPLACE FUNCTION pgmq.disable_notify_insert(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_disable_notify_insert'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
-'Notify no longer when messages are sent.';
-
-CREATE OR REPLACE FUNCTION pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_update_notify_insert'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
-'Change how often a queue notifies at most.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
-RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT t.queue_name::pg_catalog.text, t.throttle_interval_ms, t.last_notified_at
-	FROM pgmq.notify_insert_throttle AS t
-	ORDER BY t.queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
-'List the queues that notify on insert.';
-
-CREATE OR REPLACE FUNCTION pgmq.notify_queue_listeners()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'pgmq_notify_queue_listeners'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
-'Trigger function of enable_notify_insert.';
-
---
--- Topics (topic.c)
+-- Topics: src/api/topic.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.bind_topic(pattern text, queue_name text)
@@ -1758,6 +1530,10 @@ END;
 COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
 'List the topic bindings of a queue.';
 
+--
+-- Routing keys and patterns: src/api/topic_pattern.c
+--
+
 CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_validate_routing_key'
@@ -1772,23 +1548,236 @@ LANGUAGE C IMMUTABLE;
 COMMENT ON FUNCTION pgmq.validate_topic_pattern(text) IS
 'True, or an error that says what is wrong with a topic pattern.';
 
+
 --
--- Helpers
+-- Notifications: src/api/notify.c
 --
 
-CREATE OR REPLACE FUNCTION pgmq.format_table_name(queue_name text, prefix text)
-RETURNS text
-AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
+CREATE OR REPLACE FUNCTION pgmq.notify_queue_listeners()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_notify_queue_listeners'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
-'The name of the table of a queue: prefix q for its messages, a for its archive.';
+COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
+'Trigger function of enable_notify_insert.';
 
-CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
+
+--
+-- Switching notifications on and off: src/api/notify_setup.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_validate_queue_name'
+AS 'MODULE_PATHNAME', 'pgmq_enable_notify_insert'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
-'An error when a queue cannot have this name.';
+COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
+'Notify channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.disable_notify_insert(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_disable_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
+'Notify no longer when messages are sent.';
+
+CREATE OR REPLACE FUNCTION pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_update_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
+'Change how often a queue notifies at most.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
+RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.queue_name::pg_catalog.text, t.throttle_interval_ms, t.last_notified_at
+	FROM pgmq.notify_insert_throttle AS t
+	ORDER BY t.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
+'List the queues that notify on insert.';
+
+--
+-- Metrics: src/api/metrics.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.metrics(queue_name text)
+RETURNS pgmq.metrics_result
+AS 'MODULE_PATHNAME', 'pgmq_metrics'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.metrics(text) IS
+'The state of a queue: its length, how much of it can be read now, the ages of its oldest and newest message in seconds, and how many messages were ever sent.';
+
+CREATE OR REPLACE FUNCTION pgmq.metrics_all()
+RETURNS SETOF pgmq.metrics_result
+AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.metrics_all() IS
+'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
+
+--
+-- The state of shared memory: src/api/status.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.engine_status()
+RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_due timestamp with time zone, waiting integer, net_finds bigint)
+AS 'MODULE_PATHNAME', 'pgmq_engine_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+
+--
+-- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
+RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
+AS 'MODULE_PATHNAME', 'pgmq_locked'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
+'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
+
+CREATE OR REPLACE FUNCTION pgmq.horizon()
+RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT h.kind, h.pid, h.name, h.state, h.since, h.xacts
+	FROM (
+		SELECT CASE a.backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS kind,
+			a.pid, concat_ws(' ', a.usename, nullif(a.application_name, '')) AS name,
+			a.state, a.xact_start AS since,
+			greatest(age(a.backend_xid), age(a.backend_xmin))::bigint AS xacts
+		FROM pg_stat_activity a
+		WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
+		AND a.pid <> pg_backend_pid()
+		AND (a.datname = current_database() OR a.backend_type = 'walsender')
+		UNION ALL
+		SELECT 'prepared transaction', NULL, p.gid, 'prepared', p.prepared,
+			age(p.transaction)::bigint
+		FROM pg_prepared_xacts p
+		WHERE p.database = current_database()
+		UNION ALL
+		SELECT 'replication slot', s.active_pid, s.slot_name::text,
+			CASE WHEN s.active THEN 'active' ELSE 'inactive' END, NULL,
+			age(s.xmin)::bigint
+		FROM pg_replication_slots s
+		WHERE s.xmin IS NOT NULL) h
+	ORDER BY h.xacts DESC, h.kind, h.pid;
+END;
+COMMENT ON FUNCTION pgmq.horizon() IS
+'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
+
+
+--
+-- Policies: src/api/set_policy.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.set_policy(queue_name text, policy jsonb)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_set_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
+'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+
+CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_get_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.get_policy(text) IS
+'The policy of a queue; an empty object when it has none. For who has any right to the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_pause'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
+'Have reads of a queue return nothing until a point in time; sends go on. For the owner of the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.resume(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_resume'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.resume(text) IS
+'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
+
+--
+-- Maintenance: src/policy/maintain.c
+--
+
+CREATE OR REPLACE PROCEDURE pgmq.maintain()
+AS 'MODULE_PATHNAME', 'pgmq_maintain'
+LANGUAGE C;
+COMMENT ON PROCEDURE pgmq.maintain() IS
+'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, delete what is too old in archives, forget ids that have left the window for duplicates. Commits as it goes, unless it is called inside a transaction block or a function.';
+
+
+--
+-- Creating and dropping queues: src/catalog/manage.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create(text) IS
+'Create a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_non_partitioned(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
+'Create a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_unlogged(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_unlogged'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
+'Create an unlogged queue, unless it exists: faster, and empty after a crash or failover. Its archive is logged.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text) IS
+'Drop a queue and its archive. False when there is no such queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue_deprecated'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
+'Deprecated: drop_queue(queue_name).';
+
+CREATE OR REPLACE FUNCTION pgmq.purge_queue(queue_name text)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_purge_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.purge_queue(text) IS
+'Remove all messages of a queue. Returns how many there were.';
+
+CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_detach_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.detach_archive(text) IS
+'Deprecated: does nothing.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_index(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
+'Create the index that serves the grouped reads of a queue, unless it exists.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_indexes_all()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
+
 
 CREATE OR REPLACE FUNCTION pgmq.acquire_queue_lock(queue_name text)
 RETURNS void
@@ -1796,6 +1785,32 @@ AS 'MODULE_PATHNAME', 'pgmq_acquire_queue_lock'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
 'Hold off other sessions that create or drop this queue until the transaction ends. For who has any right to the queue, or may create one.';
+
+CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
+'Internal: create_fifo_index.';
+
+
+--
+-- Partitioned queues: src/catalog/partition.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create_partitioned(queue_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', premake integer DEFAULT 4)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
+'Create a queue partitioned by pg_partman, unless it exists: by msg_id when partition_interval is an integer, else by time. Partitions older than retention_interval are dropped with the messages in them.';
+
+CREATE OR REPLACE FUNCTION pgmq.convert_archive_partitioned(table_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', leading_partition integer DEFAULT 10)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_archive_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
+'Replace the archive of queue table_name by one partitioned by pg_partman. The old archive, with its messages, is kept as a_<name>_old.';
 
 CREATE OR REPLACE FUNCTION pgmq._belongs_to_pgmq(table_name text)
 RETURNS boolean
@@ -1859,22 +1874,8 @@ RETURN (
 COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
 'Internal: the major version of pg_partman.';
 
-CREATE OR REPLACE FUNCTION pgmq._announce()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'pgmq_announce'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq._announce() IS
-'Internal: trigger function of every queue table; tells the due map what can be read when.';
-
-CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
-'Internal: create_fifo_index.';
-
 --
--- Moving in (adopt.c)
+-- Adopting and converting queues: src/catalog/convert.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
@@ -1909,6 +1910,40 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
 'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
 
+--
+-- Privileges on queues: src/catalog/grant.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.grant_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
+'Grant a role (or public) privileges on a queue, one or more of send; read (and delete, archive); inspect (all but what messages say); manage (purge, look, empty the archive). They are privileges on its tables.';
+
+CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_revoke_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
+'Take back what grant_queue gave. What another privilege of the role needs, it keeps.';
+
+
+--
+-- The list of queues: src/catalog/meta.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.list_queues()
+RETURNS SETOF pgmq.queue_record
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT queue_name, is_partitioned, is_unlogged, created_at
+	FROM pgmq.meta
+	ORDER BY queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_queues() IS
+'List all queues.';
+
 /*
  * The foreign keys that refer to meta delete with their tables' owner's
  * rights, so no trigger of others may run then.  And nobody takes a queue out
@@ -1923,6 +1958,35 @@ COMMENT ON FUNCTION pgmq._guard_meta() IS
 'Internal: refuses to delete a queue from pgmq.meta that is not the caller''s, or when triggers of others would run by the rights of the owner of its bindings.';
 CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
 	FOR EACH ROW EXECUTE FUNCTION pgmq._guard_meta();
+
+--
+-- The due map: src/duemap/xact.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._announce()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_announce'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._announce() IS
+'Internal: trigger function of every queue table; tells the due map what can be read when.';
+
+--
+-- Names of queues: src/common/queue.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.format_table_name(queue_name text, prefix text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
+'The name of the table of a queue: prefix q for its messages, a for its archive.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_validate_queue_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
+'An error when a queue cannot have this name.';
 
 /*
  * pg_restore --jobs loads meta and the tables that refer to it in any order,
