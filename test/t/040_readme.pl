@@ -204,6 +204,17 @@ is( join("\n", sort keys %documented),
 	join("\n", sort split(/\n/, $catalog)),
 	'docs/reference.md lists the functions that there are');
 
+# It describes each of them as \df+ does, apart from quoting and a link.
+my $comments = $node->safe_psql(
+	'postgres', q{
+	SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p
+	WHERE p.pronamespace = 'pgmq'::regnamespace});
+my @descriptions = $reference =~ /^\| `\w+\([^`]*\)` \|[^|]*\| (.*) \|$/mg;
+s/ \[More\]\([^)]*\)\.$//, tr/`//d foreach @descriptions;
+is( join("\n", sort @descriptions),
+	join("\n", sort split(/\n/, $comments)),
+	'docs/reference.md describes the functions as the catalog does');
+
 my $readme = document('README.md');
 my %named = map { $_ => 1 } $readme =~ /`(\w+)\(/g;
 is( join(' ', grep { !$named{$_} && !/^_/ }
