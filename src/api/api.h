@@ -1,7 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * api.h
- *	  What the SQL functions share.
+ *	  Declarations that the SQL functions share.
+ *
+ * The files of this folder are named by verbs.  Only functions that another
+ * file of the folder calls are declared here; each says its contract where it
+ * is defined.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -29,7 +33,7 @@ extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 /* ---- peek.c: rights to the archive of a queue ---- */
 extern bool pgmq_api_check_archive(text *queue_name, PgmqNeed need);
 
-/* ---- argument_text.c: what the text of an argument without a type says ---- */
+/* ---- argument_text.c: the text of an argument that has no type ---- */
 typedef enum PgmqMeaning
 {
 	PGMQ_MEANS_NOTHING,			/* it is NULL */

@@ -37,18 +37,18 @@ PG_FUNCTION_INFO_V1(pgmq_update_notify_insert);
 
 #define TRIGGER_NAME		"trigger_notify_queue_insert_listeners"
 
-/* What the trigger's name means on a queue table. */
+/* What a queue table has under the name of the trigger. */
 typedef enum TriggerState
 {
 	TRIGGER_NONE,
-	TRIGGER_OURS,				/* calls our function */
-	TRIGGER_CURRENT,			/* and is what enable_notify_insert creates */
-	TRIGGER_FOREIGN				/* somebody else's */
+	TRIGGER_OURS,				/* a trigger that calls our function */
+	TRIGGER_CURRENT,			/* one just as enable_notify_insert creates it */
+	TRIGGER_FOREIGN				/* a trigger that calls another function */
 } TriggerState;
 
 /*
- * Look for the trigger on a table that is locked.  queue_name is what it
- * should have as its argument.
+ * Look for the trigger on a table that the caller has locked.  queue_name is
+ * the argument that the trigger should have.
  */
 static TriggerState
 trigger_state(Oid relid, const char *queue_name)
@@ -81,7 +81,7 @@ trigger_state(Oid relid, const char *queue_name)
 	return state;
 }
 
-/* Hold off others that change this queue; its table's name into relname. */
+/* Lock the name of a queue until commit, and put the name of its table into relname. */
 static void
 queue_lock(text *queue_name, char *relname)
 {
@@ -89,7 +89,7 @@ queue_lock(text *queue_name, char *relname)
 	pgmq_lock_name(relname + 2);
 }
 
-/* The error for a queue that meta does not know. */
+/* Raise PGMQ's error (P0001) for a queue that is not in meta. */
 static void
 queue_unknown(text *queue_name, const char *advice)
 {
@@ -99,6 +99,7 @@ queue_unknown(text *queue_name, const char *advice)
 					text_to_cstring(queue_name), advice)));
 }
 
+/* Refuse an interval, argument 1, that is NULL.  Error: 22004. */
 static void
 interval_not_null(FunctionCallInfo fcinfo)
 {
@@ -108,7 +109,7 @@ interval_not_null(FunctionCallInfo fcinfo)
 				 errmsg("throttle_interval_ms must not be null")));
 }
 
-/* Write a queue's throttle row anew. */
+/* Write the throttle row of a queue anew. */
 static void
 throttle_row_write(text *name, PgmqArg interval)
 {
@@ -127,8 +128,11 @@ throttle_row_write(text *name, PgmqArg interval)
  * enable_notify_insert(queue_name text,
  *						throttle_interval_ms integer DEFAULT 250) returns void
  *
- * Done again it sets the interval and ends a running one; the trigger, and
- * the lock that changing it takes, only when it is not as it should be.
+ * For a queue that notifies already this sets the interval and ends one that is
+ * running.  The trigger is changed, under SHARE ROW EXCLUSIVE, only if it is
+ * not as it should be.
+ * Errors: P0001, 22004, 42622 for a name that is too long for a channel, 42710
+ * if another trigger has the name, 42501.
  */
 Datum
 pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
@@ -156,9 +160,9 @@ pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 				 errmsg("name of queue \"%s\" is too long for a notification channel",
 						name_str)));
 
-	/* Two sessions at once must not both create the trigger. */
+	/* two sessions must not create the trigger at the same time */
 	queue_lock(name, relname);
-	/* To look at; the commands below take their own locks, if allowed to. */
+	/* this lock is for looking; the commands below check and take their own */
 	pgmq_queue_open(&queue, name, AccessShareLock, PGMQ_NEED_TRIGGER, "CREATE TRIGGER");
 	state = trigger_state(queue.relid, name_str);
 	if (state == TRIGGER_FOREIGN)
@@ -185,7 +189,7 @@ pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
 /*
  * disable_notify_insert(queue_name text) returns void
  *
- * Asks for no queue: what is not there is told by a NOTICE.
+ * The queue need not exist; if there is no trigger to drop, a NOTICE says so.
  */
 Datum
 pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
@@ -218,7 +222,9 @@ pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
  * update_notify_insert(queue_name text, throttle_interval_ms integer)
  * returns void
  *
- * On is what has the trigger or the row: a crash took PGMQ's rows.
+ * A queue notifies if it has the trigger or the row: PGMQ's table of rows was
+ * unlogged, so a crash may have emptied it.
+ * Errors: P0001, 22004, 42501.
  */
 Datum
 pgmq_update_notify_insert(PG_FUNCTION_ARGS)

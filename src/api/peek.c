@@ -1,15 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * peek.c
- *	  Looking into a queue or its archive without touching anything; and
- *	  sending again what was archived.
+ *	  Looking into a queue or its archive without changing anything.
  *
- * Peeking takes no row lock and goes by no map: it is a plain SELECT, which a
- * read-only transaction and a standby can run as well.
- *
- * What is unarchived leaves the archive and enters the queue in one
- * transaction, as a new message.  Of two sessions that unarchive the same
- * message the second waits for the first's row lock, and finds nothing.
+ * These functions run a plain SELECT.  They take ACCESS SHARE and no row
+ * locks, and do not use the due map, so they also work in a read-only
+ * transaction and on a standby.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -40,8 +36,8 @@ PG_FUNCTION_INFO_V1(pgmq_peek);
 PG_FUNCTION_INFO_V1(pgmq_peek_archive);
 
 /*
- * Argument argno, the state in which messages must be; NULL for any.
- * Errors: 22023 for an unknown one, 22004 for a NULL.
+ * Argument argno, the state that the messages must have; NULL for any state.
+ * Errors: 22023 for an unknown state, 22004 for NULL.
  */
 static PgmqArg
 state_arg(FunctionCallInfo fcinfo, int argno)
@@ -67,8 +63,9 @@ state_arg(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * The first id after argument argno, from which a page begins; NULL: from the
- * start.  False when there can be none.
+ * Set *first to the first id after argument argno, at which a page begins, or
+ * to the least id if the argument is NULL.  Returns false if there is no id
+ * after the argument.
  */
 static bool
 first_arg(FunctionCallInfo fcinfo, int argno, PgmqArg *first)
@@ -105,8 +102,10 @@ pgmq_peek(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse a caller who has not the right to a queue's archive (42501), before
- * he waits for a lock of the queue or holds one.  False when there is none.
+ * Check that the caller has a privilege on the archive of a queue.  This comes
+ * before the queue is locked, so that a role without the privilege neither
+ * holds nor waits for a lock.  Returns false if there is no archive.
+ * Error: 42501.
  */
 bool
 pgmq_api_check_archive(text *queue_name, PgmqNeed need)
@@ -137,7 +136,11 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 
 	args[1] = pgmq_qty_arg(fcinfo, 1);
 	some = first_arg(fcinfo, 2, &args[0]);
-	/* it takes rights to the archive only; if there is none, to the queue */
+
+	/*
+	 * only privileges on the archive are needed, or on the queue if it has
+	 * none
+	 */
 	queue_name = pgmq_name_arg(fcinfo, 0);
 	pgmq_queue_open(&queue, queue_name, AccessShareLock,
 					pgmq_api_check_archive(queue_name, PGMQ_NEED_SELECT) ? PGMQ_NEED_NOTHING : PGMQ_NEED_ANY,

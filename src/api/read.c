@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  Taking messages: read under a lease, pop for good, wait for some.
+ *	  Reading messages: read and read_with_poll under a lease, pop for good.
  *
- * One clock reading serves a whole attempt: what is due by it is taken, and
- * leased until it plus the visibility timeout.
+ * Each statement reads what is due at the time that the scan passes to it, and
+ * leases it until that time plus the visibility timeout.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -43,8 +43,8 @@ typedef struct ReadState
 } ReadState;
 
 /*
- * The filter of a read, argument argno: an empty object filters nothing, so
- * it becomes the NULL that says so.
+ * The filter of a read, argument argno.  NULL means no filter, and so does an
+ * empty object, which is replaced with NULL.
  */
 static PgmqArg
 conditional_arg(FunctionCallInfo fcinfo, int argno)
@@ -175,7 +175,10 @@ pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, i
 	return count;
 }
 
-/* Begin a read whose arguments are (queue_name, vt, qty, ...). */
+/*
+ * Begin a read whose arguments are (queue_name, vt, qty, ...): open the queue
+ * with ROW EXCLUSIVE.  Errors: those of pgmq_queue_open and pgmq_qty_arg.
+ */
 static void
 read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 {

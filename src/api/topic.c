@@ -1,21 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * topic.c
- *	  Routing keys, patterns, bindings, fan-out.
+ *	  Bindings of queues to topics, and sending to a topic.
  *
- * A message sent to a topic has a routing key, such as orders.eu.created.
- * It goes to every queue that is bound to a pattern the key matches: in a
- * pattern * stands for one or more characters without a dot, # for any
- * characters at all, and the rest for itself.
+ * A message sent to a topic has a routing key, such as orders.eu.created.  It
+ * goes to every queue that is bound to a pattern which the key matches; see
+ * topic_pattern.c for patterns.
  *
- * compiled_regex, a generated column of topic_bindings, says the same as a
- * regular expression, for whoever reads the table.  We match patterns
- * ourselves: the server keeps 32 compiled expressions, so that with more
- * bindings each send would compile them all.
- *
- * The queues are written in the order of their tables' names, so that two
- * senders whose rows are in each other's way (users' triggers, unique
- * indexes) meet them in the same order.
+ * The message is sent to the queues in the order of their tables' names.  So
+ * two senders that block each other (by users' triggers or unique indexes)
+ * lock in the same order, and do not deadlock.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -51,20 +45,20 @@ PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_at);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_delay);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_at);
 
-/* Where a message goes. */
+/* A queue to which a message is sent. */
 typedef struct Route
 {
 	char		relname[NAMEDATALEN];	/* the queue table */
 	text	   *queue_name;
 } Route;
 
-/* Looking for the bindings that a key matches. */
+/* A search for the bindings that a key matches. */
 typedef struct Routing
 {
 	text	   *key;
-	MemoryContext context;		/* where routes live */
-	List	   *routes;			/* of Route *, found so far */
-	PgmqRows   *rows;			/* or the result that collects the bindings */
+	MemoryContext context;		/* of the routes */
+	List	   *routes;			/* of Route *, those found so far */
+	PgmqRows   *rows;			/* result for the bindings, if they are wanted */
 } Routing;
 
 /* ----------------------------------------------------------------
@@ -75,9 +69,11 @@ typedef struct Routing
 /*
  * bind_topic(pattern text, queue_name text) returns void
  *
- * Idempotent.  The binding carries the queue's name as it was created.  The
- * lock makes who drops the queue wait, and the binding go with it; it is that of
- * the name, since the caller need have no right to the table.
+ * Binding a queue again changes nothing.  The binding has the name with which
+ * the queue was created.  A concurrent drop_queue has to wait for the lock on
+ * the name, and then deletes the binding as well.  The queue's table is not
+ * locked, since the caller need not have any privilege on it.
+ * Errors: P0001, 25006.
  */
 Datum
 pgmq_bind_topic(PG_FUNCTION_ARGS)
@@ -129,7 +125,7 @@ pgmq_unbind_topic(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(gone > 0);
 }
 
-/* Row function: the bindings whose pattern matches are rows of the result. */
+/* Row function: add the bindings whose pattern matches to the result. */
 static void
 row_binding(TupleTableSlot *slot, void *state)
 {
@@ -164,7 +160,7 @@ pgmq_test_routing(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* Row function: a queue bound to a pattern that matches is a route. */
+/* Row function: add the queue of a binding whose pattern matches to the routes. */
 static void
 row_route(TupleTableSlot *slot, void *state)
 {
@@ -189,7 +185,7 @@ route_cmp(const ListCell *a, const ListCell *b)
 	return strcmp(((Route *) lfirst(a))->relname, ((Route *) lfirst(b))->relname);
 }
 
-/* Where messages with this key go: each queue once, ordered by table. */
+/* The queues that get messages with this key, each once, in the order of their tables' names. */
 static List *
 routes_find(text *key)
 {
@@ -212,9 +208,10 @@ routes_find(text *key)
 }
 
 /*
- * Send a message to a topic; the number of queues it went to.
- * Errors: P0001 for what PGMQ refuses, 42P01 naming a bound queue whose
- * table is gone.
+ * Send a message to a topic, with a delay in seconds.  Returns the number of
+ * queues that got it.  Takes ROW EXCLUSIVE on each of them.
+ * Errors: P0001 for arguments that PGMQ refuses, 42P01 if the table of a bound
+ * queue does not exist, and those of pgmq_put.
  */
 static Datum
 send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
@@ -268,14 +265,14 @@ pgmq_send_topic_delay(PG_FUNCTION_ARGS)
 	return send_topic(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
 }
 
-/* A batch's ids, on their way into the result. */
+/* The result of a batch, and the queue whose ids are being added. */
 typedef struct BatchState
 {
 	PgmqRows   *rows;
 	text	   *queue_name;
 } BatchState;
 
-/* Add the queue's name and the message's id to the result. */
+/* Add the name of the queue and the id of a message to the result. */
 static void
 put_sent(int64 id, void *arg)
 {
@@ -288,7 +285,7 @@ put_sent(int64 id, void *arg)
 	pgmq_rows_put(state->rows, values, isnull);
 }
 
-/* Send a batch to a topic; rows of queue_name and msg_id. */
+/* Send a batch to a topic.  Returns rows of queue_name and msg_id. */
 static Datum
 send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 {
@@ -310,7 +307,7 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	return (Datum) 0;
 }
 
-/* The visibility time from a delay in seconds; a NULL stays one. */
+/* The time from which a message with a delay in seconds is visible; NULL stays NULL. */
 static PgmqArg
 vt_delay(PgmqArg delay)
 {

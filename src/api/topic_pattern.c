@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(pgmq_validate_topic_pattern);
 /* Longest routing key and pattern, in characters. */
 #define TOPIC_MAX_LENGTH	255
 
-/* Refuse an argument that is NULL or empty. */
+/* Argument argno, which must not be NULL or empty.  Error: P0001. */
 text *
 pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what)
 {
@@ -43,9 +43,9 @@ pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what)
 }
 
 /*
- * What holds for keys and patterns alike.  wildcards are the characters
- * allowed besides letters, digits, hyphen, underscore and dot; allowed is the
- * error's word for all of them.
+ * Check what must be true of both keys and patterns.  wildcards are the
+ * characters allowed besides letters, digits, hyphen, underscore and dot;
+ * allowed is how the error message names all of them.  Error: P0001.
  */
 static void
 topic_validate(const char *what, text *value, const char *wildcards,
@@ -103,10 +103,10 @@ pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * Does a valid key match a pattern?  Goes through the pattern once, keeping
- * all the places that the key can have been read up to by then; so no
- * pattern takes longer than its length times the key's.  (Patterns need not
- * be valid: somebody may have put them into the table.)
+ * Tell whether a valid key matches a pattern.  This reads the pattern once and
+ * tracks every position in the key that the pattern can have reached, so no
+ * pattern takes longer than its length times that of the key.  (The pattern
+ * need not be valid, because the table of bindings can be written directly.)
  */
 bool
 pgmq_topic_matches(text *key_text, text *pattern_text)
@@ -115,7 +115,7 @@ pgmq_topic_matches(text *key_text, text *pattern_text)
 	int			len = VARSIZE_ANY_EXHDR(key_text);
 	const char *pattern = VARDATA_ANY(pattern_text);
 	const char *end = pattern + VARSIZE_ANY_EXHDR(pattern_text);
-	bool		upto[TOPIC_MAX_LENGTH + 1] = {true};	/* nothing read */
+	bool		upto[TOPIC_MAX_LENGTH + 1] = {true};	/* reached positions */
 
 	for (; pattern < end; pattern++)
 	{

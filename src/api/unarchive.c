@@ -39,17 +39,17 @@ typedef struct Returned
 } Returned;
 
 /*
- * They go in parts, since all in memory may be too much, and too much for an
- * array: so many are taken out of the archive at a time, and put into the
- * queue by so many bytes, or one.
+ * Messages are moved in parts, because all of them may need too much memory,
+ * or exceed the size of an array.  A part is so many messages from the
+ * archive.  They are sent in batches of so many bytes, or of one message.
  */
 #define UNARCHIVE_PART		32
 #define UNARCHIVE_BYTES		(64 * 1024 * 1024)
 
-/* Those of a part, and the new ids of all. */
+/* The messages of the current part, and the new ids of all messages. */
 typedef struct Unarchive
 {
-	MemoryContext part;			/* reset after each */
+	MemoryContext part;			/* reset after each part */
 	Returned   *messages;
 	int			count;
 	int			max;
@@ -59,7 +59,7 @@ typedef struct Unarchive
 	int			max_ids;
 } Unarchive;
 
-/* A jsonb column of a row, copied. */
+/* Copy a jsonb column of a row. */
 static PgmqArg
 column_copy(TupleTableSlot *slot, int column)
 {
@@ -70,7 +70,7 @@ column_copy(TupleTableSlot *slot, int column)
 		PGMQ_ARG(PointerGetDatum(PG_DETOAST_DATUM_COPY(value)));
 }
 
-/* Row function: (msg_id, message, headers), gone from the archive. */
+/* Row function: a message removed from the archive, (msg_id, message, headers). */
 static void
 row_returned(TupleTableSlot *slot, void *state)
 {
@@ -91,7 +91,7 @@ row_returned(TupleTableSlot *slot, void *state)
 	MemoryContextSwitchTo(old);
 }
 
-/* Gets the new id of a message. */
+/* Receive the new id of a message. */
 static void
 unarchive_id(int64 id, void *state)
 {
@@ -114,7 +114,7 @@ returned_cmp(const void *a, const void *b)
 	return (ia > ib) - (ia < ib);
 }
 
-/* A jsonb[] of values that may be NULL. */
+/* Make a jsonb[] of values that may be NULL. */
 static PgmqArg
 jsonb_array(const PgmqArg *values, int count)
 {
@@ -131,7 +131,7 @@ jsonb_array(const PgmqArg *values, int count)
 													   JSONBOID, -1, false, TYPALIGN_INT)));
 }
 
-/* Send some messages again that have left the archive. */
+/* Send messages again that have been removed from the archive. */
 static void
 unarchive_send(const PgmqQueue *queue, Unarchive *un, const Returned *messages, int n)
 {
@@ -149,9 +149,9 @@ unarchive_send(const PgmqQueue *queue, Unarchive *un, const Returned *messages, 
 	if (un->nids - before < n)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("queue \"%s\" did not take what was to be unarchived",
+				 errmsg("could not send all archived messages to queue \"%s\"",
 						PGMQ_QUEUE_BASE(queue)),
-				 errdetail("A BEFORE trigger swallowed a message.")));
+				 errdetail("A BEFORE trigger discarded a message.")));
 }
 
 static int64
@@ -194,9 +194,11 @@ unarchive_part(const PgmqQueue *queue, Unarchive *un, const PgmqIdArg *ids, int 
 }
 
 /*
- * Send the archived messages with these ids, which rise, again, oldest first.
- * Their ids as sent are in un->ids.
- * Error: 09000 when a trigger swallowed one, which would be lost otherwise.
+ * Send the archived messages with these ids again, oldest first.  The ids must
+ * be in ascending order.  Puts the new ids into un->ids, in the current memory
+ * context.
+ * Error: 09000 if a trigger discarded a message, which would otherwise be
+ * lost.
  */
 static void
 unarchive(FunctionCallInfo fcinfo, const PgmqIdArg *ids, int nids, Unarchive *un)

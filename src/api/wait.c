@@ -40,20 +40,21 @@ PG_FUNCTION_INFO_V1(pgmq_wait);
 /* Messages that a wait peeks at, at a time, when it found others locked. */
 #define PEEK_TURN		1024
 
-/* What a wait needs to know. */
+/* The state of a wait. */
 typedef struct WaitState
 {
 	text	   *queue_name;
 	PgmqQueue	queue;
-	bool		atomic;			/* may not commit */
+	bool		atomic;			/* the procedure must not commit */
 	int			disposed;		/* spent messages, by one look */
-	int64		found;			/* a message that could be read */
-	bool		any;			/* there is one */
+	int64		found;			/* the id of a message that can be read */
+	bool		any;			/* there is such a message */
 } WaitState;
 
 /*
- * Whether a row that our snapshot sees could be locked, which only looks at
- * it: a lock would take an xid, and make the row's readers pass over it.
+ * Tell whether a row that our snapshot sees could be locked.  This does not
+ * lock it, because a lock would need an xid and make other readers skip the
+ * row.  Rows of another table access method than heap count as free.
  */
 static bool
 row_is_free(Oid relid, ItemPointer tid)
@@ -78,7 +79,7 @@ row_is_free(Oid relid, ItemPointer tid)
 		tuple.t_self = *tid;
 		result = HeapTupleSatisfiesUpdate(&tuple, GetCurrentCommandId(false), buffer);
 
-		/* or it is our own transaction that has it */
+		/* a row that our own transaction has locked is free, too */
 		is_free = result == TM_Ok ||
 			(result == TM_BeingModified &&
 			 !(tuple.t_data->t_infomask & HEAP_XMAX_IS_MULTI) &&
@@ -159,8 +160,9 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 }
 
 /*
- * Open the queue.  Who may not look into it may not wait for it either, not
- * even as long as there is nothing to look at.  Error: 42501.
+ * Open the queue with ACCESS SHARE.  A role that may not read the queue may not
+ * wait for it either, even while the queue is empty.
+ * Errors: those of pgmq_queue_open; 42501.
  */
 static void
 wait_open(WaitState *wait)
@@ -210,9 +212,10 @@ wait_once(void *state)
 /*
  * wait(queue_name text, max_poll_seconds integer)
  *
- * A procedure: returns when something can be read, or the time is up.  Where
- * it may, it commits first, and waits without a snapshot and without a lock,
- * so that it holds up neither vacuum nor DDL however long it waits.
+ * This procedure returns when a message can be read, or when the time is up.
+ * If it can commit, it does so first and waits without a snapshot and without
+ * a lock, so that it delays neither vacuum nor DDL.  Otherwise it says so in a
+ * NOTICE and waits in the transaction of the caller.
  */
 Datum
 pgmq_wait(PG_FUNCTION_ARGS)
