@@ -26,14 +26,24 @@
  */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
-/* ---- read.c: taking messages ---- */
+/*
+ * ---- read.c: reading messages ----
+ *
+ * Reads up to qty messages of an open queue into rows, and returns their
+ * number.  Adds to *disposed the number of messages that were disposed of.
+ */
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
 /* ---- peek.c: rights to the archive of a queue ---- */
 extern bool pgmq_api_check_archive(text *queue_name, PgmqNeed need);
 
-/* ---- argument_text.c: the text of an argument that has no type ---- */
+/*
+ * ---- argument_text.c: the text of an argument that has no type ----
+ *
+ * These replace arguments of call, which must be a copy of the caller's call.
+ * Errors: 22023 for a time or headers, 22P02 for an id.
+ */
 typedef enum PgmqMeaning
 {
 	PGMQ_MEANS_NOTHING,			/* it is NULL */
@@ -48,7 +58,7 @@ extern void pgmq_call_interval(FunctionCallInfo call, int argno);
 extern void pgmq_call_input(FunctionCallInfo call, int argno, Oid type);
 extern bool pgmq_call_ids(FunctionCallInfo call);
 
-/* ---- untyped.c calls these verbs, for arguments without a type ---- */
+/* ---- the forms of the verbs that untyped.c calls ---- */
 extern PGDLLEXPORT Datum pgmq_send(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_send_headers(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_send_at(PG_FUNCTION_ARGS);

@@ -18,6 +18,9 @@
  * form for texts returns a set of at most one boolean: one row for an id, and
  * none for an empty array.  Any other array is an error.
  *
+ * Errors: those of the form that is called; 22023, 22P02 and 22008 for a text
+ * that cannot be read, 42725 for an array where only an id is accepted.
+ *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION

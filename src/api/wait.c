@@ -46,7 +46,7 @@ typedef struct WaitState
 	text	   *queue_name;
 	PgmqQueue	queue;
 	bool		atomic;			/* the procedure must not commit */
-	int			disposed;		/* spent messages, by one look */
+	int			disposed;		/* messages that one attempt disposed of */
 	int64		found;			/* the id of a message that can be read */
 	bool		any;			/* there is such a message */
 } WaitState;
@@ -105,8 +105,9 @@ row_peek(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Whether a wait may dispose of spent messages: when it commits at once, when
- * its role could do so by a read, and when the lock is to be had.
+ * Tell whether a wait may dispose of expired and over-read messages: it must
+ * commit at once, its role must be able to do so by a read, and the lock must
+ * be free.
  */
 static bool
 wait_may_dispose(const WaitState *wait)
@@ -143,13 +144,13 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
 
-	/* what others have locked is passed over */
+	/* pass over messages that others have locked */
 	wait->any = false;
 	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
 		turn = Min(turn * 2, PEEK_TURN);
 	pgmq_cursor_close(cursor);
 
-	/* else they would be due, and looked at, as long as nobody reads */
+	/* otherwise the wait would find them due again and again */
 	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !screen.passing && wait_may_dispose(wait))
 	{
 		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
@@ -185,8 +186,8 @@ wait_open(WaitState *wait)
 }
 
 /*
- * See whether there is something readable, and let go of all locks; while what
- * stands in the way is spent, and can be disposed of, see again.
+ * Look for a message that can be read, and release all locks.  Do so again as
+ * long as the attempt disposes of expired or over-read messages instead.
  */
 static uint64
 wait_once(void *state)
