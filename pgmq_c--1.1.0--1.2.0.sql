@@ -546,7 +546,7 @@ COMMENT ON FUNCTION pgmq.pop(text, integer) IS
 COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
 'Wait for up to max_poll_seconds until a message can be read. The procedure commits first, and holds neither a snapshot nor a lock while it waits, unless it is called inside a transaction block or a function.';
 COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
-'Read up to qty messages from several queues. Each queue fills what the queues before it in the list left free; with the option {"order": "fair"} all queues have an equal share.';
+'Read up to qty messages from several queues. The queues are read in the order of the list until qty messages are found; with the option {"order": "fair"} all queues have an equal share.';
 COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
 'Read messages as read_any does, but if there is none wait for one in any of the queues for up to max_poll_seconds.';
 COMMENT ON FUNCTION pgmq.read_grouped(text, integer, integer) IS

@@ -840,7 +840,7 @@ RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at times
 AS 'MODULE_PATHNAME', 'pgmq_read_any'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
-'Read up to qty messages from several queues. Each queue fills what the queues before it in the list left free; with the option {"order": "fair"} all queues have an equal share.';
+'Read up to qty messages from several queues. The queues are read in the order of the list until qty messages are found; with the option {"order": "fair"} all queues have an equal share.';
 
 CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
 RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
