@@ -95,6 +95,13 @@ for script in pgmq_c--"$version".sql pgmq_c--*--"$version".sql; do
     grep -q "'pgmq_library_$(echo "$version" | tr . _)'" "$script" || echo "$script does not look for the library of its version"
 done | rule "the scripts refuse an earlier library"
 
+# A section of the install script has the functions of the file that it names.
+awk -F "'" '/^-- .*: src\// { n = split($0, word, " "); file = word[n] }
+        file != "" && $2 == "MODULE_PATHNAME" { print file, $4 }' pgmq_c--"$version".sql |
+    while read -r file symbol; do
+        grep -qs "PG_FUNCTION_INFO_V1($symbol)" "$file" src/api/untyped.c || echo "$symbol is not in $file"
+    done | rule "the sections of the script name the files of their functions"
+
 # Each test has its expected output and the other way about.
 {
     for f in sql/*.sql; do [ -e "expected/$(basename "$f" .sql).out" ] || echo "$f has no expected output"; done
