@@ -61,9 +61,8 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 
 /* Read what is readable between two ids. */
 static uint64
-read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *read = state;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
@@ -74,10 +73,8 @@ read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	};
 	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
 	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
-	uint64		count = pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 
-	*last = pgmq_rows_last_id(read->rows);
-	return count;
+	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
 /* Read what is readable between two ids, but nothing that is spent. */
@@ -102,9 +99,8 @@ read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 q
  * messages, and dispose of those that are met.
  */
 static uint64
-read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range_screened(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *read = state;
 	PgmqScreen *screen = &read->screen;
 	uint64		count = 0;
 
@@ -116,7 +112,7 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 			count += read_range_passing(read, now, lo, hi, qty - count);
 			break;
 		}
-		count += read_range(read, now, lo, hi, qty - count, last) - screen->n;
+		count += read_range(read, now, lo, hi, qty - count) - screen->n;
 		if (screen->n == 0)
 			break;
 		pgmq_screen_dispose(screen, hi);
@@ -125,7 +121,6 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 		lo = screen->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
-	*last = pgmq_rows_last_id(read->rows);
 	return count;
 }
 
@@ -135,14 +130,22 @@ read_once(void *state)
 {
 	ReadState  *read = state;
 	TimestampTz now;
+	PgmqScan	scan;
 
 	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(&read->queue, now))
 		return 0;
-	return pgmq_look(&read->queue, now, read->qty,
-					 !read->conditional.isnull,
-					 read->screened ? read_range_screened : read_range, read);
+	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = read->screened ?
+		read_range_screened(read, scan.now, scan.lo, scan.hi, scan.wanted) :
+		read_range(read, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
+	}
+	return scan.count;
 }
 
 /*
@@ -222,9 +225,8 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 
 /* Pop what is readable between two ids. */
 static uint64
-pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
@@ -232,30 +234,24 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
-	uint64		count = pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
 /* The same, but nothing that is spent, which is disposed of first. */
 static uint64
-pop_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range_screened(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	uint64		count;
 
 	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
 	pgmq_screen_args(&pop->screen, args + 4);
-	count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 }
 
 /* pop(queue_name text, qty integer) returns setof message_record */
@@ -264,15 +260,25 @@ pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	TimestampTz now;
+	PgmqScan	scan;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
 	now = GetCurrentTimestamp();
-	if (!pgmq_policy_pauses(&pop.queue, now) &&
-		pgmq_look(&pop.queue, now, pop.qty, false,
-				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
+	if (pgmq_policy_pauses(&pop.queue, now))
+		return (Datum) 0;
+	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = pop.screened ?
+		pop_range_screened(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
+		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
+	}
+	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }

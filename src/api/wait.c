@@ -122,25 +122,24 @@ wait_may_dispose(const WaitState *wait)
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
-/* See whether there is something readable between two ids. */
-static uint64
-peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+/* Look for a message between two ids that can be read, and put its id into wait->found. */
+static bool
+peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
-	WaitState  *wait = state;
 	PgmqScreen	screen;
 	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
+	PgmqStmtId	stmt = PGMQ_STMT_FIRST_READABLE;
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
 	if (pgmq_screen_begin(&screen, &wait->queue))
 	{
 		pgmq_screen_args(&screen, args + 3);
-		stmt = PGMQ_STMT_PEEK_PASSING;
+		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
 
@@ -151,13 +150,12 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	pgmq_cursor_close(cursor);
 
 	/* otherwise the wait would find them due again and again */
-	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !screen.passing && wait_may_dispose(wait))
+	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !screen.passing && wait_may_dispose(wait))
 	{
 		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
 		wait->disposed += screen.disposed;
 	}
-	*last = wait->found;
-	return wait->any ? 1 : 0;
+	return wait->any;
 }
 
 /*
@@ -194,7 +192,7 @@ wait_once(void *state)
 {
 	WaitState  *wait = state;
 	TimestampTz now;
-	uint64		count;
+	PgmqScan	scan;
 
 	do
 	{
@@ -202,12 +200,13 @@ wait_once(void *state)
 		wait_open(wait);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		count = pgmq_policy_pauses(&wait->queue, now) ? 0 :
-			pgmq_look(&wait->queue, now, 1, false, peek_range, wait);
+		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(&wait->queue, now) ? 0 : 1, false);
+		while (pgmq_scan_next(&scan))
+			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
 		if (!wait->atomic)
 			pgmq_exec_commit();
-	} while (count == 0 && wait->disposed > 0);
-	return count;
+	} while (scan.count == 0 && wait->disposed > 0);
+	return scan.count;
 }
 
 /*

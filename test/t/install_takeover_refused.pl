@@ -63,7 +63,7 @@ my $shape = "CREATE SCHEMA pgmq;\n" . shape_sql('1.13.1');
 my $db = database($shape, 'alice');
 refused(
 	"a role's PGMQ by a superuser", $db, 'boss',
-	qr/ERROR:  42501: cannot take over table pgmq.meta of role "alice"\nHINT:  Run the command as "alice"/
+	qr/ERROR:  42501: cannot take over table pgmq.meta of role "alice"\nHINT:  Run the command as role "alice"/
 );
 run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
 is( $node->safe_psql(
