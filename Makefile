@@ -25,6 +25,7 @@ OBJS = src/pgmq_c.o \
 	src/api/metrics.o \
 	src/api/nack.o \
 	src/api/notify.o \
+	src/api/notify_setup.o \
 	src/api/peek.o \
 	src/api/poll.o \
 	src/api/read.o \
@@ -34,7 +35,10 @@ OBJS = src/pgmq_c.o \
 	src/api/set_policy.o \
 	src/api/status.o \
 	src/api/topic.o \
+	src/api/topic_pattern.o \
+	src/api/unarchive.o \
 	src/api/untyped.o \
+	src/api/wait.o \
 	src/catalog/convert.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \

@@ -138,6 +138,13 @@ sed -n "s/^smoke_[a-z_]*='\(.*\)'.*/\1/p" tools/sanitised.sh | tr ' ' '\n' | whi
     [ -e "sql/$test.sql" ] || [ -e "test/specs/$test.spec" ] || echo "tools/sanitised.sh names $test"
 done | rule "the tests that tools name are there"
 
+# A section of the install script has the functions of the file that it names.
+awk -F "'" '/^-- .*: src\// { n = split($0, word, " "); file = word[n] }
+        file != "" && $2 == "MODULE_PATHNAME" { print file, $4 }' pgmq_c--"$version".sql |
+    while read -r file symbol; do
+        grep -qs "PG_FUNCTION_INFO_V1($symbol)" "$file" src/api/untyped.c || echo "$symbol is not in $file"
+    done | rule "the sections of the script name the files of their functions"
+
 # Each test has its expected output and the other way about.
 {
     for f in sql/*.sql; do [ -e "expected/$(basename "$f" .sql).out" ] || echo "$f has no expected output"; done
