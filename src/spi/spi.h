@@ -55,8 +55,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_PEEK,
 	PGMQ_STMT_PEEK_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
-	PGMQ_STMT_READ_PASSING,		/* these pass over messages not to be
-								 * delivered */
+	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
