@@ -150,7 +150,12 @@ extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
 
-/* ---- role.c: acting by a table owner's rights ---- */
+/*
+ * ---- role.c: acting with a table owner's rights ----
+ *
+ * Check the table's triggers and references, under its lock, before becoming its
+ * owner.  An error restores the role with the transaction.
+ */
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
@@ -212,6 +217,10 @@ typedef struct PgmqShmemPart
 	void		(*attach) (void *memory);
 } PgmqShmemPart;
 
+/*
+ * attach gets the memory if it can be had, and may raise an error; usable says
+ * whether reads may go by it.  retry is for callbacks.
+ */
 extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);
