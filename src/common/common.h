@@ -159,7 +159,12 @@ extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,
 extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
 							  PgmqNeed need);
 
-/* ---- role.c: acting by a table owner's rights ---- */
+/*
+ * ---- role.c: acting with a table owner's rights ----
+ *
+ * Check the table's triggers and references, under its lock, before becoming its
+ * owner.  An error restores the role with the transaction.
+ */
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
@@ -221,6 +226,10 @@ typedef struct PgmqShmemPart
 	void		(*attach) (void *memory);
 } PgmqShmemPart;
 
+/*
+ * attach gets the memory if it can be had, and may raise an error; usable says
+ * whether reads may go by it.  retry is for callbacks.
+ */
 extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);

@@ -55,8 +55,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_PEEK,
 	PGMQ_STMT_PEEK_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
-	PGMQ_STMT_READ_PASSING,		/* these pass over messages not to be
-								 * delivered */
+	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
@@ -104,7 +103,13 @@ typedef struct PgmqCursor PgmqCursor;
 /* Whether a row belongs to a result. */
 typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 
-/* ---- results.c: the result of a set-returning function ---- */
+/*
+ * ---- results.c: the result of a set-returning function ----
+ *
+ * pgmq_set_* return a set of at most one value, without a tuplestore.
+ * pgmq_rows_* collect rows in the caller's tuplestore; a PgmqRows lives in the
+ * memory context in which it was begun, until the function returns.
+ */
 extern bool pgmq_set_first(FunctionCallInfo fcinfo);
 extern Datum pgmq_set_end(FunctionCallInfo fcinfo);
 extern Datum pgmq_set_value(FunctionCallInfo fcinfo, Datum value);
@@ -121,7 +126,14 @@ extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
-/* ---- exec.c: running one statement; only it and plans.c talk to SPI ---- */
+/*
+ * ---- exec.c: running one statement; only it and plans.c talk to SPI ----
+ *
+ * A statement with a queue needs the queue open, that is, locked.  It runs with
+ * the rights of the current user and raises what the server raises, without our
+ * text in the context.  Row functions run in SPI's memory context, which is gone
+ * afterwards.  None may be called in a commit or abort callback.
+ */
 extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
 						const PgmqArg *args);
 extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
@@ -151,7 +163,12 @@ extern void pgmq_exec_commit(void);
 extern void pgmq_exec_commit_reported(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
-/* ---- plans.c: kept plans, for exec.c ---- */
+/*
+ * ---- plans.c: kept plans, for exec.c ----
+ *
+ * SPI is connected.  pgmq_plan_begin and pgmq_plan_end are called around each
+ * run of a kept plan, also when it fails.  The last two are callbacks.
+ */
 extern struct _SPI_plan *pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id);
 extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
 extern void pgmq_plan_begin(void);

@@ -70,9 +70,9 @@
 	" RETURNING " RECORD
 
 /*
- * Whether a message is not to be delivered any more, at the time now: it was
- * read max_reads times, or is as old as its header says, if ttl_header, or as
- * ttl says (seconds).  dead.c has the same rule for rows already leased.  No
+ * Whether a message is dead, that is, not to be delivered any more, at the time
+ * now: it was read max_reads times, or is as old as its header says, if
+ * ttl_header, or as ttl says (seconds).  dead.c has the same rule for rows already leased.  No
  * header, and no number however large or small, makes it fail.
  */
 #define TTL_NUMBER \
@@ -304,8 +304,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * lock up to $2 messages that are not to be delivered any more and not
-	 * leased, ids from $3 on; if $7, only those that were not read too often
+	 * lock up to $2 dead messages that are leased to nobody, ids from $3 on;
+	 * if $7, only those that were not read too often
 	 */
 	[PGMQ_STMT_SPENT_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
@@ -349,7 +349,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8ARRAYOID}
 	},
 
-	/* as the ones above, passing over messages not to be delivered any more */
+	/*
+	 * as the ones above, but a read takes only what contains $6, unless that
+	 * is NULL; dead messages are neither taken nor touched
+	 */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
 			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE"),
@@ -372,8 +375,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * lock those not to be delivered any more among the first $4 due messages
-	 * between two ids, but not one that this same read has leased for 0 s
+	 * lock the dead ones among the first $4 due messages between two ids, but
+	 * not what the read of this moment returns with a lease of no length
 	 */
 	[PGMQ_STMT_SPENT] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
