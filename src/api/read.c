@@ -148,11 +148,11 @@ static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
-	TimestampTz now;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
+	TimestampTz now = GetCurrentTimestamp();
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
-	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(&read->queue, now))
+	read->screened = pgmq_screen_begin(&read->screen, &read->queue, policy);
+	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	return pgmq_look(&read->queue, now, read->qty,
 					 !read->conditional.isnull,
@@ -274,14 +274,16 @@ Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
+	const PgmqPolicy *policy;
 	TimestampTz now;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
-	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
+	policy = pgmq_policy(&pop.queue);
+	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue, policy);
 	now = GetCurrentTimestamp();
-	if (!pgmq_policy_pauses(&pop.queue, now) &&
+	if (!pgmq_policy_pauses(policy, now) &&
 		pgmq_look(&pop.queue, now, pop.qty, false,
 				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
@@ -293,6 +295,7 @@ typedef struct WaitState
 {
 	text	   *queue_name;
 	PgmqQueue	queue;
+	const PgmqPolicy *policy;	/* as it was when the queue was opened */
 	bool		atomic;			/* may not commit */
 	int			disposed;		/* spent messages, by one look */
 	int64		found;			/* a message that could be read */
@@ -383,7 +386,7 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
-	if (pgmq_screen_begin(&screen, &wait->queue))
+	if (pgmq_screen_begin(&screen, &wait->queue, wait->policy))
 	{
 		pgmq_screen_args(&screen, args + 3);
 		stmt = PGMQ_STMT_PEEK_PASSING;
@@ -445,9 +448,10 @@ wait_once(void *state)
 	{
 		CHECK_FOR_INTERRUPTS();
 		wait_open(wait);
+		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		count = pgmq_policy_pauses(&wait->queue, now) ? 0 :
+		count = pgmq_policy_pauses(wait->policy, now) ? 0 :
 			pgmq_look(&wait->queue, now, 1, false, peek_range, wait);
 		if (!wait->atomic)
 			pgmq_exec_commit();

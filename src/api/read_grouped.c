@@ -455,11 +455,12 @@ static uint64
 read_once(void *state)
 {
 	GroupRead  *read = state;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	MemoryContext old;
 	uint64		count;
 
 	read->now = GetCurrentTimestamp();
-	if (read->qty == 0 || pgmq_policy_pauses(&read->queue, read->now) ||
+	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
 		pgmq_look_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
@@ -470,7 +471,7 @@ read_once(void *state)
 	read->maxids = 64;
 	read->ids = palloc(read->maxids * sizeof(int64));
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
+	read->screened = pgmq_screen_begin(&read->screen, &read->queue, policy);
 	count = read->screened ? messages_read_screened(read) : messages_read(read);
 	if (read->order == GROUP_ROUND_ROBIN)
 		pgmq_rows_order(read->rows, read->ids, read->nids);

@@ -355,9 +355,8 @@ screen_find(PgmqScreen *screen, int64 lo, int64 hi, int64 window)
  * nothing that could be spent; then there is nothing to do.
  */
 bool
-pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue)
+pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue, const PgmqPolicy *policy)
 {
-	const PgmqPolicy *policy = pgmq_policy(queue);
 	Stuck	   *stuck;
 
 	if (policy == NULL ||
@@ -568,7 +567,7 @@ pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now, int64 lo, int64 hi, int64
  * no message can be moved the rest of it is about those to be dropped.
  */
 bool
-pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
+pgmq_screen_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *from, int64 limit)
 {
 	PgmqScreen	screen;
 	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
@@ -580,7 +579,7 @@ pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit)
 	PgmqRefusal refusal;
 	bool		drops;
 
-	if (!pgmq_screen_begin(&screen, queue))
+	if (!pgmq_screen_begin(&screen, queue, policy))
 		return false;
 	drops = *from != PG_INT64_MIN && (screen.stuck || screen.passing);
 	if (drops && screen.expired != NULL)

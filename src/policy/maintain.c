@@ -129,7 +129,7 @@ step_spent(Maintain *m)
 		!pgmq_exec_int8(&m->queue, PGMQ_STMT_LAST_ID, NULL, &turn->last))
 		return false;
 	turn->has_begun = true;
-	return pgmq_screen_sweep(&m->queue, &turn->from, BATCH) && turn->from < turn->last;
+	return pgmq_screen_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
 }
 
 /* No table has more rows than this: for an archive, locked, or its partitions. */

@@ -410,12 +410,10 @@ pgmq_policy(const PgmqQueue *queue)
 	return result;
 }
 
-/* Whether reads of an open queue are to return nothing at now. */
+/* Whether a policy (NULL: there is none) has reads return nothing at now. */
 bool
-pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
+pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 {
-	const PgmqPolicy *policy = pgmq_policy(queue);
-
 	return policy != NULL && policy->paused_until > now;
 }
 

@@ -96,7 +96,7 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
-extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
+extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
@@ -201,14 +201,16 @@ typedef struct PgmqScreen
 } PgmqScreen;
 
 /* ---- dead.c ---- */
-extern bool pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue);
+extern bool pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue,
+							  const PgmqPolicy *policy);
 extern void pgmq_screen_rows(PgmqScreen *screen, TimestampTz now, PgmqRows *rows);
 extern bool pgmq_screen_has(PgmqScreen *screen, int64 msg_id);
 extern void pgmq_screen_args(const PgmqScreen *screen, PgmqArg args[PGMQ_SPENT_ARGS]);
 extern void pgmq_screen_dispose(PgmqScreen *screen, int64 hi);
 extern void pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now,
 							  int64 lo, int64 hi, int64 qty);
-extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
+extern bool pgmq_screen_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
+							  int64 *from, int64 limit);
 extern void pgmq_dead_inval(Datum arg, Oid relid);
 
 /* ---- move.c ---- */
