@@ -73,30 +73,12 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
-/* Read what is readable between two ids. */
+/*
+ * Read what is readable between two ids.  passing: nothing that is spent, by the
+ * policy of the screen.
+ */
 static uint64
-read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
-{
-	ReadState  *read = state;
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		pgmq_after(now, read->vt),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
-	};
-	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
-	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
-	uint64		count = pgmq_exec_rows(&read->queue, stmt, args, read->rows);
-
-	*last = pgmq_rows_last_id(read->rows);
-	return count;
-}
-
-/* Read what is readable between two ids, but nothing that is spent. */
-static uint64
-read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_run(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
 	PgmqArg		args[6 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
@@ -104,11 +86,28 @@ read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 q
 		pgmq_after(now, read->vt),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
+		read->conditional,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG(BoolGetDatum(false))
 	};
+	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
+	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
-	pgmq_screen_args(&read->screen, args + 6);
-	return pgmq_exec_rows(&read->queue, PGMQ_STMT_READ_PASSING, args, read->rows);
+	if (passing)
+		pgmq_screen_args(&read->screen, args + 6);
+	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
+}
+
+/* Read what is readable between two ids. */
+static uint64
+read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+{
+	ReadState  *read = state;
+	uint64		count = read_run(read, false, now, lo, hi, qty);
+
+	*last = pgmq_rows_last_id(read->rows);
+	return count;
 }
 
 /*
@@ -125,12 +124,7 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 	for (;;)
 	{
 		pgmq_screen_rows(screen, now, read->rows);
-		if (screen->passing)
-		{
-			count += read_range_passing(read, now, lo, hi, qty - count);
-			break;
-		}
-		count += read_range(read, now, lo, hi, qty - count, last) - screen->n;
+		count += read_run(read, screen->passing, now, lo, hi, qty - count) - screen->n;
 		if (screen->n == 0)
 			break;
 		pgmq_screen_dispose(screen, hi);

@@ -154,10 +154,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
-	[PGMQ_STMT_READ_CONDITIONAL] = {
-		READ(RANGE("$4", "$5") " AND message OPERATOR(pg_catalog.@>) $6"),
-		6, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID}
-	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
 		2, {TIMESTAMPTZOID, INT8OID}
@@ -349,7 +345,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8ARRAYOID}
 	},
 
-	/* as the ones above; what is spent is neither taken nor touched */
+	/*
+	 * as the ones above, but a read takes only what contains $6, unless that is
+	 * NULL; what is spent is neither taken nor touched
+	 */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
 			 " AND " SPENT("$1", "$7", "$8", "$9") " IS NOT TRUE"),
