@@ -142,11 +142,23 @@ part_size(const Segment *seg, const PgmqShmemPart *part, Size offset)
 		MAXALIGN_DOWN((seg->size - offset) / part->shares);
 }
 
+/* Make the parts from one on; the later ones first, since an earlier one may use them. */
+static void
+part_init(Segment *seg, int i, Size offset)
+{
+	if (i < nparts)
+	{
+		Size		size = part_size(seg, &parts[i], offset);
+
+		part_init(seg, i + 1, offset + size);
+		parts[i].init((char *) seg + offset, size, seg->tranche);
+	}
+}
+
 static void
 segment_init(void *memory)
 {
 	Segment    *seg = memory;
-	Size		offset = MAXALIGN(sizeof(Segment));
 
 	seg->magic = SEGMENT_MAGIC;
 	seg->layout = SEGMENT_LAYOUT;
@@ -154,13 +166,7 @@ segment_init(void *memory)
 	pg_atomic_init_u32(&seg->settled, preloaded ? 1 : 0);
 	seg->size = segment_size();
 	seg->tranche = LWLockNewTrancheId();
-	for (int i = 0; i < nparts; i++)
-	{
-		Size		size = part_size(seg, &parts[i], offset);
-
-		parts[i].init((char *) seg + offset, size, seg->tranche);
-		offset += size;
-	}
+	part_init(seg, 0, MAXALIGN(sizeof(Segment)));
 }
 
 /* Make the memory known to this backend, unless it is another layout's. */
