@@ -52,8 +52,8 @@ typedef struct ReadState
 	PgmqArg		vt;				/* seconds */
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
-	bool		screened;		/* its policy knows of spent messages */
-	PgmqScreen	screen;
+	bool		disposes;		/* by its policy messages can be dead */
+	PgmqDisposal disposal;
 } ReadState;
 
 /*
@@ -74,13 +74,13 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * Read what is readable between two ids.  passing: nothing that is spent, by the
- * policy of the screen.
+ * Read what is readable between two ids.  passing: no dead ones, by the policy
+ * of the disposal.
  */
 static uint64
 read_run(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqArg		args[6 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		pgmq_after(now, read->vt),
@@ -95,7 +95,7 @@ read_run(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int
 	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
 	if (passing)
-		pgmq_screen_args(&read->screen, args + 6);
+		pgmq_disposal_args(&read->disposal, args + 6);
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
@@ -111,26 +111,26 @@ read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 }
 
 /*
- * Read what is readable between two ids of a queue whose policy knows of spent
- * messages, and dispose of those that are met.
+ * Read what is readable between two ids of a queue in which messages can be
+ * dead, and dispose of those that are met.
  */
 static uint64
-read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range_disposing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
 {
 	ReadState  *read = state;
-	PgmqScreen *screen = &read->screen;
+	PgmqDisposal *disposal = &read->disposal;
 	uint64		count = 0;
 
 	for (;;)
 	{
-		pgmq_screen_rows(screen, now, read->rows);
-		count += read_run(read, screen->passing, now, lo, hi, qty - count) - screen->n;
-		if (screen->n == 0)
+		pgmq_disposal_test(disposal, now, read->rows);
+		count += read_run(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		if (disposal->n == 0)
 			break;
-		pgmq_screen_dispose(screen, hi);
-		if (count >= qty || screen->last >= hi)
+		pgmq_disposal_run(disposal, hi);
+		if (count >= qty || disposal->last >= hi)
 			break;
-		lo = screen->last + 1;
+		lo = disposal->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
 	*last = pgmq_rows_last_id(read->rows);
@@ -145,12 +145,12 @@ read_once(void *state)
 	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	TimestampTz now = GetCurrentTimestamp();
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue, policy);
+	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	return pgmq_look(&read->queue, now, read->qty,
 					 !read->conditional.isnull,
-					 read->screened ? read_range_screened : read_range, read);
+					 read->disposes ? read_range_disposing : read_range, read);
 }
 
 /*
@@ -163,7 +163,7 @@ poll_once(void *state)
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->screened ? read->screen.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0);
 }
 
 /*
@@ -178,8 +178,8 @@ pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, i
 	};
 	uint64		count = read_once(&read);
 
-	if (read.screened)
-		*disposed += read.screen.disposed;
+	if (read.disposes)
+		*disposed += read.disposal.disposed;
 	return count;
 }
 
@@ -243,12 +243,12 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 	return count;
 }
 
-/* The same, but nothing that is spent, which is disposed of first. */
+/* The same, but no dead ones, which are disposed of first. */
 static uint64
-pop_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range_disposing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
 {
 	ReadState  *pop = state;
-	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
@@ -256,8 +256,8 @@ pop_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, 
 	};
 	uint64		count;
 
-	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
-	pgmq_screen_args(&pop->screen, args + 4);
+	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
+	pgmq_disposal_args(&pop->disposal, args + 4);
 	count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 	*last = pgmq_rows_last_id(pop->rows);
 	return count;
@@ -275,11 +275,11 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	policy = pgmq_policy(&pop.queue);
-	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue, policy);
+	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
 	if (!pgmq_policy_pauses(policy, now) &&
 		pgmq_look(&pop.queue, now, pop.qty, false,
-				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
+				  pop.disposes ? pop_range_disposing : pop_range, &pop) > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }
@@ -291,7 +291,7 @@ typedef struct WaitState
 	PgmqQueue	queue;
 	const PgmqPolicy *policy;	/* as it was when the queue was opened */
 	bool		atomic;			/* may not commit */
-	int			disposed;		/* spent messages, by one look */
+	int			disposed;		/* so many dead messages, in one attempt */
 	int64		found;			/* a message that could be read */
 	bool		any;			/* there is one */
 } WaitState;
@@ -349,7 +349,7 @@ row_peek(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Whether a wait may dispose of spent messages: when it commits at once, when
+ * Whether a wait may dispose of dead messages: when it commits at once, when
  * its role could do so by a read, and when the lock is to be had.
  */
 static bool
@@ -370,8 +370,8 @@ static uint64
 peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
 {
 	WaitState  *wait = state;
-	PgmqScreen	screen;
-	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
+	PgmqDisposal disposal;
+	PgmqArg		args[3 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
@@ -380,9 +380,9 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
-	if (pgmq_screen_begin(&screen, &wait->queue, wait->policy))
+	if (pgmq_disposal_begin(&disposal, &wait->queue, wait->policy))
 	{
-		pgmq_screen_args(&screen, args + 3);
+		pgmq_disposal_args(&disposal, args + 3);
 		stmt = PGMQ_STMT_PEEK_PASSING;
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
@@ -394,10 +394,10 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	pgmq_cursor_close(cursor);
 
 	/* else they would be due, and looked at, as long as nobody reads */
-	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !screen.passing && wait_may_dispose(wait))
+	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !disposal.passing && wait_may_dispose(wait))
 	{
-		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
-		wait->disposed += screen.disposed;
+		pgmq_disposal_ahead(&disposal, now, lo, hi, PEEK_TURN);
+		wait->disposed += disposal.disposed;
 	}
 	*last = wait->found;
 	return wait->any ? 1 : 0;
@@ -429,7 +429,7 @@ wait_open(WaitState *wait)
 
 /*
  * See whether there is something readable, and let go of all locks; while what
- * stands in the way is spent, and can be disposed of, see again.
+ * stands in the way is dead, and can be disposed of, see again.
  */
 static uint64
 wait_once(void *state)

@@ -41,7 +41,7 @@ typedef struct AnyRead
 	PgmqArg		vt;
 	int64		qty;
 	bool		fair;
-	int			disposed;		/* spent messages, by the last attempt */
+	int			disposed;		/* dead messages, by the last attempt */
 } AnyRead;
 
 /*

@@ -349,7 +349,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	{
 		const PgmqPolicy *old;
 
-		pgmq_lock_gate(&queue, ExclusiveLock);
+		pgmq_lock_dedup(&queue, ExclusiveLock);
 		old = pgmq_policy(&queue);
 		old_window = old ? old->dedup_window : 0;
 	}

@@ -159,7 +159,7 @@ extern void pgmq_role_check_references(Oid relid);
 /* What a lock is about; part of its tag, where users' locks have 1 or 2. */
 typedef enum PgmqLockKind
 {
-	PGMQ_LOCK_GATE = 20807,
+	PGMQ_LOCK_DEDUP = 20807,
 	PGMQ_LOCK_GROUP,
 	PGMQ_LOCK_DEDUP_ID,
 	PGMQ_LOCK_NAME
@@ -168,7 +168,7 @@ typedef enum PgmqLockKind
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
 #define PGMQ_LOCK_SET_SIZE	1024
 
-/* A batch that would take more of a kind has the queue's gate to itself. */
+/* A batch that would take more of a kind takes the queue's dedup lock alone. */
 #define PGMQ_LOCK_FEW		32
 
 /* Which of them are wanted. */
@@ -178,8 +178,8 @@ typedef struct PgmqLockSet
 } PgmqLockSet;
 
 extern void pgmq_lock_name(const char *name);
-extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
-extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
+extern void pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode);
+extern bool pgmq_lock_dedup_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_check_overdue(const ErrorData *error);

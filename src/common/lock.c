@@ -11,8 +11,8 @@
  *
  * What there may be many of (groups, ids) is hashed into a fixed number of
  * locks, and several are taken in rising order, so that batches do not
- * deadlock.  All who take any of these share the queue's gate; a batch that
- * would need more than a few has the gate to itself and takes none, so that no
+ * deadlock.  All who take any of these share the queue's dedup lock; a batch that
+ * would need more than a few takes that alone and takes none, so that no
  * batch fills the server's lock table, over however many queues.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -61,26 +61,26 @@ pgmq_lock_name(const char *name)
  * whoever goes by it (ExclusiveLock).  After it the policy is the newest.
  */
 void
-pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode)
+pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode)
 {
-	lock_take(queue->relid, PGMQ_LOCK_GATE, 0, lockmode);
+	lock_take(queue->relid, PGMQ_LOCK_DEDUP, 0, lockmode);
 	AcceptInvalidationMessages();
 }
 
 /*
- * Close the gate against a change, and against those who have it to
+ * Take the dedup lock against a change of the window, and against those who have it to
  * themselves; with many, against all, so that none of the locks behind it
  * need be taken: then true.  A transaction that has sent to the queue before
- * shares the gate already.  It does not wait to have it alone, or two such
+ * shares the lock already.  It does not wait to have it alone, or two such
  * transactions would wait for each other.
  */
 bool
-pgmq_lock_gate_many(const PgmqQueue *queue, bool many)
+pgmq_lock_dedup_many(const PgmqQueue *queue, bool many)
 {
 	LOCKTAG		tag;
 	bool		shared;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_GATE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_DEDUP);
 	shared = LockAcquire(&tag, ShareLock, false, false) != LOCKACQUIRE_OK;
 	if (many)
 	{

@@ -48,7 +48,7 @@ typedef struct QueueColumn
 	bool		archive;		/* has only the archive */
 } QueueColumn;
 
-/* The columns that the statements of stmt.c rely on. */
+/* The columns that the statements of statements.c rely on. */
 static const QueueColumn queue_columns[] = {
 	{"msg_id", INT8OID, false},
 	{"read_ct", INT4OID, false},

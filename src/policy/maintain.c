@@ -2,7 +2,7 @@
  *
  * maintain.c
  *	  What policies want done when nobody reads: messages that are
- *	  spent, old archives, the window for duplicates.
+ *	  dead, old archives, the window for duplicates.
  *
  * A round goes over all queues, one batch of each work in each, and over
  * those where there is more again, so that no backlog keeps another queue from
@@ -118,7 +118,7 @@ typedef bool (*StepFn) (Maintain *m);
 
 /* Messages that have expired, or were read too often. */
 static bool
-step_spent(Maintain *m)
+step_dead(Maintain *m)
 {
 	const PgmqPolicy *policy = m->policy;
 	Turn	   *turn = m->turn;
@@ -129,7 +129,7 @@ step_spent(Maintain *m)
 		!pgmq_exec_int8(&m->queue, PGMQ_STMT_LAST_ID, NULL, &turn->last))
 		return false;
 	turn->has_begun = true;
-	return pgmq_screen_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
+	return pgmq_disposal_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
 }
 
 /* No table has more rows than this: for an archive, locked, or its partitions. */
@@ -188,7 +188,7 @@ step_dedup(Maintain *m)
 }
 
 static const StepFn steps[] = {
-	step_spent,
+	step_dead,
 	step_archive,
 	step_dedup,
 };

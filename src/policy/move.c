@@ -40,7 +40,7 @@
 
 /* The ids of messages, as an array for a statement. */
 PgmqArg
-pgmq_dead_ids(const PgmqDead *dead, int n)
+pgmq_move_ids(const PgmqMoved *dead, int n)
 {
 	int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 
@@ -54,7 +54,7 @@ pgmq_dead_ids(const PgmqDead *dead, int n)
  * They may have been the heads of groups, which somebody may be waiting for.
  */
 void
-pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n)
+pgmq_move_check(const PgmqQueue *queue, uint64 count, int n)
 {
 	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
 	if (count < n)
@@ -71,8 +71,8 @@ pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n)
  * over gone, the old message, and dead: what is known of it.
  */
 void
-pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
-				   const PgmqDead *dead, int n, TimestampTz vt, double spacing)
+pgmq_move(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
+		  const PgmqMoved *dead, int n, TimestampTz vt, double spacing)
 {
 	static const Oid argtypes[] = {
 		INT8ARRAYOID, TIMESTAMPTZOID, FLOAT8OID, INT4ARRAYOID, TEXTARRAYOID, TEXTOID
@@ -90,7 +90,7 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 		nulls[i] = dead[i].reason == NULL;
 		reasons[i] = PointerGetDatum(dead[i].reason);
 	}
-	args[0] = pgmq_dead_ids(dead, n);
+	args[0] = pgmq_move_ids(dead, n);
 	args[1] = PGMQ_ARG(TimestampTzGetDatum(vt));
 	args[2] = PGMQ_ARG(Float8GetDatum(spacing));
 	args[3] = PGMQ_ARG(PointerGetDatum(construct_array(reads, n, INT4OID, sizeof(int32),
@@ -113,8 +113,8 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, from->relname)),
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, to->relname)),
 				   headers);
-	pgmq_dead_removed(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
-										   NULL, NULL), n);
+	pgmq_move_check(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
+										 NULL, NULL), n);
 }
 
 /*
@@ -190,7 +190,7 @@ callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
  * when it does not exist, 42501, 55P03 when the lock is not to be had.
  */
 void
-pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
+pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
 {
 	DeadOpen	open = {queue, policy};
 
@@ -214,9 +214,9 @@ pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, Pgmq
 
 /* Move messages, which are locked, from an open queue to its dead-letter queue. */
 void
-pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead *dead, int n)
+pgmq_move_dead(const PgmqQueue *queue, const PgmqQueue *to, const PgmqMoved *dead, int n)
 {
-	pgmq_dead_transfer(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
+	pgmq_move(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
 }
 
 /* ----------------------------------------------------------------
@@ -252,7 +252,7 @@ error_is_ours(int sqlerrcode)
  * takes) is waited for any longer than a moment.
  */
 ErrorData *
-pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
+pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqMoved *dead, int n)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -295,7 +295,7 @@ pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
  */
 void
 pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-				PgmqDead *dead, int n, PgmqRefusal *refusal)
+				PgmqMoved *dead, int n, PgmqRefusal *refusal)
 {
 	ErrorData  *error;
 

@@ -150,16 +150,16 @@ extern void pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 /* Messages that live longer (seconds) live so long. */
 #define PGMQ_TTL_MAX			3000000000.0
 
-/* The arguments of a statement that knows what is spent. */
-#define PGMQ_SPENT_ARGS			3
+/* The arguments of a statement that has the rule about dead messages. */
+#define PGMQ_DEAD_ARGS			3
 
 /* A message that is to go elsewhere. */
-typedef struct PgmqDead
+typedef struct PgmqMoved
 {
 	int64		msg_id;
 	int32		read_ct;		/* how often somebody got it */
 	text	   *reason;			/* NULL: none, or it is to be dropped */
-} PgmqDead;
+} PgmqMoved;
 
 /* Halving ends after so many errors: at least that many / 12 were found. */
 #define PGMQ_REFUSALS_MAX		64
@@ -176,10 +176,10 @@ typedef struct PgmqRefusal
 } PgmqRefusal;
 
 /* Moves or drops n messages, or raises an error. */
-typedef void (*PgmqMoveFn) (void *state, PgmqDead *dead, int n);
+typedef void (*PgmqMoveFn) (void *state, PgmqMoved *dead, int n);
 
 /* A read, and the messages it met that nobody is to have. */
-typedef struct PgmqScreen
+typedef struct PgmqDisposal
 {
 	const PgmqQueue *queue;
 	PgmqPolicy	policy;
@@ -189,43 +189,43 @@ typedef struct PgmqScreen
 	TimestampTz now;
 	bool		passing;		/* use statements that pass them over */
 	bool		movable;		/* there is where to, for who reads */
-	bool		stuck;			/* there is not, and it is known */
+	bool		puts_off;		/* there is not, and it is known */
 	int64		lo;				/* where the first attempt looks for others, */
 	int64		hi;				/* up to here */
 	int			disposed;		/* how many, so far */
-	PgmqDead   *dead;
+	PgmqMoved  *dead;
 	int			n;
 	int			max;
 	bool		sorted;			/* dead is, by msg_id */
 	int64		last;			/* the largest id among all rows tested */
-} PgmqScreen;
+} PgmqDisposal;
 
-/* ---- dead.c ---- */
-extern bool pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue,
-							  const PgmqPolicy *policy);
-extern void pgmq_screen_rows(PgmqScreen *screen, TimestampTz now, PgmqRows *rows);
-extern bool pgmq_screen_has(PgmqScreen *screen, int64 msg_id);
-extern void pgmq_screen_args(const PgmqScreen *screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen *screen, int64 hi);
-extern void pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now,
-							  int64 lo, int64 hi, int64 qty);
-extern bool pgmq_screen_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
-							  int64 *from, int64 limit);
-extern void pgmq_dead_inval(Datum arg, Oid relid);
+/* ---- disposal.c ---- */
+extern bool pgmq_disposal_begin(PgmqDisposal *disposal, const PgmqQueue *queue,
+								const PgmqPolicy *policy);
+extern void pgmq_disposal_test(PgmqDisposal *disposal, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_disposal_has(PgmqDisposal *disposal, int64 msg_id);
+extern void pgmq_disposal_args(const PgmqDisposal *disposal, PgmqArg args[PGMQ_DEAD_ARGS]);
+extern void pgmq_disposal_run(PgmqDisposal *disposal, int64 hi);
+extern void pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now,
+								int64 lo, int64 hi, int64 qty);
+extern bool pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
+								int64 *from, int64 limit);
+extern void pgmq_disposal_inval(Datum arg, Oid relid);
 
 /* ---- move.c ---- */
-extern PgmqArg pgmq_dead_ids(const PgmqDead *dead, int n);
-extern void pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n);
-extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy,
-						   bool wait, PgmqQueue *dead);
-extern void pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to,
-						  const PgmqDead *dead, int n);
-extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
-							   const char *headers, const PgmqDead *dead,
-							   int n, TimestampTz vt, double spacing);
+extern PgmqArg pgmq_move_ids(const PgmqMoved *dead, int n);
+extern void pgmq_move_check(const PgmqQueue *queue, uint64 count, int n);
+extern void pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy,
+								bool wait, PgmqQueue *dead);
+extern void pgmq_move_dead(const PgmqQueue *queue, const PgmqQueue *to,
+						   const PgmqMoved *dead, int n);
+extern void pgmq_move(const PgmqQueue *from, const PgmqQueue *to,
+					  const char *headers, const PgmqMoved *dead,
+					  int n, TimestampTz vt, double spacing);
 extern ErrorData *pgmq_move_try(PgmqMoveFn fn, void *state, bool wait,
-								PgmqDead *dead, int n);
+								PgmqMoved *dead, int n);
 extern void pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-							PgmqDead *dead, int n, PgmqRefusal *refusal);
+							PgmqMoved *dead, int n, PgmqRefusal *refusal);
 
 #endif							/* PGMQ_POLICY_H */

@@ -16,7 +16,7 @@
 
 #include "common/common.h"
 
-/* The statements of stmt.c, one kept plan each per queue and backend. */
+/* The statements of statements.c, one kept plan each per queue and backend. */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,
@@ -48,17 +48,17 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
-	PGMQ_STMT_SPENT_IDLE,
+	PGMQ_STMT_DEAD_IDLE,
 	PGMQ_STMT_LAST_ID,
 	PGMQ_STMT_RETAIN,
 	PGMQ_STMT_PAGE,
 	PGMQ_STMT_PAGE_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
-	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_PEEK_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
-	PGMQ_STMT_SPENT,
+	PGMQ_STMT_DEAD,
 	PGMQ_STMT_UNREAD,
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,

@@ -72,12 +72,12 @@
 /*
  * Whether nobody is to have a message any more, at now: it was read max_reads
  * times, or it is as old as its header says, if that counts, or as ttl says
- * (seconds).  As dead.c tells it of rows already leased.  No header, and no
+ * (seconds).  disposal.c has the same rule for rows already leased.  No header, and no
  * number however large or small, makes it fail.
  */
 #define TTL_NUMBER \
 	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
-#define SPENT(now, max_reads, ttl, ttl_header) \
+#define DEAD(now, max_reads, ttl, ttl_header) \
 	"(read_ct" GE max_reads " OR enqueued_at" LE "(" now " OPERATOR(pg_catalog.-)" \
 	" (pg_catalog.float8(pg_catalog.round(" \
 	"CASE WHEN NOT " ttl_header " THEN " ttl "::pg_catalog.numeric" \
@@ -300,12 +300,12 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
-	 * on; if $7, only those that were not read too often
+	 * lock up to $2 dead messages that are leased to nobody, ids from $3 on;
+	 * if $7, only those that were not read too often
 	 */
-	[PGMQ_STMT_SPENT_IDLE] = {
+	[PGMQ_STMT_DEAD_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
-		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " DEAD("$1", "$4", "$5", "$6") " IS TRUE"
 		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID, BOOLOID}
@@ -346,40 +346,40 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * as the ones above, but a read takes only what contains $6, unless that is
-	 * NULL; what is spent is neither taken nor touched
+	 * as the ones above, but a read takes only what contains $6, unless that
+	 * is NULL; dead messages are neither taken nor touched
 	 */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
-			 " AND " SPENT("$1", "$7", "$8", "$9") " IS NOT TRUE"),
+			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE"),
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_PASSING] = {
-		POP(RANGE("$3", "$4") " AND " SPENT("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_PEEK_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
+		" AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_GROUP_LOCK_PASSING] = {
 		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
-		" AND " SPENT("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
+		" AND " DEAD("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
 		5, {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID}
 	},
 
 	/*
-	 * lock what is spent among the first $4 due messages between two ids, but
+	 * lock the dead ones among the first $4 due messages between two ids, but
 	 * not what the read of this moment returns with a lease of no length
 	 */
-	[PGMQ_STMT_SPENT] = {
+	[PGMQ_STMT_DEAD] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
 		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
 		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
 		" ORDER BY msg_id LIMIT $4) AS first)"
-		" AND " SPENT("$1", "$5", "$6", "$7") " IS TRUE"
+		" AND " DEAD("$1", "$5", "$6", "$7") " IS TRUE"
 		" AND (last_read_at" EQ "$1) IS NOT TRUE"
 		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
