@@ -232,10 +232,10 @@ target_open(Redrive *redrive, const char *name)
 	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
 
 	/*
-	 * The name may be anything, and anybody's who can send dead letters: that
-	 * there is no such queue for the caller is no error, and no reason to
-	 * lock one that the caller has nothing to do with, nor to wait for one
-	 * that somebody else has locked
+	 * Any role that can send to the dead-letter queue can write any name.  So
+	 * it is no error when there is no such queue for the caller, and a queue
+	 * that the caller may not use is not locked, nor one waited for that
+	 * somebody else has locked.
 	 */
 	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
 														target->queue.relname, -1),
@@ -321,7 +321,7 @@ target_send(void *state, PgmqMoved *dead, int n)
 
 /*
  * Lock the messages found, and move them but those that their queue refuses;
- * how many went.  Only who named a queue waits for what is locked there.
+ * how many went.  Only a call that names the queue waits for locks there.
  */
 static int64
 redrive_batch(Redrive *redrive)
@@ -358,24 +358,30 @@ redrive_batch(Redrive *redrive)
 	return count;
 }
 
-#define TO_QUEUE_HINT "Option \"to_queue\" of pgmq.redrive() names a queue for all."
+#define TO_QUEUE_HINT "Name a queue for all of them in option \"to_queue\" of pgmq.redrive()."
 
-/* Warn of messages that did not go. */
+#define NO_SOURCE "is unknown, was dropped, or you may not send to it."
+
+/* Warn of messages that stay in the dead-letter queue. */
 static void
 redrive_warn(const Redrive *redrive)
 {
-	if (redrive->refused == 0)
-		ereport(WARNING,
-				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone or not to be sent to: " INT64_FORMAT,
-						PGMQ_QUEUE_BASE(&redrive->queue), redrive->stay),
-				 errhint(TO_QUEUE_HINT)));
-	else
-		ereport(WARNING,
-				(errcode(redrive->sqlerrcode),
-				 errmsg("messages of queue \"%s\" stay there, since the queue they go to refused them, or there is none: " INT64_FORMAT,
-						PGMQ_QUEUE_BASE(&redrive->queue), redrive->refused + redrive->stay),
-				 errdetail(INT64_FORMAT " were refused, the first by: %s", redrive->refused, redrive->error),
-				 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));
+	int64		n = redrive->refused + redrive->stay;
+
+	ereport(WARNING,
+			(redrive->refused > 0 ? errcode(redrive->sqlerrcode) : 0,
+			 errmsg_plural(INT64_FORMAT " message of queue \"%s\" was not redriven",
+						   INT64_FORMAT " messages of queue \"%s\" were not redriven",
+						   n, n, PGMQ_QUEUE_BASE(&redrive->queue)),
+			 redrive->refused == 0 ?
+			 errdetail_plural("Its source queue " NO_SOURCE, "Their source queue " NO_SOURCE, n) :
+			 redrive->stay == 0 ?
+			 errdetail("The target queue refused " INT64_FORMAT " of them; the first error was: %s",
+					   redrive->refused, redrive->error) :
+			 errdetail("The source queue of " INT64_FORMAT " " NO_SOURCE
+					   " The target queue refused " INT64_FORMAT "; the first error was: %s",
+					   redrive->stay, redrive->refused, redrive->error),
+			 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));
 }
 
 /*
@@ -565,7 +571,7 @@ pgmq_forward(PG_FUNCTION_ARGS)
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4), &id))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a trigger of queue \"%s\" took the message away",
+				 errmsg("a trigger of queue \"%s\" discarded the message",
 						PGMQ_QUEUE_BASE(&to))));
 	PG_RETURN_INT64(id);
 }

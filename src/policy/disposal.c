@@ -236,15 +236,22 @@ dead_letter_relid(const PgmqPolicy *policy)
 	return get_relname_relid(policy->dead_letter, get_namespace_oid(PGMQ_SCHEMA, false));
 }
 
-/* Warn of messages that are not to be read, and are not removed either. */
+/*
+ * Warn of dead messages that could not be disposed of, by the error that an
+ * attempt has raised.
+ */
 static void
 warn_stay(const PgmqDisposal *disposal, const ErrorData *error, const char *detail)
 {
+	const char *name = PGMQ_QUEUE_BASE(disposal->queue);
+
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("messages of queue \"%s\" stay there unread that are to be removed: %s",
-					PGMQ_QUEUE_BASE(disposal->queue), error->message),
-			 errdetail_internal("%s", detail)));
+			 disposal->policy.dead_letter[0] != '\0' ?
+			 errmsg("cannot move dead letters of queue \"%s\": %s", name, error->message) :
+			 errmsg("cannot delete expired messages of queue \"%s\": %s", name, error->message),
+			 errdetail_internal("%s", detail),
+			 error->hint != NULL ? errhint("%s", error->hint) : 0));
 }
 
 /*
@@ -280,7 +287,7 @@ disposal_fail(PgmqDisposal *disposal, const ErrorData *error, bool put_off)
 	entry->until = GetCurrentTimestamp() + RETRY_AFTER;
 	entry->puts_off = put_off;
 	if (!found && error != NULL)
-		warn_stay(disposal, error, _("Some were read too often, or have expired."));
+		warn_stay(disposal, error, _("They stay in the queue, and are tried again later."));
 }
 
 /* Put those to be moved before those to be dropped; how many they are. */
@@ -446,8 +453,8 @@ static void
 refusal_warn(const PgmqDisposal *disposal, const PgmqRefusal *refusal)
 {
 	const char *detail = refusal->n == 1 ?
-	_("Message " INT64_FORMAT " was read too often, or has expired.") :
-	_("Message " INT64_FORMAT " and others, %d in all, were read too often, or have expired.");
+	_("Message " INT64_FORMAT " stays in the queue, and is tried again later.") :
+	_("Message " INT64_FORMAT " and others, %d in all, stay in the queue, and are tried again later.");
 
 	warn_stay(disposal, refusal->error, psprintf(detail, refusal->ids[0], refusal->n));
 }
@@ -608,7 +615,7 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 		if (refusal.n > 0)
 			refusal_warn(&disposal, &refusal);
 		else if (refusal.gave_up)
-			warn_stay(&disposal, refusal.error, _("Some were read too often, or have expired."));
+			warn_stay(&disposal, refusal.error, _("They stay in the queue, and are tried again later."));
 		if (refusal.gave_up)
 			disposal_fail(&disposal, NULL, should_put_off(&disposal, refusal.error));
 		return n == limit;

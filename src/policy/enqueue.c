@@ -332,7 +332,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	if (sent.n != sent.max)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a trigger on \"%s.%s\" leaves out messages of a batch with deduplication ids",
+				 errmsg("a trigger on \"%s.%s\" discarded messages of a batch with deduplication ids",
 						PGMQ_SCHEMA, queue->relname),
 				 errdetail("%d of %d messages were stored, and it is not known which.",
 						   sent.n, sent.max),

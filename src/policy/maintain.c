@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * maintain.c
- *	  What policies want done when nobody reads: messages that are
- *	  dead, old archives, the window for duplicates.
+ *	  What policies require while nobody reads: disposing of dead messages,
+ *	  deleting old archived ones, truncating tables of deduplication ids.
  *
  * A round goes over all queues, one batch of each work in each, and over
  * those where there is more again, so that no backlog keeps another queue from
@@ -20,7 +20,7 @@
  * maintain at once, and share the work.
  *
  * Triggers of users run here as anywhere.  They run as the owner of the queue,
- * whoever called, and cannot leave anything behind that would run as somebody
+ * not as the caller, and cannot leave anything behind that would run as somebody
  * else: in a security-restricted operation, as when autovacuum calls users'
  * functions, and with settings that are put back.  Deferred triggers run at
  * once where we commit; elsewhere the server refuses them here.
@@ -264,7 +264,7 @@ batch_try(Maintain *m, StepFn step)
 	pgmq_lock_check_cancel(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("queue \"%s\" could not be maintained: %s",
+			 errmsg("could not maintain queue \"%s\": %s",
 					text_to_cstring(m->turn->queue_name), error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0));
 	return false;
@@ -392,8 +392,8 @@ suspect_warn(text *queue_name, TimestampTz until)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("queue \"%s\" is not maintained until %s",
 					text_to_cstring(queue_name), timestamptz_to_str(until)),
-			 errdetail("The session that maintained it last ended, or was canceled, while it did so."),
-			 errhint("See to the triggers of the queue, its archive and its dead-letter queue.")));
+			 errdetail("The last session that maintained it ended, or was canceled, while it did so."),
+			 errhint("Check the triggers of the queue, of its archive and of its dead-letter queue.")));
 }
 
 /*
