@@ -7,7 +7,7 @@ CREATE FUNCTION ref_spent(n integer) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO pgmq.q_ref (vt, message, read_ct, headers)
 	SELECT clock_timestamp(), to_jsonb(i), CASE WHEN i > n THEN 0 ELSE 2 END, jsonb_build_object('x-pgmq-group', i) FROM generate_series(1, n + 2) i $$;
 -- what was refused, as it stands in the queue: as it was, but put off
-CREATE VIEW ref_stays AS SELECT message, read_ct, vt BETWEEN clock_timestamp() + '50 s' AND clock_timestamp() + '60 s' AS later
+CREATE VIEW ref_stays AS SELECT message, read_ct, vt > clock_timestamp() AND vt <= clock_timestamp() + '60 s' AS later
 	FROM pgmq.q_ref WHERE read_ct = 2 ORDER BY msg_id;
 -- warnings name ids
 \set VERBOSITY terse

@@ -1,4 +1,4 @@
--- rights_creator: what a role can do that creates queues, with the rights that docs/operations.md proposes, and what it cannot
+-- rights_creator: what a role can do that creates queues, with the rights that docs/how-to/privileges.md proposes, and what it cannot
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 CREATE ROLE regress_pgmq_creator;

@@ -1,5 +1,5 @@
 -- rights_execute: where EXECUTE is not everybody's but granted one by one, as
--- docs/operations.md says it
+-- docs/how-to/privileges.md says it
 CREATE ROLE regress_pgmq_er;
 GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_er;
 GRANT SELECT, INSERT, DELETE ON pgmq.meta TO regress_pgmq_er;

@@ -53,7 +53,7 @@ typedef struct ReadState
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
-	PgmqDisposal disposal;
+	PgmqDisposal	disposal;
 } ReadState;
 
 /*
@@ -78,7 +78,7 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
  * of the disposal.
  */
 static uint64
-read_run(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_range(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
 	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
@@ -99,32 +99,20 @@ read_run(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
-/* Read what is readable between two ids. */
-static uint64
-read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
-{
-	ReadState  *read = state;
-	uint64		count = read_run(read, false, now, lo, hi, qty);
-
-	*last = pgmq_rows_last_id(read->rows);
-	return count;
-}
-
 /*
  * Read what is readable between two ids of a queue in which messages can be
  * dead, and dispose of those that are met.
  */
 static uint64
-read_range_disposing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range_disposing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *read = state;
 	PgmqDisposal *disposal = &read->disposal;
 	uint64		count = 0;
 
 	for (;;)
 	{
 		pgmq_disposal_test(disposal, now, read->rows);
-		count += read_run(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		count += read_range(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
 		if (disposal->n == 0)
 			break;
 		pgmq_disposal_run(disposal, hi);
@@ -133,7 +121,6 @@ read_range_disposing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty
 		lo = disposal->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
-	*last = pgmq_rows_last_id(read->rows);
 	return count;
 }
 
@@ -144,13 +131,21 @@ read_once(void *state)
 	ReadState  *read = state;
 	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	TimestampTz now = GetCurrentTimestamp();
+	PgmqScan	scan;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
-	return pgmq_look(&read->queue, now, read->qty,
-					 !read->conditional.isnull,
-					 read->disposes ? read_range_disposing : read_range, read);
+	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = read->disposes ?
+		read_range_disposing(read, scan.now, scan.lo, scan.hi, scan.wanted) :
+		read_range(read, false, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
+	}
+	return scan.count;
 }
 
 /*
@@ -227,9 +222,8 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 
 /* Pop what is readable between two ids. */
 static uint64
-pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
@@ -237,30 +231,24 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
-	uint64		count = pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
 /* The same, but no dead ones, which are disposed of first. */
 static uint64
-pop_range_disposing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range_disposing(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	uint64		count;
 
 	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
 	pgmq_disposal_args(&pop->disposal, args + 4);
-	count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 }
 
 /* pop(queue_name text, qty integer) returns setof message_record */
@@ -270,6 +258,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	const PgmqPolicy *policy;
 	TimestampTz now;
+	PgmqScan	scan;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
@@ -277,9 +266,18 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	policy = pgmq_policy(&pop.queue);
 	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
-	if (!pgmq_policy_pauses(policy, now) &&
-		pgmq_look(&pop.queue, now, pop.qty, false,
-				  pop.disposes ? pop_range_disposing : pop_range, &pop) > 0)
+	if (pgmq_policy_pauses(policy, now))
+		return (Datum) 0;
+	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = pop.disposes ?
+		pop_range_disposing(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
+		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
+	}
+	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }
@@ -365,25 +363,24 @@ wait_may_dispose(const WaitState *wait)
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
-/* See whether there is something readable between two ids. */
-static uint64
-peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+/* Whether something is readable between two ids: wait->found. */
+static bool
+peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
-	WaitState  *wait = state;
-	PgmqDisposal disposal;
+	PgmqDisposal	disposal;
 	PgmqArg		args[3 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
+	PgmqStmtId	stmt = PGMQ_STMT_FIRST_READABLE;
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
 	if (pgmq_disposal_begin(&disposal, &wait->queue, wait->policy))
 	{
 		pgmq_disposal_args(&disposal, args + 3);
-		stmt = PGMQ_STMT_PEEK_PASSING;
+		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
 
@@ -394,13 +391,12 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	pgmq_cursor_close(cursor);
 
 	/* else they would be due, and looked at, as long as nobody reads */
-	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !disposal.passing && wait_may_dispose(wait))
+	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !disposal.passing && wait_may_dispose(wait))
 	{
 		pgmq_disposal_ahead(&disposal, now, lo, hi, PEEK_TURN);
 		wait->disposed += disposal.disposed;
 	}
-	*last = wait->found;
-	return wait->any ? 1 : 0;
+	return wait->any;
 }
 
 /*
@@ -436,7 +432,7 @@ wait_once(void *state)
 {
 	WaitState  *wait = state;
 	TimestampTz now;
-	uint64		count;
+	PgmqScan	scan;
 
 	do
 	{
@@ -445,12 +441,13 @@ wait_once(void *state)
 		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		count = pgmq_policy_pauses(wait->policy, now) ? 0 :
-			pgmq_look(&wait->queue, now, 1, false, peek_range, wait);
+		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(wait->policy, now) ? 0 : 1, false);
+		while (pgmq_scan_next(&scan))
+			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
 		if (!wait->atomic)
 			pgmq_exec_commit();
-	} while (count == 0 && wait->disposed > 0);
-	return count;
+	} while (scan.count == 0 && wait->disposed > 0);
+	return scan.count;
 }
 
 /*

@@ -133,7 +133,7 @@ typedef struct GroupRead
 	int64		nleased;		/* so many of them are leased */
 	uint64		walked;			/* messages that the walk met */
 	bool		disposes;		/* by the policy messages can be dead */
-	PgmqDisposal disposal;
+	PgmqDisposal	disposal;
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -461,7 +461,7 @@ read_once(void *state)
 
 	read->now = GetCurrentTimestamp();
 	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
-		pgmq_look_is_idle(&read->queue, read->now))
+		pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -481,7 +481,7 @@ read_once(void *state)
 
 	/* the map may be told what a short queue's end looks like */
 	if (count == 0 && read->walked < WALK_TURN)
-		pgmq_look_only(&read->queue, read->now);
+		pgmq_scan_only(&read->queue, read->now);
 	return count;
 }
 

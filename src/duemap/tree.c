@@ -301,7 +301,7 @@ typedef struct Finder
 {
 	TimestampTz now;
 	uint64		from;
-	PgmqDue    *dues;
+	PgmqRange  *dues;
 	int			max;
 	int			n;
 } Finder;
@@ -322,7 +322,7 @@ node_find(int32 n, int level, uint64 base, Finder *finder)
 		if (HAS_CHILD(node, i))
 			node_find((int32) node->tag[i], level - 1, first, finder);
 		else
-			finder->dues[finder->n++] = (PgmqDue)
+			finder->dues[finder->n++] = (PgmqRange)
 		{
 			.lo = (int64) first,.hi = (int64) last,.version = node->tag[i]
 		};
@@ -588,7 +588,7 @@ pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
  */
 int
 pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-			   PgmqDue *dues, int max)
+			   PgmqRange *dues, int max)
 {
 	Finder		finder = {.now = now,.from = Max(from, 0),.dues = dues,.max = max};
 

@@ -1,6 +1,6 @@
 
-# Every query of docs/operations.md that looks at queues, over 8,000 queues and
-# a million messages: none may take minutes or hide messages from readers.
+# Every query of docs/operations/ that looks at queues, over 8,000 queues and a
+# million messages: none may take minutes or hide messages from readers.
 # Takes a minute and a gigabyte, so it runs only when PGMQ_SCALE is set.
 use strict;
 use warnings;
@@ -31,7 +31,8 @@ $node->safe_psql('postgres', q{
 	SELECT pgmq.send('many_' || i, '1') FROM generate_series(200, 1199) i;
 	SELECT count(*) FROM pgmq.read('jobs', 600, 1000)});
 
-my $page = slurp_file(dirname(abs_path(__FILE__)) . '/../../docs/operations.md');
+my $page = join '', map { slurp_file($_) }
+  sort glob(dirname(abs_path(__FILE__)) . '/../../docs/operations/*.md');
 my $queries = 0;
 while ($page =~ /^```sql\n(.*?)^```$/msg)
 {

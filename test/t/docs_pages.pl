@@ -1,20 +1,23 @@
 
-# README.md and docs/*.md say what is true: every ```sql block is run, word
-# for word, in one psql session for each document, and must print what the
-# ```text block after it shows.  Without such a block it may print anything
-# but an error.
+# README.md and the pages of docs/, in sub-folders too, say what is true: every
+# ```sql block is run, word for word, in one psql session and one database for
+# each page, and must print what the ```text block after it shows.  Without
+# such a block it may print anything but an error.  A failing block is named by
+# its page and line.
 #
 # Compared is what does not change from one run to the next: times, process
 # ids and the widths of columns may differ.
 #
 # The tables of functions and of error codes are held against the catalog and
-# against the errors themselves.  docs/moving.md starts in a database that has
-# PGMQ's catalog shape.  Blocks that need pg_partman are skipped without it.
+# against the errors themselves.  docs/how-to/moving.md starts in a database
+# that has PGMQ's catalog shape.  Blocks that need pg_partman are skipped
+# without it.
 use strict;
 use warnings;
 
 use Cwd qw(abs_path);
-use File::Basename qw(dirname basename);
+use File::Basename qw(dirname);
+use File::Find qw(find);
 use lib dirname(__FILE__);
 use IPC::Run;
 use PgmqShape;
@@ -126,10 +129,9 @@ sub typed
 
 sub check_document
 {
-	my ($file, $prepare) = @_;
-	my $name = basename($file);
+	my ($name, $prepare) = @_;
 	(my $db = lc $name) =~ s/\W/_/g;
-	my @blocks = blocks($file);
+	my @blocks = blocks("$root/$name");
 	my $script = '';
 
 	@blocks = grep { $_->{sql} !~ /partman/ } @blocks if !$has_partman;
@@ -163,16 +165,26 @@ sub check_document
 	return;
 }
 
-check_document($_)
-  foreach ("$root/README.md", grep { !/moving\.md$/ } glob("$root/docs/*.md"));
-check_document(
-	"$root/docs/moving.md",
-	sub {
+# The pages, by their names below the root.
+my @pages;
+find(
+	{
+		no_chdir => 1,
+		wanted => sub { push @pages, s{^\Q$root\E/}{}r if /\.md$/ }
+	},
+	"$root/docs");
+@pages = ('README.md', sort @pages);
+
+# What is in a page's database before its first block.
+my %prepare = (
+	'docs/how-to/moving.md' => sub {
 		my ($db) = @_;
 
 		shape_install($node, $db, '1.13.1');
 		shape_data($node, $db, '1.13.1');
 	});
+
+check_document($_, $prepare{$_}) foreach @pages;
 
 # The reference has every function with its arguments, and no other.
 
@@ -203,17 +215,6 @@ while ($reference =~ /^\| `(\w+\([^`]*\))` \|/mg)
 is( join("\n", sort keys %documented),
 	join("\n", sort split(/\n/, $catalog)),
 	'docs/reference.md lists the functions that there are');
-
-my $readme = document('README.md');
-my %named = map { $_ => 1 } $readme =~ /`(\w+)\(/g;
-is( join(' ', grep { !$named{$_} && !/^_/ }
-		  split /\n/,
-		$node->safe_psql(
-			'postgres', q{
-			SELECT DISTINCT proname FROM pg_proc
-			WHERE pronamespace = 'pgmq'::regnamespace ORDER BY 1})),
-	'',
-	'README.md names every function');
 
 # Each code in the reference's table of errors comes out, and no other: what
 # raises it, after preparation that must not fail.  The server's text is not
@@ -370,8 +371,8 @@ is( join(' ', sort keys %raised),
 
 # Every link between the documents leads somewhere.
 
-foreach my $file ('README.md',
-	map { 'docs/' . basename($_) } glob("$root/docs/*.md"))
+foreach my $file (@pages, 'src/README.md', 'test/README.md', 'bench/README.md',
+	'CONTRIBUTING.md', 'CHANGELOG.md')
 {
 	my $text = document($file);
 	my @broken;

@@ -128,7 +128,7 @@ sub shoot
 sub wait_until_waiting
 {
 	$node->poll_query_until('postgres',
-		"SELECT wait_event = 'Extension' FROM pg_stat_activity WHERE pid = $_[0]") or die;
+		"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $_[0]") or die;
 }
 
 set_up();

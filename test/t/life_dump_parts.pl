@@ -156,7 +156,7 @@ is(ids('single', 'other'), '1', 'single: others are as before');
 # .. or out of a dump of all, as the manual says, beside one whose name goes on
 sql('source', q{SELECT pgmq.create('jobs-2')});
 my $all = dump_of('all.dump', '--format=custom');
-my ($filter) = slurp_file("$FindBin::Bin/../../docs/operations.md") =~ /(grep \S+ '.*_jobs.*') >jobs.list/;
+my ($filter) = slurp_file("$FindBin::Bin/../../docs/operations/backup.md") =~ /(grep \S+ '.*_jobs.*') >jobs.list/;
 new_database('listed', 'CREATE EXTENSION pgmq_c');
 $node->command_ok([ 'sh', '-c', "pg_restore --list $all | $filter >$dir/jobs.list" ], 'listed: a list');
 $node->command_ok(

@@ -157,7 +157,7 @@ is(due('later'), 1, 'which is read');
 $publisher->stop;
 $subscriber->safe_psql('work', q{ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE);
 	DROP SUBSCRIPTION sub});
-my $docs = slurp_file(dirname(__FILE__) . '/../../docs/operations.md');
+my $docs = slurp_file(dirname(__FILE__) . '/../../docs/operations/replication.md');
 my ($setval) = $docs =~ /(DO \$sequences\$.*?\$sequences\$;)/s;
 ok($setval, 'the documentation has it');
 my ($rc, $out, $err) = $subscriber->psql('work', q{SELECT pgmq.send('letters', '1') FROM generate_series(1, 3)});

@@ -6,7 +6,10 @@
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use IPC::Run;
+use lib dirname(__FILE__);
+use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -22,69 +25,6 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'\nmax_
 $node->start;
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-# A session that stays, and what it is doing
-sub session
-{
-	my $s = { in => '', out => '', err => '' };
-	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	begin($s, 'SELECT pg_backend_pid();');
-	$s->{pid} = result($s);
-	return $s;
-}
-
-sub begin
-{
-	my ($s, $sql) = @_;
-
-	$s->{out} = $s->{err} = '';
-	$s->{since} = time;
-	$s->{in} .= "$sql\n\\echo said\n\\warn said\n";
-	$s->{psql}->pump_nb;
-}
-
-sub result
-{
-	my ($s) = @_;
-
-	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
-	$s->{psql}->pump until $s->{err} =~ s/said\n$//;
-	$s->{took} = time - $s->{since};
-	chomp $s->{out};
-	return $s->{out};
-}
-
-sub ask { begin(@_); return result($_[0]) }
-
-sub done
-{
-	foreach my $s (@_)
-	{
-		eval { $s->{in} .= "\\q\n"; $s->{psql}->finish };
-	}
-}
-
-# Wait until a session is as a condition over pg_stat_activity says
-sub until_is
-{
-	my ($s, $condition) = @_;
-
-	$node->poll_query_until('postgres',
-		"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $s->{pid} AND state = 'active' AND $condition)")
-	  or die "the session is never so that $condition: $s->{err}";
-}
-
-# Begin to wait, and come back when the session sleeps
-sub wait_in
-{
-	my ($s, $sql) = @_;
-
-	begin($s, $sql);
-	until_is($s, "wait_event_type = 'Extension'");
-}
 
 sub stop_waiting
 {
@@ -144,7 +84,7 @@ sub is_idle
 }
 
 sql('CREATE EXTENSION pgmq_c');
-my @s = map { session() } 1 .. 4;
+my @s = map { session($node) } 1 .. 4;
 
 #
 # The client
@@ -172,7 +112,7 @@ foreach my $wait (poll('q'), "SELECT msg_id FROM pgmq.read_grouped_with_poll('q'
 	"SELECT msg_id FROM pgmq.read_any_with_poll('{q}', 600, 1, $long, 600000);", "CALL pgmq.wait('q', $long);")
 {
 	fresh();
-	my @dead = map { session() } 1 .. 3;
+	my @dead = map { session($node) } 1 .. 3;
 	wait_in($_, $wait) foreach @dead;
 	is(sql('SELECT waiting FROM pgmq.engine_status()'), 3, "three wait: $wait");
 	# two that are killed while they sleep, and one that only finds out later
@@ -195,7 +135,7 @@ sql(q{CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
 	CREATE TRIGGER gate AFTER UPDATE ON pgmq.q_q FOR EACH STATEMENT EXECUTE FUNCTION gate()});
 ask($s[3], 'SELECT pg_advisory_lock(1);');
 {
-	my $dead = session();
+	my $dead = session($node);
 	ask($dead, "SET application_name = 'slow';");
 	wait_in($dead, poll('q'));
 	sql("SELECT pgmq.send('q', '1')");
@@ -348,7 +288,7 @@ sql('DROP TABLE pgmq.q_old');
 #
 {
 	my $n = 24;
-	my @many = map { session() } 1 .. $n;
+	my @many = map { session($node) } 1 .. $n;
 
 	fresh();
 	sql("SELECT pgmq.create('m' || i), pgmq.send('m' || i, '1'), pgmq.pause('m' || i, 'infinity') FROM generate_series(1, $n) i");

@@ -5,11 +5,13 @@
 use strict;
 use warnings;
 
-use IPC::Run;
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time usleep);
+use Time::HiRes qw(usleep);
 
 # Longer than any test may take, and than a busy machine needs
 my $long = 60;
@@ -18,61 +20,6 @@ my $soon = 10;
 my $node;
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
-
-# A session that stays, and what it is doing
-sub session
-{
-	my $s = { in => '', out => '', err => '' };
-	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	begin($s, 'SELECT pg_backend_pid();');
-	$s->{pid} = result($s);
-	return $s;
-}
-
-sub begin
-{
-	my ($s, $sql) = @_;
-
-	$s->{out} = $s->{err} = '';
-	$s->{since} = time;
-	$s->{in} .= "$sql\n\\echo said\n\\warn said\n";
-	$s->{psql}->pump_nb;
-}
-
-sub result
-{
-	my ($s) = @_;
-
-	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
-	$s->{psql}->pump until $s->{err} =~ s/said\n$//;
-	$s->{took} = time - $s->{since};
-	chomp $s->{out};
-	return $s->{out};
-}
-
-sub ask { begin(@_); return result($_[0]) }
-
-sub done
-{
-	foreach my $s (@_)
-	{
-		eval { $s->{in} .= "\\q\n"; $s->{psql}->finish };
-	}
-}
-
-# Begin to wait, and come back when the session sleeps
-sub wait_in
-{
-	my ($s, $sql) = @_;
-
-	begin($s, $sql);
-	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity"
-		  . " WHERE pid = $s->{pid} AND state = 'active' AND wait_event_type = 'Extension'")
-	  or die "no session sleeps: $s->{err}";
-}
 
 my $poll = "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000);";
 my $grouped = "SELECT msg_id FROM pgmq.read_grouped_with_poll('q', 600, 1, $long, 600000);";
@@ -126,7 +73,7 @@ lock_timeout = '${soon}s'
 	# the first look makes the map
 	sql("SELECT pgmq.read('q', 1, 1)");
 	my $told = sql("SELECT due_map FROM pgmq.engine_status()") eq 'on';
-	my @s = map { session() } 1 .. 4;
+	my @s = map { session($node) } 1 .. 4;
 
 	# The queue goes away
 	wait_in($s[0], "\\set VERBOSITY sqlstate\nCALL pgmq.wait('q', $long);");
@@ -162,7 +109,7 @@ lock_timeout = '${soon}s'
 	{
 		skip 'nobody is told without shared memory', 1 unless $told;
 		my $many = 16;
-		my @many = map { session() } 1 .. $many;
+		my @many = map { session($node) } 1 .. $many;
 
 		fresh();
 		sql(q{CREATE UNLOGGED SEQUENCE looks;
@@ -293,7 +240,7 @@ lock_timeout = '${soon}s'
 		}
 	}
 	done($s[0]);
-	$s[0] = session();
+	$s[0] = session($node);
 
 	fresh();
 	wait_in($s[0], "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000, '{\"a\": 1}');");
@@ -398,7 +345,7 @@ lock_timeout = '${soon}s'
 	$node->poll_query_until('postgres', undef, '');
 	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|',
 		'after a crash nobody waits, and nothing is known');
-	@s = map { session() } 1 .. 2;
+	@s = map { session($node) } 1 .. 2;
 	wait_in($s[0], $poll);
 	sql("SELECT pgmq.send('q', '{}')");
 	is(result($s[0]), 1, '.. and waiters are woken');
