@@ -378,7 +378,7 @@ redrive_warn(const Redrive *redrive)
 			 redrive->stay == 0 ?
 			 errdetail("The target queue refused " INT64_FORMAT " of them; the first error was: %s",
 					   redrive->refused, redrive->error) :
-			 errdetail("The source queue of " INT64_FORMAT " " NO_SOURCE
+			 errdetail(INT64_FORMAT " of them were not tried, or have no source queue that you may send to."
 					   " The target queue refused " INT64_FORMAT "; the first error was: %s",
 					   redrive->stay, redrive->refused, redrive->error),
 			 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));

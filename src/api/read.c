@@ -53,7 +53,7 @@ typedef struct ReadState
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
-	PgmqDisposal	disposal;
+	PgmqDisposal disposal;
 } ReadState;
 
 /*
@@ -367,7 +367,7 @@ wait_may_dispose(const WaitState *wait)
 static bool
 peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
-	PgmqDisposal	disposal;
+	PgmqDisposal disposal;
 	PgmqArg		args[3 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),

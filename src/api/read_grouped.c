@@ -133,7 +133,7 @@ typedef struct GroupRead
 	int64		nleased;		/* so many of them are leased */
 	uint64		walked;			/* messages that the walk met */
 	bool		disposes;		/* by the policy messages can be dead */
-	PgmqDisposal	disposal;
+	PgmqDisposal disposal;
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
