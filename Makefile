@@ -64,7 +64,7 @@ OBJS = src/pgmq_c.o \
 	src/duemap/tree.o \
 	src/duemap/twice.o \
 	src/duemap/xact.o \
-	src/policy/dead.o \
+	src/policy/disposal.o \
 	src/policy/dedup.o \
 	src/policy/enqueue.o \
 	src/policy/headers.o \

@@ -67,7 +67,7 @@ pgmq_inval(Datum arg, Oid relid)
 	pgmq_plan_inval(arg, relid);
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
-	pgmq_dead_inval(arg, relid);
+	pgmq_disposal_inval(arg, relid);
 }
 
 /*
@@ -79,7 +79,7 @@ static void
 pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
 	pgmq_policy_inval(arg, InvalidOid);
-	pgmq_dead_inval(arg, InvalidOid);
+	pgmq_disposal_inval(arg, InvalidOid);
 }
 
 void

@@ -38,8 +38,8 @@ typedef struct ReadState
 	PgmqArg		vt;				/* seconds */
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
-	bool		screened;		/* its policy knows of spent messages */
-	PgmqScreen	screen;
+	bool		disposes;		/* by its policy messages can be dead */
+	PgmqDisposal disposal;
 } ReadState;
 
 /*
@@ -59,66 +59,52 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
-/* Read what is readable between two ids. */
+/*
+ * Read what is readable between two ids.  passing: no dead ones, by the policy
+ * of the disposal.
+ */
 static uint64
-read_range(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_range(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqArg		args[] = {
+	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		pgmq_after(now, read->vt),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
+		read->conditional,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG(BoolGetDatum(false))
 	};
-	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
+	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
 	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
+	if (passing)
+		pgmq_disposal_args(&read->disposal, args + 6);
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
-/* Read what is readable between two ids, but nothing that is spent. */
-static uint64
-read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
-{
-	PgmqArg		args[6 + PGMQ_SPENT_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		pgmq_after(now, read->vt),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
-	};
-
-	pgmq_screen_args(&read->screen, args + 6);
-	return pgmq_exec_rows(&read->queue, PGMQ_STMT_READ_PASSING, args, read->rows);
-}
-
 /*
- * Read what is readable between two ids of a queue whose policy knows of spent
- * messages, and dispose of those that are met.
+ * Read what is readable between two ids of a queue in which messages can be
+ * dead, and dispose of those that are met.
  */
 static uint64
-read_range_screened(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_range_disposing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqScreen *screen = &read->screen;
+	PgmqDisposal *disposal = &read->disposal;
 	uint64		count = 0;
 
 	for (;;)
 	{
-		pgmq_screen_rows(screen, now, read->rows);
-		if (screen->passing)
-		{
-			count += read_range_passing(read, now, lo, hi, qty - count);
+		pgmq_disposal_test(disposal, now, read->rows);
+		count += read_range(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		if (disposal->n == 0)
 			break;
-		}
-		count += read_range(read, now, lo, hi, qty - count) - screen->n;
-		if (screen->n == 0)
+		pgmq_disposal_run(disposal, hi);
+		if (count >= qty || disposal->last >= hi)
 			break;
-		pgmq_screen_dispose(screen, hi);
-		if (count >= qty || screen->last >= hi)
-			break;
-		lo = screen->last + 1;
+		lo = disposal->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
 	return count;
@@ -129,19 +115,19 @@ static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
-	TimestampTz now;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
+	TimestampTz now = GetCurrentTimestamp();
 	PgmqScan	scan;
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
-	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(&read->queue, now))
+	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = read->screened ?
-		read_range_screened(read, scan.now, scan.lo, scan.hi, scan.wanted) :
-		read_range(read, scan.now, scan.lo, scan.hi, scan.wanted);
+		uint64		count = read->disposes ?
+		read_range_disposing(read, scan.now, scan.lo, scan.hi, scan.wanted) :
+		read_range(read, false, scan.now, scan.lo, scan.hi, scan.wanted);
 
 		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
 	}
@@ -158,7 +144,7 @@ poll_once(void *state)
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->screened ? read->screen.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0);
 }
 
 /*
@@ -173,8 +159,8 @@ pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, i
 	};
 	uint64		count = read_once(&read);
 
-	if (read.screened)
-		*disposed += read.screen.disposed;
+	if (read.disposes)
+		*disposed += read.disposal.disposed;
 	return count;
 }
 
@@ -238,19 +224,19 @@ pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
-/* The same, but nothing that is spent, which is disposed of first. */
+/* The same, but no dead ones, which are disposed of first. */
 static uint64
-pop_range_screened(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
+pop_range_disposing(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 
-	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
-	pgmq_screen_args(&pop->screen, args + 4);
+	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
+	pgmq_disposal_args(&pop->disposal, args + 4);
 	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 }
 
@@ -259,21 +245,23 @@ Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
+	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqScan	scan;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
-	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
+	policy = pgmq_policy(&pop.queue);
+	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(&pop.queue, now))
+	if (pgmq_policy_pauses(policy, now))
 		return (Datum) 0;
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = pop.screened ?
-		pop_range_screened(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
+		uint64		count = pop.disposes ?
+		pop_range_disposing(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
 		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
 
 		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));

@@ -3,9 +3,9 @@
  * set_policy.c
  *	  Saying what a queue's policy is; pausing and resuming it.
  *
- * All of it is for the owner of the queue.  Rows of pgmq.policy are written by
- * that table's owner's rights, and everybody who keeps the old policy is told
- * by an invalidation of the queue table, which goes out with the commit.
+ * Only the owner of the queue may do this.  Rows of pgmq.policy are written with
+ * the rights of that table's owner.  Backends that keep the old policy learn of
+ * the change by an invalidation of the queue table, which goes out with the commit.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -209,7 +209,7 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 							policy->dead_letter + 2, PGMQ_QUEUE_BASE(queue))));
 		if (i == 0)
 		{
-			/* no lock: whoever sets a policy need not have a right to it */
+			/* no lock, since the caller needs no right to that queue */
 			pgmq_queue_open(&next, name, NoLock, PGMQ_NEED_NOTHING, NULL);
 			pgmq_queue_check_shape(&next);
 		}
@@ -346,7 +346,7 @@ dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
  *
  * The whole policy as it is now.
  * Errors: 22023 for what is not a policy, 42P01 for a queue or dead-letter
- * queue that does not exist, 42501 for who does not own the queue.
+ * queue that does not exist, 42501 when the caller does not own the queue.
  */
 Datum
 pgmq_set_policy(PG_FUNCTION_ARGS)
@@ -369,7 +369,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	pgmq_policy_parse(doc, &policy);
 	queue_open_owned(&queue, fcinfo);
 
-	/* whoever sends by the old window comes first, or else sees the new one */
+	/* each sender either comes first, or sees the new window */
 	sets_window = getKeyJsonValueFromContainer(&PG_GETARG_JSONB_P(1)->root,
 											   "dedup_window", strlen("dedup_window"),
 											   &value) != NULL;
@@ -435,7 +435,7 @@ pgmq_get_policy(PG_FUNCTION_ARGS)
 /*
  * pause(queue_name text, until timestamptz) returns void
  *
- * Errors: 22004 when until is NULL, 42501 for who does not own the queue.
+ * Errors: 22004 when until is NULL, 42501 when the caller does not own the queue.
  */
 Datum
 pgmq_pause(PG_FUNCTION_ARGS)

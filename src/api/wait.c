@@ -45,6 +45,7 @@ typedef struct WaitState
 {
 	text	   *queue_name;
 	PgmqQueue	queue;
+	const PgmqPolicy *policy;	/* as it was when the queue was opened */
 	bool		atomic;			/* the procedure must not commit */
 	int			disposed;		/* messages that one attempt disposed of */
 	int64		found;			/* the id of a message that can be read */
@@ -126,8 +127,8 @@ wait_may_dispose(const WaitState *wait)
 static bool
 peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
-	PgmqScreen	screen;
-	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
+	PgmqDisposal disposal;
+	PgmqArg		args[3 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
@@ -136,9 +137,9 @@ peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
-	if (pgmq_screen_begin(&screen, &wait->queue))
+	if (pgmq_disposal_begin(&disposal, &wait->queue, wait->policy))
 	{
-		pgmq_screen_args(&screen, args + 3);
+		pgmq_disposal_args(&disposal, args + 3);
 		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
@@ -150,10 +151,10 @@ peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 	pgmq_cursor_close(cursor);
 
 	/* otherwise the wait would find them due again and again */
-	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !screen.passing && wait_may_dispose(wait))
+	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !disposal.passing && wait_may_dispose(wait))
 	{
-		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
-		wait->disposed += screen.disposed;
+		pgmq_disposal_ahead(&disposal, now, lo, hi, PEEK_TURN);
+		wait->disposed += disposal.disposed;
 	}
 	return wait->any;
 }
@@ -198,9 +199,10 @@ wait_once(void *state)
 	{
 		CHECK_FOR_INTERRUPTS();
 		wait_open(wait);
+		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(&wait->queue, now) ? 0 : 1, false);
+		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(wait->policy, now) ? 0 : 1, false);
 		while (pgmq_scan_next(&scan))
 			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
 		if (!wait->atomic)

@@ -3,14 +3,15 @@
  * idtable.c
  *	  The tables that hold a queue's deduplication ids: d0_ to d2_<name>.
  *
- * They belong to the owner of pgmq.policy and are written by his rights: a
- * role that may send need not, and cannot, touch them.  Or they belong to the
- * queue's owner, and are written by his rights: a dump keeps who owns a table,
- * but not who owns the extension.  All three have one owner.
+ * They belong to the owner of pgmq.policy and are written with that role's
+ * rights, so a role that may send need not, and cannot, touch them.  Or they
+ * belong to the queue's owner and are written with that owner's rights, because a
+ * dump keeps the owner of a table but not that of the extension.  All three have
+ * one owner.
  *
- * Everybody who may create queues can make tables of these names, and a role
- * with grants can hang things on ours.  So a table that has anything but what
- * we give it is refused before any rights are taken over.
+ * Any role that may create queues can create tables of these names, and a role
+ * with grants can add triggers or constraints to ours.  So a table that has
+ * anything beyond what we give it is refused before any rights are taken over.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -233,7 +234,7 @@ misfit_error(const PgmqQueue *queue, const char *relname, const char *misfit)
 			 errmsg("table \"%s.%s\" cannot hold the deduplication ids of queue \"%s\"",
 					PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
 			 errdetail("%s", misfit),
-			 errhint("Put that right, or drop the table. The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
+			 errhint("Correct that, or drop the table and have the owner of the queue call pgmq.set_policy() with an empty object, which recreates it.")));
 }
 
 #define FOREIGN_OWNER \
@@ -253,7 +254,7 @@ callback_owner(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 
 /*
  * Refuse (55000) an open relation, which is to be one of a queue's tables,
- * unless it is as we make it and belongs to one who may own it.
+ * unless it is as we make it and its owner is one that is allowed.
  */
 void
 pgmq_idtable_check(const PgmqQueue *queue, Relation rel)
@@ -277,7 +278,7 @@ pgmq_idtable_check_owner(const PgmqQueue *queue, Relation first, Relation rel)
 						PGMQ_SCHEMA, RelationGetRelationName(rel), PGMQ_QUEUE_BASE(queue)),
 				 errdetail("It has another owner than table \"%s.%s\".",
 						   PGMQ_SCHEMA, RelationGetRelationName(first)),
-				 errhint("Give both to the owner of the queue, or drop both. The owner of the queue makes them anew by pgmq.set_policy() with an empty object.")));
+				 errhint("Give both to the owner of the queue, or drop both and have that owner call pgmq.set_policy() with an empty object, which recreates them.")));
 }
 
 /*
@@ -301,7 +302,7 @@ pgmq_idtable_open(const PgmqQueue *queue, int table, LOCKMODE lockmode, bool mis
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" of the deduplication ids of queue \"%s\" does not exist",
 						PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
-				 errhint("The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
+				 errhint("The owner of the queue can recreate it by calling pgmq.set_policy() with an empty object.")));
 	rel = relation_open(relid, NoLock);
 	pgmq_idtable_check(queue, rel);
 	return rel;
@@ -348,7 +349,7 @@ references_find(Relation rel)
 			RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
 			continue;
 
-		/* its owner may have it locked for as long as he likes */
+		/* its owner may keep it locked for any time */
 		if (!ConditionalLockRelationOid(trigger->tgconstrrelid, AccessExclusiveLock))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * maintain.c
- *	  What policies want done when nobody reads: messages that are
- *	  spent, old archives, the window for duplicates.
+ *	  What policies require while nobody reads: disposing of dead messages,
+ *	  deleting old archived ones, truncating tables of deduplication ids.
  *
  * A round goes over all queues, one batch of each work in each, and over
  * those where there is more again, so that no backlog keeps another queue from
@@ -20,7 +20,7 @@
  * maintain at once, and share the work.
  *
  * Triggers of users run here as anywhere.  They run as the owner of the queue,
- * whoever called, and cannot leave anything behind that would run as somebody
+ * not as the caller, and cannot leave anything behind that would run as somebody
  * else: in a security-restricted operation, as when autovacuum calls users'
  * functions, and with settings that are put back.  Deferred triggers run at
  * once where we commit; elsewhere the server refuses them here.
@@ -120,7 +120,7 @@ typedef struct Maintain
 
 /* Messages that have expired, or were read too often. */
 static bool
-step_spent(Maintain *m)
+step_dead(Maintain *m)
 {
 	const PgmqPolicy *policy = m->policy;
 	Turn	   *turn = m->turn;
@@ -131,7 +131,7 @@ step_spent(Maintain *m)
 		!pgmq_exec_int8(&m->queue, PGMQ_STMT_LAST_ID, NULL, &turn->last))
 		return false;
 	turn->has_begun = true;
-	return pgmq_screen_sweep(&m->queue, &turn->from, BATCH) && turn->from < turn->last;
+	return pgmq_disposal_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
 }
 
 /* No table has more rows than this: for an archive, locked, or its partitions. */
@@ -189,7 +189,7 @@ step_dedup(Maintain *m)
 }
 
 static const StepFn steps[] = {
-	step_spent,
+	step_dead,
 	step_archive,
 	step_dedup,
 };
@@ -241,7 +241,7 @@ batch_try(Maintain *m)
 		return m->more;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("queue \"%s\" could not be maintained: %s",
+			 errmsg("could not maintain queue \"%s\": %s",
 					text_to_cstring(m->turn->queue_name), error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0));
 	return false;
@@ -369,8 +369,8 @@ suspect_warn(text *queue_name, TimestampTz until)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("queue \"%s\" is not maintained until %s",
 					text_to_cstring(queue_name), timestamptz_to_str(until)),
-			 errdetail("The session that maintained it last ended, or was canceled, while it did so."),
-			 errhint("See to the triggers of the queue, its archive and its dead-letter queue.")));
+			 errdetail("The last session that maintained it ended, or was canceled, while it did so."),
+			 errhint("Check the triggers of the queue, of its archive and of its dead-letter queue.")));
 }
 
 /*

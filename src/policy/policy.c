@@ -8,8 +8,8 @@
  *
  * The struct is kept per backend and queue table, and most of all it is kept
  * that a queue has none, so that such a queue pays for a look into a hash
- * table.  Who writes a policy sends a relcache invalidation of the queue
- * table with it.  Whoever has the table's lock has received it.
+ * table.  A change of a policy sends a relcache invalidation of the queue table
+ * with it, and a backend that has the table's lock has received it.
  *
  * Callers get a copy: an invalidation may come at any time, and takes away
  * what is kept.
@@ -293,8 +293,8 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
  */
 
 /*
- * The table of policies.  Where there is none: InvalidOid if missing_ok, else
- * error 42P01.
+ * The OID of the table of policies.  If it does not exist: InvalidOid when
+ * missing_ok is true, otherwise error 42P01.
  */
 Oid
 pgmq_policy_table(bool missing_ok)
@@ -328,8 +328,8 @@ row_policy(TupleTableSlot *slot, void *state)
 
 /*
  * Fetch a queue's policy from the table, as it is now whatever the isolation
- * level, since what is kept outlives the transaction.  Anybody who may use
- * the queue may have it, so it is fetched by the table owner's rights.
+ * level, since what is kept outlives the transaction.  It is fetched with the
+ * rights of the table's owner, since any role that may use the queue may have it.
  * False when there is none.
  */
 static bool
@@ -365,8 +365,10 @@ policy_load(const PgmqQueue *queue, PgmqPolicy *policy)
 }
 
 /*
- * An open queue's policy, palloc'd; NULL when it has none, which costs next
- * to nothing.  Errors: 22023 when somebody wrote nonsense into the table.
+ * The policy of an open queue, palloc'd in the current context; NULL when it has
+ * none, which costs one look-up in a hash table.  Call it once, when the queue has
+ * been opened: its lock guarantees that what is kept is up to date.
+ * Error: 22023 when the row in the table is no policy.
  */
 const PgmqPolicy *
 pgmq_policy(const PgmqQueue *queue)
@@ -410,12 +412,10 @@ pgmq_policy(const PgmqQueue *queue)
 	return result;
 }
 
-/* Whether reads of an open queue are to return nothing at now. */
+/* Whether a policy (NULL: there is none) has reads return nothing at now. */
 bool
-pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
+pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 {
-	const PgmqPolicy *policy = pgmq_policy(queue);
-
 	return policy != NULL && policy->paused_until > now;
 }
 

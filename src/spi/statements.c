@@ -72,8 +72,8 @@
 /*
  * Whether a message is dead, that is, not to be delivered any more, at the time
  * now: it was read max_reads times, or is as old as its header says, if
- * ttl_header, or as ttl says (seconds).  dead.c has the same rule for rows already leased.  No
- * header, and no number however large or small, makes it fail.
+ * ttl_header, or as ttl says (seconds).  disposal.c has the same rule for rows
+ * already leased.  No header, and no number however large or small, makes it fail.
  */
 #define TTL_NUMBER \
 	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
@@ -153,10 +153,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_READ_RANGE] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
-	},
-	[PGMQ_STMT_READ_CONDITIONAL] = {
-		READ(RANGE("$4", "$5") " AND message OPERATOR(pg_catalog.@>) $6"),
-		6, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID}
 	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
@@ -307,7 +303,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 * lock up to $2 dead messages that are leased to nobody, ids from $3 on;
 	 * if $7, only those that were not read too often
 	 */
-	[PGMQ_STMT_SPENT_IDLE] = {
+	[PGMQ_STMT_DEAD_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
 		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " DEAD("$1", "$4", "$5", "$6") " IS TRUE"
 		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
@@ -378,7 +374,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 * lock the dead ones among the first $4 due messages between two ids, but
 	 * not what the read of this moment returns with a lease of no length
 	 */
-	[PGMQ_STMT_SPENT] = {
+	[PGMQ_STMT_DEAD] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
 		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
 		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
