@@ -87,9 +87,6 @@ ISOLATION_OPTS = --inputdir=test --load-extension=pgmq_c
 TAP_TESTS = 1
 PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 
-# Files about who may do what.
-SECURITY = $(filter adopt creator escalation grant hostile_names privileges rls search_path security,$(REGRESS))
-
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
@@ -121,11 +118,12 @@ fuzz torture:
 	@TESTS=$@ tools/check.sh
 
 security:
-	@TESTS="regress isolation tap" REGRESS="$(SECURITY)" ISOLATION="due_rls drop_denied stranger" \
-		PROVE_TESTS="$(wildcard test/t/06*.pl)" tools/check.sh
+	@TESTS="regress isolation tap" REGRESS="$(filter rights_% install_adopt%,$(REGRESS))" \
+		ISOLATION="$(filter rights_% duemap_row_security,$(ISOLATION))" \
+		PROVE_TESTS="$(wildcard test/t/rights_*.pl)" tools/check.sh
 
 life:
-	@TESTS=tap PROVE_TESTS="$(wildcard test/t/00*.pl test/t/01*.pl test/t/05*.pl test/t/07*.pl)" tools/check.sh
+	@TESTS=tap PROVE_TESTS="$(wildcard test/t/life_*.pl test/t/install_*.pl)" tools/check.sh
 
 bench:
 	@bench/run.sh

@@ -472,7 +472,7 @@ class Reader(threading.Thread):
 def is_waiting(session, reader):
     return session.query(
         f"SELECT FROM pg_stat_activity WHERE pid = {reader.pid} AND state = 'active'"
-        " AND wait_event IN ('Extension', 'PgSleep')") != []
+        " AND (wait_event_type = 'Extension' OR wait_event = 'PgSleep')") != []
 
 
 def cpu_seconds(pid):

@@ -128,7 +128,7 @@ class Sql:
         for _ in range(count):
             reader.send(f"SELECT msg_id FROM {self.schema}.read_with_poll('bench', 30, 1, 30, 100)")
             while not sender.query(f"SELECT FROM pg_stat_activity WHERE pid = {reader.pid}"
-                                   " AND wait_event IN ('Extension', 'PgSleep')"):
+                                   " AND (wait_event_type = 'Extension' OR wait_event = 'PgSleep')"):
                 time.sleep(0.001)
             time.sleep(random.random() / 10)        # not in step with what polls
             begun = time.monotonic()

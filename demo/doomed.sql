@@ -1,5 +1,5 @@
--- Work like the others until half of the files are done; then take one more
--- and be slow with it.
+-- Work like the others until half of the files are done. Then take one more
+-- message, and be slow with it.
 SELECT count(*) * 2 > :total AS half_way FROM pgmq.a_files \gset
 \if :half_way
     SELECT count(*) > 0 AS busy, min(msg_id) AS msg_id

@@ -80,7 +80,7 @@ total=$(ask "SELECT queue_length FROM pgmq.metrics('files')")
 step "Four workers, each a connection that does this again and again"
 run cat work.sql
 echo
-echo "One of them will be slow with a message, and killed:"
+echo "This one will be slow with a message, and is killed then:"
 run cat doomed.sql
 echo
 work() {
@@ -106,11 +106,11 @@ while :; do
            FROM pgmq.metrics('files')"
     [ "$left" -gt 0 ] || break
     if [ -z "$killed" ] && grep -q '^holds' doomed.log; then
-        echo "One worker holds a message and is slow with it:"
+        echo "One worker is slow with the message that it holds:"
         run kill -9 "$doomed"
         wait "$doomed" 2>/dev/null || true
         killed=$(sed -n 's/^holds //p' doomed.log)
-        echo "Message $killed is nobody's now. It stays invisible until its 5 seconds are over."
+        echo "No worker holds message $killed any more. It stays invisible until its 5 seconds are over."
     fi
     seconds=$((seconds + 1))
     [ "$seconds" -lt 120 ] || die "this takes too long; the workers said: $(tail -n 5 ./*.log)"
@@ -142,7 +142,7 @@ expect "files with a digest" "$(ask 'SELECT count(*) FROM digest')" "$total"
 expect "files in the queue" "$(ask 'SELECT count(*) FROM pgmq.q_files')" 0
 expect "files in the archive" "$(ask 'SELECT count(*) FROM pgmq.a_files')" "$total"
 expect "lines in headers.txt" "$(wc -l <headers.txt | tr -d ' ')" "$total"
-expect "due map of files, finds of its net" "$(ask 'SELECT due_map, net_finds FROM pgmq.engine_status()')" 'on|0'
+expect "due map of files, messages that it had hidden" "$(ask 'SELECT due_map, net_finds FROM pgmq.engine_status()')" 'on|0'
 [ -n "$killed" ] || die "no worker was killed"
 expect "read_ct of message $killed" \
     "$(ask "SELECT read_ct FROM pgmq.a_files WHERE msg_id = $killed")" 2

@@ -103,6 +103,12 @@ done | rule "the scripts refuse an earlier library"
     for f in test/expected/*.out; do [ -e "test/specs/$(basename "$f" .out | sed 's/_[0-9]$//').spec" ] || echo "$f has no test"; done
 } | but_not '[*]' | rule "every test has its expected output"
 
+if command -v python3 >/dev/null 2>&1; then
+    { python3 test/torture/break.py --check 2>&1 || true; } | rule "the source has what break.py takes out"
+else
+    skip "the source has what break.py takes out" "no python3"
+fi
+
 # pgindent takes a type that it does not know for a variable.
 sed -nE 's/^\}[[:space:]]*(Pgmq[A-Za-z0-9]*|[A-Z][A-Za-z0-9]*);.*/\1/p' src/*.[ch] src/*/*.[ch] | LC_ALL=C sort -u |
     LC_ALL=C comm -23 - tools/typedefs.list | rule "tools/typedefs.list has every type of src/"

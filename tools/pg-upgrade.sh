@@ -1,5 +1,5 @@
 #!/bin/sh
-# pg_upgrade of a cluster with queues in use: test/t/071_pg_upgrade.pl from one
+# pg_upgrade of a cluster with queues in use: test/t/life_pg_upgrade.pl from one
 # version of PostgreSQL to another, which it builds and installs pgmq_c for.
 #
 # usage: pg-upgrade.sh [OLD_PG_CONFIG NEW_PG_CONFIG]
@@ -13,7 +13,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
-TEST=test/t/071_pg_upgrade.pl
+TEST=test/t/life_pg_upgrade.pl
 
 # --------------------------------------------------------------------------
 # Two servers on this machine

@@ -170,7 +170,7 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	/* a standby announces nothing, and its map knows nothing */
 	if (!pgmq_use_due_map || IsolationUsesXactSnapshot() || RecoveryInProgress())
 		return false;
-	map = pgmq_local_map(pgmq_local_known(queue->relid));
+	map = pgmq_xact_map(pgmq_local_known(queue->relid));
 	if (map.map == NULL)
 		return false;
 
@@ -178,7 +178,7 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	ranges->gap = 1;
 	for (;;)
 	{
-		PgmqDue		dues[64];
+		PgmqRange	dues[64];
 		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, dues, lengthof(dues));
 
 		if (n < 0)

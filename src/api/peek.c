@@ -102,7 +102,7 @@ pgmq_peek(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
 	if (some)
-		pgmq_exec_rows(&queue, PGMQ_STMT_PAGE, args, rows);
+		pgmq_exec_rows(&queue, PGMQ_STMT_PEEK, args, rows);
 	return (Datum) 0;
 }
 
@@ -150,7 +150,7 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 		args[1] = PGMQ_ARG(Int64GetDatum(0));
 	}
 	(void) pgmq_archive_open(&queue, AccessShareLock, PGMQ_NEED_SELECT);
-	pgmq_exec_rows(&queue, PGMQ_STMT_PAGE_ARCHIVE, args, rows);
+	pgmq_exec_rows(&queue, PGMQ_STMT_PEEK_ARCHIVE, args, rows);
 	return (Datum) 0;
 }
 

@@ -90,7 +90,7 @@ typedef struct Wait
 	int			nqueues;
 	int			place;			/* the first of ours in the lists */
 	int			nplaces;		/* queues after these are in no list */
-	PgmqTold	told[PGMQ_MAX_WAITED];	/* and not passed on yet, of a queue */
+	PgmqWakeUp	told[PGMQ_MAX_WAITED];	/* and not passed on yet, of a queue */
 	TimestampTz watches[PGMQ_MAX_WAITED];	/* what it watched for, of a queue */
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
 	TimestampTz passed[PGMQ_MAX_WAITED];	/* when a token was, in a queue */
@@ -231,12 +231,12 @@ wait_enter(Wait *wait)
 		/* a wait without a lock may find another queue under the name */
 		if (wait_listed(wait, i) != relid)
 			pgmq_waiter_leave(place);
-		wait->maps[i] = pgmq_local_map(pgmq_local(relid));
+		wait->maps[i] = pgmq_xact_map(pgmq_local(relid));
 		if (wait->maps[i].map == NULL || !pgmq_use_due_map || IsolationUsesXactSnapshot())
 			pgmq_waiter_leave(place);
 		else
 		{
-			PgmqTold	told;
+			PgmqWakeUp	told;
 
 			may_stay = pgmq_waiter_enter(place, relid,
 										 (wait->flags & PGMQ_POLL_GROUPED) != 0,
@@ -290,10 +290,10 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 
 	/* what was due when the look began was not to be had */
 	if (pgmq_map_next_due(wait->maps[i]) > wait->looked)
-		memset(&wait->told[i], 0, sizeof(PgmqTold));
+		memset(&wait->told[i], 0, sizeof(PgmqWakeUp));
 	else
 	{
-		PgmqTold	told = wait->told[i];
+		PgmqWakeUp	told = wait->told[i];
 
 		if (wait->flags & PGMQ_POLL_FREE)
 			interval = Max(interval, Min((wait->found - wait->looked) / 1000 * LOOK_PART,
@@ -309,7 +309,7 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 			{
 				pgmq_waiter_pass_on(place, told.due && !is_first);
 				wait->passed[i] = wait->looked;
-				memset(&wait->told[i], 0, sizeof(PgmqTold));
+				memset(&wait->told[i], 0, sizeof(PgmqWakeUp));
 			}
 		}
 	}

@@ -75,9 +75,8 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 
 /* Read what is readable between two ids. */
 static uint64
-read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *read = state;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
@@ -88,10 +87,8 @@ read_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	};
 	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
 	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
-	uint64		count = pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 
-	*last = pgmq_rows_last_id(read->rows);
-	return count;
+	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
 /* Read what is readable between two ids, but nothing that is spent. */
@@ -116,9 +113,8 @@ read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 q
  * messages, and dispose of those that are met.
  */
 static uint64
-read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+read_range_screened(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *read = state;
 	PgmqScreen *screen = &read->screen;
 	uint64		count = 0;
 
@@ -130,7 +126,7 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 			count += read_range_passing(read, now, lo, hi, qty - count);
 			break;
 		}
-		count += read_range(read, now, lo, hi, qty - count, last) - screen->n;
+		count += read_range(read, now, lo, hi, qty - count) - screen->n;
 		if (screen->n == 0)
 			break;
 		pgmq_screen_dispose(screen, hi);
@@ -139,7 +135,6 @@ read_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty,
 		lo = screen->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
-	*last = pgmq_rows_last_id(read->rows);
 	return count;
 }
 
@@ -149,14 +144,22 @@ read_once(void *state)
 {
 	ReadState  *read = state;
 	TimestampTz now;
+	PgmqScan	scan;
 
 	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(&read->queue, now))
 		return 0;
-	return pgmq_look(&read->queue, now, read->qty,
-					 !read->conditional.isnull,
-					 read->screened ? read_range_screened : read_range, read);
+	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = read->screened ?
+		read_range_screened(read, scan.now, scan.lo, scan.hi, scan.wanted) :
+		read_range(read, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
+	}
+	return scan.count;
 }
 
 /*
@@ -233,9 +236,8 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 
 /* Pop what is readable between two ids. */
 static uint64
-pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
@@ -243,30 +245,24 @@ pop_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *la
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
-	uint64		count = pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
 /* The same, but nothing that is spent, which is disposed of first. */
 static uint64
-pop_range_screened(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+pop_range_screened(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	ReadState  *pop = state;
 	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	uint64		count;
 
 	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
 	pgmq_screen_args(&pop->screen, args + 4);
-	count = pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
-	*last = pgmq_rows_last_id(pop->rows);
-	return count;
+	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 }
 
 /* pop(queue_name text, qty integer) returns setof message_record */
@@ -275,15 +271,25 @@ pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	TimestampTz now;
+	PgmqScan	scan;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
 	now = GetCurrentTimestamp();
-	if (!pgmq_policy_pauses(&pop.queue, now) &&
-		pgmq_look(&pop.queue, now, pop.qty, false,
-				  pop.screened ? pop_range_screened : pop_range, &pop) > 0)
+	if (pgmq_policy_pauses(&pop.queue, now))
+		return (Datum) 0;
+	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
+	while (pgmq_scan_next(&scan))
+	{
+		uint64		count = pop.screened ?
+		pop_range_screened(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
+		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
+
+		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
+	}
+	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }
@@ -368,25 +374,24 @@ wait_may_dispose(const WaitState *wait)
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
-/* See whether there is something readable between two ids. */
-static uint64
-peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
+/* Whether something is readable between two ids: wait->found. */
+static bool
+peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
-	WaitState  *wait = state;
 	PgmqScreen	screen;
 	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
-	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
+	PgmqStmtId	stmt = PGMQ_STMT_FIRST_READABLE;
 	PgmqCursor *cursor;
 	uint64		turn = 1;
 
 	if (pgmq_screen_begin(&screen, &wait->queue))
 	{
 		pgmq_screen_args(&screen, args + 3);
-		stmt = PGMQ_STMT_PEEK_PASSING;
+		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
 	}
 	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
 
@@ -397,13 +402,12 @@ peek_range(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *l
 	pgmq_cursor_close(cursor);
 
 	/* else they would be due, and looked at, as long as nobody reads */
-	if (!wait->any && stmt == PGMQ_STMT_PEEK_PASSING && !screen.passing && wait_may_dispose(wait))
+	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !screen.passing && wait_may_dispose(wait))
 	{
 		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
 		wait->disposed += screen.disposed;
 	}
-	*last = wait->found;
-	return wait->any ? 1 : 0;
+	return wait->any;
 }
 
 /*
@@ -439,7 +443,7 @@ wait_once(void *state)
 {
 	WaitState  *wait = state;
 	TimestampTz now;
-	uint64		count;
+	PgmqScan	scan;
 
 	do
 	{
@@ -447,12 +451,13 @@ wait_once(void *state)
 		wait_open(wait);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		count = pgmq_policy_pauses(&wait->queue, now) ? 0 :
-			pgmq_look(&wait->queue, now, 1, false, peek_range, wait);
+		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(&wait->queue, now) ? 0 : 1, false);
+		while (pgmq_scan_next(&scan))
+			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
 		if (!wait->atomic)
 			pgmq_exec_commit();
-	} while (count == 0 && wait->disposed > 0);
-	return count;
+	} while (scan.count == 0 && wait->disposed > 0);
+	return scan.count;
 }
 
 /*

@@ -460,7 +460,7 @@ read_once(void *state)
 
 	read->now = GetCurrentTimestamp();
 	if (read->qty == 0 || pgmq_policy_pauses(&read->queue, read->now) ||
-		pgmq_look_is_idle(&read->queue, read->now))
+		pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -480,7 +480,7 @@ read_once(void *state)
 
 	/* the map may be told what a short queue's end looks like */
 	if (count == 0 && read->walked < WALK_TURN)
-		pgmq_look_only(&read->queue, read->now);
+		pgmq_scan_only(&read->queue, read->now);
 	return count;
 }
 

@@ -83,7 +83,7 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		values[3] = Int64GetDatum(status.bytes);
 		values[4] = TimestampTzGetDatum(status.next_due);
 		values[5] = Int32GetDatum(pgmq_waiter_count(queue.relid));
-		values[6] = Int64GetDatum(status.net_finds);
+		values[6] = Int64GetDatum(status.check_finds);
 
 		/* no infinity, which many drivers cannot hold */
 		nulls[4] = !has_map || status.next_due == PGMQ_DUE_NOW ||

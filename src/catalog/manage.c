@@ -110,7 +110,7 @@ callback_drop(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 	if (!object_ownercheck(RelationRelationId, relid, GetUserId()) &&
 		!object_ownercheck(NamespaceRelationId, get_rel_namespace(relid), GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, table->relname);
-	pgmq_waiter_drain(relid);
+	pgmq_waiter_send_away(relid);
 }
 
 /* Lock callback: may the caller count and truncate the table? */
@@ -129,7 +129,7 @@ callback_purge(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 		if (result != ACLCHECK_OK)
 			aclcheck_error(result, OBJECT_TABLE, table->relname);
 	}
-	pgmq_waiter_drain(relid);
+	pgmq_waiter_send_away(relid);
 }
 
 /*

@@ -182,7 +182,7 @@ pgmq_directory_reclaim(void)
  * identity.
  */
 PgmqMapRef
-pgmq_map_search(Oid relid, uint64 identity)
+pgmq_directory_find(Oid relid, uint64 identity)
 {
 	PgmqMapRef	ref = {NULL, 0, 0};
 	PgmqMap    *map;
@@ -204,7 +204,7 @@ pgmq_map_search(Oid relid, uint64 identity)
  * unknown.  The reference is worth nothing (map NULL) without shared memory.
  */
 PgmqMapRef
-pgmq_map_attach(Oid relid, uint64 identity)
+pgmq_directory_make(Oid relid, uint64 identity)
 {
 	PgmqMapRef	ref = {NULL, 0, 0};
 	PgmqMap    *map;
@@ -235,10 +235,10 @@ pgmq_map_attach(Oid relid, uint64 identity)
 		map->identity = identity;
 		map->listed = false;
 		map->prepared = InvalidTransactionId;
-		map->net_last = GetCurrentTimestamp();
-		map->net_next = map->net_last + PGMQ_NET_PERIOD;
-		map->net_from = PG_INT64_MIN;
-		map->net_finds = 0;
+		map->check_last = GetCurrentTimestamp();
+		map->check_next = map->check_last + PGMQ_CHECK_PERIOD;
+		map->check_from = PG_INT64_MIN;
+		map->check_finds = 0;
 		pg_atomic_write_u32(&map->turn, 0);
 		pgmq_tree_set_unknown(&map->tree);
 	}
@@ -259,7 +259,7 @@ pgmq_map_attach(Oid relid, uint64 identity)
  * map, if it has one, and this itself first of all.  For callbacks.
  */
 void
-pgmq_map_drop(Oid relid)
+pgmq_directory_drop(Oid relid)
 {
 	PgmqMap    *map = pgmq_directory_lock(relid, LW_EXCLUSIVE);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * duemap.h
- *	  When what can be read: the due map, what a backend and a transaction know
- *	  of it, and which ids a read looks at.
+ *	  When messages can be read: the due map, what a backend caches and a
+ *	  transaction remembers of it, and which ids a read looks at.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -17,45 +17,52 @@
 #include "common/common.h"
 #include "wait/wait.h"
 
+/*
+ * Functions that are marked "for callbacks" may be called when a transaction
+ * ends: they raise no error and allocate nothing.  Of the others each comment
+ * says which errors it raises, besides those of the system caches and of
+ * running out of memory.
+ */
+
 /* ---- ddl.c: statements that change what a queue is ---- */
 extern void pgmq_ddl_init(void);
 
-/* ---- tree.c: a time for every message id ---- */
+/* ---- tree.c: a due time for every message id ---- */
 extern void pgmq_tree_init(void *memory, Size size, int tranche);
 extern void pgmq_tree_attach(void *memory);
 
-/* Ids fall into blocks of this many bits. */
+/* Ids are divided into blocks of 2^PGMQ_BLOCK_BITS. */
 #define PGMQ_BLOCK_BITS		6
 #define PGMQ_BLOCK_FIRST(id)	((int64) ((uint64) (id) & ~((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
 
-/* A piece of a tree that was due, from which a look begins. */
-typedef struct PgmqDue
+/* A range of ids that is due, and its version in the tree when it was found. */
+typedef struct PgmqRange
 {
 	int64		lo;
 	int64		hi;
 	uint64		version;
-} PgmqDue;
+} PgmqRange;
 
-/* ---- map.c: when is each block of ids next readable? ---- */
+/* ---- map.c, directory.c: when is each block of ids next readable? ---- */
 typedef struct PgmqMap PgmqMap;
 
-/* A backend's way to a queue's map. */
+/* A backend's reference to a queue's map. */
 typedef struct PgmqMapRef
 {
-	PgmqMap    *map;			/* NULL: has none */
+	PgmqMap    *map;			/* NULL: it has none */
 	uint64		generation;		/* of the slot */
-	uint64		identity;		/* of what it was when attached */
+	uint64		identity;		/* of the queue, when the reference was made */
 } PgmqMapRef;
 
-/* What an operator wants to know of a map. */
+/* What engine_status shows of a map. */
 typedef struct PgmqMapStatus
 {
 	bool		usable;
-	bool		prepared;		/* not usable for prepared transactions */
-	int64		pieces;
+	bool		prepared;		/* not usable for a prepared transaction */
+	int64		pieces;			/* ranges with a due time of their own */
 	int64		bytes;
 	TimestampTz next_due;
-	int64		net_finds;
+	int64		check_finds;	/* messages that full checks found hidden */
 } PgmqMapStatus;
 
 /* Nothing in the block of this id can be read before due. */
@@ -65,38 +72,49 @@ typedef struct PgmqMin
 	TimestampTz due;
 } PgmqMin;
 
+/* The directory: callers hold no lock of a map. */
 extern void pgmq_directory_init(void *memory, Size size, int tranche);
 extern void pgmq_directory_attach(void *memory);
+extern PgmqMapRef pgmq_directory_find(Oid relid, uint64 identity);
+extern PgmqMapRef pgmq_directory_make(Oid relid, uint64 identity);
+extern void pgmq_directory_drop(Oid relid);
+
+/* What a map says.  None of these raises an error. */
 extern bool pgmq_map_is_current(PgmqMapRef ref);
-extern PgmqMapRef pgmq_map_search(Oid relid, uint64 identity);
-extern PgmqMapRef pgmq_map_attach(Oid relid, uint64 identity);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
-						  PgmqDue *dues, int max);
-extern uint32 pgmq_map_enter(PgmqMapRef ref);
-extern void pgmq_map_leave(void);
-extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
+						  PgmqRange *ranges, int max);
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern TimestampTz pgmq_map_due_after(PgmqMapRef ref, TimestampTz after);
+extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);
+
+/* Changes of a map; all for callbacks. */
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
 							  TimestampTz due);
-extern void pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
-						   const PgmqMin *mins, int nmins);
+extern void pgmq_map_advance(PgmqMapRef ref, const PgmqRange *range, int64 upto,
+							 const PgmqMin *mins, int nmins);
+
+/* Concurrent readers of a map; all for callbacks. */
+extern uint32 pgmq_map_enter(PgmqMapRef ref);
+extern void pgmq_map_leave(void);
+
+/* Prepared transactions; all for callbacks. */
+extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
 extern void pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid);
 extern bool pgmq_map_must_list(PgmqMapRef ref);
 extern void pgmq_map_list(PgmqMapRef ref, TransactionId prepared);
-extern void pgmq_map_drop(Oid relid);
-extern bool pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
-extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
-extern void pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
-							  int64 finds, int64 next);
 
-/* ---- identity.c: of what a map is a map ---- */
+/* The full check; all for callbacks. */
+extern bool pgmq_map_check_claim(PgmqMapRef ref, TimestampTz now, int64 *from);
+extern void pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
+								int64 finds, int64 next);
+
+/* ---- identity.c: which state of a queue a map describes ---- */
 /* The trigger function on every queue table. */
 #define PGMQ_ANNOUNCE_FUNCTION	"_announce"
 
-/* DDL to make it, and to have it fire always; %s is the queue table. */
+/* DDL to make the trigger, and to have it fire always; %s is the queue table. */
 #define PGMQ_ANNOUNCE_SQL \
 	"CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON %s" \
 	" FOR EACH ROW EXECUTE FUNCTION pgmq._announce()"
@@ -108,36 +126,17 @@ extern uint64 pgmq_identity(List *tables);
 /* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
 extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);
 
-/* ---- local.c: queues as this backend knows them ---- */
-/* Ranges that a transaction remembers of a queue before it merges them. */
-#define PGMQ_MAX_TOUCHES	8
-
-/* A range of ids in which a transaction made something readable. */
-typedef struct PgmqTouch
-{
-	int64		lo;
-	int64		hi;
-	TimestampTz due;			/* the least in the range */
-} PgmqTouch;
-
-/* A queue; below identity and map is what xact.c knows of it. */
+/* ---- local.c: what this backend caches about queues ---- */
+/* A queue.  The entry lives until it is found invalid when a transaction ends. */
 typedef struct PgmqLocal
 {
 	Oid			relid;			/* hash key: the queue table */
 	bool		valid;			/* identity and map are up to date */
 	uint64		marks;			/* how often the relcache marked it */
-	uint64		identity;		/* 0: not all in it is announced, so no map */
+	uint64		identity;		/* 0: not all changes are announced, so no map */
 	PgmqMapRef	map;
-
-	uint64		pending_round;	/* the round of raises that has some of it: */
-	struct PgmqPending **pending;	/* by id */
-	int			npending;
-	int			max_pending;
-	int			ntouches;		/* in this transaction */
-	PgmqTouch	touches[PGMQ_MAX_TOUCHES];
-	int			wake;			/* PgmqWake: whom else to wake at its commit */
-	bool		gone;			/* dropped, if this transaction commits */
-	slist_node	touched;		/* in its list if there is any of these */
+	struct PgmqXactQueue *xact; /* what xact.c remembers of it until the
+								 * transaction ends; NULL: nothing */
 } PgmqLocal;
 
 /* A table whose rows our trigger sees: the queue table, or a partition. */
@@ -145,7 +144,7 @@ typedef struct PgmqLocalTable
 {
 	Oid			relid;			/* hash key */
 	Oid			queue;			/* the queue table */
-	bool		is_queue;		/* as far as known: beside our function */
+	bool		is_queue;		/* it is in the schema of our function */
 	AttrNumber	msg_id;
 	AttrNumber	vt;
 	bool		valid;
@@ -154,18 +153,18 @@ typedef struct PgmqLocalTable
 extern PgmqLocal *pgmq_local(Oid relid);
 extern PgmqLocal *pgmq_local_known(Oid relid);
 extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable *table);
-extern PgmqMapRef pgmq_local_map(const PgmqLocal *local);
 extern const PgmqLocalTable *pgmq_local_table(Relation rel, Oid function);
 extern void pgmq_local_inval(Datum arg, Oid relid);
 extern void pgmq_local_sweep(void);
 
-/* ---- xact.c: what this transaction touched ---- */
-extern bool pgmq_xact_may_raise(const PgmqLocal *local, int64 lo);
+/* ---- xact.c: what this transaction did to queues ---- */
+extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
+extern bool pgmq_xact_may_advance(const PgmqLocal *local, int64 lo);
 extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
-								PgmqDue *dues, int n);
-extern void pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map,
-							const PgmqDue *due, int64 upto,
-							const PgmqMin *mins, int nmins);
+								PgmqRange *ranges, int n);
+extern void pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map,
+							  const PgmqRange *range, int64 upto,
+							  const PgmqMin *mins, int nmins);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_wake_database(void);
 extern void pgmq_xact_drop(Oid relid);
@@ -175,21 +174,59 @@ extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
-/* ---- scan.c: which ids a read looks at ---- */
+/* ---- scan.c: which ranges of ids a read looks at ---- */
 /* Whether a range is all ids. */
 #define PGMQ_ALL_IDS(lo, hi)	((lo) == PG_INT64_MIN && (hi) == PG_INT64_MAX)
 
-/*
- * Takes up to qty messages with ids from lo to hi that are readable at now,
- * oldest first.  Returns how many, and the largest id among them.
- */
-typedef uint64 (*PgmqTakeRangeFn) (void *state, TimestampTz now,
-								   int64 lo, int64 hi, int64 qty, int64 *last);
+/* How many ranges a scan gets from the map at a time, at most. */
+#define PGMQ_SCAN_RANGES	256
+
+/* A scan, which the verb drives; see pgmq_scan_begin. */
+typedef struct PgmqScan
+{
+	/* for the verb */
+	TimestampTz now;			/* what is readable at it is to be taken */
+	int64		lo;				/* the range to take from */
+	int64		hi;
+	int64		wanted;			/* how many more are wanted */
+	uint64		count;			/* how many were taken */
+
+	/* for scan.c */
+	const PgmqQueue *queue;
+	PgmqLocal  *local;
+	PgmqMapRef	map;
+	bool		advances;		/* what was exhausted may be advanced */
+	bool		repeated;		/* this is the last time around */
+	int64		from;			/* the way to go: from here */
+	int64		end;			/* up to here */
+	int64		seen;			/* ranges up to here were fetched */
+	int64		begin;			/* where the scan began, if not with the first */
+	int64		last;			/* the largest id that was taken */
+	int64		step;			/* how many ids the verb looks at */
+	int64		run_hi;			/* where the run ends */
+	int			at;				/* the first range of the run */
+	int			run;			/* how many ranges are in it */
+	int			nranges;
+	PgmqRange	ranges[PGMQ_SCAN_RANGES];
+} PgmqScan;
 
 extern bool pgmq_use_due_map;
-extern bool pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now);
-extern void pgmq_look_only(const PgmqQueue *queue, TimestampTz now);
-extern uint64 pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty,
-						bool filtered, PgmqTakeRangeFn take, void *state);
+extern bool pgmq_scan_is_idle(const PgmqQueue *queue, TimestampTz now);
+extern void pgmq_scan_only(const PgmqQueue *queue, TimestampTz now);
+extern void pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue,
+							TimestampTz now, int64 qty, bool filtered);
+extern bool pgmq_scan_next(PgmqScan *scan);
+
+/*
+ * The verb has taken so many messages from the range, and the largest id that
+ * it has taken in the whole scan is last.
+ */
+static inline void
+pgmq_scan_took(PgmqScan *scan, uint64 count, int64 last)
+{
+	scan->count += count;
+	scan->wanted -= Min(scan->wanted, (int64) count);
+	scan->last = last;
+}
 
 #endif							/* PGMQ_DUEMAP_H */

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * local.c
- *	  Queues as this backend knows them: which map a queue has, and which
- *	  tables are its.
+ *	  What this backend caches about queues: which map a queue has, and which
+ *	  tables belong to it.
  *
- * A queue's identity is worked out and its map is found when it is first
- * asked for, and again when the relcache callback has marked one of its
- * tables.  The callback does no more than mark: it may come at any time.  What
- * was marked is forgotten at the end of the transaction, when nothing refers
- * to it; and so is everything when it gets too much.
+ * A queue's identity is computed and its map is found when it is first needed,
+ * and again after the relcache callback has marked one of its tables.  The
+ * callback only marks, since it may come at any time.  Marked entries are
+ * removed at the end of the transaction, when nothing refers to them, and all
+ * entries when there are too many.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -34,12 +34,12 @@
 #include "common/common.h"
 #include "duemap/duemap.h"
 
-/* When more queues are known all are forgotten: 4 MB. */
+/* When the cache has more queues, all are removed from it. */
 #define LOCAL_MAX		10000
 
 static HTAB *locals = NULL;		/* of PgmqLocal */
 static HTAB *tables = NULL;		/* of PgmqLocalTable */
-static bool have_marked = false;	/* some queue may be swept */
+static bool have_marked = false;	/* some entry may be removed */
 
 static void
 make_hashes(void)
@@ -58,16 +58,16 @@ make_hashes(void)
 static List *
 queue_tables(Oid relid)
 {
-	/* who waits holds no lock on it */
+	/* pgmq.wait holds no lock on it */
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return NIL;
-	/* a partition is a piece of its queue, never a queue */
+	/* a partition belongs to a queue, and is never a queue itself */
 	if (get_rel_relispartition(relid))
 		return NIL;
 	return find_all_inheritors(relid, NoLock, NULL);
 }
 
-/* Make tables known as a queue's; whether any was not. */
+/* Enter tables into the cache as a queue's; returns whether any is new. */
 static bool
 tables_enter(Oid queue, List *oids)
 {
@@ -88,8 +88,8 @@ tables_enter(Oid queue, List *oids)
 }
 
 /*
- * A prepared transaction that wrote to one of some tables, or may have: its
- * locks say so.  The first that there is, or else InvalidTransactionId.
+ * A prepared transaction whose locks say that it may have written to one of
+ * some tables: the first one found, or InvalidTransactionId.
  */
 static TransactionId
 prepared_writer(List *oids)
@@ -113,7 +113,7 @@ prepared_writer(List *oids)
 	return xid;
 }
 
-/* What this backend knows of a queue, which may be nothing yet. */
+/* The cache entry of a queue, which is not valid yet if it is new. */
 static PgmqLocal *
 local_entry(Oid relid)
 {
@@ -124,24 +124,18 @@ local_entry(Oid relid)
 	local = hash_search(locals, &relid, HASH_ENTER, &found);
 	if (found)
 		return local;
-	local->valid = false;
-	local->marks = 0;
-	local->pending_round = 0;
-	local->identity = 0;
-	local->map.map = NULL;
-	local->ntouches = 0;
-	local->wake = 0;
-	local->gone = false;
+	*local = (PgmqLocal)
+	{
+		.relid = relid
+	};
 	return local;
 }
 
-/*
- * A queue and its map, up to date.  make: if there is no map, make one.
- */
+/* The cache entry of a queue, up to date.  make: make a map if there is none. */
 static PgmqLocal *
 local_find(Oid relid, bool make)
 {
-	/* without shared memory there is nothing to know of any */
+	/* without shared memory there is nothing to cache */
 	static PgmqLocal unknown = {InvalidOid};
 	PgmqLocal  *local;
 
@@ -159,8 +153,9 @@ local_find(Oid relid, bool make)
 		local->identity = 0;
 
 		/*
-		 * The callback may mark it again from here on, if it knows the table
-		 * that is changed: so go on until we meet no new one.
+		 * The callback can mark the entry again from here on, but only if it
+		 * knows the table that changed.  So repeat this until no table is
+		 * new.
 		 */
 		do
 		{
@@ -172,8 +167,8 @@ local_find(Oid relid, bool make)
 		list_free(oids);
 	}
 	if (local->map.map == NULL && local->identity != 0)
-		local->map = make ? pgmq_map_attach(relid, local->identity) :
-			pgmq_map_search(relid, local->identity);
+		local->map = make ? pgmq_directory_make(relid, local->identity) :
+			pgmq_directory_find(relid, local->identity);
 	if (make && local->map.map != NULL && pgmq_map_must_list(local->map))
 		pgmq_map_list(local->map, max_prepared_xacts == 0 ? InvalidTransactionId :
 					  prepared_writer(queue_tables(relid)));
@@ -181,8 +176,10 @@ local_find(Oid relid, bool make)
 }
 
 /*
- * A queue and its map, which is made if need be.  The queue table is locked,
- * but by who waits for it.  Good until the transaction ends.
+ * The cache entry of a queue, with its map, which is made if there is none.
+ * The caller holds a lock on the queue table, but for pgmq.wait.  The entry is
+ * good until the transaction ends.  Errors: out of memory, and those of the
+ * system caches; never to be called in a callback.
  */
 PgmqLocal *
 pgmq_local(Oid relid)
@@ -191,25 +188,13 @@ pgmq_local(Oid relid)
 }
 
 /*
- * A queue and its map, if it has one.  For who counts it or shows how it
- * stands, and need not have a lock that keeps its triggers as they are.
+ * The same, but no map is made.  For callers that only show a queue's state or
+ * remember something about it, and need no lock that keeps its triggers.
  */
 PgmqLocal *
 pgmq_local_known(Oid relid)
 {
 	return local_find(relid, false);
-}
-
-/* The map by which a queue can be looked at; its map is NULL if by none. */
-PgmqMapRef
-pgmq_local_map(const PgmqLocal *local)
-{
-	if (local->identity == 0 || local->ntouches > 0)
-		return (PgmqMapRef)
-	{
-		NULL, 0, 0
-	};
-	return local->map;
 }
 
 static void
@@ -221,9 +206,9 @@ local_mark(PgmqLocal *local)
 }
 
 /*
- * Forget the queues that were marked, and their tables: they may be gone, and
- * the others are soon known again; so are all when they are too many.  Not
- * while anything refers to them, so at the end of a transaction.
+ * Remove marked queues and their tables from the cache, for they may have been
+ * dropped; or everything, when there is too much.  Called at the end of a
+ * transaction, when nothing refers to an entry.
  */
 void
 pgmq_local_sweep(void)
@@ -252,7 +237,7 @@ pgmq_local_sweep(void)
 			(void) hash_search(tables, &table->relid, HASH_REMOVE, NULL);
 }
 
-/* Relcache callback: mark only. */
+/* Relcache callback: mark the queue of a table, or all (InvalidOid). */
 void
 pgmq_local_inval(Datum arg, Oid relid)
 {
@@ -282,10 +267,11 @@ pgmq_local_inval(Datum arg, Oid relid)
 }
 
 /*
- * A queue, to remember what is to be announced of it.  Anybody can have a table
- * with our trigger, but shared memory is for queues, and no map is made for
- * others.  They are remembered all the same: a table may become a queue again
- * before the transaction ends, without a lock that would have waited for us.
+ * The cache entry of a table that our trigger fires for, to remember what must
+ * be announced.  Any role can put our trigger on a table of its own, so no map
+ * is made for a table that is no queue.  It is remembered all the same: it may
+ * become a queue again before the transaction ends, by a command whose lock
+ * does not wait for us.
  */
 PgmqLocal *
 pgmq_local_announced(const PgmqLocalTable *table)
@@ -293,7 +279,10 @@ pgmq_local_announced(const PgmqLocalTable *table)
 	return table->is_queue ? pgmq_local(table->queue) : local_entry(table->queue);
 }
 
-/* What our trigger, by its function, must know of the table that it fires for. */
+/*
+ * What our trigger must know of the table that it fires for.  function is the
+ * trigger's function.  Error: 42809 if the table has not a queue's columns.
+ */
 const PgmqLocalTable *
 pgmq_local_table(Relation rel, Oid function)
 {
@@ -309,7 +298,7 @@ pgmq_local_table(Relation rel, Oid function)
 		AttrNumber	msg_id = get_attnum(relid, "msg_id");
 		AttrNumber	vt = get_attnum(relid, "vt");
 
-		/* a partition that is being detached has no ancestors any more */
+		/* a partition that is being detached no longer has ancestors */
 		if (rel->rd_rel->relispartition)
 		{
 			List	   *ancestors = get_partition_ancestors(relid);

@@ -24,7 +24,7 @@
  * announces and who may raise is xact.c's and look.c's.  Unknown is the state
  * of everything at first.
  *
- * pgmq_map_announce and pgmq_map_raise are called in commit callbacks, where
+ * pgmq_map_announce and pgmq_map_advance are called in commit callbacks, where
  * an error would be a panic: they take LWLocks and change shared words, and
  * call nothing that could raise.
  *
@@ -46,7 +46,7 @@
 #include "duemap/map.h"
 
 /* The net takes no more of the time than one in so many parts. */
-#define NET_COST_FACTOR		100
+#define CHECK_COST_FACTOR		100
 
 /* The map in which this transaction counts as a reader. */
 static PgmqMap *reading = NULL;
@@ -79,7 +79,7 @@ pgmq_map_is_current(PgmqMapRef ref)
  * their number, or -1 when the map cannot be used and all must be looked at.
  */
 int
-pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqDue *dues, int max)
+pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *dues, int max)
 {
 	PgmqMap    *map;
 	int			n = -1;
@@ -269,7 +269,7 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 	status->prepared = map_is_prepared(map);
 	pgmq_tree_size(&map->tree, &status->pieces, &status->bytes);
 	status->next_due = status->usable ? pgmq_tree_min(&map->tree) : PGMQ_DUE_NOW;
-	status->net_finds = map->net_finds;
+	status->check_finds = map->check_finds;
 	LWLockRelease(&map->lock);
 	return true;
 }
@@ -295,8 +295,8 @@ pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due
  * callbacks.
  */
 void
-pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
-			   const PgmqMin *mins, int nmins)
+pgmq_map_advance(PgmqMapRef ref, const PgmqRange *due, int64 upto,
+				 const PgmqMin *mins, int nmins)
 {
 	PgmqMap    *map;
 
@@ -317,9 +317,9 @@ pgmq_map_raise(PgmqMapRef ref, const PgmqDue *due, int64 upto,
 
 /* The clock may have been set back since. */
 static inline bool
-net_is_due(const PgmqMap *map, TimestampTz now)
+check_is_due(const PgmqMap *map, TimestampTz now)
 {
-	return now >= map->net_next || now < map->net_last;
+	return now >= map->check_next || now < map->check_last;
 }
 
 /*
@@ -328,26 +328,26 @@ net_is_due(const PgmqMap *map, TimestampTz now)
  * found.
  */
 bool
-pgmq_map_net_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
+pgmq_map_check_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
 {
 	PgmqMap    *map = pgmq_map_lock(ref, LW_SHARED);
 	bool		claimed = false;
 
 	if (map == NULL)
 		return false;
-	if (net_is_due(map, now))
+	if (check_is_due(map, now))
 	{
 		LWLockRelease(&map->lock);
 		if ((map = pgmq_map_lock(ref, LW_EXCLUSIVE)) == NULL)
 			return false;
-		claimed = net_is_due(map, now);
+		claimed = check_is_due(map, now);
 		if (claimed)
 		{
-			if (map->net_from == PG_INT64_MIN)
-				map->net_begun = now;
-			map->net_last = now;
-			map->net_next = now + PGMQ_NET_PERIOD;
-			*from = map->net_from;
+			if (map->check_from == PG_INT64_MIN)
+				map->check_begun = now;
+			map->check_last = now;
+			map->check_next = now + PGMQ_CHECK_PERIOD;
+			*from = map->check_from;
 		}
 	}
 	LWLockRelease(&map->lock);
@@ -375,18 +375,18 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
  * of all ids, if it has been around.
  */
 void
-pgmq_map_net_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds,
-				  int64 next)
+pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds,
+					int64 next)
 {
 	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
 
 	if (map == NULL)
 		return;
-	map->net_from = next;
-	map->net_next = now + NET_COST_FACTOR * elapsed;
+	map->check_from = next;
+	map->check_next = now + CHECK_COST_FACTOR * elapsed;
 	if (next == PG_INT64_MIN)
-		map->net_next = Max(map->net_next, map->net_begun + PGMQ_NET_PERIOD);
-	map->net_finds += finds;
+		map->check_next = Max(map->check_next, map->check_begun + PGMQ_CHECK_PERIOD);
+	map->check_finds += finds;
 	if (finds > 0)
 		pgmq_tree_set_unknown(&map->tree);
 	LWLockRelease(&map->lock);

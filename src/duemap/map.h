@@ -21,7 +21,7 @@
 #include "duemap/tree.h"
 
 /* The net goes around no more often. */
-#define PGMQ_NET_PERIOD		(10 * USECS_PER_SEC)
+#define PGMQ_CHECK_PERIOD		(10 * USECS_PER_SEC)
 
 struct PgmqMap
 {
@@ -42,11 +42,11 @@ struct PgmqMap
 	pg_atomic_uint32 readers;	/* transactions that take messages here */
 	pg_atomic_uint32 turn;		/* counts looks beside others */
 
-	TimestampTz net_begun;		/* when the net was cast from the beginning */
-	int64		net_from;		/* from where it is to go on */
-	TimestampTz net_last;		/* when it was cast */
-	TimestampTz net_next;		/* and is to be cast again */
-	uint64		net_finds;
+	TimestampTz check_begun;	/* when the net was cast from the beginning */
+	int64		check_from;		/* from where it is to go on */
+	TimestampTz check_last;		/* when it was cast */
+	TimestampTz check_next;		/* and is to be cast again */
+	uint64		check_finds;
 };
 
 typedef struct PgmqDirectory

@@ -1,24 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * scan.c
- *	  Which ids a read looks at, and what it learns there.
+ *	  Which ranges of ids a read looks at, and what it learns there.
  *
- * With a due map a read asks the table only for the runs of blocks that are
- * due, in id order, until it has what it wants.  Behind it lie blocks that it
- * has exhausted; it asks what is left in them and raises them in the map, so
- * that nobody looks there again before something can be read.
+ * With a due map a read asks the table only for the ranges of ids that are
+ * due, in id order, until it has enough.  The blocks before the last message
+ * it took are exhausted then.  The scan reads which messages are left in them
+ * and advances their due times in the map, so that no other read looks there
+ * before something can be read.
  *
- * The order in which that happens is what makes the map safe: the piece's
- * version is noted (pgmq_map_find), *then* a snapshot is taken (each of our
- * statements takes its own), and in that snapshot all rows of the block
- * count, locked or leased by whomever.  A read that does not see all rows, or
- * not the newest, raises nothing: under row-level security, with a filter,
- * with a transaction's one snapshot.  A transaction that made something
- * readable itself looks at everything.
+ * The verb drives the scan: it asks for the next range, takes messages from
+ * it, and says how many.  See pgmq_scan_begin.
  *
- * The net.  Now and then a read looks at a piece of the table, the map
- * notwithstanding, and the next such one goes on behind it.  What it finds
- * that can be read and the map hides is logged and counted, and is a bug.
+ * The map stays right because of the order of the steps: a range's version is
+ * noted first (pgmq_map_find), *then* a snapshot is taken (each of our
+ * statements takes its own), and all rows of the block count that the snapshot
+ * sees, whether they are locked or leased.  A read that does not see all rows,
+ * or not the newest ones, advances nothing: under row-level security, with a
+ * filter, or with one snapshot for the whole transaction.  A transaction that
+ * made something readable itself does not use the map.
+ *
+ * Now and then a read makes a full check of the map: it reads a part of the
+ * table without the map, and the next check continues after that part.  It is
+ * a bug when the check finds a readable message that the map hides; it is
+ * logged and counted.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -40,35 +45,36 @@
 #include "spi/spi.h"
 #include "duemap/duemap.h"
 
-/*
- * Pieces of the map that are asked for at a time; the most when many readers
- * are to begin at different ones.
- */
-#define FEW_DUES		64
-#define MAX_DUES		256
+/* How many ranges a scan that begins at the first one gets at a time. */
+#define FEW_RANGES		64
 
 /*
- * A look begins with so many ids at least, and goes on with more each time it
- * found too little: the index checks each entry of a page it comes to, as far
- * as the range goes, before it returns the first.
+ * A scan begins with at least this many ids, and takes more at each further
+ * step: the index checks all entries of a page within the range before it
+ * returns the first.
  */
 #define FIRST_STEP		(2 << PGMQ_BLOCK_BITS)
 #define STEP_GROWTH		16
 
-/* Wider than this is the whole range. */
+/* A step of this many ids or more is the whole range. */
 #define MAX_STEP		(INT64CONST(1) << 40)
 
-/* A look that took longer (microseconds) is worth another. */
-#define LONG_LOOK		10000
+/* A scan that took longer than this (microseconds) in vain is repeated once. */
+#define LONG_SCAN		10000
 
-/* Messages that the net takes in at a time. */
-#define NET_ROWS		10000
+/* How many messages one full check reads. */
+#define CHECK_ROWS		10000
 
-/* How long the net waits for a sender that has committed to announce it. */
-#define NET_PATIENCE_MS	1000
+/* How long a full check waits for a committed sender to announce (ms). */
+#define CHECK_PATIENCE_MS	1000
 
-/* Setting: whether reads look by the map.  Announcing knows no such thing. */
+/* Setting: whether reads use the map.  Announcements do not depend on it. */
 bool		pgmq_use_due_map = true;
+
+/* ----------------------------------------------------------------
+ *		Advancing due times
+ * ----------------------------------------------------------------
+ */
 
 /* What is left of some blocks: the least vt of each. */
 typedef struct Left
@@ -77,13 +83,6 @@ typedef struct Left
 	int			n;
 	int			max;
 } Left;
-
-/* Takes nothing, whatever there is. */
-static uint64
-take_nothing(void *state, TimestampTz now, int64 lo, int64 hi, int64 qty, int64 *last)
-{
-	return 0;
-}
 
 /* Row function: (msg_id, vt), in msg_id order. */
 static void
@@ -114,305 +113,374 @@ row_left(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Raise pieces of the map that were exhausted up to an id, which ends a
- * block.
+ * Advance the due times of the current run of ranges, which was exhausted up
+ * to an id that ends a block.
  */
 static void
-look_raise(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map,
-		   const PgmqDue *dues, int ndues, int64 upto)
+scan_advance(PgmqScan *scan, int64 upto)
 {
+	const PgmqRange *ranges = &scan->ranges[scan->at];
 	PgmqArg		args[] = {
-		PGMQ_ARG(Int64GetDatum(dues[0].lo)),
+		PGMQ_ARG(Int64GetDatum(ranges[0].lo)),
 		PGMQ_ARG(Int64GetDatum(upto))
 	};
 	Left		left = {.max = 64};
 	int			from = 0;
 
 	left.mins = palloc(left.max * sizeof(PgmqMin));
-	pgmq_exec_each(queue, PGMQ_STMT_LEFT, args, row_left, &left);
+	pgmq_exec_each(scan->queue, PGMQ_STMT_LEFT, args, row_left, &left);
 
-	for (int i = 0; i < ndues && dues[i].lo <= upto; i++)
+	for (int i = 0; i < scan->run && ranges[i].lo <= upto; i++)
 	{
 		int			n = from;
 
-		while (n < left.n && left.mins[n].id <= dues[i].hi)
+		while (n < left.n && left.mins[n].id <= ranges[i].hi)
 			n++;
-		pgmq_xact_raise(local, map, &dues[i], Min(upto, dues[i].hi), left.mins + from, n - from);
+		pgmq_xact_advance(scan->local, scan->map, &ranges[i], Min(upto, ranges[i].hi),
+						  left.mins + from, n - from);
 		from = n;
 	}
 	pfree(left.mins);
 }
 
-/*
- * Take up to qty messages with ids from lo to hi.  by_steps: what is there to
- * be taken most likely lies at the beginning.
+/* ----------------------------------------------------------------
+ *		The full check
+ * ----------------------------------------------------------------
  */
-static uint64
-look_range(TimestampTz now, int64 lo, int64 hi, int64 qty, bool by_steps,
-		   PgmqTakeRangeFn take, void *state, int64 *last)
-{
-	uint64		count = 0;
-	int64		step = by_steps && qty < MAX_STEP / 2 ? Max(FIRST_STEP, 2 * qty) : MAX_STEP;
 
-	for (;;)
-	{
-		/* negative ids are one piece */
-		int64		first = Max(lo, 0);
-		int64		end = step >= MAX_STEP || hi - first < step ? hi : first + step - 1;
-
-		count += take(state, now, lo, end, qty - count, last);
-		if (count >= qty || end >= hi)
-			return count;
-		lo = end + 1;
-		step *= STEP_GROWTH;
-	}
-}
-
-/* What is in the net. */
-typedef struct Net
+/* What a full check has found. */
+typedef struct Check
 {
 	PgmqMapRef	map;
 	TimestampTz now;
-	int64		rows;
-	int64		last;			/* id */
-	int64		nhidden;		/* so many can be read, and the map hides them */
-	int64		hidden;			/* the first of these */
-} Net;
+	int64		rows;			/* messages that it has read */
+	int64		last;			/* id of the last one */
+	int64		nhidden;		/* readable messages that the map hides */
+	int64		hidden;			/* id of the first of these */
+} Check;
 
 /* Row function: (msg_id, vt), in msg_id order. */
 static void
-row_net(TupleTableSlot *slot, void *state)
+row_check(TupleTableSlot *slot, void *state)
 {
-	Net		   *net = state;
+	Check	   *check = state;
 
 	slot_getallattrs(slot);
-	net->rows++;
-	net->last = DatumGetInt64(slot->tts_values[0]);
-	if (DatumGetTimestampTz(slot->tts_values[1]) <= net->now &&
-		pgmq_map_hides(net->map, net->last, net->now) &&
-		net->nhidden++ == 0)
-		net->hidden = net->last;
+	check->rows++;
+	check->last = DatumGetInt64(slot->tts_values[0]);
+	if (DatumGetTimestampTz(slot->tts_values[1]) <= check->now &&
+		pgmq_map_hides(check->map, check->last, check->now) &&
+		check->nhidden++ == 0)
+		check->hidden = check->last;
 }
 
 /*
- * Cast the net: look at a piece of the table, and see whether the map hides
- * anything that can be read.  If so the map is made unknown, and the read
- * that follows finds it.
+ * Check whether the map hides anything readable in the part of the table that
+ * begins with an id.  If it does, the map is made unknown, so that the read
+ * that follows finds the message.
  */
 static void
-look_net(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 from)
+check_map(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now, int64 from)
 {
-	Net			net = {.map = map,.now = now};
+	Check		check = {.map = map,.now = now};
 	PgmqArg		args[] = {
 		PGMQ_ARG(Int64GetDatum(from)),
-		PGMQ_ARG(Int64GetDatum(NET_ROWS))
+		PGMQ_ARG(Int64GetDatum(CHECK_ROWS))
 	};
-	bool		around;
+	bool		at_end;
 
-	pgmq_exec_each(queue, PGMQ_STMT_NET, args, row_net, &net);
-	around = net.rows < NET_ROWS || net.last == PG_INT64_MAX;
+	pgmq_exec_each(queue, PGMQ_STMT_CHECK, args, row_check, &check);
+	at_end = check.rows < CHECK_ROWS || check.last == PG_INT64_MAX;
 
 	/*
-	 * One message of them will do to be sure.  It may have been taken, and
-	 * its block raised, since the snapshot; or it was committed just now, by
-	 * a sender that is on its way to announce it.
+	 * One hidden message is enough to be sure.  Since the snapshot it may
+	 * have been taken and its block advanced, or its sender committed just
+	 * now and is about to announce it.
 	 */
-	for (int waited = 0; net.nhidden > 0 && waited < NET_PATIENCE_MS; waited++)
+	for (int waited = 0; check.nhidden > 0 && waited < CHECK_PATIENCE_MS; waited++)
 	{
-		PgmqArg		peek[] = {
+		PgmqArg		again[] = {
 			PGMQ_ARG(TimestampTzGetDatum(now)),
-			PGMQ_ARG(Int64GetDatum(net.hidden)),
-			PGMQ_ARG(Int64GetDatum(net.hidden))
+			PGMQ_ARG(Int64GetDatum(check.hidden)),
+			PGMQ_ARG(Int64GetDatum(check.hidden))
 		};
 		int64		id;
 
-		if (!pgmq_map_hides(map, net.hidden, now) ||
-			!pgmq_exec_int8(queue, PGMQ_STMT_PEEK, peek, &id))
-			net.nhidden = 0;
+		if (!pgmq_map_hides(map, check.hidden, now) ||
+			!pgmq_exec_int8(queue, PGMQ_STMT_FIRST_READABLE, again, &id))
+			check.nhidden = 0;
 		else
 			pg_usleep(1000);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (net.nhidden > 0)
+	if (check.nhidden > 0)
 		ereport(LOG,
 				(errmsg("due map of queue \"%s\" had hidden message %lld",
-						PGMQ_QUEUE_BASE(queue), (long long) net.hidden),
-				 errdetail("It had hidden %lld of %lld messages looked at.",
-						   (long long) net.nhidden, (long long) net.rows)));
-	pgmq_map_net_done(map, now, GetCurrentTimestamp() - now, net.nhidden,
-					  around ? PG_INT64_MIN : net.last + 1);
+						PGMQ_QUEUE_BASE(queue), (long long) check.hidden),
+				 errdetail("The map had hidden %lld of %lld checked messages.",
+						   (long long) check.nhidden, (long long) check.rows)));
+	pgmq_map_check_done(map, now, GetCurrentTimestamp() - now, check.nhidden,
+						at_end ? PG_INT64_MIN : check.last + 1);
 }
 
-/* Whether reads of this transaction may go by a queue's map. */
+/* ----------------------------------------------------------------
+ *		The scan
+ * ----------------------------------------------------------------
+ */
+
+/* Whether reads of this transaction may use a queue's map. */
 static inline bool
-look_uses(PgmqMapRef map)
+map_is_usable(PgmqMapRef map)
 {
 	return map.map != NULL && pgmq_use_due_map && !IsolationUsesXactSnapshot();
 }
 
-/* Whether reads of this transaction see all that is in a queue. */
+/* Whether reads of this transaction see all messages of a queue. */
 static inline bool
-look_sees_all(const PgmqQueue *queue)
+sees_all(const PgmqQueue *queue)
 {
 	return check_enable_rls(queue->relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 /*
- * Whether, by its map, nothing in an open queue can be read at now, or nothing
- * may be.  Casts the net when it is time to.
+ * Whether, by its map, nothing in an open queue can be read at now.  Makes a
+ * full check when one is due.  Errors are those of statements.
  */
 bool
-pgmq_look_is_idle(const PgmqQueue *queue, TimestampTz now)
+pgmq_scan_is_idle(const PgmqQueue *queue, TimestampTz now)
 {
 	PgmqMapRef	map;
 	int64		from;
 
-	map = pgmq_local_map(pgmq_local(queue->relid));
-	if (!look_uses(map) || pgmq_map_next_due(map) <= now)
+	map = pgmq_xact_map(pgmq_local(queue->relid));
+	if (!map_is_usable(map) || pgmq_map_next_due(map) <= now)
 		return false;
-	if (look_sees_all(queue) && pgmq_map_net_claim(map, now, &from))
-		look_net(queue, map, now, from);
+	if (sees_all(queue) && pgmq_map_check_claim(map, now, &from))
+		check_map(queue, map, now, from);
 	return pgmq_map_next_due(map) > now;
 }
 
-/*
- * Look for up to qty messages by the map, from its place-th due piece on: to
- * the end, and then from the beginning to where it began.
- */
-static uint64
-look_by_map(const PgmqQueue *queue, PgmqLocal *local, PgmqMapRef map, uint32 place,
-			TimestampTz now, int64 qty, bool may_raise,
-			PgmqTakeRangeFn take, void *state)
+/* Let the verb look at the next so many ids of the current run. */
+static void
+scan_step(PgmqScan *scan, int64 lo, int64 step)
 {
-	uint64		count = 0;
-	bool		again = false;
-	int64		begin = PG_INT64_MIN;
-	bool		around = false; /* end at begin */
-	int64		from = PG_INT64_MIN;
-	int64		last;
+	/* negative ids are one range */
+	int64		first = Max(lo, 0);
 
-	for (;;)
-	{
-		PgmqDue		dues[MAX_DUES];
-		int			max = place < FEW_DUES ? FEW_DUES : MAX_DUES;
-		int			n = pgmq_map_find(map, now, from, dues, max);
-		int64		seen = n < max ? PG_INT64_MAX : dues[n - 1].hi;
-		int			i = 0;
-		int			run;
+	scan->lo = lo;
+	scan->hi = step >= MAX_STEP || scan->run_hi - first < step ? scan->run_hi : first + step - 1;
+	scan->step = step;
+}
 
-		if (n < 0)
-		{
-			/* the rest, without the map */
-			count += take(state, now, from, around ? begin - 1 : PG_INT64_MAX,
-						  qty - count, &last);
-			if (count < qty && !around && begin > PG_INT64_MIN)
-				count += take(state, now, PG_INT64_MIN, begin - 1, qty - count, &last);
-			return count;
-		}
-		n = pgmq_xact_leave_out(local, now, dues, n);
-		if (place > 0 && n > 1)
-		{
-			i = place % n;
-			begin = i > 0 ? dues[i].lo : begin;
-		}
-		place = 0;
-		if (around)
-		{
-			while (n > 0 && dues[n - 1].lo >= begin)
-				n--;
-			if (n > 0)
-				dues[n - 1].hi = Min(dues[n - 1].hi, begin - 1);
-			if (seen >= begin - 1)
-				seen = PG_INT64_MAX;
-		}
+/* Begin a run: the adjacent ranges from the next one on, which are one look. */
+static void
+scan_begin_run(PgmqScan *scan)
+{
+	const PgmqRange *ranges = &scan->ranges[scan->at];
+	int			left = scan->nranges - scan->at;
+	int			run = 1;
 
-		/* a run of adjacent pieces is one look */
-		for (; i < n; i += run)
-		{
-			int64		hi;
+	while (run < left && ranges[run - 1].hi + 1 == ranges[run].lo)
+		run++;
+	scan->run = run;
+	scan->run_hi = ranges[run - 1].hi;
 
-			for (run = 1; i + run < n; run++)
-				if (dues[i + run - 1].hi + 1 != dues[i + run].lo)
-					break;
-			hi = dues[i + run - 1].hi;
+	/* what is there most likely lies at the beginning */
+	scan_step(scan, ranges[0].lo,
+			  scan->advances && scan->wanted < MAX_STEP / 2 ? Max(FIRST_STEP, 2 * scan->wanted) : MAX_STEP);
+}
 
-			count += look_range(now, dues[i].lo, hi, qty - count, may_raise,
-								take, state, &last);
-			/* last may be of before, beyond begin */
-			if (count >= qty)
-				hi = last < 0 || around ? PG_INT64_MIN : PGMQ_BLOCK_FIRST(last) - 1;
+/* End a run, and advance what was exhausted of it. */
+static void
+scan_end_run(PgmqScan *scan)
+{
+	int64		lo = scan->ranges[scan->at].lo;
+	int64		upto = scan->run_hi;
 
-			/* negative ids are one piece, raised as a whole */
-			if (may_raise && hi >= Max(dues[i].lo, -1) &&
-				pgmq_xact_may_raise(local, dues[i].lo))
-				look_raise(queue, local, map, &dues[i], run, hi);
-			if (count >= qty)
-				return count;
-		}
-		if (seen < PG_INT64_MAX)
-			from = seen + 1;
-		else if (begin > PG_INT64_MIN && !around)
-		{
-			around = true;
-			from = PG_INT64_MIN;
-		}
-		else
-		{
-			/*
-			 * A long look in vain, over what was due and proved to be dead,
-			 * may have come too late for all that its snapshot saw.  What it
-			 * has raised is out of the way of another.
-			 */
-			if (count > 0 || again || GetCurrentTimestamp() - now < LONG_LOOK)
-				return count;
-			again = true;
-			around = false;
-			begin = from = PG_INT64_MIN;
-		}
-		now = GetCurrentTimestamp();
-	}
+	/* a last message outside of the run says nothing of it */
+	if (scan->wanted == 0)
+		upto = scan->last < Max(lo, 0) || scan->last > upto ? PG_INT64_MIN :
+			PGMQ_BLOCK_FIRST(scan->last) - 1;
+
+	/* negative ids are one range, advanced as a whole */
+	if (scan->advances && upto >= Max(lo, -1) && pgmq_xact_may_advance(scan->local, lo))
+		scan_advance(scan, upto);
+	scan->at += scan->run;
+	scan->run = 0;
+}
+
+/* The rest of the way, without the map, is one range. */
+static void
+scan_whole(PgmqScan *scan)
+{
+	scan->ranges[0].lo = scan->from;
+	scan->ranges[0].hi = scan->seen = scan->end;
+	scan->nranges = 1;
+	scan->advances = false;
+	scan->repeated = true;
 }
 
 /*
- * Look for up to qty messages that are readable at now, oldest first (among
- * several readers, oldest of what the others are not at); take does the
- * taking.  filtered: it does not take all that is readable.  The number of
- * messages taken.  The queue is open.
+ * Find the next ranges that are due on the way from scan->from to scan->end.
+ * Begin with the place-th of them; the ones before it come last.
  */
-uint64
-pgmq_look(const PgmqQueue *queue, TimestampTz now, int64 qty, bool filtered,
-		  PgmqTakeRangeFn take, void *state)
+static void
+scan_find(PgmqScan *scan, uint32 place)
 {
-	PgmqLocal  *local = pgmq_local(queue->relid);
-	PgmqMapRef	map = pgmq_local_map(local);
-	bool		may_raise;
-	uint64		count;
+	PgmqRange  *ranges = scan->ranges;
+	int			max = place < FEW_RANGES ? FEW_RANGES : PGMQ_SCAN_RANGES;
+	int			n = pgmq_map_find(scan->map, scan->now, scan->from, ranges, max);
+
+	scan->at = 0;
+	if (n < 0)
+	{
+		scan_whole(scan);
+		return;
+	}
+	scan->seen = n < max ? scan->end : Min(ranges[n - 1].hi, scan->end);
+	while (n > 0 && ranges[n - 1].lo > scan->end)
+		n--;
+	if (n > 0)
+		ranges[n - 1].hi = Min(ranges[n - 1].hi, scan->end);
+	n = scan->nranges = pgmq_xact_leave_out(scan->local, scan->now, ranges, n);
+	if (n > 1 && place % n > 0)
+	{
+		scan->at = place % n;
+		scan->begin = ranges[scan->at].lo;
+	}
+}
+
+/* Get more ranges; false when the scan has been everywhere. */
+static bool
+scan_get_more(PgmqScan *scan)
+{
+	if (scan->seen < scan->end)
+		scan->from = scan->seen + 1;
+	else if (scan->begin > PG_INT64_MIN)
+	{
+		/* now from the first id to where the scan began */
+		scan->from = PG_INT64_MIN;
+		scan->end = scan->begin - 1;
+		scan->begin = PG_INT64_MIN;
+	}
+	else if (scan->count == 0 && !scan->repeated &&
+			 GetCurrentTimestamp() - scan->now >= LONG_SCAN)
+	{
+		/*
+		 * Messages may have become readable during a long scan of ranges that
+		 * were due and held dead rows only.  These ranges are advanced, so
+		 * another scan is short.
+		 */
+		scan->repeated = true;
+		scan->from = PG_INT64_MIN;
+		scan->end = PG_INT64_MAX;
+	}
+	else
+		return false;
+	scan->now = GetCurrentTimestamp();
+	scan_find(scan, 0);
+	return true;
+}
+
+/* Begin a scan.  check: a full check may come first. */
+static void
+scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
+		   bool filtered, bool check)
+{
 	int64		from;
-	int64		last;
 
-	if (qty == 0)
-		return 0;
-	if (!look_uses(map))
-		return take(state, now, PG_INT64_MIN, PG_INT64_MAX, qty, &last);
-
-	may_raise = !filtered && look_sees_all(queue);
-	if (may_raise && take != take_nothing && pgmq_map_net_claim(map, now, &from))
+	scan->queue = queue;
+	scan->now = now;
+	scan->wanted = qty;
+	scan->count = 0;
+	scan->local = pgmq_local(queue->relid);
+	scan->map = pgmq_xact_map(scan->local);
+	scan->advances = scan->repeated = false;
+	scan->from = scan->begin = PG_INT64_MIN;
+	scan->end = PG_INT64_MAX;
+	scan->at = scan->run = 0;
+	if (qty == 0 || !map_is_usable(scan->map))
 	{
-		look_net(queue, map, now, from);
-		now = GetCurrentTimestamp();
+		scan->map.map = NULL;
+		scan_whole(scan);
+		return;
 	}
 
-	count = look_by_map(queue, local, map, pgmq_map_enter(map), now, qty,
-						may_raise, take, state);
-	/* who took nothing may wait for long */
-	if (count == 0)
-		pgmq_map_leave();
-	return count;
+	scan->advances = !filtered && sees_all(queue);
+	if (check && scan->advances && pgmq_map_check_claim(scan->map, now, &from))
+	{
+		check_map(queue, scan->map, now, from);
+		scan->now = GetCurrentTimestamp();
+	}
+	scan_find(scan, pgmq_map_enter(scan->map));
 }
 
-/* Let the map know what is left in an open queue where it says there may be. */
+/*
+ * Begin a scan of an open queue for up to qty messages that are readable at
+ * now.  filtered: the verb does not take all that are.
+ *
+ * The verb drives the scan to its end:
+ *
+ *		pgmq_scan_begin(&scan, queue, now, qty, filtered);
+ *		while (pgmq_scan_next(&scan))
+ *			pgmq_scan_took(&scan, count, last);
+ *
+ * where it takes up to scan.wanted messages that are readable at scan.now and
+ * have ids from scan.lo to scan.hi, oldest first, and says how many it took
+ * and the largest id among all it took.  scan.count is the sum.  Ranges come
+ * in the order of ids, but several concurrent readers begin at different ones.
+ *
+ * Each range needs a snapshot that is taken after pgmq_scan_next.  What the
+ * scan allocates is in the current memory context, and small.  It raises the
+ * errors of the statements that it runs.
+ */
 void
-pgmq_look_only(const PgmqQueue *queue, TimestampTz now)
+pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
+				bool filtered)
 {
-	(void) pgmq_look(queue, now, 1, false, take_nothing, NULL);
+	scan_begin(scan, queue, now, qty, filtered, true);
+}
+
+/* The next range to take from; false when the scan has ended. */
+bool
+pgmq_scan_next(PgmqScan *scan)
+{
+	if (scan->run > 0)
+	{
+		if (scan->wanted > 0 && scan->hi < scan->run_hi)
+		{
+			scan_step(scan, scan->hi + 1, scan->step * STEP_GROWTH);
+			return true;
+		}
+		scan_end_run(scan);
+	}
+	while (scan->wanted > 0)
+	{
+		if (scan->at < scan->nranges)
+		{
+			scan_begin_run(scan);
+			return true;
+		}
+		if (!scan_get_more(scan))
+			break;
+	}
+
+	/* a reader that took nothing may wait for long */
+	if (scan->count == 0 && scan->map.map != NULL)
+		pgmq_map_leave();
+	return false;
+}
+
+/*
+ * Advance the map of an open queue where it says that something may be
+ * readable and nothing is.  Takes nothing.
+ */
+void
+pgmq_scan_only(const PgmqQueue *queue, TimestampTz now)
+{
+	PgmqScan	scan;
+
+	scan_begin(&scan, queue, now, 1, false, false);
+	while (pgmq_scan_next(&scan))
+		pgmq_scan_took(&scan, 0, PG_INT64_MIN);
 }

@@ -301,7 +301,7 @@ typedef struct Finder
 {
 	TimestampTz now;
 	uint64		from;
-	PgmqDue    *dues;
+	PgmqRange  *dues;
 	int			max;
 	int			n;
 } Finder;
@@ -322,7 +322,7 @@ node_find(int32 n, int level, uint64 base, Finder *finder)
 		if (HAS_CHILD(node, i))
 			node_find((int32) node->tag[i], level - 1, first, finder);
 		else
-			finder->dues[finder->n++] = (PgmqDue)
+			finder->dues[finder->n++] = (PgmqRange)
 		{
 			.lo = (int64) first,.hi = (int64) last,.version = node->tag[i]
 		};
@@ -366,12 +366,15 @@ tree_end(const PgmqTree *tree)
 	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
 }
 
-/* Make a tree, of which all ids are unknown, in memory that is zero. */
+/*
+ * Make a tree without nodes in memory that is zero.  The pool may not be there
+ * yet, so the tree can be used after pgmq_tree_set_unknown only.
+ */
 void
 pgmq_tree_make(PgmqTree *tree)
 {
 	tree->root = NO_NODE;
-	pgmq_tree_set_unknown(tree);
+	tree->level = -1;
 }
 
 /* Nothing is known of any id. */
@@ -585,7 +588,7 @@ pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
  */
 int
 pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-			   PgmqDue *dues, int max)
+			   PgmqRange *dues, int max)
 {
 	Finder		finder = {.now = now,.from = Max(from, 0),.dues = dues,.max = max};
 

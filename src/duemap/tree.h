@@ -40,7 +40,7 @@ extern PgmqEdge pgmq_tree_slot(const PgmqTree *tree, int64 id);
 extern TimestampTz pgmq_tree_min(const PgmqTree *tree);
 extern TimestampTz pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after);
 extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-						   PgmqDue *dues, int max);
+						   PgmqRange *dues, int max);
 extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
 
 #endif							/* PGMQ_TREE_H */

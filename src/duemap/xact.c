@@ -1,36 +1,35 @@
 /*-------------------------------------------------------------------------
  *
  * xact.c
- *	  What this transaction touched, and telling the due map at its end.
+ *	  What this transaction did to queues, and telling the due maps at its end.
  *
  * Every queue table has a trigger of ours, AFTER INSERT OR UPDATE FOR EACH
- * ROW, enabled ALWAYS.  It remembers id and vt of each row as
- * stored, however the row got there: by our functions, plain SQL, COPY,
- * logical replication, or straight into a partition.  Writers remember
- * always; whether anybody looks at a map is not their business.
+ * ROW, enabled ALWAYS.  It remembers id and vt of each row as stored, whether
+ * the row came from our functions, plain SQL, COPY, logical replication, or
+ * straight into a partition.  Writers always remember; whether any read uses a
+ * map does not matter to them.
  *
  * An update that makes a message readable later, not sooner, need not be
- * remembered: whatever snapshot a reader raises by, it sees one vt or the
- * other, and due is a lower bound of both.  So a read's own lease costs no
- * more than the call of the trigger.
+ * remembered: whatever snapshot a reader advances a block by, it sees one vt
+ * or the other, and the due time is a lower bound of both.  So a read's own
+ * lease costs no more than the call of the trigger.
  *
- * It fires at the end of a statement, by name after or before users' own
- * triggers.  A read in such a trigger, or in the very statement that inserts,
- * may go by a map that does not know of the row yet, and miss it.
+ * The trigger fires at the end of a statement, by name after or before users'
+ * own triggers.  A read in such a trigger, or in the very statement that
+ * inserts, may use a map that does not know of the row yet, and miss it.
  *
- * After the commit, when others can see it, what was remembered is announced.
- * A reader may also have left a raise for then: a transaction with an xid
- * may still roll back what it saw itself, so it raises nothing before its
- * own commit, nothing at all when a subtransaction has rolled back since
- * (which may have held the lease that it counted on), and nothing when it is
- * prepared.
+ * What was remembered is announced after the commit, when other transactions
+ * can see it.  A transaction that has an xid also defers its advances to the
+ * commit, since it may still roll back what it saw itself.  They are discarded
+ * when a subtransaction is rolled back, which may have held a lease that they
+ * count on, and by PREPARE TRANSACTION.
  *
- * What makes nothing due but is worth a look is remembered likewise, as whom
- * to wake: that messages are gone (which may have been a group's heads) by
- * the verbs that remove them, so not of plain SQL.
+ * Some changes make nothing due, but waiting readers must look again: removed
+ * messages, which may have been the heads of groups.  The verbs that remove
+ * messages remember that; plain SQL does not.
  *
- * The callbacks at commit may not fail: all they use was made before, and
- * they only take LWLocks and write what is there.
+ * The callbacks at commit must not fail: all that they use was allocated
+ * before, and they only take LWLocks and change shared memory.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -55,33 +54,55 @@ PG_FUNCTION_INFO_V1(pgmq_announce);
 /* Ids no farther apart than this are one range. */
 #define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
 
-/* A raise that waits for the commit; in TopTransactionContext. */
-typedef struct PgmqPending
+/* Ranges that a transaction remembers of a queue before it merges them. */
+#define MAX_TOUCHES		8
+
+/* A range of ids in which the transaction made something readable. */
+typedef struct Touch
 {
-	PgmqLocal  *local;
-	uint64		marks;			/* of it, when the raise was left */
+	int64		lo;
+	int64		hi;
+	TimestampTz due;			/* the least in the range */
+} Touch;
+
+/* An advance that is deferred to the commit. */
+typedef struct Advance
+{
+	uint64		marks;			/* of the cached queue, when it was deferred */
 	PgmqMapRef	map;
-	PgmqDue		due;
+	PgmqRange	range;
 	int64		upto;
 	TimestampTz least;			/* of mins */
 	int			nmins;
 	PgmqMin    *mins;
-	slist_node	node;
-} PgmqPending;
+} Advance;
 
-static slist_head touched = SLIST_STATIC_INIT(touched);
-static slist_head raises = SLIST_STATIC_INIT(raises);
-static uint64 raises_round = 1; /* moves whenever the list is emptied */
+/* What this transaction remembers of a queue; in TopTransactionContext. */
+typedef struct PgmqXactQueue
+{
+	PgmqLocal  *local;
+	int			ntouches;
+	Touch		touches[MAX_TOUCHES];
+	int			wake;			/* PgmqWake: which other waiters to wake */
+	bool		gone;			/* dropped, if the transaction commits */
+	int			nadvances;
+	int			max_advances;
+	Advance    *advances;		/* by id */
+	slist_node	node;
+} PgmqXactQueue;
+
+static slist_head xact_queues = SLIST_STATIC_INIT(xact_queues);
 
 /*
- * Queues to wake all waiters of, once the commit has sent its invalidations:
- * what they are woken for is something that was kept.  That is later than the
- * callback, in the release of resources.  In TopMemoryContext.
+ * Queues whose waiters are all woken once the commit has sent its
+ * invalidations, for what they are woken for is something that is cached.
+ * That is later than the transaction callback, when resources are released.
+ * In TopMemoryContext.
  */
 static Oid *wakes = NULL;
 static int	nwakes = 0;
 static int	max_wakes = 0;
-static bool wake_database = false;	/* or those of all queues there are */
+static bool wake_database = false;	/* the waiters of all queues */
 static bool wakes_are_due = false;	/* the transaction has committed */
 
 /* ----------------------------------------------------------------
@@ -90,7 +111,7 @@ static bool wakes_are_due = false;	/* the transaction has committed */
  */
 
 static void
-touch_extend(PgmqTouch *touch, int64 lo, int64 hi, TimestampTz due)
+touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
 {
 	touch->lo = Min(touch->lo, lo);
 	touch->hi = Max(touch->hi, hi);
@@ -99,65 +120,71 @@ touch_extend(PgmqTouch *touch, int64 lo, int64 hi, TimestampTz due)
 
 /* Whether an id lies in a range, or so near that they may be one. */
 static bool
-touch_is_near(const PgmqTouch *touch, int64 id)
+touch_is_near(const Touch *touch, int64 id)
 {
 	if (id < touch->lo)
 		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
 	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
 }
 
-/* List a queue of which something is about to be remembered. */
-static void
-local_list(PgmqLocal *local)
+/* What this transaction remembers of a queue. */
+static PgmqXactQueue *
+xact_queue(PgmqLocal *local)
 {
-	if (local->ntouches == 0 && local->wake == 0 && !local->gone)
-		slist_push_head(&touched, &local->touched);
+	if (local->xact == NULL)
+	{
+		PgmqXactQueue *queue = MemoryContextAllocZero(TopTransactionContext,
+													  sizeof(PgmqXactQueue));
+
+		queue->local = local;
+		slist_push_head(&xact_queues, &queue->node);
+		local->xact = queue;
+	}
+	return local->xact;
 }
 
 /* Remember that this transaction made a message readable from due on. */
 static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 {
-	PgmqTouch  *touch;
+	PgmqXactQueue *queue = xact_queue(local);
+	Touch	   *touches = queue->touches;
 
-	for (int i = local->ntouches; --i >= 0;)
+	for (int i = queue->ntouches; --i >= 0;)
 	{
-		touch = &local->touches[i];
-		if (touch_is_near(touch, id))
+		if (touch_is_near(&touches[i], id))
 		{
-			touch_extend(touch, id, id, due);
+			touch_extend(&touches[i], id, id, due);
 			return;
 		}
 	}
-	local_list(local);
-	if (local->ntouches == PGMQ_MAX_TOUCHES)
+	if (queue->ntouches == MAX_TOUCHES)
 	{
-		/* one range for the lot */
-		for (int i = 1; i < local->ntouches; i++)
-			touch_extend(&local->touches[0], local->touches[i].lo,
-						 local->touches[i].hi, local->touches[i].due);
-		touch_extend(&local->touches[0], id, id, due);
-		local->ntouches = 1;
+		/* one range for them all */
+		for (int i = 1; i < MAX_TOUCHES; i++)
+			touch_extend(&touches[0], touches[i].lo, touches[i].hi, touches[i].due);
+		touch_extend(&touches[0], id, id, due);
+		queue->ntouches = 1;
 		return;
 	}
-	local->touches[local->ntouches++] = (PgmqTouch)
+	touches[queue->ntouches++] = (Touch)
 	{
 		id, id, due
 	};
 }
 
 /*
- * Remember that the commit of this transaction is to wake some of those who
- * wait for a queue, which is open, though it makes nothing due.
+ * Remember that the commit of this transaction is to wake some waiters of a
+ * queue, which is open, though it makes nothing due.  Errors: out of memory.
  */
 void
 pgmq_xact_wake(Oid relid, PgmqWake whom)
 {
-	PgmqLocal  *local;
+	PgmqXactQueue *queue;
 
 	if (!pgmq_shmem_attach())
 		return;
-	local = pgmq_local_known(relid);
+	queue = xact_queue(pgmq_local_known(relid));
 	if ((whom & PGMQ_WAKE_ALL) && nwakes == max_wakes)
 	{
 		int			max = Max(8, max_wakes * 2);
@@ -166,13 +193,12 @@ pgmq_xact_wake(Oid relid, PgmqWake whom)
 			repalloc(wakes, max * sizeof(Oid));
 		max_wakes = max;
 	}
-	if ((whom & PGMQ_WAKE_ALL) && !(local->wake & PGMQ_WAKE_ALL))
+	if ((whom & PGMQ_WAKE_ALL) && !(queue->wake & PGMQ_WAKE_ALL))
 		wakes[nwakes++] = relid;
-	local_list(local);
-	local->wake |= whom;
+	queue->wake |= whom;
 }
 
-/* The same for all who wait for any queue of this database. */
+/* The same for all waiters of all queues of this database. */
 void
 pgmq_xact_wake_database(void)
 {
@@ -180,19 +206,14 @@ pgmq_xact_wake_database(void)
 }
 
 /*
- * This transaction is about to drop a queue, which is locked: if it commits,
- * what its map takes is to be given back.
+ * Remember that this transaction drops a queue, which is locked: its commit
+ * returns what the map takes.  Errors: out of memory.
  */
 void
 pgmq_xact_drop(Oid relid)
 {
-	PgmqLocal  *local;
-
-	if (!pgmq_shmem_attach())
-		return;
-	local = pgmq_local_known(relid);
-	local_list(local);
-	local->gone = true;
+	if (pgmq_shmem_attach())
+		xact_queue(pgmq_local_known(relid))->gone = true;
 }
 
 /* _announce() returns trigger: remembers a row inserted or made visible */
@@ -241,105 +262,119 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* The raises of a queue that wait for this transaction's commit. */
-static int
-local_npending(const PgmqLocal *local)
+/*
+ * The map that reads of this transaction may use for a queue; its map is NULL
+ * if there is none, or the transaction itself made something readable there.
+ */
+PgmqMapRef
+pgmq_xact_map(const PgmqLocal *local)
 {
-	return local->pending_round == raises_round ? local->npending : 0;
+	if (local->identity == 0 || (local->xact != NULL && local->xact->ntouches > 0))
+		return (PgmqMapRef)
+	{
+		NULL, 0, 0
+	};
+	return local->map;
 }
 
+/* ----------------------------------------------------------------
+ *		Advancing
+ * ----------------------------------------------------------------
+ */
+
 /*
- * Whether there is a point in raising what begins with an id: what this
- * transaction will raise after its commit need not be found out again.
+ * Whether it is worth while to advance what begins with an id: not what this
+ * transaction will advance at its commit anyway.
  */
 bool
-pgmq_xact_may_raise(const PgmqLocal *local, int64 lo)
+pgmq_xact_may_advance(const PgmqLocal *local, int64 lo)
 {
-	int			n = local_npending(local);
+	const PgmqXactQueue *queue = local->xact;
 
-	return n == 0 || lo > local->pending[n - 1]->upto;
+	return queue == NULL || queue->nadvances == 0 ||
+		lo > queue->advances[queue->nadvances - 1].upto;
 }
 
 /*
- * Leave out of n pieces that are due what this transaction will raise anyway:
- * for itself that holds already, as long as nothing was announced there since
- * and until the least of what is left.  How many pieces remain.
+ * Leave out of n ranges, which are due by now, what this transaction has
+ * deferred an advance of: it has seen that nothing is readable there, which
+ * holds until something is announced there or the least of what is left is
+ * due.  How many ranges remain.
  */
 int
-pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqDue *dues, int n)
+pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqRange *ranges, int n)
 {
-	int			npending = local_npending(local);
+	const PgmqXactQueue *queue = local->xact;
 	int			at = 0;
 	int			kept = 0;
 
-	if (npending == 0)
+	if (queue == NULL || queue->nadvances == 0)
 		return n;
 	for (int i = 0; i < n; i++)
 	{
-		PgmqDue		due = dues[i];
+		PgmqRange	range = ranges[i];
 
-		for (; at < npending && local->pending[at]->due.lo <= due.lo; at++)
+		for (; at < queue->nadvances && queue->advances[at].range.lo <= range.lo; at++)
 		{
-			const PgmqPending *raise = local->pending[at];
+			const Advance *advance = &queue->advances[at];
 
-			/* it may be a piece's beginning only */
-			if (raise->upto >= due.lo && raise->due.version == due.version &&
-				raise->marks == local->marks && raise->least > now)
+			/* it may cover the beginning of the range only */
+			if (advance->upto >= range.lo && advance->range.version == range.version &&
+				advance->marks == local->marks && advance->least > now)
 			{
-				if (raise->upto >= due.hi)
+				if (advance->upto >= range.hi)
 					break;
-				due.lo = raise->upto + 1;
+				range.lo = advance->upto + 1;
 			}
 		}
-		if (at == npending || local->pending[at]->due.lo > due.lo)
-			dues[kept++] = due;
+		if (at == queue->nadvances || queue->advances[at].range.lo > range.lo)
+			ranges[kept++] = range;
 	}
 	return kept;
 }
 
 /*
- * Raise a piece of the map now, or after the commit if this transaction may
- * still roll back something that it saw.  mins is the caller's to free.
+ * Advance a range of a map as pgmq_map_advance does: now, or at the commit if
+ * the transaction has an xid.  mins is copied.  Errors: out of memory.
  */
 void
-pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto,
-				const PgmqMin *mins, int nmins)
+pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map, const PgmqRange *range, int64 upto,
+				  const PgmqMin *mins, int nmins)
 {
-	PgmqPending *raise;
+	PgmqXactQueue *queue;
+	Advance    *advance;
+	Size		size = nmins * sizeof(PgmqMin);
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 	{
-		pgmq_map_raise(map, due, upto, mins, nmins);
+		pgmq_map_advance(map, range, upto, mins, nmins);
 		return;
 	}
-	if (local->pending_round != raises_round)
+	queue = xact_queue(local);
+	if (queue->advances == NULL)
 	{
-		local->pending_round = raises_round;
-		local->npending = 0;
-		local->max_pending = 8;
-		local->pending = MemoryContextAlloc(TopTransactionContext,
-											local->max_pending * sizeof(PgmqPending *));
+		queue->advances = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Advance));
+		queue->max_advances = 8;
 	}
-	if (local->npending == local->max_pending)
+	else if (queue->nadvances == queue->max_advances)
 	{
-		local->max_pending *= 2;
-		local->pending = repalloc_huge(local->pending,
-									   local->max_pending * sizeof(PgmqPending *));
+		queue->advances = repalloc_huge(queue->advances,
+										queue->max_advances * 2 * sizeof(Advance));
+		queue->max_advances *= 2;
 	}
-	raise = MemoryContextAlloc(TopTransactionContext, sizeof(PgmqPending));
-	raise->local = local;
-	raise->marks = local->marks;
-	raise->map = map;
-	raise->due = *due;
-	raise->upto = upto;
-	raise->least = PGMQ_DUE_NEVER;
+	advance = &queue->advances[queue->nadvances];
+	advance->marks = local->marks;
+	advance->map = map;
+	advance->range = *range;
+	advance->upto = upto;
+	advance->least = PGMQ_DUE_NEVER;
 	for (int i = 0; i < nmins; i++)
-		raise->least = Min(raise->least, mins[i].due);
-	raise->nmins = nmins;
-	raise->mins = MemoryContextAllocHuge(TopTransactionContext, Max(nmins, 1) * sizeof(PgmqMin));
-	memcpy(raise->mins, mins, nmins * sizeof(PgmqMin));
-	slist_push_head(&raises, &raise->node);
-	local->pending[local->npending++] = raise;
+		advance->least = Min(advance->least, mins[i].due);
+	advance->nmins = nmins;
+	advance->mins = nmins == 0 ? NULL : MemoryContextAllocHuge(TopTransactionContext, size);
+	if (nmins > 0)
+		memcpy(advance->mins, mins, size);
+	queue->nadvances++;
 }
 
 /* ----------------------------------------------------------------
@@ -347,126 +382,117 @@ pgmq_xact_raise(PgmqLocal *local, PgmqMapRef map, const PgmqDue *due, int64 upto
  * ----------------------------------------------------------------
  */
 
-/* Announce all that was remembered, and wake who waits for it. */
+/*
+ * Advance what was deferred.  The last first, since an advance of the beginning
+ * of a range changes the version of its rest.
+ */
 static void
-touched_announce(void)
+queue_advance(const PgmqXactQueue *queue)
 {
-	slist_iter	iter;
-
-	slist_foreach(iter, &touched)
+	for (int i = queue->nadvances; --i >= 0;)
 	{
-		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-		TimestampTz due = PGMQ_DUE_NEVER;
+		const Advance *advance = &queue->advances[i];
 
-		for (int i = 0; i < local->ntouches; i++)
-		{
-			pgmq_map_announce(local->map, local->relid, local->touches[i].lo,
-							  local->touches[i].hi, local->touches[i].due);
-			due = Min(due, local->touches[i].due);
-		}
-		if (local->ntouches > 0)
-			pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
-		if (local->wake & PGMQ_WAKE_GROUPED)
-			pgmq_waiter_wake(local->relid, PGMQ_WAKE_GROUPED, PGMQ_DUE_NOW);
-		if (local->gone)
-			pgmq_map_drop(local->relid);
+		/* not after DDL of our own, which the identity may not show */
+		if (advance->marks == queue->local->marks)
+			pgmq_map_advance(advance->map, &advance->range, advance->upto,
+							 advance->mins, advance->nmins);
 	}
 }
 
+/* Announce what was remembered, and wake waiters for it. */
 static void
-raises_forget(void)
+queue_announce(const PgmqXactQueue *queue)
 {
-	slist_init(&raises);
-	raises_round++;
-}
+	const PgmqLocal *local = queue->local;
+	TimestampTz due = PGMQ_DUE_NEVER;
 
-static void
-touched_forget(void)
-{
-	while (!slist_is_empty(&touched))
+	for (int i = 0; i < queue->ntouches; i++)
 	{
-		PgmqLocal  *local = slist_container(PgmqLocal, touched, slist_pop_head_node(&touched));
-
-		local->ntouches = local->wake = 0;
-		local->gone = false;
+		pgmq_map_announce(local->map, local->relid, queue->touches[i].lo,
+						  queue->touches[i].hi, queue->touches[i].due);
+		due = Min(due, queue->touches[i].due);
 	}
-	raises_forget();
+	if (queue->ntouches > 0)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
+	if (queue->wake & PGMQ_WAKE_GROUPED)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_GROUPED, PGMQ_DUE_NOW);
+	if (queue->gone)
+		pgmq_directory_drop(local->relid);
 }
 
 /*
  * This transaction is prepared.  Where a queue that it wrote to has no map, the
- * one that is made next finds our locks.  A queue without identity is noted
- * too, for it may have one again before we end: not all of its partitions are
- * locked by us.  Who waits is woken to see it.
+ * next one that is made finds our locks.  A queue without identity is noted
+ * too, for it may have one again before we end: we do not lock all of its
+ * partitions.  Waiters are woken to see it.
  */
 static void
-touched_prepare(void)
+queue_prepare(const PgmqXactQueue *queue)
+{
+	const PgmqLocal *local = queue->local;
+
+	if (queue->ntouches == 0 && (queue->wake & PGMQ_WAKE_ALL) == 0)
+		return;
+	pgmq_map_prepare(local->map, local->relid, GetTopTransactionIdIfAny());
+	pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
+}
+
+/* Forget deferred advances: what they count on may have been undone. */
+static void
+advances_forget(void)
 {
 	slist_iter	iter;
 
-	slist_foreach(iter, &touched)
-	{
-		PgmqLocal  *local = slist_container(PgmqLocal, touched, iter.cur);
-
-		if (local->ntouches == 0 && (local->wake & PGMQ_WAKE_ALL) == 0)
-			continue;
-		pgmq_map_prepare(local->map, local->relid, GetTopTransactionIdIfAny());
-		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
-	}
+	slist_foreach(iter, &xact_queues)
+		slist_container(PgmqXactQueue, node, iter.cur)->nadvances = 0;
 }
 
-/* Transaction callback.  Must not raise. */
+/* The memory goes with the transaction. */
+static void
+xact_forget(void)
+{
+	while (!slist_is_empty(&xact_queues))
+		slist_container(PgmqXactQueue, node, slist_pop_head_node(&xact_queues))->local->xact = NULL;
+}
+
+/* Transaction callback: must not raise an error. */
 void
 pgmq_xact_end(XactEvent event, void *arg)
 {
 	slist_iter	iter;
 
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	pgmq_map_leave();
+	pgmq_shmem_retry();
+	slist_foreach(iter, &xact_queues)
 	{
-		pgmq_map_leave();
-		pgmq_shmem_retry();
-	}
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-			slist_foreach(iter, &raises)
-			{
-				PgmqPending *raise = slist_container(PgmqPending, node, iter.cur);
+		PgmqXactQueue *queue = slist_container(PgmqXactQueue, node, iter.cur);
 
-				/* not after DDL of our own, which the identity may not show */
-				if (raise->marks == raise->local->marks)
-					pgmq_map_raise(raise->map, &raise->due, raise->upto,
-								   raise->mins, raise->nmins);
-			}
-			touched_announce();
-			touched_forget();
-			wakes_are_due = true;
-			pgmq_waiter_undrain();
-			pgmq_local_sweep();
-			break;
-		case XACT_EVENT_ABORT:
-			pgmq_waiter_end(0);
-			pgmq_waiter_undrain();
-			touched_forget();
-			nwakes = 0;
-			wake_database = false;
-			pgmq_local_sweep();
-			break;
-		case XACT_EVENT_PREPARE:
-			touched_prepare();
-			pgmq_waiter_undrain();
-			touched_forget();
-			nwakes = 0;
-			wake_database = false;
-			pgmq_local_sweep();
-			break;
-		default:
-			break;
+		if (event == XACT_EVENT_COMMIT)
+		{
+			queue_advance(queue);
+			queue_announce(queue);
+		}
+		else if (event == XACT_EVENT_PREPARE)
+			queue_prepare(queue);
 	}
+	xact_forget();
+	if (event == XACT_EVENT_COMMIT)
+		wakes_are_due = true;
+	else
+	{
+		nwakes = 0;
+		wake_database = false;
+	}
+	if (event == XACT_EVENT_ABORT)
+		pgmq_waiter_end(0);
+	pgmq_waiter_reopen();
+	pgmq_local_sweep();
 }
 
-/* Resource release callback, likewise. */
+/* Resource release callback: must not raise an error. */
 void
 pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
 {
@@ -481,8 +507,10 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 }
 
 /*
- * Subtransaction callback: what the raises counted on may be undone, and a
- * queue not dropped.  (One that was before has been locked since.)
+ * Subtransaction callback: must not raise an error.  The rest that this
+ * transaction remembers is kept though the subtransaction may have done it: an
+ * announcement too many does no harm, and nobody else has used a queue that
+ * was to be dropped, for it is locked.
  */
 void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
@@ -492,7 +520,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 		return;
 	pgmq_map_leave();
 	pgmq_shmem_retry();
-	raises_forget();
+	advances_forget();
 	pgmq_waiter_subabort(subid);
-	pgmq_waiter_undrain();
+	pgmq_waiter_reopen();
 }

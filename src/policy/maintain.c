@@ -461,9 +461,9 @@ pgmq_maintain_all(bool may_commit, bool worker)
 	List	   *last;
 	volatile bool more = false;
 
-	round_turns(worker, &first, &last);
 	PG_TRY();
 	{
+		round_turns(worker, &first, &last);
 		more = round_go(&round, first);
 		if (round_go(&round, last))
 			more = true;

@@ -174,7 +174,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/* where the messages due at $1 between two ids are, oldest first */
-	[PGMQ_STMT_PEEK] = {
+	[PGMQ_STMT_FIRST_READABLE] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
 		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
@@ -188,7 +188,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/* $2 messages, and when they are readable, from an id on */
-	[PGMQ_STMT_NET] = {
+	[PGMQ_STMT_CHECK] = {
 		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
 		" ORDER BY msg_id LIMIT $2",
 		2, {INT8OID, INT8OID}
@@ -326,13 +326,13 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
-	[PGMQ_STMT_PAGE] = {
+	[PGMQ_STMT_PEEK] = {
 		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ
 		"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed'"
 		" ELSE 'in_flight' END) ORDER BY msg_id LIMIT $2",
 		4, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 	},
-	[PGMQ_STMT_PAGE_ARCHIVE] = {
+	[PGMQ_STMT_PEEK_ARCHIVE] = {
 		"SELECT msg_id, read_ct, enqueued_at, last_read_at, archived_at, vt, message, headers"
 		" FROM {a} WHERE msg_id" GE "$1 ORDER BY msg_id LIMIT $2",
 		2, {INT8OID, INT8OID}
@@ -360,7 +360,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		POP(RANGE("$3", "$4") " AND " SPENT("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
-	[PGMQ_STMT_PEEK_PASSING] = {
+	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
 		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}

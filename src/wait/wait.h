@@ -35,24 +35,24 @@ extern void pgmq_waiter_wake_database(void);
 extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(int first);
 extern void pgmq_waiter_subabort(SubTransactionId subid);
-extern void pgmq_waiter_drain(Oid relid);
+extern void pgmq_waiter_send_away(Oid relid);
 extern void pgmq_waiter_drop(Oid relid);
-extern void pgmq_waiter_undrain(void);
+extern void pgmq_waiter_reopen(void);
 
 /* ---- wait_list.c: a backend's places in the lists of those who wait ---- */
 /* By what a sleep was ended. */
-typedef struct PgmqTold
+typedef struct PgmqWakeUp
 {
 	bool		watched;		/* it had the watch */
 	bool		woken;			/* a token, not used or passed on yet */
 	bool		due;			/* its watch: something is due by now */
 	TimestampTz watch;			/* something else will be due then, if not
 								 * NEVER */
-} PgmqTold;
+} PgmqWakeUp;
 
 extern int	pgmq_waiter_begin(int n, int *nplaces);
 extern Oid	pgmq_waiter_queue(int place);
-extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told);
+extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told);
 extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
 extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
 extern bool pgmq_waiter_watch(int place, TimestampTz due);

@@ -81,8 +81,8 @@ typedef struct Bucket
 	pg_atomic_uint32 grouped;	/* of these */
 	int			first;
 	int			last;
-	Oid			drain_dboid;	/* a queue that nobody is to wait for */
-	Oid			drain_relid;
+	Oid			closed_dboid;	/* a queue that nobody is to wait for */
+	Oid			closed_relid;
 } Bucket;
 
 /* A backend's places follow from the backend's number. */
@@ -103,7 +103,7 @@ static SubTransactionId my_subids[PGMQ_MAX_WAITED];
 static int	my_places = 0;		/* used ones end here */
 
 /* The bucket whose drain this backend has opened. */
-static Bucket *my_drain = NULL;
+static Bucket *my_closed = NULL;
 
 #define MY_PLACE(i)		(MyProcNumber * PGMQ_MAX_WAITED + (i))
 #define MY_WAITER(i)	(&area->waiters[MY_PLACE(i)])
@@ -129,7 +129,7 @@ pgmq_waiter_init(void *memory, Size size, int tranche)
 		pg_atomic_init_u32(&area->buckets[i].count, 0);
 		pg_atomic_init_u32(&area->buckets[i].grouped, 0);
 		area->buckets[i].first = area->buckets[i].last = NOBODY;
-		area->buckets[i].drain_dboid = area->buckets[i].drain_relid = InvalidOid;
+		area->buckets[i].closed_dboid = area->buckets[i].closed_relid = InvalidOid;
 	}
 }
 
@@ -279,7 +279,7 @@ pgmq_waiter_queue(int place)
  * lock.
  */
 bool
-pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told)
+pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER(place);
@@ -290,8 +290,8 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqTold *told)
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
 	if (!OidIsValid(my_queues[place]))
 	{
-		me->sent_away = bucket->drain_relid == relid &&
-			bucket->drain_dboid == MyDatabaseId;
+		me->sent_away = bucket->closed_relid == relid &&
+			bucket->closed_dboid == MyDatabaseId;
 		me->dboid = MyDatabaseId;
 		me->relid = relid;
 		me->grouped = grouped;
@@ -525,7 +525,7 @@ pgmq_waiter_wake_database(void)
  * readers would keep from it: send them away, and whoever comes until it ends.
  */
 void
-pgmq_waiter_drain(Oid relid)
+pgmq_waiter_send_away(Oid relid)
 {
 	Bucket	   *bucket;
 
@@ -541,11 +541,11 @@ pgmq_waiter_drain(Oid relid)
 	}
 
 	/* one drain a bucket, and a backend; more are done without */
-	if (my_drain == NULL && !OidIsValid(bucket->drain_relid))
+	if (my_closed == NULL && !OidIsValid(bucket->closed_relid))
 	{
-		bucket->drain_dboid = MyDatabaseId;
-		bucket->drain_relid = relid;
-		my_drain = bucket;
+		bucket->closed_dboid = MyDatabaseId;
+		bucket->closed_relid = relid;
+		my_closed = bucket;
 	}
 	LWLockRelease(&bucket->lock);
 }
@@ -558,19 +558,19 @@ void
 pgmq_waiter_drop(Oid relid)
 {
 	if (area != NULL && pgmq_waiter_count(relid) > 0)
-		pgmq_waiter_drain(relid);
+		pgmq_waiter_send_away(relid);
 }
 
 /* The transaction, or a part of it, ends: close the drain.  For callbacks. */
 void
-pgmq_waiter_undrain(void)
+pgmq_waiter_reopen(void)
 {
-	if (my_drain == NULL)
+	if (my_closed == NULL)
 		return;
-	LWLockAcquire(&my_drain->lock, LW_EXCLUSIVE);
-	my_drain->drain_dboid = my_drain->drain_relid = InvalidOid;
-	LWLockRelease(&my_drain->lock);
-	my_drain = NULL;
+	LWLockAcquire(&my_closed->lock, LW_EXCLUSIVE);
+	my_closed->closed_dboid = my_closed->closed_relid = InvalidOid;
+	LWLockRelease(&my_closed->lock);
+	my_closed = NULL;
 }
 
 /* How many backends wait for a queue of this database. */

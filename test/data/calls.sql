@@ -1,4 +1,4 @@
--- What 004_memory.pl has backends do: every function of the extension, in
+-- What spi_memory.pl has backends do: every function of the extension, in
 -- every way that ends differently; and the same tables without the extension.
 CREATE EXTENSION pgmq_c;
 DO $$

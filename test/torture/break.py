@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
 """Take out one rule of the due map after the other, and see whether due_map.py
 finds out; break one promise of the queue after the other, and see whether
-ledger.py does; and break the care of strangers likewise, for fuzz.py.
+ledger.py does; and break the care of strangers likewise, for fuzz.py, and what
+deduplication does about the clock, for clock.py.
 
 usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [--options=..]
-                                                 [due_map | ledger | fuzz | RULE...]
+                                                 [due_map | ledger | fuzz | clock | RULE...]
+       test/torture/break.py --check
+
+With --check nothing is run: it only sees whether the source still has what the
+rules would take out, names each rule whose text is gone, and then fails.
 
 PG_CONFIG belongs to a server into which broken builds may be installed; the
 last thing installed is a sound one.  Not tried are rules that others make
@@ -14,26 +19,32 @@ before those that were not, within N (120) seconds.
 """
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-# rule: what is gone, where, from what, to what
+# rule: what is gone, and file, old, new of each change
 RULES = {
     'announce': ('nothing is announced at commit', 'duemap/xact.c',
                  '\t\t\ttouched_announce();\n', ''),
-    'announce late': ('the announcement comes before the commit', 'duemap/xact.c', None, None),
+    'announce late': ('the announcement comes before the commit',
+                      'duemap/xact.c', '\t\t\ttouched_announce();\n', '',
+                      'duemap/xact.c', '\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n'),
     'update': ('a vt lowered is not remembered', 'duemap/xact.c',
-               "&slot)) <= vt)", None),
-    'version': ('an announcement draws no version', 'duemap/tree.c', None, None),
+               '&isnull)) <= vt)', '&isnull)) <= PG_INT64_MAX)'),
+    'version': ('an announcement draws no version',
+                'duemap/tree.c', '\tedge->version = pgmq_tree_version();\n', '',
+                'duemap/tree.c', '\t\tslot_set(tree, node, i, Min(node->due[i], due));',
+                '\t\tif (HAS_CHILD(node, i))\n\t\t\tslot_set(tree, node, i, due);\n\t\telse\n\t\t\tnode->due[i] = Min(node->due[i], due);'),
     'raise version': ('a raise goes through whatever was announced', 'duemap/map.c',
                       'pgmq_tree_slot(&map->tree, due->lo).version == due->version', 'due->lo <= upto'),
     'raise after commit': ('a raise does not wait for the commit', 'duemap/xact.c',
                            'if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))', 'if (true)'),
     'subtransaction': ('raises outlast ROLLBACK TO', 'duemap/xact.c',
-                       '\traises_forget();\n\tpgmq_waiter_end();', '\tpgmq_waiter_end();'),
+                       '\traises_forget();\n\tpgmq_waiter_subabort', '\tpgmq_waiter_subabort'),
     'own changes': ('a transaction looks for its own changes by the map', 'duemap/local.c',
                     'local->identity == 0 || local->ntouches > 0', 'local->identity == 0'),
     'own ddl': ('raises outlast DDL of the same transaction', 'duemap/xact.c',
@@ -54,6 +65,13 @@ RULES = {
                'return map != NULL ? map : pgmq_directory_lock(relid, LW_EXCLUSIVE);', 'return map;'),
     'all rows': ('a raise counts only what is not readable', 'duemap/scan.c',
                  'left.mins + from, n - from);', 'left.mins + from, 0);'),
+    'schema': ('what is written while the schema has another name is not remembered',
+                        'duemap/xact.c', '\ttouch_add(pgmq_local_announced(table), id, vt);\n', '\tif (table->is_queue)\n\t\ttouch_add(pgmq_local_announced(table), id, vt);\n', 'duemap/local.c',
+                        'get_rel_namespace(queue) == get_func_namespace(function)', 'get_rel_namespace(queue) == get_namespace_oid(PGMQ_SCHEMA, true)',
+                        'duemap/local.c', '#include "catalog/partition.h"\n', '#include "catalog/namespace.h"\n#include "catalog/partition.h"\n'),
+    'client': ('a wait does not look after its client',
+               'api/poll.c', 'if (client_can_be_seen() && !pq_check_connection())', 'if (false)',
+               'api/poll.c', 'if (occurred.events & WL_SOCKET_CLOSED)', 'if (false)'),
 }
 
 # The same for fuzz.py, which finds out with assertions or without.
@@ -77,7 +95,8 @@ FUZZ = {
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied"), errdetail("%s", row)));
 	}
 	if (some)
-""")),
+"""),
+                    'api/peek.c', '#include "postgres.h"\n', '#include "postgres.h"\n#include "executor/spi.h"\n#include "utils/acl.h"\n#include "utils/builtins.h"\n'),
     'fuzz quote': ('a name is not quoted', 'catalog/partition.c',
                    'quote_identifier(psprintf("%s_old", archive))', 'psprintf("%s_old", archive)'),
     'fuzz quote hot': ('a name is not quoted in the statements of calls', 'spi/exec.c',
@@ -94,6 +113,11 @@ FUZZ = {
     'fuzz role': ('a role is kept', 'api/set_policy.c',
                   '\tpgmq_role_restore(saved);\n\tif (policy.doc == NULL)\n', '\tif (policy.doc == NULL)\n'),
     'fuzz lock': ('a lock outlives its transaction', 'common/lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
+    'fuzz plant': ('ids are kept in whatever table lies there, by the rights of the owner of ours',
+                   'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
+                   'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
+    'fuzz reference': ('a foreign key of another owner may refer to our tables', 'common/role.c',
+                       'if (trigger != NULL)', 'if (false)'),
 }
 
 # The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
@@ -106,18 +130,21 @@ LEDGER = {
                      '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
                 'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
-    'unarchive': ('unarchive leaves the message in the archive', 'spi/statements.c',
-                  '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', None),
+    'unarchive': ('unarchive leaves the message in the archive',
+                  'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', '"SELECT msg_id, message,"',
+                  'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
     'lease': ('one read in many leases nothing', 'spi/statements.c',
               '"UPDATE {q} SET vt = $3, last_read_at = $1,"', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = $1,"'),
-    'lock': ('a read does not lock, nor look again', 'spi/statements.c', None, None),
+    'lock': ('a read does not lock, nor look again',
+             'spi/statements.c', ' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of',
+             'spi/statements.c', '"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\'),
     'delay': ('messages that are to come later come at once, sometimes', 'spi/statements.c',
               '"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"',
               '"INSERT INTO {q} (vt, message, headers) VALUES (CASE WHEN pg_catalog.random() < 0.2 THEN pg_catalog.now() ELSE $1 END, $2, $3)"'),
     'group': ('a group goes on behind a head that is not to be had', 'api/read_grouped.c',
               'if (!message_take(read, group->head))\n\t\treturn;', '(void) message_take(read, group->head);'),
     'strict': ('strict FIFO locks no group', 'policy/enqueue.c',
-               'pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes.groups);', ';'),
+               'pgmq_lock_all(queue, PGMQ_LOCK_GROUP, &wishes->groups);', ';'),
     'dedup': ('deduplication locks no id', 'policy/dedup.c',
               'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
     'dead letter': ('a dead letter is sent and not deleted', 'policy/move.c',
@@ -135,42 +162,43 @@ LEDGER = {
                   'm->policy->archive_retention * USECS_PER_SEC', 'm->policy->archive_retention * USECS_PER_SEC / 8'),
     'logged': ('queues are unlogged', 'catalog/layout.c',
                'unlogged ? "CREATE UNLOGGED" : "CREATE"', '"CREATE UNLOGGED"'),
-    'durable': ('who sends does not wait for the WAL', 'policy/enqueue.c',
-                '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n'),
+    'durable': ('who sends does not wait for the WAL',
+                'policy/enqueue.c', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n', '\tPgmqArg\t\targs[] = {vt, msg, headers};\n\textern int\tsynchronous_commit;\n',
+                'policy/enqueue.c', '\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy'),
     'due': ('the map is not told of commits', 'duemap/xact.c',
             '\t\t\ttouched_announce();\n', ''),
+    'elsewhere': ('a read waits for the lock of the dead-letter queue', 'policy/move.c',
+                  'RVR_MISSING_OK | (wait ? 0 : RVR_NOWAIT)', 'RVR_MISSING_OK'),
 }
 
-PROGRAMS = {'due_map': RULES, 'ledger': LEDGER, 'fuzz': FUZZ}
-ALL = RULES | LEDGER | FUZZ
+# The same for clock.py.
+CLOCK = {
+    'clock tables': ('an id is not looked for in the table that is the next to be current', 'policy/dedup.c',
+                     'look_in(&look, rels[i]);', 'if (i != (current + 1) % PGMQ_IDTABLES)\n\t\t\tlook_in(&look, rels[i]);'),
+    'clock truncate': ('ids are truncated that count', 'policy/dedup.c',
+                       'idle = table_has_after(rel, GetCurrentTimestamp() -', 'idle = false && table_has_after(rel, GetCurrentTimestamp() -'),
+    'clock lock': ('deduplication locks no id', 'policy/dedup.c',
+                   'pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);', ';'),
+}
+
+PROGRAMS = {'due_map': RULES, 'ledger': LEDGER, 'fuzz': FUZZ, 'clock': CLOCK}
+ALL = RULES | LEDGER | FUZZ | CLOCK
 
 
-def broken(rule, text):
-    what, file, old, new = ALL[rule]
-    if rule == 'unarchive':
-        at = text.index(old)
-        end = text.index("'archived_at', archived_at))\"", at)
-        middle = text[at + len(old):end].lstrip()
-        return text[:at] + '"SELECT msg_id, message,"\n\t\t' + middle + "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL" + text[end + len("'archived_at', archived_at))\""):]
-    if rule == 'lock':
-        return text.replace(' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of') \
-            .replace('"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\')
-    if rule == 'durable':
-        return text.replace(old, new).replace('\tif (policy != NULL)\n\t\treturn put_by_policy', '\tsynchronous_commit = 0;\n\tif (policy != NULL)\n\t\treturn put_by_policy')
-    if rule == 'announce late':
-        text = text.replace('\t\t\ttouched_announce();\n', '')
-        return text.replace('\t\tcase XACT_EVENT_COMMIT:\n', '\t\tcase XACT_EVENT_PRE_COMMIT:\n\t\t\ttouched_announce();\n\t\t\tbreak;\n\t\tcase XACT_EVENT_COMMIT:\n')
-    if rule == 'version':
-        text = text.replace('\tedge->version = pgmq_tree_version();\n', '')
-        return text.replace('\t\tslot_set(tree, node, i, Min(node->due[i], due));',
-                            '\t\tif (HAS_CHILD(node, i))\n\t\t\tslot_set(tree, node, i, due);\n\t\telse\n\t\t\tnode->due[i] = Min(node->due[i], due);')
-    if rule in FUZZ:
-        if '#include "executor/spi.h"' not in text and 'SPI_' in new:
-            text = text.replace('#include "postgres.h"\n', '#include "postgres.h"\n#include "executor/spi.h"\n#include "utils/acl.h"\n#include "utils/builtins.h"\n', 1)
-        return text.replace(old, new)
-    if rule == 'update':
-        return text.replace('&isnull)) <= vt)', '&isnull)) <= PG_INT64_MAX)')
-    return text.replace(old, new)
+def edits(rule):
+    """What is changed by a rule: file, old, new."""
+    _, *flat = ALL[rule]
+    return [flat[i:i + 3] for i in range(0, len(flat), 3)]
+
+
+def missing(top, rule):
+    """The texts of a rule that the source does not have."""
+    result = []
+    for file, old, _ in edits(rule):
+        path = f'{top}/src/{file}'
+        if not os.path.exists(path) or old not in open(path).read():
+            result.append(f'{rule}: {file} has no {old!r}')
+    return result
 
 
 def main():
@@ -178,10 +206,15 @@ def main():
     parser.add_argument('--seconds', type=int, default=120)
     parser.add_argument('--options', default='', help='for the program')
     parser.add_argument('rules', nargs='*', default=[])
+    parser.add_argument('--check', action='store_true')
     options = parser.parse_args()
+    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    gone = [text for rule in ALL for text in missing(top, rule)]
+    if options.check or gone:
+        print('\n'.join(gone), end='\n' if gone else '')
+        sys.exit(1 if gone else 0)
     config = os.environ.get('PG_CONFIG') or sys.exit('set PG_CONFIG to the pg_config of a server to be used up')
     bindir = subprocess.check_output([config, '--bindir'], text=True).strip()
-    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     work = tempfile.mkdtemp(prefix='pgmq_break.')
     subprocess.check_call(f'git ls-files -z | xargs -0 cp --parents -t {work}', shell=True, cwd=top)
 
@@ -194,23 +227,25 @@ def main():
     rules = [rule for name in named for rule in PROGRAMS.get(name, [name])]
     for rule in rules:
         program = next(name for name in PROGRAMS if rule in PROGRAMS[name]) + '.py'
-        what, file, *_ = ALL[rule]
-        path = f'{work}/src/{file}'
-        with open(path) as f:
-            sound = f.read()
-        text = broken(rule, sound)
-        if text == sound:
-            sys.exit(f'{rule}: what is to be taken out of {file} is not there')
-        with open(path, 'w') as f:
-            f.write(text)
+        what = ALL[rule][0]
+        sound = {}
+        for file, old, new in edits(rule):
+            path = f'{work}/src/{file}'
+            with open(path) as f:
+                text = f.read()
+            sound.setdefault(path, text)
+            with open(path, 'w') as f:
+                f.write(text.replace(old, new))
         install()
         began = time.time()
         run = subprocess.run([sys.executable, f'{top}/test/torture/{program}', '--seconds', str(options.seconds), *options.options.split()],
                              env={**os.environ, 'PG_BINDIR': bindir}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        with open(path, 'w') as f:
-            f.write(sound)
+        for path, text in sound.items():
+            with open(path, 'w') as f:
+                f.write(text)
         last = [line for line in run.stdout.splitlines() if line.startswith(('ok', 'not ok'))] or ['died']
-        found = run.returncode != 0 and last[-1].startswith('not ok')
+        # a server that does not start, or a mistake of the program's own, is no find
+        found = run.returncode != 0 and last[-1].startswith('not ok') and not re.search('pg_ctl failed|initdb failed|Traceback', last[-1])
         missed += not found
         print(f"{'ok' if found else 'not ok'} {rule}: {what}: {time.time() - began:.0f} s: {last[-1][:160]}", flush=True)
     install()

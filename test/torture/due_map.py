@@ -851,6 +851,47 @@ class Director:
             if self.options.calm:
                 raise Find(f'with a dead client: {error}')
 
+    def renamed(self):
+        """The schema is renamed away and back: what a session sends that saw it is found."""
+        r = self.random
+        queue = r.choice(['plain', 'wide', 'unlogged', 'rls'])
+        try:
+            with self.server.connect(tries=600) as writer, self.server.connect() as reader:
+                if writer.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
+                    return
+                if r.random() < 0.5:
+                    # it knows the table
+                    writer.execute(f"SELECT pgmq.send('{queue}', '1')")
+                at_once = r.random() < 0.5
+                if at_once:
+                    writer.execute('BEGIN')
+                writer.execute('ALTER SCHEMA pgmq RENAME TO away')
+                if r.random() < 0.7:
+                    # .. or is to look at it anew
+                    writer.execute(f'ALTER TABLE away.q_{queue} ALTER read_ct SET DEFAULT 0')
+                for _ in range(r.choice([0, 1, 3])):
+                    writer.execute(f"INSERT INTO away.q_{queue} (message) VALUES ('1')")
+                writer.execute('ALTER SCHEMA away RENAME TO pgmq')
+                if at_once:
+                    writer.execute('COMMIT')
+                had = self.readable(reader, queue)
+                got = {row[0] for row in reader.execute(f"SELECT msg_id FROM pgmq.read('{queue}', 600, 1000000)")}
+                if had - got:
+                    raise Find(f'hidden when the schema had been renamed: {sorted(had - got)} of {queue}')
+                # until there is nothing, so that all is raised
+                while reader.execute(f"SELECT count(*) FROM pgmq.read('{queue}', 600, 1000000)").fetchone()[0]:
+                    pass
+                sent, = writer.execute(f"SELECT pgmq.send('{queue}', '1')").fetchone()
+                end = time.time() + 5
+                while sent not in [row[0] for row in reader.execute(f"SELECT msg_id FROM pgmq.read('{queue}', 600, 1)")]:
+                    if time.time() > end:
+                        raise Find(f'hidden, sent by a session that saw the schema renamed: [{sent}] of {queue}')
+                    time.sleep(0.01)
+                self.totals['renamed'] += 1
+        except psycopg.OperationalError as error:
+            if self.options.calm:
+                raise Find(f'with a renamed schema: {error}')
+
     def read_log(self):
         complaints = self.server.log_complaints(self.totals['killed -9'])
         if complaints:
@@ -892,6 +933,8 @@ class Director:
                 self.totals['cut short'] += 1
             if self.random.random() < 0.2:
                 self.dead_client()
+            if self.random.random() < 0.2:
+                self.renamed()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
                 self.restarted = 1

@@ -973,7 +973,8 @@ max_wal_size = 12MB
         when = time.time() + seconds * (0.2 + 0.5 * r.random()) / max(len(todo), 1)
         paused = None
         left = list(todo)
-        while time.time() < until:
+        # the fault comes, however long something else took
+        while left or time.time() < until:
             time.sleep(0.05)
             if left and time.time() > when:
                 getattr(self, 'fault_' + left.pop(0))()

@@ -1,0 +1,149 @@
+#!/bin/sh
+# How many instructions a call of each verb of the hot path takes.
+#
+# usage: [PG_CONFIG=pg_config] bench/instructions.sh [TREE...]
+#
+# For each source tree (this one if none is named) it builds the extension into
+# a private copy of the server and runs CALLS calls of send, read (one message),
+# pop, delete, archive and set_vt under callgrind, in one single-user backend
+# with shared_preload_libraries, by prepared statements, one transaction each.
+# It prints a column for each tree, the instructions of one call with all of its
+# statement and its commit; and how far the last column is from the first.
+# Two runs of the same source differ by less than 0.1 %.  The time does not
+# matter, so other work on the machine does no harm.
+#
+#   CALLS=1000     calls of each verb; a run must not last ten seconds for each,
+#                  since a due map gets a full check then
+#   VERBS="..."    only these
+#   KEEP=DIR       keep callgrind's files there, for callgrind_annotate; the
+#                  library is then built with -g
+#
+# Needs valgrind.
+set -eu
+
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"
+        exit
+        ;;
+esac
+command -v valgrind >/dev/null || { echo "bench/instructions.sh needs valgrind" >&2; exit 1; }
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+[ $# -gt 0 ] || set -- "$here"
+for tree in "$@"; do
+    [ -f "$tree/pgmq_c.control" ] || { echo "$tree is no source tree of pgmq_c" >&2; exit 1; }
+done
+CALLS=${CALLS:-1000}
+VERBS=${VERBS:-send read pop delete archive set_vt}
+KEEP=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
+
+# shellcheck source=tools/lib.sh
+. "$here/tools/lib.sh"
+export LC_ALL=C
+
+finish() {
+    status=$?
+    trap - EXIT
+    cd /
+    rm -rf "$WORK"
+    drop_user
+    exit "$status"
+}
+
+need_server
+make_workdir pgmq_instructions
+RUN_AS=$(id -un)
+trap finish EXIT
+make_user "pgmq_instr_$$"
+
+# The statements: a queue for each verb, so that none has to be checked in the
+# time; what is measured lies between two marks.
+statements() {
+    mark="DISCARD SEQUENCES"
+    echo "CREATE EXTENSION pgmq_c"
+    echo "PREPARE send AS SELECT pgmq.send('send', '{\"n\": 1}')"
+    echo "PREPARE read AS SELECT * FROM pgmq.read('read', 3600, 1)"
+    echo "PREPARE pop AS SELECT * FROM pgmq.pop('pop')"
+    echo "PREPARE delete (bigint) AS SELECT pgmq.delete('delete', \$1)"
+    echo "PREPARE archive (bigint) AS SELECT pgmq.archive('archive', \$1)"
+    echo "PREPARE set_vt (bigint) AS SELECT * FROM pgmq.set_vt('set_vt', \$1, 3600)"
+    for verb in $VERBS; do
+        echo "SELECT pgmq.create('$verb')"
+        echo "SELECT pgmq.send_batch('$verb', array_agg('{\"n\": 1}'::jsonb)) FROM generate_series(1, $((CALLS + 20)))"
+        echo "ANALYZE pgmq.q_$verb"
+        case $verb in
+            send | read | pop) argument='' ;;
+            *) argument='(%d)' ;;
+        esac
+        # the first ones make plans and caches
+        awk -v verb="$verb" -v argument="$argument" -v calls="$CALLS" -v mark="$mark" 'BEGIN {
+            for (i = 1; i <= calls + 20; i++) {
+                if (i == 21)
+                    print mark
+                printf "EXECUTE " verb argument "\n", i
+            }
+            print mark
+        }'
+    done
+}
+
+# Measure one tree; a line for each verb, "VERB INSTRUCTIONS", goes to $2.
+measure() {
+    at=$2.d
+    mkdir "$at"
+    copy_server "$at/server"
+    (cd "$1" && copy_source "$at/src")
+    [ "$(id -u)" != 0 ] || chown -R "$RUN_AS" "$at"
+    PG_BINDIR=$("$PRIVATE" --bindir)
+    build_and_install "$at/src" >"$at/build.log" 2>&1 || { cat "$at/build.log"; return 1; }
+    as_user "$PG_BINDIR/initdb" -D "$at/data" -U postgres --encoding=UTF8 --no-locale --no-sync >"$at/initdb.log" 2>&1 ||
+        { cat "$at/initdb.log"; return 1; }
+    as_user sh -c 'cat >>"$0"' "$at/data/postgresql.conf" <<END
+shared_preload_libraries = 'pgmq_c'
+fsync = off
+jit = off
+max_wal_size = 4GB
+END
+    statements >"$at/statements"
+    as_user valgrind --tool=callgrind --dump-before=ResetSequenceCaches --callgrind-out-file="$at/out" \
+        "$PG_BINDIR/postgres" --single -D "$at/data" postgres >"$at/log" 2>&1 <"$at/statements" ||
+        { tail -n 20 "$at/log"; return 1; }
+    if grep -E ' (ERROR|WARNING|FATAL|PANIC): ' "$at/log"; then
+        return 1
+    fi
+
+    # the parts: what comes before the first mark, then each verb, with what
+    # makes the next one's queue after it
+    part=0
+    for verb in $VERBS; do
+        part=$((part + 2))
+        awk -v verb="$verb" -v calls="$CALLS" '/^(totals|summary):/ { total = $2 }
+            END { printf "%s %.0f\n", verb, total / calls }' "$at/out.$part"
+        [ -z "$KEEP" ] || cp "$at/out.$part" "$KEEP/$(basename "$2").$verb"
+    done >"$2"
+}
+
+cd "$here"
+n=0
+for tree in "$@"; do
+    n=$((n + 1))
+    [ -z "$KEEP" ] || export COPT=-g
+    measure "$(cd "$tree" && pwd)" "$WORK/tree$n"
+done
+
+echo "instructions of a call, $("$PG_CONFIG" --version)"
+# shellcheck disable=SC2046 # names without blanks
+awk 'FNR == 1 { n++ }
+    { figure[$1, n] = $2; if (n == 1) verbs[++nverbs] = $1 }
+    END {
+        for (i = 1; i <= nverbs; i++) {
+            verb = verbs[i]
+            line = sprintf("%-8s", verb)
+            for (j = 1; j <= n; j++)
+                line = line sprintf(" %9d", figure[verb, j])
+            if (n > 1)
+                line = line sprintf("  %+.2f %%", 100 * (figure[verb, n] / figure[verb, 1] - 1))
+            print line
+        }
+    }' $(for i in $(seq $n); do echo "$WORK/tree$i"; done)

@@ -1,0 +1,51 @@
+
+# Every query of docs/operations/ that looks at queues, over 8,000 queues and a
+# million messages: none may take minutes or hide messages from readers.
+# Takes a minute and a gigabyte, so it runs only when PGMQ_SCALE is set.
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'PGMQ_SCALE is not set' if !$ENV{PGMQ_SCALE};
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--no-sync', '--encoding=UTF8', '--no-locale' ]);
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'pgmq_c'
+max_locks_per_transaction = 256
+synchronous_commit = off
+});
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
+$node->safe_psql('postgres', join "\n", map {
+	"SELECT count(pgmq.create('many_' || i)) FROM generate_series($_ * 200, $_ * 200 + 199) i;"
+} 1 .. 40);
+$node->safe_psql('postgres', q{
+	SELECT pgmq.create('jobs');
+	INSERT INTO pgmq.q_jobs (message) SELECT to_jsonb(i) FROM generate_series(1, 1000000) i;
+	SELECT pgmq.send('many_' || i, '1') FROM generate_series(200, 1199) i;
+	SELECT count(*) FROM pgmq.read('jobs', 600, 1000)});
+
+my $page = join '', map { slurp_file($_) }
+  sort glob(dirname(abs_path(__FILE__)) . '/../../docs/operations/*.md');
+my $queries = 0;
+while ($page =~ /^```sql\n(.*?)^```$/msg)
+{
+	my $block = $1;
+
+	# what only looks; the examples that change something are docs_pages's
+	next if $block !~ /^\s*(SELECT|WITH)\b/i || $block =~ /drop_queue|purge_queue|convert|send|read\(|SET /;
+	my ($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '20s'; $block");
+	is($err, '', 'within 20 seconds: ' . substr($block =~ s/\s+/ /gr, 0, 70));
+	$queries++;
+}
+cmp_ok($queries, '>', 8, 'there were queries');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pgmq.read('jobs', 600, 1000)}),
+	1000, 'messages can be read as before');
+
+done_testing();
