@@ -253,5 +253,16 @@ SELECT string_agg(format('DROP TABLE pgmq.%I', relname), '; ') AS drop FROM pg_c
 :drop;
 SELECT relname FROM pg_class WHERE relname LIKE '%ppppp%' AND relkind IN ('r', 'p');
 
+-- What pg_partman knows of a queue whose tables were dropped by hand goes when the name is used again, and when it is dropped.
+SELECT pgmq.create_partitioned('part');
+DROP TABLE pgmq.q_part, pgmq.a_part;
+SELECT pgmq.create('part');
+SELECT count(*) FROM part_man.part_config;
+SELECT pgmq.drop_queue('part');
+SELECT pgmq.create_partitioned('part');
+DROP TABLE pgmq.q_part, pgmq.a_part;
+SELECT pgmq.drop_queue('part');
+SELECT count(*) FROM part_man.part_config;
+
 DROP EXTENSION pg_partman;
 DROP SCHEMA part_man;

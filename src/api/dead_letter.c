@@ -174,16 +174,34 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 
 /* The headers that a message had before it became a dead letter. */
 #define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
-#define LIVE_HEADERS \
-	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
-	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \
-	" WHEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+#define DEAD_TAKEN \
+	"CASE WHEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
 	" OPERATOR(pg_catalog.?) 'headers'::pg_catalog.text" \
 	" THEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
 	" OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text" \
-	" WHEN gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER \
-	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb THEN NULL" \
 	" ELSE gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER " END"
+
+/*
+ * The same, without the error that a nack has put there, which may have wrapped
+ * headers to which none can be added.  What has no header left had NULL.
+ */
+#define ERROR_HEADER "'" PGMQ_HEADER_ERROR "'::pg_catalog.text"
+#define LIVE_HEADERS \
+	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
+	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \
+	" ELSE (SELECT CASE WHEN pg_catalog.jsonb_typeof(taken.headers)" \
+	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" AND taken.headers OPERATOR(pg_catalog.?) " ERROR_HEADER \
+	" AND taken.headers OPERATOR(pg_catalog.?) 'x-pgmq-headers'::pg_catalog.text" \
+	" THEN taken.headers OPERATOR(pg_catalog.->) 'x-pgmq-headers'::pg_catalog.text" \
+	" WHEN pg_catalog.jsonb_typeof(taken.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" AND taken.headers OPERATOR(pg_catalog.-) " ERROR_HEADER \
+	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb" \
+	" AND NOT gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+	" OPERATOR(pg_catalog.?) 'headers'::pg_catalog.text THEN NULL" \
+	" WHEN pg_catalog.jsonb_typeof(taken.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" THEN taken.headers OPERATOR(pg_catalog.-) " ERROR_HEADER \
+	" ELSE taken.headers END FROM (SELECT " DEAD_TAKEN " AS headers) AS taken) END"
 
 /* A queue where messages go, or cannot go. */
 typedef struct Target

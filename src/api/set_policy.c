@@ -179,6 +179,9 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	/* a version before 1.2.0 made one for each spelling */
 	if (rows.n > 1)
 		policy_write(queue,
+					 pgmq_policy_is_referenced() ?
+					 "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL WHERE " PGMQ_META_IS
+					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2" :
 					 "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS
 					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2",
 					 TEXTOID, PointerGetDatum(name), NULL, NULL);

@@ -106,5 +106,6 @@ extern void pgmq_partman_require(void);
 extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
 extern char *pgmq_partman_template(const char *relname);
 extern void pgmq_partman_forget(const char *relname);
+extern void pgmq_partman_clean(const char *relname);
 
 #endif							/* PGMQ_CATALOG_H */

@@ -525,6 +525,12 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
+	/* a partitioned queue has told pg_partman of its new tables by now */
+	if (kind != PGMQ_KIND_PARTITIONED)
+	{
+		pgmq_partman_clean(queue->relname);
+		pgmq_partman_clean(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
+	}
 	pgmq_dedup_drop(queue);
 	(void) pgmq_policy_forget(queue);
 	if (pgmq_meta_find(queue, &recorded))

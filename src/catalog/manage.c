@@ -220,6 +220,8 @@ queue_drop_rest(PgmqQueue *queue)
 	if (!may_change_meta() || !pgmq_meta_find(queue, &kind))
 		return;
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
+	pgmq_partman_clean(queue->relname);
+	pgmq_partman_clean(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
 	queue_forget(queue);
 }
 

@@ -434,6 +434,20 @@ pgmq_policy_paused_until(Oid relid)
 }
 
 /*
+ * Whether foreign keys of other owners refer to the table of policies.  It
+ * takes the lock that keeps more from coming.
+ */
+bool
+pgmq_policy_is_referenced(void)
+{
+	Relation	rel = relation_open(pgmq_policy_table(false), RowExclusiveLock);
+	bool		referenced = pgmq_role_find_reference(rel) != NULL;
+
+	relation_close(rel, NoLock);
+	return referenced;
+}
+
+/*
  * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
  * refer to the table the row stays, and says nothing: to delete it would run
  * what hangs on their tables, or fail.
@@ -447,16 +461,13 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqPolicy	policy;
 	Oid			table = pgmq_policy_table(true);
-	Relation	rel;
 	bool		referenced;
 	PgmqRole	saved;
 	uint64		count;
 
 	if (!OidIsValid(table))
 		return false;
-	rel = relation_open(table, RowExclusiveLock);
-	referenced = pgmq_role_find_reference(rel) != NULL;
-	relation_close(rel, NoLock);
+	referenced = pgmq_policy_is_referenced();
 	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(referenced ?

@@ -100,6 +100,7 @@ extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
+extern bool pgmq_policy_is_referenced(void);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
 extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
