@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * pgmq_c.c
- *	  The door: module magic, and what is registered with the server.
+ *	  The entry: module magic, and what is registered with the server.
  *
  * The words used everywhere, in one sense each: a *queue* holds *messages*.
  * A producer *sends* a message; a consumer *reads* it, which leases it for
  * the *visibility timeout* (vt): until then no other read returns it, it is
  * *in flight*.  A message whose vt lies in the future without having been
- * read is *delayed*.  Who has done the work *deletes* the message, or
- * *archives* it: moves it to the queue's archive table.
+ * read is *delayed*.  A consumer that has done the work *deletes* the message,
+ * or *archives* it: moves it to the queue's archive table.  docs/glossary.md has
+ * the others.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

@@ -129,7 +129,7 @@ throttle_prepare(void)
  * Where to enter that a queue notifies now; NULL when it must not, because
  * it did less than its interval ago.  May raise.
  *
- * Whoever sets the interval writes the row anew, which ends a running one.
+ * A call that sets the interval writes the row anew, which ends a running one.
  */
 static Throttle *
 throttle_claim(const Note *note, TimestampTz now)

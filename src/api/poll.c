@@ -3,19 +3,19 @@
  * poll.c
  *	  Blocked readers: looking, sleeping, looking again.
  *
- * The lists by which a commit wakes a reader are in waiter.c.  Here is what
- * one does that is in such lists, or in none.
+ * The lists by which a commit wakes a reader are in wait_list.c.  Here is what
+ * a reader does that is in such lists, or in none.
  *
- * Where something is due that was not to be had, its lock's holder may roll
- * back without telling anybody; without shared memory, or a map, nobody tells
- * anything; and a transaction of one snapshot would not see it.  Then the
- * read just looks again after the interval.
+ * Where something is due that could not be had, the transaction that has locked
+ * it may roll back without telling anybody; without shared memory, or a map,
+ * nobody tells anything; and a transaction of one snapshot would not see it.
+ * Then the read just looks again after the interval.
  *
- * A token that was in vain is passed on.  So does the first that sleeps pass
- * one on whenever it has looked again in vain, and the one that watched the
- * clock gives one to the first.  Nobody does so more often than every PASS_MS,
- * so that tokens which find no taker gather, and what they cost is bounded
- * however many are given.
+ * A wake-up that was in vain is passed on.  The first reader that sleeps also
+ * passes one on whenever it has looked again in vain, and the reader that
+ * watched the clock gives one to the first.  Nobody does so more often than
+ * every PASS_MS: wake-ups that nobody can use gather meanwhile, so that their
+ * cost is bounded however many are given.
  *
  * Latches count monotonic time and due is by the clock, so no sleep is longer
  * than MAX_SLEEP_MS.

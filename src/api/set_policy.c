@@ -341,7 +341,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	pgmq_policy_parse(doc, &policy);
 	queue_open_owned(&queue, fcinfo);
 
-	/* whoever sends by the old window comes first, or else sees the new one */
+	/* a send by the old window ends first; a later one sees the new window */
 	sets_window = getKeyJsonValueFromContainer(&PG_GETARG_JSONB_P(1)->root,
 											   "dedup_window", strlen("dedup_window"),
 											   &value) != NULL;

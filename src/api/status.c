@@ -66,7 +66,7 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		Datum		values[STATUS_COLUMNS];
 		bool		nulls[STATUS_COLUMNS] = {false};
 
-		/* whoever may create queues can put anything into meta */
+		/* a role that may create queues can put anything into meta */
 		if (!pgmq_name_is_valid(name, queue.relname))
 			continue;
 		/* no lock: a queue that goes meanwhile just looks odd */

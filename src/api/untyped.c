@@ -7,7 +7,7 @@
  * forms, such as one for an id and one for an array of ids, PostgreSQL cannot
  * choose among them, unless one takes a text: then it takes that one.  So
  * each of these verbs has a form that takes texts, reads off them what they
- * are (meaning.c), and calls the form that takes that.
+ * are (argument_text.c), and calls the form that takes that.
  *
  * An argument of such a form has the name that the other forms give it only
  * if a call that names it was not resolved without this form.  Otherwise the

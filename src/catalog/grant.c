@@ -328,7 +328,7 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	if (!OidIsValid(relid))
 		return;
 
-	/* who may grant it on the columns only can revoke it there only */
+	/* a role that may grant it on the columns only can revoke it there only */
 	wholly = !grant && right->wholly &&
 		pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
 							  &is_missing) == ACLCHECK_OK;

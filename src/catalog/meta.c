@@ -234,7 +234,7 @@ guard_row(const TriggerData *trigger)
 	Oid			relid;
 	bool		is_varlena;
 
-	/* who owns meta could drop the trigger as well */
+	/* the owner of meta could drop the trigger as well */
 	if (object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId()))
 		return;
 	if (attno != InvalidAttrNumber)
@@ -264,7 +264,7 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {"topic_bindings", "notify_insert_throttle"};
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
-	/* anybody can have a table with this trigger, who may not lock ours */
+	/* a role that may not lock our tables can make one with this trigger */
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		RelationGetRelid(trigger->tg_relation) != get_relname_relid("meta", schema))
 		ereport(ERROR,

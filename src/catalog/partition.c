@@ -389,7 +389,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	plan = partitions_args(fcinfo, "archived_at");
 	plan.premake = PG_ARGISNULL(3) ? 1 : Max(PG_GETARG_INT32(3), 1);
 
-	/* who owns no such archive is to hold off nobody from the name */
+	/* a role that owns no such archive must not keep others from the name */
 	relid = archive_find(archive, NoLock);
 	if (OidIsValid(relid))
 	{

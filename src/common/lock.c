@@ -57,8 +57,8 @@ pgmq_lock_name(const char *name)
 }
 
 /*
- * Hold off a change of what a queue does about duplicates (ShareLock), or
- * whoever goes by it (ExclusiveLock).  After it the policy is the newest.
+ * Hold off a change of what a queue does about duplicates (ShareLock), or the
+ * sends that go by it (ExclusiveLock).  After it the policy is the newest.
  */
 void
 pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode)

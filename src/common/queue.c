@@ -48,7 +48,7 @@ typedef struct QueueColumn
 	bool		archive;		/* has only the archive */
 } QueueColumn;
 
-/* The columns that the statements of stmt.c rely on. */
+/* The columns that the statements of statements.c rely on. */
 static const QueueColumn queue_columns[] = {
 	{"msg_id", INT8OID, false},
 	{"read_ct", INT4OID, false},
@@ -197,7 +197,7 @@ pgmq_queue_missing(text *queue_name, const char *relname)
 
 /*
  * Whether the caller has a right to a table, or to any of its columns.  For
- * who does something before the statement that asks for all that it needs.
+ * calls that do something before the statement that asks for all rights it needs.
  */
 bool
 pgmq_queue_may(Oid relid, PgmqNeed need)
@@ -222,7 +222,7 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 	if (pg_class_aclcheck_ext(relid, me, modes[need], &is_missing) == ACLCHECK_OK)
 		return true;
 
-	/* whoever wants to lock what was just dropped is told otherwise */
+	/* it was just dropped; the attempt to lock it will say so */
 	if (is_missing)
 		return true;
 	for (AclMode mode = ACL_INSERT; mode <= ACL_UPDATE; mode <<= 1)

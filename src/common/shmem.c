@@ -5,7 +5,7 @@
  *
  * With shared_preload_libraries it is part of the server's main segment.
  * Since PostgreSQL 17 it can also be had later, from the DSM registry; then
- * its size is the default, for whoever comes first makes it for all.
+ * its size is the default, since the first session to come makes it for all.
  *
  * The piece begins with a magic number and the layout's version.  A library
  * that meets another layout (it was replaced on disk, and some sessions still
@@ -18,8 +18,8 @@
  * makes no use of the maps until nobody holds the mark any more, when the memory
  * is *settled*.
  *
- * In it lie those who wait (waiter.c), the maps (duemap.c) and their nodes
- * (duetree.c).
+ * It holds the wait lists (wait_list.c), the maps (directory.c) and their nodes
+ * (tree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

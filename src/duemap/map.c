@@ -7,22 +7,22 @@
  * point in time, *due*: a lower bound of the next instant at which any
  * message in it can be read.  DUE_NOW: unknown, look.  DUE_NEVER: nothing
  * there.  A read asks the table only for the blocks that are due, so that
- * messages delayed, in flight, or dead behind a pinned horizon cost nothing.
+ * messages delayed, in flight, or dead behind a pinned snapshot cost nothing.
  *
  * The map is a hint and errs on one side.  Where it says "due" too early, a
  * look is wasted; it must never say "not due" of a message that a read would
  * return.  A message becomes readable by a commit, which is announced
  * (pgmq_map_announce lowers due), or by time passing, which due allows for.
- * Only a reader raises due, when it has seen in a snapshot what is left in a
+ * Only a reader advances due, when it has seen in a snapshot what is left in a
  * block, and only if nothing was announced there since before the snapshot:
- * it notes the block's *version* first, and the raise is refused if that has
- * moved.  All versions are drawn from one sequence for all queues and never
+ * it notes the block's *version* first, and the advance is refused if that has
+ * changed.  All versions are drawn from one sequence for all queues and never
  * used twice, so a block that was merged, dropped and made anew meanwhile
  * cannot be mistaken for the one noted.
  *
- * The structure is duetree.c's; which queue has which map is directory.c's; who
- * announces and who may raise is xact.c's and look.c's.  Unknown is the state
- * of everything at first.
+ * The structure is in tree.c; directory.c says which queue has which map;
+ * xact.c announces, and scan.c says what may be advanced.  At first every block
+ * is unknown.
  *
  * pgmq_map_announce and pgmq_map_advance are called in commit callbacks, where
  * an error would be a panic: they take LWLocks and change shared words, and
@@ -45,7 +45,7 @@
 #include "duemap/duemap.h"
 #include "duemap/map.h"
 
-/* The net takes no more of the time than one in so many parts. */
+/* The full check takes no more of the time than one in so many parts. */
 #define CHECK_COST_FACTOR		100
 
 /* The map in which this transaction counts as a reader. */
@@ -75,7 +75,7 @@ pgmq_map_is_current(PgmqMapRef ref)
 
 /*
  * What is due by now, from an id on, in order: at most max pieces of the map
- * into dues, each with the version to be shown when it is raised.  Returns
+ * into dues, each with the version to be shown when it is advanced.  Returns
  * their number, or -1 when the map cannot be used and all must be looked at.
  */
 int
@@ -290,7 +290,7 @@ pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due
 }
 
 /*
- * Raise: in a snapshot taken after due was found, the ids from due->lo to
+ * Advance: in a snapshot taken after due was found, the ids from due->lo to
  * upto held nothing but what mins say, in id order.  upto ends a block.  For
  * callbacks.
  */
@@ -323,9 +323,9 @@ check_is_due(const PgmqMap *map, TimestampTz now)
 }
 
 /*
- * Whether the net is to be cast now: a look at what comes from an id on, the
- * map notwithstanding.  True for one caller in a while; it must say what it
- * found.
+ * Whether the full check is to be made now: a look at what comes from an id on,
+ * whatever the map says.  True for one caller in a while, which must say by
+ * pgmq_map_check_done what it found.
  */
 bool
 pgmq_map_check_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
@@ -370,9 +370,9 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 }
 
 /*
- * The net cast at now was drawn in after elapsed microseconds, with so many
- * messages that the map would have hidden.  next: where to go on; the least
- * of all ids, if it has been around.
+ * The full check that began at now took elapsed microseconds, and found so many
+ * messages that the map would have hidden.  next: where the next one goes on;
+ * the least of all ids, if it has been around the queue.
  */
 void
 pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds,

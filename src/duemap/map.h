@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * map.h
- *	  What lies in the directory of due maps, for directory.c and duemap.c.
+ *	  What lies in the directory of due maps, for directory.c and map.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -20,7 +20,7 @@
 
 #include "duemap/tree.h"
 
-/* The net goes around no more often. */
+/* The full check goes around a queue no more often. */
 #define PGMQ_CHECK_PERIOD		(10 * USECS_PER_SEC)
 
 struct PgmqMap
@@ -42,7 +42,7 @@ struct PgmqMap
 	pg_atomic_uint32 readers;	/* transactions that take messages here */
 	pg_atomic_uint32 turn;		/* counts looks beside others */
 
-	TimestampTz check_begun;	/* when the net was cast from the beginning */
+	TimestampTz check_begun;	/* when it last began with the first id */
 	int64		check_from;		/* from where it is to go on */
 	TimestampTz check_last;		/* when it was cast */
 	TimestampTz check_next;		/* and is to be cast again */

@@ -19,7 +19,7 @@
  * from one sequence and never used twice, so a piece that was merged, dropped
  * and made anew in between cannot be mistaken for the one that was seen.
  *
- * Who calls holds a lock on the tree: exclusive, but for finding.  Nothing
+ * The caller holds a lock on the tree: exclusive, but for finding.  Nothing
  * here raises an error, since it is used in commit callbacks.
  *
  * Copyright (c) 2026, pgmq_c contributors

@@ -14,7 +14,7 @@
  *
  * Telling is done twice, by the same rule: here, of rows that a read has
  * leased, which costs reads of a queue where nothing is spent next to nothing;
- * and in SQL (SPENT in stmt.c), to find spent messages and to pass them over.
+ * and in SQL (SPENT in statements.c), to find spent messages and to pass them over.
  *
  * Disposing can fail, for reasons that are no concern of a reader: rights on
  * the dead-letter queue, its constraints, its triggers, its locks, its
@@ -150,8 +150,8 @@ screen_add(PgmqScreen *screen, int64 msg_id, int32 read_ct, bool over)
 }
 
 /*
- * Row test for a read's rows, already leased: whether the reader may have it.
- * What he may not have is remembered.
+ * Row test for a read's rows, already leased: whether the reader may have the
+ * row.  A row that it may not have is remembered.  Dead letters are decided here.
  */
 static bool
 row_passes(TupleTableSlot *slot, void *state)

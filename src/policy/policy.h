@@ -29,7 +29,7 @@
 /* A queue's policy; 0, false and "" stand for none.  Times are in seconds. */
 typedef struct PgmqPolicy
 {
-	int32		max_reads;		/* a read beyond it becomes a dead letter */
+	int32		max_reads;		/* a message read so often is not read again */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
 	Oid			dead_letter_owner;	/* whose it was when it was named */
 	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
@@ -188,7 +188,7 @@ typedef struct PgmqScreen
 	text	   *expired;		/* NULL: drop it */
 	TimestampTz now;
 	bool		passing;		/* use statements that pass them over */
-	bool		movable;		/* there is where to, for who reads */
+	bool		movable;		/* the reader can move them there */
 	bool		stuck;			/* there is not, and it is known */
 	int64		lo;				/* where the first attempt looks for others, */
 	int64		hi;				/* up to here */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * exec.c
- *	  The only room that talks to SPI: kept plans, and running one statement.
+ *	  The only file that uses SPI: kept plans, and running one statement.
  *
  * Plans are kept per backend, queue table and statement, and never trusted
  * without the table's lock (pgmq_queue_open takes it first):
@@ -18,9 +18,9 @@
  *	  lock or catalog access, also inside our own build.  So a mark is cleared
  *	  before the build and the plan is stored last.
  *	- There are no more than PLAN_MAX plans, retired ones included.  The queue
- *	  not used for longest loses its own first, and a newcomer is mostly next:
- *	  so who goes round more queues than that keeps the plans of most, where
- *	  the strict rule would throw away each one just before it is wanted.
+ *	  not used for longest loses its own first.  Most newcomers are next
+ *	  (*probationary*): the strict rule would throw away each plan of a session
+ *	  that goes round more queues than that, just before it is wanted.
  *
  * Statements run with read_only = false: in READ COMMITTED each has a new
  * snapshot, so that a polling read sees what was committed meanwhile.
@@ -473,10 +473,7 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	return stmt_start(queue, id, args, read_only, dest, NULL);
 }
 
-/*
- * Run a statement on an open queue and drop the rows it returns; the number
- * of rows it processed.
- */
+/* Run a statement on an open queue and drop its rows; how many it processed. */
 uint64
 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
@@ -631,9 +628,7 @@ pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 	return once_run(sql, PGMQ_CURSOR_OPT_GUARDED, nargs, argtypes, args, false, fn, state);
 }
 
-/*
- * Commit the transaction, and begin another.  Only where a procedure may.
- */
+/* Commit the transaction, and begin another.  Only where a procedure may. */
 void
 pgmq_exec_commit(void)
 {

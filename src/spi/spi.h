@@ -16,7 +16,7 @@
 
 #include "common/common.h"
 
-/* The statements of stmt.c, one kept plan each per queue and backend. */
+/* The statements of statements.c, one kept plan each per queue and backend. */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,

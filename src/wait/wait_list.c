@@ -8,7 +8,7 @@
  * announced by then in the due map, wakes one of the list.  (No NOTIFY: its
  * commit lock is the whole database's.)
  *
- * A wake-up is a token that must not die with the waiter that has it.  A
+ * A wake-up (*token* below) must not die with the waiter that has it.  A
  * waiter that leaves the list, with a message, out of time or by an error,
  * wakes the next.  A waiter that was woken and looked in vain while something
  * was due (a filter, a locked row) passes the token down the list.
@@ -18,12 +18,12 @@
  * the first that sleeps.  Those that it passed over, since they were looking,
  * may have looked too soon, and look again before they sleep for long.
  *
- * What becomes readable as time passes, nobody commits.  One that sleeps
- * watches the clock for all: it sleeps no longer than until the queue's next
- * due.  When it stops sleeping another one gets the watch.  A commit with an
- * earlier due has one that sleeps wake earlier.
+ * No commit tells of messages that become readable as time passes.  One waiter
+ * that sleeps watches the clock for all: it sleeps no longer than until the
+ * queue's next due time.  When it stops sleeping another one gets the watch.  A
+ * commit with an earlier due time has a sleeping waiter wake earlier.
  *
- * Who reads groups also waits for a group's head to go away, which makes
+ * A reader of groups also waits for a group's head to go away, which makes
  * nothing due that was not before.  Such a waiter says so in the list, and a
  * commit that removed messages wakes one of these.
  *
@@ -32,8 +32,9 @@
  * places, so it can be in the lists of several queues at once.  Its places
  * are a stack, for a trigger may wait inside of a read that waits.
  *
- * Who would drop or purge the queue first sends its waiters away, who return
- * with nothing and let go of the table's lock.
+ * A session that drops or purges the queue first sends its waiters away: they
+ * return with nothing and let go of the table's lock.  Until its transaction
+ * ends the queue is *closed*: a waiter that comes looks once and returns.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -102,7 +103,7 @@ static Oid	my_queues[PGMQ_MAX_WAITED];
 static SubTransactionId my_subids[PGMQ_MAX_WAITED];
 static int	my_places = 0;		/* used ones end here */
 
-/* The bucket whose drain this backend has opened. */
+/* The bucket in which this backend has closed a queue. */
 static Bucket *my_closed = NULL;
 
 #define MY_PLACE(i)		(MyProcNumber * PGMQ_MAX_WAITED + (i))
@@ -540,7 +541,10 @@ pgmq_waiter_send_away(Oid relid)
 		waiter_set(i);
 	}
 
-	/* one drain a bucket, and a backend; more are done without */
+	/*
+	 * A bucket has room for one closed queue, and a backend closes one;
+	 * others are just told to go.
+	 */
 	if (my_closed == NULL && !OidIsValid(bucket->closed_relid))
 	{
 		bucket->closed_dboid = MyDatabaseId;
@@ -551,8 +555,8 @@ pgmq_waiter_send_away(Oid relid)
 }
 
 /*
- * This transaction drops a table, whose lock it has.  Who waits for it without
- * a lock of his own, and would look in vain in a while, sees that at once.
+ * This transaction drops a table, whose lock it has.  A reader that waits for
+ * it without a lock, and would look in vain in a while, sees that at once.
  */
 void
 pgmq_waiter_drop(Oid relid)
@@ -561,7 +565,7 @@ pgmq_waiter_drop(Oid relid)
 		pgmq_waiter_send_away(relid);
 }
 
-/* The transaction, or a part of it, ends: close the drain.  For callbacks. */
+/* The transaction, or a part of it, ends: open the queue.  For callbacks. */
 void
 pgmq_waiter_reopen(void)
 {
