@@ -107,8 +107,8 @@ pgmq_peek(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse a caller who has not the right to a queue's archive (42501), before
- * he waits for a lock of the queue or holds one.  False when there is none.
+ * Refuse a caller that lacks the right to a queue's archive (42501), before it
+ * waits for a lock of the queue or holds one.  False when there is none.
  */
 static bool
 archive_check(text *queue_name, PgmqNeed need)

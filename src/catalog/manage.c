@@ -184,8 +184,8 @@ queue_forget(PgmqQueue *queue)
 
 /*
  * Clear away what is left of a queue whose table somebody has dropped by
- * hand.  Nobody owns the queue any more: whoever may take it out of meta may
- * do it, if the archive, when there is one, is his own.
+ * hand.  Nobody owns the queue any more: a role that may take it out of meta
+ * may do it, if it owns the archive, when there is one.
  */
 static void
 queue_drop_rest(PgmqQueue *queue)
@@ -216,8 +216,7 @@ may_lock_name(const char *relname)
 
 /*
  * Warn that other queues have their dead letters go to a queue that was
- * dropped.  It is no error, since anybody may name a queue in a policy of his
- * own.
+ * dropped.  It is no error, since anybody may name any queue in a policy.
  */
 static void
 warn_dead_letters(const PgmqQueue *queue)

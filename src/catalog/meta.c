@@ -217,9 +217,9 @@ pgmq_meta_names(void)
  */
 
 /*
- * Refuse to take a queue out of meta that is not the caller's.  For drop_queue
- * of his own he needs DELETE on all rows, and with one go its bindings: what
- * is sent by topic would not arrive any more.
+ * Refuse to take a queue out of meta that is not the caller's.  To drop its own
+ * queues a role needs DELETE on all rows, and with a row go the bindings of its
+ * queue: what is sent by topic would not arrive any more.
  * Error: 42501.
  */
 static void

@@ -98,9 +98,9 @@ pgmq_queue_sequence(Oid relid)
 
 /*
  * The last id that a queue gave out; 0 when it gave out none.  A role that may
- * count the messages may know it, so the queue's owner answers if the
- * sequence is his.
- * Error: 42501 when it is somebody else's, and the caller may not read it.
+ * count the messages may know it, so it is read by the rights of the queue's
+ * owner if the sequence belongs to that role.
+ * Error: 42501 when it does not, and the caller may not read it.
  */
 int64
 pgmq_queue_last_id(Oid relid)

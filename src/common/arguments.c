@@ -166,7 +166,7 @@ pgmq_int8_array(const int64 *values, int64 n)
 													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
-/* The ids of pairs, likewise. */
+/* The ids of pairs, as an array for a statement. */
 PgmqArg
 pgmq_ids_array(const PgmqIdArg *pairs, int nids)
 {
@@ -177,7 +177,7 @@ pgmq_ids_array(const PgmqIdArg *pairs, int nids)
 	return pgmq_int8_array(ids, nids);
 }
 
-/* The arguments msg_id (1) and read_ct (ct_argno) likewise. */
+/* The same for one message: the arguments msg_id (1) and read_ct (ct_argno). */
 PgmqIdArg *
 pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 {

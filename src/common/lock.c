@@ -9,9 +9,10 @@
  * PgmqLockKind, so none of ours can be one of theirs.  pg_locks shows the
  * queue's OID as classid, 0 for that of a name, and the kind as objsubid.
  *
- * What there may be many of (groups, ids) is hashed into a fixed number of
+ * Groups and ids, of which there may be many, are hashed into a fixed number of
  * locks, and several are taken in rising order, so that batches do not
- * deadlock.  All who take any of these share the queue's gate; a batch that
+ * deadlock.  All who take any of these share the queue's *gate*, which the
+ * documentation calls the dedup lock; a batch that
  * would need more than a few has the gate to itself and takes none, so that no
  * batch fills the server's lock table, over however many queues.
  *
@@ -46,8 +47,8 @@ lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)
 }
 
 /*
- * Hold off who creates or drops a queue of this name, which is in lower case
- * and need not be there.  Two names may share a lock.
+ * Hold off others that create or drop a queue of this name, which is in lower
+ * case and need not be there.  Two names may share a lock.
  */
 void
 pgmq_lock_name(const char *name)

@@ -13,8 +13,9 @@
  *	   is left out, and its old id returned;
  *	4. one INSERT of what is left, and the new ids are kept in mind.
  *
- * Locks are taken in the same order by everybody: gate, groups, ids, each in
- * rising order (lock.c).  For many groups or ids the gate alone serves.
+ * Everybody takes locks in the same order: the dedup lock (here the *gate*),
+ * groups, ids, each in rising order (lock.c).  A batch with many groups or ids
+ * takes the gate alone.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

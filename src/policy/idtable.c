@@ -3,9 +3,9 @@
  * idtable.c
  *	  The tables that hold a queue's deduplication ids: d0_ to d2_<name>.
  *
- * They belong to the owner of pgmq.policy and are written by his rights: a
- * role that may send need not, and cannot, touch them.  Or they belong to the
- * queue's owner, and are written by his rights: a dump keeps who owns a table,
+ * They belong to the owner of pgmq.policy and are written by that role's rights:
+ * a role that may send need not, and cannot, touch them.  Or they belong to the
+ * queue's owner, and are written by the rights of that one: a dump keeps who owns a table,
  * but not who owns the extension.  All three have one owner.
  *
  * Everybody who may create queues can make tables of these names, and a role
@@ -286,7 +286,7 @@ references_find(Relation rel)
 			RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
 			continue;
 
-		/* its owner may have it locked for as long as he likes */
+		/* its owner may have it locked for as long as it likes */
 		if (!ConditionalLockRelationOid(trigger->tgconstrrelid, AccessExclusiveLock))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
