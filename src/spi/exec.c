@@ -645,7 +645,9 @@ pgmq_exec_commit(void)
 /*
  * Commit, report the statistics, and begin another transaction.  They can be
  * reported between two transactions only, so below another procedure, which is
- * connected to SPI, it is left to the end of the client's statement.
+ * connected to SPI, it is left to the end of the client's statement.  A report
+ * frees what has been counted, so it is for callers that are not counted
+ * themselves.
  */
 void
 pgmq_exec_commit_reported(void)
