@@ -20,6 +20,11 @@
  * Latches count monotonic time and due is by the clock, so no sleep is longer
  * than MAX_SLEEP_MS.
  *
+ * A session that has not loaded the library tells nobody when it drops a queue
+ * or changes its trigger.  The server's caches hear of it, so a sleep that lasts
+ * stops every CHECK_MS to see what they have heard, and ends if that was about
+ * one of its queues.
+ *
  * What a prepared transaction did becomes visible when nobody is there to tell.
  * All are woken when it is prepared, see that by the map, and look again after
  * the interval until it has ended.
@@ -50,6 +55,7 @@
 #include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -68,6 +74,7 @@
 
 #define MAX_SLEEP_MS				60000
 #define PASS_MS						100
+#define CHECK_MS					5000
 
 /*
  * A wait whose interval is ours to choose spends no more than this part of its
@@ -334,6 +341,9 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 static bool
 wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 {
+	AcceptInvalidationMessages();
+	/* a cache that the server has to fill at once may have needed a snapshot */
+	InvalidateCatalogSnapshotConditionally();
 	*sleep = wait_left(wait) - left;
 	for (int i = 0; i < wait->nplaces; i++)
 	{
@@ -343,7 +353,8 @@ wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 			int64		ms;
 
 			if (!pgmq_waiter_sleeps_on(wait->place + i, &watch) ||
-				watch <= GetCurrentTimestamp())
+				watch <= GetCurrentTimestamp() ||
+				!pgmq_local_is_valid(wait_listed(wait, i)))
 				return false;
 			ms = ms_until(watch);
 			*sleep = Min(*sleep, ms);
@@ -398,7 +409,7 @@ wait_sleep(Wait *wait)
 	left = wait_left(wait) - sleep;
 	do
 	{
-		client_sleep(sleep, wait->event);
+		client_sleep(Min(sleep, CHECK_MS), wait->event);
 		CHECK_FOR_INTERRUPTS();
 	} while (wait_sleeps_on(wait, left, &sleep));
 	if (wait->flags & PGMQ_POLL_FREE)

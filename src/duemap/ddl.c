@@ -6,11 +6,12 @@
  * A waiting read holds a lock on its queue's table, which keeps most of such
  * statements out.  pgmq.wait holds none.  Its queue may be dropped, or it, or
  * the schema, renamed so that the name is another table's, or its trigger may
- * be disabled, so that nobody tells any more what is sent.  The server calls a hook for
- * each of these, by whatever statement it happens, and at the commit those who
- * wait for the table look again.
+ * be disabled, so that nobody tells any more what is sent.  The server calls a
+ * hook for each of these, by whatever statement it happens, and at the commit
+ * those who wait for the table look again.
  *
- * The hook sees what is done by sessions that have the library.
+ * The hook sees what is done by sessions that have the library.  What others do
+ * the waiting backend learns from its own caches, see poll.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
