@@ -23,6 +23,11 @@
  * by PREPARE TRANSACTION, see it in the map, and read again after the interval
  * until the transaction has ended.
  *
+ * A session that has not loaded the library tells nobody when it drops a queue
+ * or changes its trigger.  The server's caches hear of it, so a long sleep stops
+ * every CHECK_MS to see what they have heard, and ends if that was about one of
+ * its queues.
+ *
  * A message that is leased for a client that has gone is unavailable to all
  * others until the lease ends.  So a waiting read checks that its client is
  * still connected: while it sleeps, before each read, and when it has taken
@@ -49,6 +54,7 @@
 #include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -67,6 +73,7 @@
 
 #define MAX_SLEEP_MS				60000
 #define PASS_MS						100
+#define CHECK_MS					5000
 
 /*
  * A wait without an interval of the caller's spends no more than one part in
@@ -336,6 +343,9 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 static bool
 wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 {
+	AcceptInvalidationMessages();
+	/* a cache that the server has to fill at once may have needed a snapshot */
+	InvalidateCatalogSnapshotConditionally();
 	*sleep = wait_left(wait) - left;
 	for (int i = 0; i < wait->nplaces; i++)
 	{
@@ -345,7 +355,8 @@ wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 			int64		ms;
 
 			if (!pgmq_waiter_sleeps_on(wait->place + i, &watch) ||
-				watch <= GetCurrentTimestamp())
+				watch <= GetCurrentTimestamp() ||
+				!pgmq_local_is_valid(wait_listed(wait, i)))
 				return false;
 			ms = ms_until(watch);
 			*sleep = Min(*sleep, ms);
@@ -400,7 +411,7 @@ wait_sleep(Wait *wait)
 	left = wait_left(wait) - sleep;
 	do
 	{
-		client_sleep(sleep, wait->event);
+		client_sleep(Min(sleep, CHECK_MS), wait->event);
 		CHECK_FOR_INTERRUPTS();
 	} while (wait_sleeps_on(wait, left, &sleep));
 	if (wait->flags & PGMQ_POLL_FREE)

@@ -10,7 +10,8 @@
  * calls a hook for each of these, whichever command does it, and at the commit
  * the waiters of the table look again.
  *
- * The hook is called only in sessions that have loaded the library.
+ * The hook is called only in sessions that have loaded the library.  What other
+ * sessions do the waiting backend learns from its own caches, see poll.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

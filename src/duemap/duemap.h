@@ -155,6 +155,7 @@ typedef struct PgmqLocalTable
 
 extern PgmqLocal *pgmq_local(Oid relid);
 extern PgmqLocal *pgmq_local_known(Oid relid);
+extern bool pgmq_local_is_valid(Oid relid);
 extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable *table);
 extern const PgmqLocalTable *pgmq_local_table(Relation rel, Oid function);
 extern void pgmq_local_inval(Datum arg, Oid relid);

@@ -79,6 +79,7 @@ int			pgmq_maintain_time_limit = 60;
 typedef struct Round
 {
 	bool		may_commit;
+	bool		may_report;
 	bool		worker;
 	TimestampTz begun;
 	MemoryContext context;		/* for one batch */
@@ -264,8 +265,10 @@ batch_end(const Maintain *m, TimestampTz began)
 	const Round *round = m->round;
 	bool		wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 
-	if (round->may_commit)
+	if (round->may_commit && round->may_report)
 		pgmq_exec_commit_reported();
+	else if (round->may_commit)
+		pgmq_exec_commit();
 	if (round->worker)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 	if (m->holds)
@@ -418,11 +421,11 @@ round_turns(bool worker, List **first, List **last)
 
 /*
  * Do what the policies of all queues want done that the caller owns; commit
- * between the batches if that is allowed.  Whether there is more to do, for
- * which there was no time.
+ * between the batches, and report the statistics then, if that is allowed.
+ * Whether there is more to do, for which there was no time.
  */
 bool
-pgmq_maintain_all(bool may_commit, bool worker)
+pgmq_maintain_all(bool may_commit, bool may_report, bool worker)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "pgmq_c maintenance",
@@ -430,6 +433,7 @@ pgmq_maintain_all(bool may_commit, bool worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Round		round = {
 		.may_commit = may_commit,
+		.may_report = may_report,
 		.worker = worker,
 		.begun = GetCurrentTimestamp(),
 		.context = AllocSetContextCreate(context, "pgmq_c maintenance batch",
@@ -460,20 +464,23 @@ pgmq_maintain_all(bool may_commit, bool worker)
 /*
  * maintain()
  *
- * A procedure.
+ * A procedure.  Where the server counts this call (track_functions = all) it
+ * has begun to do so in statistics that have not been reported, and a report
+ * would free them while the server still points to them.
  */
 Datum
 pgmq_maintain(PG_FUNCTION_ARGS)
 {
 	CallContext *context = (CallContext *) fcinfo->context;
 	bool		atomic = context == NULL || !IsA(context, CallContext) || context->atomic;
+	bool		counted = pgstat_track_functions > fcinfo->flinfo->fn_stats;
 
 	pgmq_check_may_write("CALL");
 	if (atomic)
 		ereport(NOTICE,
 				(errmsg("cannot commit here, so all maintenance is done in this transaction"),
 				 errhint("Use CALL on its own, outside of a transaction block.")));
-	if (pgmq_maintain_all(!atomic, false))
+	if (pgmq_maintain_all(!atomic, !counted, false))
 		ereport(NOTICE,
 				(errmsg("maintenance has ended after %d s, and there is more to do",
 						pgmq_maintain_time_limit),

@@ -54,7 +54,7 @@ typedef void (*PgmqIdFn) (int64 id, void *state);
 /* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
 extern int	pgmq_maintain_time_limit;
 extern void pgmq_worker_init(void);
-extern bool pgmq_maintain_all(bool may_commit, bool worker);
+extern bool pgmq_maintain_all(bool may_commit, bool may_report, bool worker);
 
 /* ---- suspect.c: what outlives the session that maintained ---- */
 /* What is to be done with a queue, by what is known of it and its owner. */

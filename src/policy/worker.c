@@ -314,7 +314,7 @@ worker_round(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_RUNNING, "CALL pgmq.maintain()");
 	if (OidIsValid(pgmq_policy_table(true)))
-		more = pgmq_maintain_all(true, true);
+		more = pgmq_maintain_all(true, true, true);
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -364,6 +364,8 @@ pgmq_exec_commit(void)
  * Commit, report the statistics, and begin another transaction.  The server
  * reports them between two transactions only.  Below another procedure, which is
  * connected to SPI, they are reported at the end of the client's statement.
+ * A report frees what has been counted, so this is for callers that the server
+ * is not counting.
  */
 void
 pgmq_exec_commit_reported(void)
