@@ -387,7 +387,7 @@ def repair(conn):
         GRANT CREATE ON SCHEMA pgmq TO fuzz_owner;
         GRANT SELECT, INSERT, DELETE ON pgmq.meta, pgmq.topic_bindings TO fuzz_owner;
         GRANT SELECT, INSERT, UPDATE, DELETE ON pgmq.notify_insert_throttle TO fuzz_owner;
-        GRANT REFERENCES ON pgmq.policy, pgmq.topic_bindings, pgmq.notify_insert_throttle TO fuzz_owner;
+        GRANT REFERENCES ON pgmq.policy TO fuzz_owner;
         GRANT SELECT, UPDATE, DELETE ON pgmq.q_own1 TO fuzz_consumer;
         GRANT INSERT, SELECT ON pgmq.a_own1 TO fuzz_consumer;
         GRANT UPDATE (vt, read_ct, last_read_at), SELECT (msg_id, vt, read_ct) ON pgmq.q_own2 TO fuzz_column;
@@ -1292,8 +1292,8 @@ class Fuzzer:
         check = r.choice(['', ' CHECK (fuzz.planted())', ' DEFAULT CASE WHEN fuzz.planted() THEN now() END'])
         more = r.choice(['', ', extra boolean DEFAULT fuzz.planted()', ', extra boolean GENERATED ALWAYS AS (false) STORED'])
         fk = f'scratch.fk{r.randrange(4)}'
-        # not meta: its rows go by the caller's rights, and what refers to it runs by them, as docs/security.md says
-        target = r.choice(['pgmq.policy (queue_name)', 'pgmq.notify_insert_throttle (queue_name)', f'{d} (dedup_id)'])
+        # in other tables rows go by the caller's rights, and what refers to them runs by these, as docs/security.md says
+        target = r.choice(['pgmq.policy (queue_name)', f'{d} (dedup_id)'])
         act = r.choice(['ON DELETE CASCADE', 'ON DELETE CASCADE ON UPDATE CASCADE', 'ON DELETE SET NULL', ''])
         what = r.choice([
             f'CREATE TABLE {d} (dedup_id pg_catalog.text COLLATE pg_catalog."C" PRIMARY KEY, msg_id bigint NOT NULL, sent_at timestamptz NOT NULL{check}{more})',
