@@ -7,10 +7,10 @@
  * message of a group is its *head*.  While the head cannot be read, because
  * it is in flight or delayed, nor can the rest of the group.
  *
- * The lock on its head is the lock on a group: whoever cannot have it at once
- * leaves the group alone, so two readers never get one group at the same
- * time.  Messages are locked one by one, in order, each only when the one
- * before it was had; so nothing is locked that is not returned.
+ * The lock on its head is the lock on a group.  A reader that does not get it
+ * at once leaves the group alone, so two readers never get one group at the
+ * same time.  Messages are locked one by one, in order, each only after the one
+ * before it, so nothing is locked that is not returned.
  *
  * Heads are looked for in two ways, since either alone has a bad case:
  *

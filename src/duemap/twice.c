@@ -184,7 +184,7 @@ typedef struct TwiceRow
  * this subtransaction saw them.  They include those of transactions that have
  * not ended.
  */
-static struct
+typedef struct TwiceLook
 {
 	Oid			queue;			/* InvalidOid: there is none */
 	TransactionId xid;
@@ -193,7 +193,9 @@ static struct
 	int			limit;
 	int			nrows;
 	TwiceRow	rows[TWICE_ROWS_MAX];
-}			looked;
+} TwiceLook;
+
+static TwiceLook looked;
 
 static int
 row_cmp(const void *a, const void *b)
