@@ -47,6 +47,7 @@ run_sql() {
 # --------------------------------------------------------------------------
 
 step "Build pgmq_c and start a server for it"
+echo "This takes a minute, and some more where packages are missing."
 need_server
 make_workdir pgmq_demo
 make_user "pgmq_demo_$$"
