@@ -25,6 +25,7 @@ OBJS = src/pgmq_c.o \
 	src/api/metrics.o \
 	src/api/nack.o \
 	src/api/notify.o \
+	src/api/notify_setup.o \
 	src/api/peek.o \
 	src/api/poll.o \
 	src/api/read.o \
@@ -34,7 +35,10 @@ OBJS = src/pgmq_c.o \
 	src/api/set_policy.o \
 	src/api/status.o \
 	src/api/topic.o \
+	src/api/topic_pattern.o \
+	src/api/unarchive.o \
 	src/api/untyped.o \
+	src/api/wait.o \
 	src/catalog/convert.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
@@ -44,11 +48,13 @@ OBJS = src/pgmq_c.o \
 	src/catalog/partition.o \
 	src/catalog/partman.o \
 	src/catalog/sequence.o \
+	src/common/archive.o \
 	src/common/arguments.o \
 	src/common/lock.o \
 	src/common/queue.o \
 	src/common/role.o \
 	src/common/shmem.o \
+	src/common/subxact.o \
 	src/duemap/ddl.o \
 	src/duemap/directory.o \
 	src/duemap/identity.o \
@@ -58,7 +64,7 @@ OBJS = src/pgmq_c.o \
 	src/duemap/tree.o \
 	src/duemap/twice.o \
 	src/duemap/xact.o \
-	src/policy/dead.o \
+	src/policy/disposal.o \
 	src/policy/dedup.o \
 	src/policy/enqueue.o \
 	src/policy/headers.o \
@@ -71,6 +77,7 @@ OBJS = src/pgmq_c.o \
 	src/spi/errors.o \
 	src/spi/exec.o \
 	src/spi/planner_guard.o \
+	src/spi/plans.o \
 	src/spi/results.o \
 	src/spi/statements.o \
 	src/wait/wait_list.o

@@ -6,9 +6,9 @@
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 /*
- * A server that preloaded the library of an earlier version runs that until
- * it is started again, and a session that has used it until it ends.  Better
- * to hear of it now than at a call.
+ * A server that preloaded the library of an earlier version runs that library
+ * until it is restarted, and a session that has used it runs it until the session
+ * ends.  It is better to fail now than at the first call of a new function.
  */
 DO LANGUAGE plpgsql $library$
 BEGIN
@@ -21,11 +21,11 @@ EXCEPTION
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = 'an earlier version of the library of "pgmq_c" is loaded', /* extension name */
-			HINT = 'Restart the server if its shared_preload_libraries has the library; connect again otherwise.';
+			HINT = 'Restart the server if its shared_preload_libraries contains the library; reconnect otherwise.';
 END
 $library$;
 
-/* The extension, and its members before this script. */
+/* The extension, and its members before this script runs. */
 CREATE TEMPORARY TABLE pgmq_extension AS
 SELECT oid, extname AS name, extowner AS owner, true AS is_self
 FROM pg_extension
@@ -37,7 +37,7 @@ FROM pg_depend d JOIN pgmq_extension e ON d.refobjid = e.oid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e';
 
 --
--- Sending (send.c)
+-- Sending messages: src/api/send.c
 --
 
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval)
@@ -59,14 +59,14 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_any'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, character varying) IS
-'Send a message; for a delay that is named and has no type. Returns its msg_id.';
+'Send a message with a delay that is passed by name and has no type. It is read as an integer (seconds), a timestamp or an interval. Returns its msg_id.';
 
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_headers_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, text) IS
-'Send a message with headers; what a delay without a type means is seen by its form: an integer, an interval, a point in time, or NULL for none. Returns its msg_id.';
+'Send a message with headers and a delay that has no type. The delay is read as an integer (seconds), a timestamp or an interval; NULL means no delay. Returns its msg_id.';
 
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval)
 RETURNS SETOF bigint
@@ -80,28 +80,24 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], interval) IS
-'Send several messages, each with the headers at its place, that can be read after an interval. Returns their msg_ids in the order of the array.';
+'Send several messages with headers that can be read after an interval. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], text) IS
-'Send several messages; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns their msg_ids in the order of the array.';
+'Send several messages. The third argument has no type: an array of JSON is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns their msg_ids in the order of the array.';
 
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], text) IS
-'Send several messages, each with the headers at its place; what a delay without a type means is seen by its form. Returns their msg_ids in the order of the array.';
+'Send several messages with headers and a delay that has no type. The delay is read as an integer (seconds), a timestamp or an interval. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 --
--- Reading (read.c, group.c)
---
-
---
--- Acknowledging (ack.c)
+-- Acknowledging messages: src/api/ack.c
 --
 
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text)
@@ -109,28 +105,28 @@ RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, text) IS
-'Delete one message, whose id has no type. Returns whether there was one; no row for an empty array.';
+'Delete a message. The id has no type. Returns whether the message was deleted; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, text, text) IS
-'Delete one message, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was deleted; no row for an empty array.';
+'Delete a message, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was deleted; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, text) IS
-'Move one message, whose id has no type, to the archive. Returns whether there was one; no row for an empty array.';
+'Move a message to the archive. The id has no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, text, text) IS
-'Move one message, by arguments without a type, to the archive, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
+'Move a message to the archive, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval)
 RETURNS SETOF pgmq.message_record
@@ -151,66 +147,66 @@ RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, interval, integer) IS
-'Make a message readable after an interval, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+'Make a message readable after an interval, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], interval, integer[]) IS
-'Make several messages readable after an interval, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make several messages readable after an interval, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text) IS
-'Make a message readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message.';
+'Make a message readable at another time. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the message.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text) IS
-'Make several messages readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages.';
+'Make several messages readable at another time. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the messages.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text, read_ct integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text, integer) IS
-'Make a message readable later, unless it was read again since the read that returned read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message, or no row.';
+'Make a message readable at another time, unless it has been read again since the read that returned read_ct. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the message, or no row.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text, integer[]) IS
-'Make several messages readable later, but none that was read again since the read that returned its read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages changed.';
+'Make several messages readable at another time, except those that have been read again since the read that returned their read_ct. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_ids'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, integer) IS
-'Make one message or several, whose ids have no type, readable from vt seconds from now on. Returns the messages.';
+'Make one or several messages readable vt seconds from now. The id or the array of ids has no type. Returns the messages.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text) IS
-'Make one message or several readable later, by arguments without a type. Returns the messages.';
+'Make one or several messages readable at another time. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages.';
 
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text, read_ct_or_cts text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
-'Make one message or several readable later, by arguments without a type, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
--- Giving back, and sending elsewhere (nack.c, dead_letter.c)
+-- Giving messages back: src/api/nack.c
 --
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer, error text)
@@ -218,188 +214,140 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_error'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer, text) IS
-'Give a message back and keep an error in its header x-pgmq-error, unless it was read again since the read that returned read_ct; a delay of NULL is left to the policy. False when it was, or is gone.';
+'Give a message back to the queue and keep an error in its header x-pgmq-error, unless it has been read again since the read that returned read_ct. A delay of NULL leaves the delay to the policy. Returns false if it has been, or if there is no such message.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[], error text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_error'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[], text) IS
-'Give several messages back and keep an error in their header x-pgmq-error, but in none that was read again since the read that returned its read_ct. Returns the ids given back.';
+'Give several messages back to the queue and keep an error in their header x-pgmq-error, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text) IS
-'Give one message back, whose id has no type. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after the delay of the back-off policy. The id has no type. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay integer)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped_ids'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, integer) IS
-'Give one message back, whose id has no type, to be read again after delay seconds. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds. The id has no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text) IS
-'Give one message back, by arguments without a type. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text, text) IS
-'Give one message back, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was given back; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds, unless it has been read again since the read that returned read_ct. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text, error text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_error_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text, text, text) IS
-'Give one message back and keep an error in its header x-pgmq-error, by arguments without a type. Returns whether it was given back; no row for an empty array.';
+'Give a message back to the queue and keep an error in its header x-pgmq-error, unless it has been read again since the read that returned read_ct. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint) IS
-'End the lease of a message as if it had not been read: it is readable at once, and read_ct is what it was. False when it is not in flight.';
+'End the lease of a message as if it had not been read. The message can be read at once, and its read_ct is again what it was before the read. Returns false if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, integer) IS
-'End the lease of a message as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'End the lease of a message as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_release_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint[]) IS
-'End the leases of several messages as if they had not been read. Returns the ids of those that were in flight.';
+'End the leases of several messages as if they had not been read. Returns the ids of the messages that were in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_ids bigint[], read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_release_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint[], integer[]) IS
-'End the leases of several messages as if they had not been read, but of none that was read again since the read that returned its read_ct. Returns the ids released.';
+'End the leases of several messages as if they had not been read, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were released.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay integer, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, integer, integer) IS
-'Put a message off for delay seconds as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off for delay seconds as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, timestamp with time zone, integer) IS
-'Put a message off until a point in time as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off until a given time as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, interval, integer) IS
-'Put a message off for an interval as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off for an interval as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay text, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_untyped_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, text, integer) IS
-'Put a message off as if it had not been read; what a delay without a type means is seen by its form: an integer, an interval or a point in time. False when it was read again, or is not in flight.';
+'Put a message off as if it had not been read, unless it has been read again since the read that returned read_ct. The delay has no type and is read as an integer (seconds), a timestamp or an interval. Returns false if it has been, or if it is not in flight.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text) IS
-'End the lease of one message, whose id has no type, as if it had not been read. Returns whether it was in flight; no row for an empty array.';
+'End the lease of a message as if it had not been read. The id has no type. Returns whether the message was in flight; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text, text) IS
-'End the lease of one message, by arguments without a type, as if it had not been read. Returns whether it was in flight and not read again; no row for an empty array.';
+'End the lease of a message as if it had not been read, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was released; an empty array returns no row.';
+
+--
+-- Dead letters: src/api/dead_letter.c
+--
 
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, text, text) IS
-'Move one message, whose id has no type, to the dead-letter queue of its queue. Returns whether there was one; no row for an empty array.';
+'Move a message to the dead-letter queue of its queue. The id has no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, text, text, text) IS
-'Move one message, by arguments without a type, to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
+'Move a message to the dead-letter queue of its queue, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was moved; an empty array returns no row.';
 
 --
--- Managing queues (manage.c, partition.c)
---
-
-COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
-'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
-
---
--- Policies (set_policy.c)
---
-
-/*
- * Whose the dead-letter queues are that the policies name, which before 1.2.0
- * nobody noted: of those who own them now.  What users hung on the table would
- * run with the rights of this script, and be it while a query of it is planned:
- * then nothing is noted.
- */
-DO LANGUAGE plpgsql $owners$
-BEGIN
-	IF EXISTS (SELECT FROM pg_attribute
-			   WHERE attrelid = 'pgmq.policy'::regclass AND attname = 'dead_letter_owner')
-	THEN
-		RETURN;
-	END IF;
-	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
-	IF EXISTS (SELECT FROM pg_class c
-			   WHERE c.oid = 'pgmq.policy'::regclass
-			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
-					OR EXISTS (SELECT FROM pg_trigger t
-							   WHERE t.tgrelid = c.oid)
-					OR EXISTS (SELECT FROM pg_constraint k
-							   WHERE k.conrelid = c.oid AND k.contype = 'c')
-					OR EXISTS (SELECT FROM pg_attribute a
-							   WHERE a.attrelid = c.oid AND a.attgenerated <> '')
-					OR EXISTS (SELECT FROM pg_index i
-							   WHERE i.indrelid = c.oid AND NOT i.indisprimary)
-					OR EXISTS (SELECT FROM pg_statistic_ext e
-							   WHERE e.stxrelid = c.oid)))
-	THEN
-		RAISE WARNING 'dead-letter queues that belong to another owner than their queue get no messages'
-			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
-			HINT = 'Name such a queue again by pgmq.set_policy(), key "dead_letter_queue".';
-		RETURN;
-	END IF;
-	UPDATE pgmq.policy p SET dead_letter_owner = pg_get_userbyid(d.relowner)::text
-	FROM pg_class d
-	WHERE d.relnamespace = 'pgmq'::regnamespace
-	AND d.relname = lower('q_' || (p.policy ->> 'dead_letter_queue'));
-END
-$owners$;
-COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
-
---
--- Looking into a queue (peek.c)
+-- Sending archived messages again: src/api/unarchive.c
 --
 
 CREATE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text)
@@ -407,23 +355,50 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_unarchive_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
-'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
+'Send one or several archived messages again. The id or the array of ids has no type. Returns the new msg_ids of the messages that were found.';
 
 --
--- Metrics and diagnostics (metrics.c, locked.c)
+-- Topics: src/api/topic.c
 --
 
-COMMENT ON FUNCTION pgmq.metrics_all() IS
-'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
-COMMENT ON FUNCTION pgmq.engine_status() IS
-'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
+'Send several messages to every queue that is bound to their routing key. They can be read after an interval. Returns the queue and the msg_id of each.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read after an interval. Returns the queue and the msg_id of each.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
+'Send several messages to every queue that is bound to their routing key. The third argument has no type: an array of JSON is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns the queue and the msg_id of each.';
+
+CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. The delay has no type and is read as an integer (seconds), a timestamp or an interval. Returns the queue and the msg_id of each.';
+
+--
+-- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
 AS 'MODULE_PATHNAME', 'pgmq_locked'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
-'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
+'Show which of the first qty messages are locked by a running transaction, and by which one. If after_msg_id is given, the first qty messages with a greater msg_id are examined. pid is null for a prepared transaction. The function itself locks no message.';
 
 CREATE OR REPLACE FUNCTION pgmq.horizon()
 RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
@@ -453,42 +428,55 @@ BEGIN ATOMIC
 	ORDER BY h.xacts DESC, h.kind, h.pid;
 END;
 COMMENT ON FUNCTION pgmq.horizon() IS
-'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
+'Show what keeps vacuum from removing dead rows in this database, oldest first: sessions, prepared transactions, replication slots and standbys, with the age of each in transactions. Members of pg_monitor see all sessions, other roles see their own.';
 
 --
--- Topics (topic.c)
+-- Policies: src/api/set_policy.c
 --
 
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
-'Send several messages, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
-'Send several messages, each with the headers at its place, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
-'Send several messages to every queue bound to their routing key; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns each queue and msg_id.';
-
-CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
-'Send several messages, each with the headers at its place, to every queue bound to their routing key; what a delay without a type means is seen by its form. Returns each queue and msg_id.';
+/*
+ * The policies that were set before 1.2.0 do not say which role owned their
+ * dead-letter queue.  It is taken to be the role that owns the queue now.  Anything
+ * that users attached to the table would run with the rights of this script, even
+ * while a query of the table is merely planned; in that case no owner is recorded.
+ */
+DO LANGUAGE plpgsql $owners$
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute
+			   WHERE attrelid = 'pgmq.policy'::regclass AND attname = 'dead_letter_owner')
+	THEN
+		RETURN;
+	END IF;
+	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
+	IF EXISTS (SELECT FROM pg_class c
+			   WHERE c.oid = 'pgmq.policy'::regclass
+			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+					OR EXISTS (SELECT FROM pg_trigger t
+							   WHERE t.tgrelid = c.oid)
+					OR EXISTS (SELECT FROM pg_constraint k
+							   WHERE k.conrelid = c.oid AND k.contype = 'c')
+					OR EXISTS (SELECT FROM pg_attribute a
+							   WHERE a.attrelid = c.oid AND a.attgenerated <> '')
+					OR EXISTS (SELECT FROM pg_index i
+							   WHERE i.indrelid = c.oid AND NOT i.indisprimary)
+					OR EXISTS (SELECT FROM pg_statistic_ext e
+							   WHERE e.stxrelid = c.oid)))
+	THEN
+		RAISE WARNING 'dead-letter queues whose owner is not the owner of their queue get no messages'
+			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			HINT = 'Name such a dead-letter queue again with pgmq.set_policy(), key "dead_letter_queue".';
+		RETURN;
+	END IF;
+	UPDATE pgmq.policy p SET dead_letter_owner = pg_get_userbyid(d.relowner)::text
+	FROM pg_class d
+	WHERE d.relnamespace = 'pgmq'::regnamespace
+	AND d.relname = lower('q_' || (p.policy ->> 'dead_letter_queue'));
+END
+$owners$;
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'The role that owned the dead-letter queue when the policy named it. If the dead-letter queue has another owner, no messages are moved to it.';
 
 --
--- Moving in (adopt.c)
+-- Adopting and converting queues: src/catalog/convert.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
@@ -496,22 +484,269 @@ RETURNS SETOF text
 AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
-'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
+'Convert all queues as convert_queue does. A queue that cannot be converted gives a warning. Returns the names of the queues that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
-'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+'Turn the existing tables q_<name> and a_<name> into a queue with the layout of a new one. Returns false if they are a queue already.';
+
+--
+-- Descriptions that differ from those of 1.1.0, in the order of the install script
+--
+
+COMMENT ON TYPE pgmq.message_record IS
+'A message, as the functions that read messages return it.';
+COMMENT ON TYPE pgmq.queue_record IS
+'A queue, as list_queues returns it.';
+COMMENT ON TYPE pgmq.metrics_result IS
+'The metrics of a queue at scrape_time.';
+COMMENT ON TABLE pgmq.meta IS
+'The queues, one row for each.';
+COMMENT ON COLUMN pgmq.meta.queue_name IS
+'The name as it was given when the queue was created. The tables of the queue are named in lower case.';
+COMMENT ON TABLE pgmq.notify_insert_throttle IS
+'The queues that send notifications, and how often at most.';
+COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS
+'The least time between two notifications in milliseconds; 0 means no limit.';
+COMMENT ON TABLE pgmq.topic_bindings IS
+'The queues to which messages with a routing key go.';
+COMMENT ON COLUMN pgmq.topic_bindings.pattern IS
+'* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+COMMENT ON TABLE pgmq.policy IS
+'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
+COMMENT ON COLUMN pgmq.policy.paused_until IS
+'Reads return nothing before this time.';
+COMMENT ON FUNCTION pgmq.send(text, jsonb, timestamp with time zone) IS
+'Send a message that can be read from a given time on. Returns its msg_id.';
+COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, timestamp with time zone) IS
+'Send a message with headers that can be read from a given time on. Returns its msg_id.';
+COMMENT ON FUNCTION pgmq.send(text, jsonb, text) IS
+'Send a message. The third argument has no type: a JSON object is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns its msg_id.';
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[]) IS
+'Send several messages with headers. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], timestamp with time zone) IS
+'Send several messages that can be read from a given time on. Returns their msg_ids in the order of the array.';
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], integer) IS
+'Send several messages with headers that can be read after delay seconds. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
+COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Send several messages with headers that can be read from a given time on. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
+COMMENT ON FUNCTION pgmq._send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Internal: sends a batch as send_batch does, but without checking the arguments.';
+COMMENT ON FUNCTION pgmq._validate_batch_params(jsonb[], jsonb[]) IS
+'Internal: checks the arguments of send_batch, and raises an error if they are not valid.';
+COMMENT ON FUNCTION pgmq.read(text, integer, integer, jsonb) IS
+'Read up to qty messages, oldest first, and hide them from other reads for vt seconds. If conditional is not empty, only messages that contain it are read.';
+COMMENT ON FUNCTION pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) IS
+'Read messages as read does, but if there is none wait for one for up to max_poll_seconds.';
+COMMENT ON FUNCTION pgmq.pop(text, integer) IS
+'Read up to qty messages, oldest first, and delete them at once, so that each is delivered at most once.';
+COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
+'Wait for up to max_poll_seconds until a message can be read. The procedure commits first, and holds neither a snapshot nor a lock while it waits, unless it is called inside a transaction block or a function.';
+COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
+'Read up to qty messages from several queues. The queues are read in the order of the list until qty messages are found; with the option {"order": "fair"} all queues have an equal share.';
+COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
+'Read messages as read_any does, but if there is none wait for one in any of the queues for up to max_poll_seconds.';
+COMMENT ON FUNCTION pgmq.read_grouped(text, integer, integer) IS
+'Read up to qty messages, in FIFO order within each group (header x-pgmq-group). All messages of the group with the oldest message come first, then those of the next group. A group is skipped while its oldest message cannot be read.';
+COMMENT ON FUNCTION pgmq.read_grouped_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped does, but if there is none wait for one for up to max_poll_seconds.';
+COMMENT ON FUNCTION pgmq.read_grouped_rr(text, integer, integer) IS
+'Read up to qty messages, in FIFO order within each group (header x-pgmq-group). The groups take turns, one message each. A group is skipped while its oldest message cannot be read.';
+COMMENT ON FUNCTION pgmq.read_grouped_rr_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped_rr does, but if there is none wait for one for up to max_poll_seconds.';
+COMMENT ON FUNCTION pgmq.read_grouped_head(text, integer, integer) IS
+'Read the oldest message of each of up to qty groups (header x-pgmq-group). A group is skipped while its oldest message cannot be read.';
+COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped_head does, but if there is none wait for one for up to max_poll_seconds.';
+COMMENT ON FUNCTION pgmq.delete(text, bigint) IS
+'Delete a message. Returns false if there is no such message.';
+COMMENT ON FUNCTION pgmq.delete(text, bigint[]) IS
+'Delete several messages. Returns the ids of the messages that were deleted.';
+COMMENT ON FUNCTION pgmq.delete(text, bigint, integer) IS
+'Delete a message, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if there is no such message.';
+COMMENT ON FUNCTION pgmq.delete(text, bigint[], integer[]) IS
+'Delete several messages, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were deleted.';
+COMMENT ON FUNCTION pgmq.archive(text, bigint) IS
+'Move a message to the archive. Returns false if there is no such message.';
+COMMENT ON FUNCTION pgmq.archive(text, bigint[]) IS
+'Move several messages to the archive. Returns the ids of the messages that were moved.';
+COMMENT ON FUNCTION pgmq.archive(text, bigint, integer) IS
+'Move a message to the archive, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if there is no such message.';
+COMMENT ON FUNCTION pgmq.archive(text, bigint[], integer[]) IS
+'Move several messages to the archive, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were moved.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer) IS
+'Make a message readable vt seconds from now. Returns the message.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer) IS
+'Make several messages readable vt seconds from now. Returns the messages.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer, integer) IS
+'Make a message readable vt seconds from now, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer, integer[]) IS
+'Make several messages readable vt seconds from now, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone) IS
+'Make a message readable from a given time on. Returns the message.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone) IS
+'Make several messages readable from a given time on. Returns the messages.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone, integer) IS
+'Make a message readable from a given time on, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
+COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone, integer[]) IS
+'Make several messages readable from a given time on, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint) IS
+'Give a message back to the queue, to be read again after the delay of the back-off policy, or at once if there is no such policy. Returns false if there is no such message.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint, integer) IS
+'Give a message back to the queue, to be read again after delay seconds. A delay of NULL leaves the delay to the policy. Returns false if there is no such message.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer) IS
+'Give a message back to the queue, to be read again after delay seconds, unless it has been read again since the read that returned read_ct. A delay of NULL leaves the delay to the policy. Returns false if it has been, or if there is no such message.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint[]) IS
+'Give several messages back to the queue, to be read again after the delay of the back-off policy, or at once if there is no such policy. Returns the ids of the messages that were given back.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer) IS
+'Give several messages back to the queue, to be read again after delay seconds. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[]) IS
+'Give several messages back to the queue, each to be read again after its own delay in seconds. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[]) IS
+'Give several messages back to the queue, to be read again after delay seconds, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
+COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[], integer[]) IS
+'Give several messages back to the queue, each to be read again after its own delay in seconds, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text) IS
+'Move a message to the dead-letter queue of its queue. The header x-pgmq-dead-letter keeps the reason. Returns false if there is no such message.';
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text, integer) IS
+'Move a message to the dead-letter queue of its queue, unless it has been read again since the read that returned read_ct. The header x-pgmq-dead-letter keeps the reason. Returns false if it has been, or if there is no such message.';
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text) IS
+'Move several messages to the dead-letter queue of their queue. The header x-pgmq-dead-letter keeps the reason. Returns the ids of the messages that were moved.';
+COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text, integer[]) IS
+'Move several messages to the dead-letter queue of their queue, except those that have been read again since the read that returned their read_ct. The header x-pgmq-dead-letter keeps the reason. Returns the ids of the messages that were moved.';
+COMMENT ON FUNCTION pgmq.redrive(text, integer) IS
+'Move up to qty messages from a dead-letter queue back to the queues that they came from. Returns how many were moved.';
+COMMENT ON FUNCTION pgmq.redrive(text, integer, jsonb) IS
+'Move up to qty messages from a dead-letter queue back to the queues that they came from, or to the queue that the option to_queue names. The option per_second spreads them out: at most that many can be read from one queue each second. Returns how many were moved.';
+COMMENT ON FUNCTION pgmq.forward(text, bigint, text, jsonb, jsonb, integer) IS
+'Delete a message and send another one to a queue, either both or neither, unless the first has been read again since the read that returned read_ct. Returns the msg_id of the new message, or NULL if the first has been read again or does not exist.';
+COMMENT ON FUNCTION pgmq.peek(text, text, integer, bigint) IS
+'Show up to qty messages in a state (visible, delayed, in_flight or all), oldest first, without changing them. If after_msg_id is given, only messages with a greater msg_id are shown.';
+COMMENT ON FUNCTION pgmq.peek_archive(text, integer, bigint) IS
+'Show up to qty archived messages, oldest first. If after_msg_id is given, only messages with a greater msg_id are shown.';
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
+'Send an archived message again and remove it from the archive. The new message names the archived one in its header x-pgmq-unarchived. Returns the new msg_id, or NULL if there is no such message.';
+COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
+'Send several archived messages again, oldest first, and remove them from the archive. Returns the new msg_ids of the messages that were found.';
+COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
+'Remove a binding of a queue to a pattern. Returns false if there is no such binding.';
+COMMENT ON FUNCTION pgmq.test_routing(text) IS
+'List the bindings that a routing key matches.';
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, jsonb, integer) IS
+'Send a message with headers to every queue that is bound to its routing key. It can be read after delay seconds. Returns the number of queues.';
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb) IS
+'Send a message to every queue that is bound to its routing key. Returns the number of queues.';
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, integer) IS
+'Send a message to every queue that is bound to its routing key. It can be read after delay seconds. Returns the number of queues.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[]) IS
+'Send several messages to every queue that is bound to their routing key. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[]) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], integer) IS
+'Send several messages to every queue that is bound to their routing key. They can be read after delay seconds. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], timestamp with time zone) IS
+'Send several messages to every queue that is bound to their routing key. They can be read from a given time on. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], integer) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read after delay seconds. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read from a given time on. Returns the queue and the msg_id of each.';
+COMMENT ON FUNCTION pgmq.validate_routing_key(text) IS
+'Return true if a routing key is valid, and raise an error that says what is wrong if it is not.';
+COMMENT ON FUNCTION pgmq.validate_topic_pattern(text) IS
+'Return true if a topic pattern is valid, and raise an error that says what is wrong if it is not.';
+COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
+'Trigger function that enable_notify_insert attaches to a queue.';
+COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
+'Send a notification on channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
+COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
+'Stop sending notifications when messages are sent to a queue.';
+COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
+'Change the least time between two notifications of a queue.';
+COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
+'List the queues that send notifications.';
+COMMENT ON FUNCTION pgmq.metrics(text) IS
+'Return the metrics of a queue: the number of its messages, the number of those that can be read now, the ages of the newest and the oldest message in seconds, and how many msg_ids were ever given out.';
+COMMENT ON FUNCTION pgmq.metrics_all() IS
+'Return the metrics of every queue on which you have the privilege to count messages. A queue that cannot be examined is left out with a warning.';
+COMMENT ON FUNCTION pgmq.engine_status() IS
+'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
+COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+COMMENT ON FUNCTION pgmq.get_policy(text) IS
+'Return the policy of a queue, or an empty object if it has none. This needs some privilege on the queue.';
+COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
+'Pause a queue until a given time: reads return nothing, but messages can be sent. Only the owner of the queue may do this.';
+COMMENT ON FUNCTION pgmq.resume(text) IS
+'End the pause of a queue and wake the sessions that wait to read from it. Returns false if the queue was not paused. Only the owner of the queue may do this.';
+COMMENT ON PROCEDURE pgmq.maintain() IS
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
+COMMENT ON FUNCTION pgmq.create(text) IS
+'Create a queue if it does not exist.';
+COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
+'Create a queue if it does not exist.';
+COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
+'Create an unlogged queue if it does not exist. It is faster than a logged one, and empty after a crash or a failover. Its archive is logged.';
+COMMENT ON FUNCTION pgmq.drop_queue(text) IS
+'Drop a queue and its archive. Returns false if there is no such queue.';
+COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
+'Deprecated: use drop_queue(queue_name).';
+COMMENT ON FUNCTION pgmq.purge_queue(text) IS
+'Delete all messages of a queue. Returns how many there were.';
+COMMENT ON FUNCTION pgmq.detach_archive(text) IS
+'Deprecated: has no effect.';
+COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
+'Create the index that grouped reads of a queue use, if it does not exist.';
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that grouped reads use for every queue. A queue for which that is not possible gives a warning.';
+COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
+'Keep other sessions from creating or dropping a queue until the transaction ends. This needs some privilege on the queue, or the right to create one.';
+COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
+'Internal: the same as create_fifo_index.';
+COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
+'Create a queue that pg_partman partitions, if it does not exist. It is partitioned by msg_id if partition_interval is an integer, and by time if it is an interval. Partitions older than retention_interval are dropped with the messages in them.';
+COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
+'Replace the archive of queue table_name with one that pg_partman partitions. The old archive is kept with its messages as a_<name>_old.';
+COMMENT ON FUNCTION pgmq._belongs_to_pgmq(text) IS
+'Internal: tells whether a table is a member of the extension.';
+COMMENT ON FUNCTION pgmq._get_partition_col(text) IS
+'Internal: returns the column by which a queue is partitioned.';
+COMMENT ON FUNCTION pgmq._extension_exists(text) IS
+'Internal: tells whether an extension is installed.';
+COMMENT ON FUNCTION pgmq._ensure_pg_partman_installed() IS
+'Internal: raises an error if pg_partman is not installed.';
+COMMENT ON FUNCTION pgmq._get_pg_partman_schema() IS
+'Internal: returns the schema of pg_partman.';
+COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
+'Internal: returns the major version of pg_partman.';
+COMMENT ON FUNCTION pgmq.convert_queue(text) IS
+'Convert a queue that PGMQ created to the layout of a new one, in place. Returns false if it has that layout already.';
+COMMENT ON FUNCTION pgmq.convert_queues(text[]) IS
+'Convert several queues as convert_queue does. Returns the names of the queues that were changed.';
+COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
+'Grant a role (or public) one or several privileges on a queue: send; read (which includes delete and archive); inspect (everything but the contents of messages); manage (purge the queue, peek into it, empty the archive). They are granted as ordinary privileges on the tables of the queue.';
+COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
+'Revoke privileges that grant_queue granted. Table privileges that another privilege of the role needs are kept.';
+COMMENT ON FUNCTION pgmq._guard_meta() IS
+'Internal: trigger function that refuses to delete a queue from pgmq.meta if the caller does not own the queue, or if triggers of other roles would run with the rights of the owner of its bindings.';
+COMMENT ON FUNCTION pgmq._announce() IS
+'Internal: trigger function of every queue table. It records in the due map when messages can be read.';
+COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
+'Return the name of a table of a queue: prefix q stands for its messages, a for its archive.';
+COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
+'Raise an error if a queue cannot have this name.';
 
 /*
- * A role that was kept from calling a function is kept from its new forms too:
- * a new function gets owner and grants of the one that was there with the first
- * of its arguments, or of another one of its name: of one that everybody may
- * call if there is one, since a role that may call that is kept from nothing.
- * Everything else that is new belongs to the extension's
- * owner, which need not be the superuser that this runs as.
+ * A role that may not call a function may not call its new forms either.  A new
+ * function gets the owner and the grants of an older function of its name: the one
+ * that has the first of its arguments, if there is one, and otherwise preferably
+ * one that every role may call, since then no role has been kept from the name.
+ * All other new objects belong to the owner of the extension, which need not be
+ * the superuser that runs this script.
  */
 DO LANGUAGE plpgsql $own$
 DECLARE

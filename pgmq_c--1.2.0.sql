@@ -4,25 +4,25 @@
 \echo Use "CREATE EXTENSION pgmq_c" to load this file. \quit /* extension name */
 
 /*
- * 1. Taking over a PGMQ that is already here
+ * 1. Taking over a PGMQ that exists already
  *
- * It may be an extension or a plain SQL installation, and it stays where it
- * is: its types, tables and functions become members of this extension, the
- * functions are then replaced in place (section 3), and what users built upon
- * them never notices.  Section 4 tidies up.
+ * PGMQ may be here as an extension or as plain SQL, and it stays where it is:
+ * its types, tables and functions become members of this extension, and section
+ * 3 replaces the functions in place, so that what users built upon them keeps
+ * working.  Section 4 completes the take-over.
  *
- * This may run with a superuser's rights for somebody who is none, in a
- * schema where others have been.  So no code found here is run, and an object
- * is taken over only if it has PGMQ's shape and belongs to a role that the
- * installing one acts for: who owns an object can change it behind the back
- * of everyone who trusts the extension.
+ * This script may run with the rights of a superuser on behalf of a role that is
+ * none, in a schema in which other roles have created objects.  Therefore it runs
+ * no code that it finds here, and takes an object over only if it has PGMQ's
+ * shape and belongs to a role for which the installing role acts: the owner of
+ * an object could change it later and so deceive every user of the extension.
  */
 SET LOCAL search_path TO pg_catalog, pg_temp;
 
 /*
- * A server that preloaded the library of an earlier version runs that until
- * it is started again, and a session that has used it until it ends.  Better
- * to hear of it now than at a call.
+ * A server that preloaded the library of an earlier version runs that library
+ * until it is restarted, and a session that has used it runs it until the session
+ * ends.  It is better to fail now than at the first call of a new function.
  */
 DO LANGUAGE plpgsql $library$
 BEGIN
@@ -35,13 +35,13 @@ EXCEPTION
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = 'an earlier version of the library of "pgmq_c" is loaded', /* extension name */
-			HINT = 'Restart the server if its shared_preload_libraries has the library; connect again otherwise.';
+			HINT = 'Restart the server if its shared_preload_libraries contains the library; reconnect otherwise.';
 END
 $library$;
 
 /*
- * This extension, and the one that it takes over.  The product has two names,
- * of which a database can have one.
+ * This extension, and the one that it takes over.  The product has two names, and
+ * a database can have it under one of them.
  */
 CREATE TEMPORARY TABLE pgmq_extension AS
 SELECT e.oid, e.extname AS name, e.extowner AS owner,
@@ -55,8 +55,9 @@ FROM pg_extension e
 WHERE e.extname = 'pgmq' OR e.extname = 'pgmq' || '_c';
 
 /*
- * What is there.  A superuser acts for superusers only, not for whoever made
- * a schema of this name; an extension answers for its members.
+ * The objects that exist.  A superuser acts for superusers only, not for just any
+ * role that created a schema of this name.  The owner of an extension answers for
+ * its members.
  */
 CREATE TEMPORARY TABLE pgmq_found AS
 WITH shape (name, columns) AS (VALUES
@@ -122,10 +123,11 @@ CROSS JOIN LATERAL (SELECT coalesce(x.owner, o.owner)) a (owner)
 WHERE d.refobjid IS NULL OR x.oid IS NOT NULL;
 
 /*
- * What depends on something, in words: a view rather than its rule.
+ * Describe a dependent object, with the view in the place of its rule.
  *
- * The functions here are called with the very types of their arguments, or
- * another of the name, made in pg_temp before, could be preferred.
+ * The functions in pg_temp are called with exactly the types of their arguments.
+ * Otherwise another function of the same name, created in pg_temp before, could
+ * be preferred.
  */
 CREATE FUNCTION pg_temp.pgmq_description(d pg_depend)
 RETURNS text LANGUAGE sql
@@ -148,11 +150,13 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
 			MESSAGE = format('extension "%s" is installed in this database', o.name),
-			DETAIL = format('"%s" and "%s" are two names of one product; a database can have one of them.', o.name, self);
+			DETAIL = format('"%s" and "%s" are two names of one product; a database can have only one of them.', o.name, self);
 	END IF;
 
-	/* A function that nobody answers for is let be, and is in the way if it
-	 * has the arguments of one of ours. */
+	/*
+	 * A function of a role that is not trusted is left alone.  If it has the
+	 * arguments of one of ours, CREATE OR REPLACE fails below.
+	 */
 	DELETE FROM pgmq_found
 	WHERE class = 'pg_proc'::regclass AND extension IS NULL AND NOT trusted;
 
@@ -164,15 +168,16 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('cannot take over %s %s of role "%s"', o.type, o.identity, o.role),
-			HINT = format('Run the command as "%s", who needs the CREATE privilege on the database.', o.role);
+			HINT = format('Run the command as role "%s", which needs the CREATE privilege on the database.', o.role);
 	END LOOP;
 
 	/*
-	 * PGMQ before 1.10 has no last_read_at, before 1.5 no headers.  The order
-	 * of the columns is part of the contract, and functions of users return
-	 * this very type; so it is changed in place, and each column takes the
-	 * next one's name.  What stands on a column by its number, or has stored
-	 * rows of the type, would silently mean another.
+	 * PGMQ has no last_read_at before 1.10, and no headers before 1.5.  The
+	 * order of the columns is part of the contract, and functions of users
+	 * return this very type.  Therefore the type is changed in place: each
+	 * column takes the name of the next one.  Objects that refer to a column
+	 * by its number, or store rows of the type, would silently refer to
+	 * another column, so they are refused.
 	 */
 	SELECT f.columns LIKE '%, headers jsonb' INTO has_headers
 	FROM pgmq_found f
@@ -194,7 +199,7 @@ BEGIN
 				OR t.oid = ANY (p.proallargtypes)) END
 		WHERE t.oid = to_regtype('pgmq.message_record')
 		AND d.deptype IN ('n', 'a')
-		-- the body of other functions is a text
+		-- other functions have a text as their body, which names its columns
 		AND NOT (d.classid = 'pg_proc'::regclass
 				 AND (SELECT p.prosqlbody IS NULL FROM pg_proc p
 					  WHERE p.oid = d.objid));
@@ -203,7 +208,7 @@ BEGIN
 				ERRCODE = 'dependent_objects_still_exist',
 				MESSAGE = 'cannot take over composite type pgmq.message_record',
 				DETAIL = format('Its columns change, and these objects depend on them: %s.', dependents),
-				HINT = 'Drop these objects, and make them again afterwards.';
+				HINT = 'Drop these objects and create them again afterwards.';
 		END IF;
 		ALTER TYPE pgmq.message_record RENAME ATTRIBUTE vt TO last_read_at;
 		ALTER TYPE pgmq.message_record RENAME ATTRIBUTE message TO vt;
@@ -219,7 +224,7 @@ BEGIN
 		WHERE identity = 'pgmq.message_record';
 	END IF;
 
-	/* PGMQ 1.13 has one more column than 1.5, which has one more than 1.4. */
+	/* metrics_result has one more column in PGMQ 1.5, and another one in 1.13. */
 	FOR o IN
 		SELECT a.attribute
 		FROM pgmq_found f,
@@ -250,8 +255,8 @@ END
 $refuse$;
 
 /*
- * Functions of ours that are not there yet are made by section 3; what is not
- * replaced there, section 4 lets go again.
+ * Section 3 creates the functions that do not exist yet.  Section 4 releases the
+ * functions that section 3 has not replaced.
  */
 DO LANGUAGE plpgsql $move$
 DECLARE
@@ -259,8 +264,10 @@ DECLARE
 	theirs pgmq_extension := (SELECT x FROM pgmq_extension x WHERE NOT is_self);
 	o record;
 BEGIN
-	/* All members of theirs, and queues, which PGMQ before 1.6 made members of
-	 * its own so that pg_dump passed them over. */
+	/*
+	 * All members of the other extension, and the queues: PGMQ before 1.6 made
+	 * them members as well, so that pg_dump skipped them.
+	 */
 	FOR o IN
 		SELECT i.type, i.identity, x.name AS extension
 		FROM pg_depend d
@@ -270,7 +277,7 @@ BEGIN
 		AND (NOT x.is_self
 			 OR i.schema = 'pgmq' AND i.type IN ('table', 'sequence')
 			 AND i.name ~ '^"?[qa]_')
-		-- since 17 array and row types are members, too, and go with the rest
+		-- array and row types are members since PostgreSQL 17; they follow their table
 		AND NOT EXISTS (SELECT FROM pg_depend p
 			WHERE p.classid = d.classid AND p.objid = d.objid
 			AND p.deptype = 'i' AND p.classid = 'pg_type'::regclass)
@@ -288,7 +295,7 @@ BEGIN
 			self, o.type, o.identity);
 	END LOOP;
 
-	/* DROP EXTENSION would drop what users marked as depending on it. */
+	/* DROP EXTENSION would drop the objects that users marked as depending on it. */
 	FOR o IN
 		SELECT i.type, i.identity
 		FROM pg_depend d
@@ -309,11 +316,12 @@ END
 $move$;
 
 /*
- * CREATE OR REPLACE changes neither the result of a function nor the names of
- * its arguments, and takes no default away.  A function that returned another
- * type has to be made anew, so nothing may depend on it, and section 4 gives
- * the new one its owner and grants.  Names and defaults are laid aside, to be
- * given back to what section 3 does not replace.
+ * CREATE OR REPLACE cannot change the result type of a function or the names of
+ * its arguments, and cannot remove a default.  A function that returned another
+ * type has to be created anew, so nothing may depend on it; section 4 gives the
+ * new function the owner and the grants of the old one.  Names and defaults of
+ * arguments are removed here, and section 4 gives them back to the functions that
+ * section 3 does not replace.
  */
 CREATE FUNCTION pg_temp.pgmq_dependents(function oid)
 RETURNS text LANGUAGE sql
@@ -363,7 +371,7 @@ BEGIN
 				MESSAGE = format('cannot take over %s %s', o.type, o.identity),
 				DETAIL = format('Its result changes from %s to %s, and these objects depend on it: %s.',
 					o.result, o.expected, o.dependents),
-				HINT = 'Drop these objects, and make them again afterwards.';
+				HINT = 'Drop these objects and create them again afterwards.';
 		END IF;
 		EXECUTE format('DROP FUNCTION %s', o.identity);
 	END LOOP;
@@ -392,9 +400,10 @@ FROM pg_proc p
 WHERE f.class = 'pg_proc'::regclass AND f.oid = p.oid;
 
 /*
- * Whether table meta is as PGMQ or this script made it, but for a trigger of
- * this function.  What users hung on it would run with the rights of this
- * script, and be it while a query of meta is planned.
+ * Tell whether table meta is as PGMQ or this script created it, apart from a
+ * trigger that calls the function known.  Anything that users attached to the
+ * table would run with the rights of this script, even while a query of meta is
+ * merely planned.
  */
 CREATE FUNCTION pg_temp.pgmq_meta_is_plain(known regprocedure)
 RETURNS boolean LANGUAGE sql
@@ -415,8 +424,8 @@ AS $plain$
 $plain$;
 
 /*
- * Without a key, meta has a queue twice that was created twice, and nothing
- * can refer to it.
+ * Without a key, meta has two rows for a queue that was created twice, and no
+ * foreign key can refer to it.
  */
 DO LANGUAGE plpgsql $key$
 DECLARE
@@ -436,7 +445,7 @@ BEGIN
 		RETURN;
 	END IF;
 
-	/* SET NOT NULL looks into checks, and a DELETE fires triggers */
+	/* SET NOT NULL evaluates check constraints, and DELETE fires triggers */
 	LOCK TABLE pgmq.meta IN ACCESS EXCLUSIVE MODE;
 	IF NOT pg_temp.pgmq_meta_is_plain(NULL::regprocedure) THEN
 		RAISE EXCEPTION USING
@@ -446,7 +455,7 @@ BEGIN
 			HINT = 'Add a unique constraint on column "queue_name".';
 	END IF;
 
-	/* a table that is published needs an identity for a DELETE */
+	/* a published table needs a replica identity for a DELETE */
 	ALTER TABLE pgmq.meta REPLICA IDENTITY FULL;
 	DELETE FROM pgmq.meta m
 	USING (SELECT ctid, row_number() OVER (PARTITION BY queue_name
@@ -462,9 +471,11 @@ BEGIN
 END
 $key$;
 
---
--- Types.  The order of the columns is part of the contract.
---
+/*
+ * 2. Types and tables
+ *
+ * The order of the columns of a type is part of the contract.
+ */
 
 DO $$
 BEGIN
@@ -502,14 +513,14 @@ BEGIN
 END
 $$;
 
-COMMENT ON TYPE pgmq.message_record IS 'a message as the reading functions return it';
-COMMENT ON TYPE pgmq.queue_record IS 'a queue as list_queues returns it';
-COMMENT ON TYPE pgmq.metrics_result IS 'the state of a queue at scrape_time';
+COMMENT ON TYPE pgmq.message_record IS 'A message, as the functions that read messages return it.';
+COMMENT ON TYPE pgmq.queue_record IS 'A queue, as list_queues returns it.';
+COMMENT ON TYPE pgmq.metrics_result IS 'The metrics of a queue at scrape_time.';
 
---
--- Tables.  Queues themselves are no members of the extension: pg_dump dumps
--- them as the ordinary tables they are, and the rows here beside them.
---
+/*
+ * The queues themselves are not members of the extension: pg_dump dumps them as
+ * ordinary tables, together with the rows of the tables below.
+ */
 
 CREATE TABLE IF NOT EXISTS pgmq.meta (
 	queue_name character varying NOT NULL,
@@ -547,7 +558,7 @@ CREATE TABLE IF NOT EXISTS pgmq.topic_bindings (
 CREATE INDEX IF NOT EXISTS idx_topic_bindings_covering
 	ON pgmq.topic_bindings (pattern) INCLUDE (queue_name, compiled_regex);
 
--- No reference to pgmq.meta: pg_restore --jobs loads the two in any order.
+-- This table does not refer to pgmq.meta, because pg_restore --jobs loads the two in any order.
 CREATE TABLE IF NOT EXISTS pgmq.policy (
 	queue_name pg_catalog.text NOT NULL,
 	policy pg_catalog.jsonb DEFAULT '{}' NOT NULL,
@@ -557,10 +568,10 @@ CREATE TABLE IF NOT EXISTS pgmq.policy (
 );
 
 /*
- * Whose the dead-letter queues are that the policies name, which before 1.2.0
- * nobody noted: of those who own them now.  What users hung on the table would
- * run with the rights of this script, and be it while a query of it is planned:
- * then nothing is noted.
+ * The policies that were set before 1.2.0 do not say which role owned their
+ * dead-letter queue.  It is taken to be the role that owns the queue now.  Anything
+ * that users attached to the table would run with the rights of this script, even
+ * while a query of the table is merely planned; in that case no owner is recorded.
  */
 DO LANGUAGE plpgsql $owners$
 BEGIN
@@ -584,9 +595,9 @@ BEGIN
 					OR EXISTS (SELECT FROM pg_statistic_ext e
 							   WHERE e.stxrelid = c.oid)))
 	THEN
-		RAISE WARNING 'dead-letter queues that belong to another owner than their queue get no messages'
+		RAISE WARNING 'dead-letter queues whose owner is not the owner of their queue get no messages'
 			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
-			HINT = 'Name such a queue again by pgmq.set_policy(), key "dead_letter_queue".';
+			HINT = 'Name such a dead-letter queue again with pgmq.set_policy(), key "dead_letter_queue".';
 		RETURN;
 	END IF;
 	UPDATE pgmq.policy p SET dead_letter_owner = pg_get_userbyid(d.relowner)::text
@@ -596,23 +607,32 @@ BEGIN
 END
 $owners$;
 
-COMMENT ON TABLE pgmq.meta IS 'one row for each queue';
-COMMENT ON COLUMN pgmq.meta.queue_name IS 'name as given when the queue was created; its tables are named in lower case';
-COMMENT ON TABLE pgmq.notify_insert_throttle IS 'queues that notify on insert, and how often at most';
-COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'least time between two notifications in milliseconds; 0 for no limit';
-COMMENT ON TABLE pgmq.topic_bindings IS 'which routing keys go to which queues';
-COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one segment of a routing key, # for any characters';
-COMMENT ON TABLE pgmq.policy IS 'queues with a policy, and queues that are paused; change it by set_policy, pause and resume';
-COMMENT ON COLUMN pgmq.policy.paused_until IS 'reads return nothing before';
-COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'whose the dead-letter queue was when the policy named it; one of another owner gets no messages';
+COMMENT ON TABLE pgmq.meta IS 'The queues, one row for each.';
+COMMENT ON COLUMN pgmq.meta.queue_name IS 'The name as it was given when the queue was created. The tables of the queue are named in lower case.';
+COMMENT ON TABLE pgmq.notify_insert_throttle IS 'The queues that send notifications, and how often at most.';
+COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'The least time between two notifications in milliseconds; 0 means no limit.';
+COMMENT ON TABLE pgmq.topic_bindings IS 'The queues to which messages with a routing key go.';
+COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+COMMENT ON TABLE pgmq.policy IS 'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
+COMMENT ON COLUMN pgmq.policy.paused_until IS 'Reads return nothing before this time.';
+COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'The role that owned the dead-letter queue when the policy named it. If the dead-letter queue has another owner, no messages are moved to it.';
 
 SELECT pg_catalog.pg_extension_config_dump('pgmq.meta', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.policy', '');
 
+/*
+ * 3. Functions
+ *
+ * The sections follow the folders of src/, from what users call downwards, and
+ * each names the file of its C functions.  The forms of a function that take an
+ * interval, or arguments without a type, stand beside the other forms; their C
+ * functions are in src/api/untyped.c.
+ */
+
 --
--- Sending (send.c)
+-- Sending messages: src/api/send.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb)
@@ -641,7 +661,7 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, timestamp with time zone) IS
-'Send a message that can be read from a point in time on. Returns its msg_id.';
+'Send a message that can be read from a given time on. Returns its msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay integer)
 RETURNS SETOF bigint
@@ -655,14 +675,14 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_headers_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, timestamp with time zone) IS
-'Send a message with headers that can be read from a point in time on. Returns its msg_id.';
+'Send a message with headers that can be read from a given time on. Returns its msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers_or_delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_any'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, text) IS
-'Send a message; what an untyped third literal means is seen by its form: a JSON object is headers, an integer a delay in seconds, a timestamp a point in time. Returns the msg_id.';
+'Send a message. The third argument has no type: a JSON object is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns its msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval)
 RETURNS SETOF bigint
@@ -683,14 +703,14 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_any'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, character varying) IS
-'Send a message; for a delay that is named and has no type. Returns its msg_id.';
+'Send a message with a delay that is passed by name and has no type. It is read as an integer (seconds), a timestamp or an interval. Returns its msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_headers_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send(text, jsonb, jsonb, text) IS
-'Send a message with headers; what a delay without a type means is seen by its form: an integer, an interval, a point in time, or NULL for none. Returns its msg_id.';
+'Send a message with headers and a delay that has no type. The delay is read as an integer (seconds), a timestamp or an interval; NULL means no delay. Returns its msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[])
 RETURNS SETOF bigint
@@ -704,7 +724,7 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[]) IS
-'Send several messages, each with the headers at its place. Returns their msg_ids in the order of the array.';
+'Send several messages with headers. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay integer)
 RETURNS SETOF bigint
@@ -718,21 +738,21 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], timestamp with time zone) IS
-'Send several messages that can be read from a point in time on. Returns their msg_ids in the order of the array.';
+'Send several messages that can be read from a given time on. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], integer) IS
-'Send several messages, each with the headers at its place, that can be read after delay seconds. Returns their msg_ids in the order of the array.';
+'Send several messages with headers that can be read after delay seconds. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
-'Send several messages, each with the headers at its place, that can be read from a point in time on. Returns their msg_ids in the order of the array.';
+'Send several messages with headers that can be read from a given time on. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval)
 RETURNS SETOF bigint
@@ -746,38 +766,38 @@ RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], interval) IS
-'Send several messages, each with the headers at its place, that can be read after an interval. Returns their msg_ids in the order of the array.';
+'Send several messages with headers that can be read after an interval. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], text) IS
-'Send several messages; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns their msg_ids in the order of the array.';
+'Send several messages. The third argument has no type: an array of JSON is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_headers_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.send_batch(text, jsonb[], jsonb[], text) IS
-'Send several messages, each with the headers at its place; what a delay without a type means is seen by its form. Returns their msg_ids in the order of the array.';
+'Send several messages with headers and a delay that has no type. The delay is read as an integer (seconds), a timestamp or an interval. Each message has the element of headers at its own position. Returns their msg_ids in the order of the array.';
 
 CREATE OR REPLACE FUNCTION pgmq._send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_send_batch_unchecked'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._send_batch(text, jsonb[], jsonb[], timestamp with time zone) IS
-'Internal: send_batch without its checks.';
+'Internal: sends a batch as send_batch does, but without checking the arguments.';
 
 CREATE OR REPLACE FUNCTION pgmq._validate_batch_params(msgs jsonb[], headers jsonb[])
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_validate_batch_params'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._validate_batch_params(jsonb[], jsonb[]) IS
-'Internal: the checks of send_batch.';
+'Internal: checks the arguments of send_batch, and raises an error if they are not valid.';
 
 --
--- Reading (read.c, group.c)
+-- Reading messages: src/api/read.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.read(queue_name text, vt integer, qty integer, conditional jsonb DEFAULT '{}')
@@ -785,86 +805,98 @@ RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_read'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read(text, integer, integer, jsonb) IS
-'Read up to qty messages, oldest first, and hide them from other reads for vt seconds. Only messages that contain conditional, when it is not empty.';
+'Read up to qty messages, oldest first, and hide them from other reads for vt seconds. If conditional is not empty, only messages that contain it are read.';
 
 CREATE OR REPLACE FUNCTION pgmq.read_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, conditional jsonb DEFAULT '{}')
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_read_with_poll'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) IS
-'As read, but wait up to max_poll_seconds for a message when there is none.';
-
-CREATE OR REPLACE PROCEDURE pgmq.wait(queue_name text, max_poll_seconds integer)
-AS 'MODULE_PATHNAME', 'pgmq_wait'
-LANGUAGE C;
-COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
-'Wait up to max_poll_seconds until a message can be read. Commits first and holds no snapshot and no lock while it waits, unless it is called inside a transaction block or a function.';
+'Read messages as read does, but if there is none wait for one for up to max_poll_seconds.';
 
 CREATE OR REPLACE FUNCTION pgmq.pop(queue_name text, qty integer DEFAULT 1)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_pop'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.pop(text, integer) IS
-'Read up to qty messages, oldest first, and delete them at once: at most once delivery.';
+'Read up to qty messages, oldest first, and delete them at once, so that each is delivered at most once.';
 
-CREATE OR REPLACE FUNCTION pgmq.read_grouped(queue_name text, vt integer, qty integer)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped(text, integer, integer) IS
-'Read up to qty messages in FIFO order within their group (header x-pgmq-group), filling up from the group with the oldest message. A group with a message in flight waits.';
+--
+-- Waiting for messages: src/api/wait.c
+--
 
-CREATE OR REPLACE FUNCTION pgmq.read_grouped_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped_with_poll'
+CREATE OR REPLACE PROCEDURE pgmq.wait(queue_name text, max_poll_seconds integer)
+AS 'MODULE_PATHNAME', 'pgmq_wait'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped_with_poll(text, integer, integer, integer, integer) IS
-'As read_grouped, but wait up to max_poll_seconds for a message when there is none.';
+COMMENT ON PROCEDURE pgmq.wait(text, integer) IS
+'Wait for up to max_poll_seconds until a message can be read. The procedure commits first, and holds neither a snapshot nor a lock while it waits, unless it is called inside a transaction block or a function.';
 
-CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr(queue_name text, vt integer, qty integer)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped_rr(text, integer, integer) IS
-'Read up to qty messages in FIFO order within their group (header x-pgmq-group), taking from the groups in turn. A group with a message in flight waits.';
-
-CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr_with_poll'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped_rr_with_poll(text, integer, integer, integer, integer) IS
-'As read_grouped_rr, but wait up to max_poll_seconds for a message when there is none.';
-
-CREATE OR REPLACE FUNCTION pgmq.read_grouped_head(queue_name text, vt integer, qty integer)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped_head(text, integer, integer) IS
-'Read the oldest message of each of up to qty groups (header x-pgmq-group). A group with a message in flight waits.';
-
-CREATE OR REPLACE FUNCTION pgmq.read_grouped_head_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
-RETURNS SETOF pgmq.message_record
-AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head_with_poll'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
-'As read_grouped_head, but wait up to max_poll_seconds for a message when there is none.';
+--
+-- Reading from several queues: src/api/read_any.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.read_any(queue_names text[], vt integer, qty integer, options jsonb DEFAULT '{}')
 RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
 AS 'MODULE_PATHNAME', 'pgmq_read_any'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_any(text[], integer, integer, jsonb) IS
-'Read up to qty messages from several queues: from each what the ones before it in the list leave to be had, or with {"order": "fair"} an equal share of all.';
+'Read up to qty messages from several queues. The queues are read in the order of the list until qty messages are found; with the option {"order": "fair"} all queues have an equal share.';
 
 CREATE OR REPLACE FUNCTION pgmq.read_any_with_poll(queue_names text[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100, options jsonb DEFAULT '{}')
 RETURNS TABLE(queue_name text, msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
 AS 'MODULE_PATHNAME', 'pgmq_read_any_with_poll'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.read_any_with_poll(text[], integer, integer, integer, integer, jsonb) IS
-'As read_any, but wait up to max_poll_seconds for a message in any of the queues when there is none.';
+'Read messages as read_any does, but if there is none wait for one in any of the queues for up to max_poll_seconds.';
 
 --
--- Acknowledging (ack.c)
+-- Reading FIFO groups: src/api/read_grouped.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped(text, integer, integer) IS
+'Read up to qty messages, in FIFO order within each group (header x-pgmq-group). All messages of the group with the oldest message come first, then those of the next group. A group is skipped while its oldest message cannot be read.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped does, but if there is none wait for one for up to max_poll_seconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_rr(text, integer, integer) IS
+'Read up to qty messages, in FIFO order within each group (header x-pgmq-group). The groups take turns, one message each. A group is skipped while its oldest message cannot be read.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_rr_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_rr_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_rr_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped_rr does, but if there is none wait for one for up to max_poll_seconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_head(queue_name text, vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_head(text, integer, integer) IS
+'Read the oldest message of each of up to qty groups (header x-pgmq-group). A group is skipped while its oldest message cannot be read.';
+
+CREATE OR REPLACE FUNCTION pgmq.read_grouped_head_with_poll(queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_read_grouped_head_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.read_grouped_head_with_poll(text, integer, integer, integer, integer) IS
+'Read messages as read_grouped_head does, but if there is none wait for one for up to max_poll_seconds.';
+
+--
+-- Acknowledging messages: src/api/ack.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id bigint)
@@ -872,140 +904,140 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, bigint) IS
-'Delete one message. False when there is no such message.';
+'Delete a message. Returns false if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_delete_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, bigint[]) IS
-'Delete several messages. Returns the ids of those there were.';
+'Delete several messages. Returns the ids of the messages that were deleted.';
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id bigint, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, bigint, integer) IS
-'Delete one message unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+'Delete a message, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[], read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_delete_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, bigint[], integer[]) IS
-'Delete several messages, but none that was read again since the read that returned its read_ct. Returns the ids done.';
+'Delete several messages, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were deleted.';
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, text) IS
-'Delete one message, whose id has no type. Returns whether there was one; no row for an empty array.';
+'Delete a message. The id has no type. Returns whether the message was deleted; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_delete_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.delete(text, text, text) IS
-'Delete one message, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was deleted; no row for an empty array.';
+'Delete a message, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was deleted; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, bigint) IS
-'Move one message to the archive. False when there is no such message.';
+'Move a message to the archive. Returns false if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_archive_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, bigint[]) IS
-'Move several messages to the archive. Returns the ids of those there were.';
+'Move several messages to the archive. Returns the ids of the messages that were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id bigint, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, bigint, integer) IS
-'Move one message to the archive unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+'Move a message to the archive, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[], read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_archive_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, bigint[], integer[]) IS
-'Move several messages to the archive, but none that was read again since the read that returned its read_ct. Returns the ids done.';
+'Move several messages to the archive, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, text) IS
-'Move one message, whose id has no type, to the archive. Returns whether there was one; no row for an empty array.';
+'Move a message to the archive. The id has no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_archive_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.archive(text, text, text) IS
-'Move one message, by arguments without a type, to the archive, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
+'Move a message to the archive, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer) IS
-'Make a message readable from vt seconds from now on. Returns the message.';
+'Make a message readable vt seconds from now. Returns the message.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer) IS
-'Make several messages readable from vt seconds from now on. Returns the messages.';
+'Make several messages readable vt seconds from now. Returns the messages.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer, read_ct integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, integer, integer) IS
-'Make a message readable from vt seconds from now on, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+'Make a message readable vt seconds from now, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt integer, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], integer, integer[]) IS
-'Make several messages readable from vt seconds from now on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make several messages readable vt seconds from now, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone) IS
-'Make a message readable from a point in time on. Returns the message.';
+'Make a message readable from a given time on. Returns the message.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone) IS
-'Make several messages readable from a point in time on. Returns the messages.';
+'Make several messages readable from a given time on. Returns the messages.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone, read_ct integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, timestamp with time zone, integer) IS
-'Make a message readable from a point in time on, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+'Make a message readable from a given time on, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], timestamp with time zone, integer[]) IS
-'Make several messages readable from a point in time on, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make several messages readable from a given time on, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval)
 RETURNS SETOF pgmq.message_record
@@ -1026,66 +1058,66 @@ RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, interval, integer) IS
-'Make a message readable after an interval, unless it was read again since the read that returned read_ct. Returns the message, or no row.';
+'Make a message readable after an interval, unless it has been read again since the read that returned read_ct. Returns the message, or no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], interval, integer[]) IS
-'Make several messages readable after an interval, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make several messages readable after an interval, except those that have been read again since the read that returned their read_ct. Returns the messages that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text) IS
-'Make a message readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message.';
+'Make a message readable at another time. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the message.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text) IS
-'Make several messages readable later; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages.';
+'Make several messages readable at another time. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the messages.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text, read_ct integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint, text, integer) IS
-'Make a message readable later, unless it was read again since the read that returned read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the message, or no row.';
+'Make a message readable at another time, unless it has been read again since the read that returned read_ct. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the message, or no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt text, read_cts integer[])
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_batch_fenced_untyped_vt'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, bigint[], text, integer[]) IS
-'Make several messages readable later, but none that was read again since the read that returned its read_ct; what a vt without a type means is seen by its form: an integer, an interval or a point in time. Returns the messages changed.';
+'Make several messages readable at another time, except those that have been read again since the read that returned their read_ct. vt has no type and is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt integer)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped_ids'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, integer) IS
-'Make one message or several, whose ids have no type, readable from vt seconds from now on. Returns the messages.';
+'Make one or several messages readable vt seconds from now. The id or the array of ids has no type. Returns the messages.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text) IS
-'Make one message or several readable later, by arguments without a type. Returns the messages.';
+'Make one or several messages readable at another time. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages.';
 
 CREATE OR REPLACE FUNCTION pgmq.set_vt(queue_name text, msg_id_or_ids text, vt text, read_ct_or_cts text)
 RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_set_vt_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
-'Make one message or several readable later, by arguments without a type, but none that was read again since the read that returned its read_ct. Returns the messages changed.';
+'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
--- Giving back, and sending elsewhere (nack.c, dead_letter.c)
+-- Giving messages back: src/api/nack.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint)
@@ -1093,389 +1125,245 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint) IS
-'Give a message back, to be read again after the delay of the back-off policy, or at once without one. False when there is no such message.';
+'Give a message back to the queue, to be read again after the delay of the back-off policy, or at once if there is no such policy. Returns false if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint, integer) IS
-'Give a message back, to be read again after delay seconds; NULL leaves the delay to the policy. False when there is no such message.';
+'Give a message back to the queue, to be read again after delay seconds. A delay of NULL leaves the delay to the policy. Returns false if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer) IS
-'Give a message back, unless it was read again since the read that returned read_ct; a delay of NULL is left to the policy. False when it was, or is gone.';
+'Give a message back to the queue, to be read again after delay seconds, unless it has been read again since the read that returned read_ct. A delay of NULL leaves the delay to the policy. Returns false if it has been, or if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[]) IS
-'Give several messages back, to be read again after the delay of the back-off policy. Returns the ids given back.';
+'Give several messages back to the queue, to be read again after the delay of the back-off policy, or at once if there is no such policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer) IS
-'Give several messages back, to be read again after delay seconds; NULL leaves the delay to the policy. Returns the ids given back.';
+'Give several messages back to the queue, to be read again after delay seconds. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delays'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[]) IS
-'Give several messages back, each to be read again after its delay in seconds; where it is NULL, the policy decides. Returns the ids given back.';
+'Give several messages back to the queue, each to be read again after its own delay in seconds. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[]) IS
-'Give several messages back after delay seconds, but none that was read again since the read that returned its read_ct. Returns the ids given back.';
+'Give several messages back to the queue, to be read again after delay seconds, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[], read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_delays_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer[], integer[]) IS
-'Give several messages back, each after its delay in seconds, but none that was read again since the read that returned its read_ct. Returns the ids given back.';
+'Give several messages back to the queue, each to be read again after its own delay in seconds, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer, error text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_error'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint, integer, integer, text) IS
-'Give a message back and keep an error in its header x-pgmq-error, unless it was read again since the read that returned read_ct; a delay of NULL is left to the policy. False when it was, or is gone.';
+'Give a message back to the queue and keep an error in its header x-pgmq-error, unless it has been read again since the read that returned read_ct. A delay of NULL leaves the delay to the policy. Returns false if it has been, or if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[], error text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_nack_batch_error'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, bigint[], integer, integer[], text) IS
-'Give several messages back and keep an error in their header x-pgmq-error, but in none that was read again since the read that returned its read_ct. Returns the ids given back.';
+'Give several messages back to the queue and keep an error in their header x-pgmq-error, except those that have been read again since the read that returned their read_ct. A delay of NULL leaves the delay to the policy. Returns the ids of the messages that were given back.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text) IS
-'Give one message back, whose id has no type. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after the delay of the back-off policy. The id has no type. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay integer)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped_ids'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, integer) IS
-'Give one message back, whose id has no type, to be read again after delay seconds. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds. The id has no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_delay_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text) IS
-'Give one message back, by arguments without a type. Returns whether there was one; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text, text) IS
-'Give one message back, by arguments without a type, unless it was read again since the read that returned read_ct. Returns whether it was given back; no row for an empty array.';
+'Give a message back to the queue, to be read again after delay seconds, unless it has been read again since the read that returned read_ct. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text, error text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_nack_error_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.nack(text, text, text, text, text) IS
-'Give one message back and keep an error in its header x-pgmq-error, by arguments without a type. Returns whether it was given back; no row for an empty array.';
+'Give a message back to the queue and keep an error in its header x-pgmq-error, unless it has been read again since the read that returned read_ct. The arguments have no type. A delay of NULL leaves the delay to the policy. Returns whether the message was given back; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint) IS
-'End the lease of a message as if it had not been read: it is readable at once, and read_ct is what it was. False when it is not in flight.';
+'End the lease of a message as if it had not been read. The message can be read at once, and its read_ct is again what it was before the read. Returns false if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, integer) IS
-'End the lease of a message as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'End the lease of a message as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_release_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint[]) IS
-'End the leases of several messages as if they had not been read. Returns the ids of those that were in flight.';
+'End the leases of several messages as if they had not been read. Returns the ids of the messages that were in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_ids bigint[], read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_release_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint[], integer[]) IS
-'End the leases of several messages as if they had not been read, but of none that was read again since the read that returned its read_ct. Returns the ids released.';
+'End the leases of several messages as if they had not been read, except those that have been read again since the read that returned their read_ct. Returns the ids of the messages that were released.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay integer, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, integer, integer) IS
-'Put a message off for delay seconds as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off for delay seconds as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_at'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, timestamp with time zone, integer) IS
-'Put a message off until a point in time as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off until a given time as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_interval'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, interval, integer) IS
-'Put a message off for an interval as if it had not been read, unless it was read again since the read that returned read_ct. False when it was, or is not in flight.';
+'Put a message off for an interval as if it had not been read, unless it has been read again since the read that returned read_ct. Returns false if it has been, or if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay text, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_untyped_delay'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, bigint, text, integer) IS
-'Put a message off as if it had not been read; what a delay without a type means is seen by its form: an integer, an interval or a point in time. False when it was read again, or is not in flight.';
+'Put a message off as if it had not been read, unless it has been read again since the read that returned read_ct. The delay has no type and is read as an integer (seconds), a timestamp or an interval. Returns false if it has been, or if it is not in flight.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text) IS
-'End the lease of one message, whose id has no type, as if it had not been read. Returns whether it was in flight; no row for an empty array.';
+'End the lease of a message as if it had not been read. The id has no type. Returns whether the message was in flight; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_release_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.release(text, text, text) IS
-'End the lease of one message, by arguments without a type, as if it had not been read. Returns whether it was in flight and not read again; no row for an empty array.';
+'End the lease of a message as if it had not been read, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was released; an empty array returns no row.';
+
+--
+-- Dead letters: src/api/dead_letter.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text) IS
-'Move a message to the dead-letter queue of its queue. False when there is no such message.';
+'Move a message to the dead-letter queue of its queue. The header x-pgmq-dead-letter keeps the reason. Returns false if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text, read_ct integer)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, bigint, text, integer) IS
-'Move a message to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. False when it was, or is gone.';
+'Move a message to the dead-letter queue of its queue, unless it has been read again since the read that returned read_ct. The header x-pgmq-dead-letter keeps the reason. Returns false if it has been, or if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text) IS
-'Move several messages to the dead-letter queue of their queue. Returns the ids moved.';
+'Move several messages to the dead-letter queue of their queue. The header x-pgmq-dead-letter keeps the reason. Returns the ids of the messages that were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text, read_cts integer[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_batch_fenced'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, bigint[], text, integer[]) IS
-'Move several messages to the dead-letter queue of their queue, but none that was read again since the read that returned its read_ct. Returns the ids moved.';
+'Move several messages to the dead-letter queue of their queue, except those that have been read again since the read that returned their read_ct. The header x-pgmq-dead-letter keeps the reason. Returns the ids of the messages that were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, text, text) IS
-'Move one message, whose id has no type, to the dead-letter queue of its queue. Returns whether there was one; no row for an empty array.';
+'Move a message to the dead-letter queue of its queue. The id has no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text, read_ct_or_cts text)
 RETURNS SETOF boolean
 AS 'MODULE_PATHNAME', 'pgmq_dead_letter_fenced_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.dead_letter(text, text, text, text) IS
-'Move one message, by arguments without a type, to the dead-letter queue of its queue, unless it was read again since the read that returned read_ct. Returns whether it was moved; no row for an empty array.';
+'Move a message to the dead-letter queue of its queue, unless it has been read again since the read that returned read_ct. The arguments have no type. Returns whether the message was moved; an empty array returns no row.';
 
 CREATE OR REPLACE FUNCTION pgmq.redrive(queue_name text, qty integer)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgmq_redrive'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.redrive(text, integer) IS
-'Move up to qty messages from a dead-letter queue back to the queues they came from. Returns how many.';
+'Move up to qty messages from a dead-letter queue back to the queues that they came from. Returns how many were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.redrive(queue_name text, qty integer, options jsonb)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgmq_redrive_options'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.redrive(text, integer, jsonb) IS
-'Move up to qty messages from a dead-letter queue back to the queues they came from, or to the queue that option to_queue names, at most per_second of them each second to one queue. Returns how many.';
+'Move up to qty messages from a dead-letter queue back to the queues that they came from, or to the queue that the option to_queue names. The option per_second spreads them out: at most that many can be read from one queue each second. Returns how many were moved.';
 
 CREATE OR REPLACE FUNCTION pgmq.forward(queue_name text, msg_id bigint, to_queue text, msg jsonb, headers jsonb, read_ct integer)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgmq_forward'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.forward(text, bigint, text, jsonb, jsonb, integer) IS
-'Delete a message and send another to a queue, both or none, unless the message was read again since the read that returned read_ct. Returns the id of the new message; NULL when it was, or is gone.';
+'Delete a message and send another one to a queue, either both or neither, unless the first has been read again since the read that returned read_ct. Returns the msg_id of the new message, or NULL if the first has been read again or does not exist.';
 
 --
--- Managing queues (manage.c, partition.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.create(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create(text) IS
-'Create a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_non_partitioned(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
-'Create a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_unlogged(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_unlogged'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
-'Create an unlogged queue, unless it exists: faster, and empty after a crash or failover. Its archive is logged.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_partitioned(queue_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', premake integer DEFAULT 4)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_partitioned'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
-'Create a queue partitioned by pg_partman, unless it exists: by msg_id when partition_interval is an integer, else by time. Partitions older than retention_interval are dropped with the messages in them.';
-
-CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_drop_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.drop_queue(text) IS
-'Drop a queue and its archive. False when there is no such queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_drop_queue_deprecated'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
-'Deprecated: drop_queue(queue_name).';
-
-CREATE OR REPLACE FUNCTION pgmq.purge_queue(queue_name text)
-RETURNS bigint
-AS 'MODULE_PATHNAME', 'pgmq_purge_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.purge_queue(text) IS
-'Remove all messages of a queue. Returns how many there were.';
-
-CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_detach_archive'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.detach_archive(text) IS
-'Deprecated: does nothing.';
-
-CREATE OR REPLACE FUNCTION pgmq.convert_archive_partitioned(table_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', leading_partition integer DEFAULT 10)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_convert_archive_partitioned'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
-'Replace the archive of queue table_name by one partitioned by pg_partman. The old archive, with its messages, is kept as a_<name>_old.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_queues()
-RETURNS SETOF pgmq.queue_record
-LANGUAGE sql
-BEGIN ATOMIC
-	SELECT queue_name, is_partitioned, is_unlogged, created_at
-	FROM pgmq.meta
-	ORDER BY queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_queues() IS
-'List all queues.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_fifo_index(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
-'Create the index that serves the grouped reads of a queue, unless it exists.';
-
-CREATE OR REPLACE FUNCTION pgmq.create_fifo_indexes_all()
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
-'Create the index that serves grouped reads for every queue; one that cannot have it gives a warning.';
-
---
--- Who may do what with a queue (grant.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.grant_queue(queue_name text, role text, VARIADIC privileges text[])
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
-'Grant a role (or public) privileges on a queue, one or more of send; read (and delete, archive); inspect (all but what messages say); manage (purge, look, empty the archive). They are privileges on its tables.';
-
-CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_revoke_queue'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
-'Take back what grant_queue gave. What another privilege of the role needs, it keeps.';
-
---
--- Policies (set_policy.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.set_policy(queue_name text, policy jsonb)
-RETURNS jsonb
-AS 'MODULE_PATHNAME', 'pgmq_set_policy'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue: keys that are absent stay as they are, those that are null are removed. Returns the whole policy. For the owner of the queue. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
-
-CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
-RETURNS jsonb
-AS 'MODULE_PATHNAME', 'pgmq_get_policy'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.get_policy(text) IS
-'The policy of a queue; an empty object when it has none. For who has any right to the queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_pause'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
-'Have reads of a queue return nothing until a point in time; sends go on. For the owner of the queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.resume(queue_name text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_resume'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.resume(text) IS
-'End the pause of a queue, and wake its waiting readers. False when it was not paused.';
-
-CREATE OR REPLACE PROCEDURE pgmq.maintain()
-AS 'MODULE_PATHNAME', 'pgmq_maintain'
-LANGUAGE C;
-COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues want done when nobody reads: drop or dead-letter expired messages, delete what is too old in archives, forget ids that have left the window for duplicates. Commits as it goes, unless it is called inside a transaction block or a function.';
-
---
--- Looking into a queue (peek.c)
+-- Looking into a queue: src/api/peek.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.peek(queue_name text, state text DEFAULT 'all', qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
@@ -1483,38 +1371,247 @@ RETURNS SETOF pgmq.message_record
 AS 'MODULE_PATHNAME', 'pgmq_peek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.peek(text, text, integer, bigint) IS
-'Show up to qty messages in a state (visible, delayed, in_flight, all) with ids after after_msg_id, oldest first, without touching them.';
+'Show up to qty messages in a state (visible, delayed, in_flight or all), oldest first, without changing them. If after_msg_id is given, only messages with a greater msg_id are shown.';
 
 CREATE OR REPLACE FUNCTION pgmq.peek_archive(queue_name text, qty integer DEFAULT 100, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, read_ct integer, enqueued_at timestamp with time zone, last_read_at timestamp with time zone, archived_at timestamp with time zone, vt timestamp with time zone, message jsonb, headers jsonb)
 AS 'MODULE_PATHNAME', 'pgmq_peek_archive'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.peek_archive(text, integer, bigint) IS
-'Show up to qty archived messages with ids after after_msg_id, oldest first.';
+'Show up to qty archived messages, oldest first. If after_msg_id is given, only messages with a greater msg_id are shown.';
+
+--
+-- Sending archived messages again: src/api/unarchive.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id bigint)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'pgmq_unarchive'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
-'Send an archived message again, as a new one whose header x-pgmq-unarchived names the old one, and remove it from the archive. Returns the new id, or NULL when there is no such message.';
+'Send an archived message again and remove it from the archive. The new message names the archived one in its header x-pgmq-unarchived. Returns the new msg_id, or NULL if there is no such message.';
 
 CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_ids bigint[])
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_unarchive_batch'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
-'Send several archived messages again, oldest first. Returns the new ids of those there were.';
+'Send several archived messages again, oldest first, and remove them from the archive. Returns the new msg_ids of the messages that were found.';
 
 CREATE OR REPLACE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text)
 RETURNS SETOF bigint
 AS 'MODULE_PATHNAME', 'pgmq_unarchive_untyped'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
-'Send one archived message again or several, whose ids have no type. Returns the new ids of those there were.';
+'Send one or several archived messages again. The id or the array of ids has no type. Returns the new msg_ids of the messages that were found.';
 
 --
--- Metrics and diagnostics (metrics.c, locked.c)
+-- Topics: src/api/topic.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.bind_topic(pattern text, queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_bind_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+
+CREATE OR REPLACE FUNCTION pgmq.unbind_topic(pattern text, queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_unbind_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
+'Remove a binding of a queue to a pattern. Returns false if there is no such binding.';
+
+CREATE OR REPLACE FUNCTION pgmq.test_routing(routing_key text)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing'
+LANGUAGE C STABLE;
+COMMENT ON FUNCTION pgmq.test_routing(text) IS
+'List the bindings that a routing key matches.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, jsonb, integer) IS
+'Send a message with headers to every queue that is bound to its routing key. It can be read after delay seconds. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb) IS
+'Send a message to every queue that is bound to its routing key. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, delay integer)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'pgmq_send_topic_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, integer) IS
+'Send a message to every queue that is bound to its routing key. It can be read after delay seconds. Returns the number of queues.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[])
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[]) IS
+'Send several messages to every queue that is bound to their routing key. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[])
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[]) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay integer)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], integer) IS
+'Send several messages to every queue that is bound to their routing key. They can be read after delay seconds. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay timestamp with time zone)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], timestamp with time zone) IS
+'Send several messages to every queue that is bound to their routing key. They can be read from a given time on. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay integer)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_delay'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], integer) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read after delay seconds. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_at'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read from a given time on. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
+'Send several messages to every queue that is bound to their routing key. They can be read after an interval. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. They can be read after an interval. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
+'Send several messages to every queue that is bound to their routing key. The third argument has no type: an array of JSON is read as headers; an integer (seconds), a timestamp or an interval is read as the delay. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
+RETURNS TABLE(queue_name text, msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
+'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. The delay has no type and is read as an integer (seconds), a timestamp or an interval. Returns the queue and the msg_id of each.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings()
+RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
+	FROM pgmq.topic_bindings AS b
+	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_topic_bindings() IS
+'List all topic bindings.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings(queue_name text)
+RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
+	FROM pgmq.topic_bindings AS b
+	WHERE pg_catalog.lower(b.queue_name) OPERATOR(pg_catalog.=)
+		pg_catalog.lower(list_topic_bindings.queue_name)
+	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
+'List the topic bindings of a queue.';
+
+--
+-- Routing keys and patterns: src/api/topic_pattern.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_validate_routing_key'
+LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION pgmq.validate_routing_key(text) IS
+'Return true if a routing key is valid, and raise an error that says what is wrong if it is not.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_topic_pattern(pattern text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_validate_topic_pattern'
+LANGUAGE C IMMUTABLE;
+COMMENT ON FUNCTION pgmq.validate_topic_pattern(text) IS
+'Return true if a topic pattern is valid, and raise an error that says what is wrong if it is not.';
+
+--
+-- Notifications: src/api/notify.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.notify_queue_listeners()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_notify_queue_listeners'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
+'Trigger function that enable_notify_insert attaches to a queue.';
+
+--
+-- Switching notifications on and off: src/api/notify_setup.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_enable_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
+'Send a notification on channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.disable_notify_insert(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_disable_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
+'Stop sending notifications when messages are sent to a queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_update_notify_insert'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
+'Change the least time between two notifications of a queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
+RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.queue_name::pg_catalog.text, t.throttle_interval_ms, t.last_notified_at
+	FROM pgmq.notify_insert_throttle AS t
+	ORDER BY t.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
+'List the queues that send notifications.';
+
+--
+-- Metrics: src/api/metrics.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.metrics(queue_name text)
@@ -1522,28 +1619,36 @@ RETURNS pgmq.metrics_result
 AS 'MODULE_PATHNAME', 'pgmq_metrics'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.metrics(text) IS
-'The state of a queue: its length, how much of it can be read now, the ages of its oldest and newest message in seconds, and how many messages were ever sent.';
+'Return the metrics of a queue: the number of its messages, the number of those that can be read now, the ages of the newest and the oldest message in seconds, and how many msg_ids were ever given out.';
 
 CREATE OR REPLACE FUNCTION pgmq.metrics_all()
 RETURNS SETOF pgmq.metrics_result
 AS 'MODULE_PATHNAME', 'pgmq_metrics_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.metrics_all() IS
-'The state of every queue that the caller may count; one that cannot be examined is left out with a warning.';
+'Return the metrics of every queue on which you have the privilege to count messages. A queue that cannot be examined is left out with a warning.';
+
+--
+-- The state of shared memory: src/api/status.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.engine_status()
 RETURNS TABLE(queue_name text, due_map text, pieces bigint, bytes bigint, next_due timestamp with time zone, waiting integer, net_finds bigint)
 AS 'MODULE_PATHNAME', 'pgmq_engine_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.engine_status() IS
-'How each queue that you have any right to stands in shared memory: whether reads go by its due map (on) or why not, the pieces of the map and the bytes they take, when something can next be read (null: unknown if there are pieces, nothing is to come otherwise), how many sessions wait for it, and how often the net found what the map would have hidden, which should be never.';
+'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
+
+--
+-- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq.locked(queue_name text, qty integer DEFAULT 1000, after_msg_id bigint DEFAULT NULL)
 RETURNS TABLE(msg_id bigint, vt timestamp with time zone, transaction xid, pid integer)
 AS 'MODULE_PATHNAME', 'pgmq_locked'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.locked(text, integer, bigint) IS
-'Of the first qty messages (after an id, if one is given), those that a running transaction has locked, and which one. pid is null for a prepared transaction. Locks nothing itself.';
+'Show which of the first qty messages are locked by a running transaction, and by which one. If after_msg_id is given, the first qty messages with a greater msg_id are examined. pid is null for a prepared transaction. The function itself locks no message.';
 
 CREATE OR REPLACE FUNCTION pgmq.horizon()
 RETURNS TABLE(kind text, pid integer, name text, state text, since timestamp with time zone, xacts bigint)
@@ -1573,229 +1678,148 @@ BEGIN ATOMIC
 	ORDER BY h.xacts DESC, h.kind, h.pid;
 END;
 COMMENT ON FUNCTION pgmq.horizon() IS
-'What keeps vacuum from removing dead rows of this database''s tables, oldest first: sessions, prepared transactions, replication slots and standbys, and for how many transactions. pg_monitor sees all sessions, other roles their own.';
+'Show what keeps vacuum from removing dead rows in this database, oldest first: sessions, prepared transactions, replication slots and standbys, with the age of each in transactions. Members of pg_monitor see all sessions, other roles see their own.';
 
 --
--- Notifications (notify.c)
+-- Policies: src/api/set_policy.c
 --
 
-CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
+CREATE OR REPLACE FUNCTION pgmq.set_policy(queue_name text, policy jsonb)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_set_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+
+CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'pgmq_get_policy'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.get_policy(text) IS
+'Return the policy of a queue, or an empty object if it has none. This needs some privilege on the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_enable_notify_insert'
+AS 'MODULE_PATHNAME', 'pgmq_pause'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.enable_notify_insert(text, integer) IS
-'Notify channel pgmq.q_<name>.INSERT when messages are sent, at most once in throttle_interval_ms milliseconds.';
+COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
+'Pause a queue until a given time: reads return nothing, but messages can be sent. Only the owner of the queue may do this.';
 
-CREATE OR REPLACE FUNCTION pgmq.disable_notify_insert(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_disable_notify_insert'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.disable_notify_insert(text) IS
-'Notify no longer when messages are sent.';
-
-CREATE OR REPLACE FUNCTION pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_update_notify_insert'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.update_notify_insert(text, integer) IS
-'Change how often a queue notifies at most.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_notify_insert_throttles()
-RETURNS TABLE(queue_name text, throttle_interval_ms integer, last_notified_at timestamp with time zone)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT t.queue_name::pg_catalog.text, t.throttle_interval_ms, t.last_notified_at
-	FROM pgmq.notify_insert_throttle AS t
-	ORDER BY t.queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_notify_insert_throttles() IS
-'List the queues that notify on insert.';
-
-CREATE OR REPLACE FUNCTION pgmq.notify_queue_listeners()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'pgmq_notify_queue_listeners'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.notify_queue_listeners() IS
-'Trigger function of enable_notify_insert.';
-
---
--- Topics (topic.c)
---
-
-CREATE OR REPLACE FUNCTION pgmq.bind_topic(pattern text, queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_bind_topic'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
-'Send messages whose routing key matches pattern to a queue: * stands for one segment between dots, # for any characters.';
-
-CREATE OR REPLACE FUNCTION pgmq.unbind_topic(pattern text, queue_name text)
+CREATE OR REPLACE FUNCTION pgmq.resume(queue_name text)
 RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_unbind_topic'
+AS 'MODULE_PATHNAME', 'pgmq_resume'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
-'Undo bind_topic. False when there was no such binding.';
-
-CREATE OR REPLACE FUNCTION pgmq.test_routing(routing_key text)
-RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
-AS 'MODULE_PATHNAME', 'pgmq_test_routing'
-LANGUAGE C STABLE;
-COMMENT ON FUNCTION pgmq.test_routing(text) IS
-'The bindings that a routing key matches.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
-RETURNS integer
-AS 'MODULE_PATHNAME', 'pgmq_send_topic_headers_delay'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, jsonb, integer) IS
-'Send a message with headers, readable after delay seconds, to every queue bound to its routing key. Returns the number of queues.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb)
-RETURNS integer
-AS 'MODULE_PATHNAME', 'pgmq_send_topic'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_topic(text, jsonb) IS
-'Send a message to every queue bound to its routing key. Returns the number of queues.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, delay integer)
-RETURNS integer
-AS 'MODULE_PATHNAME', 'pgmq_send_topic_delay'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_topic(text, jsonb, integer) IS
-'Send a message, readable after delay seconds, to every queue bound to its routing key. Returns the number of queues.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[])
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[]) IS
-'Send several messages to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[])
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[]) IS
-'Send several messages, each with the headers at its place, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay integer)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_delay'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], integer) IS
-'Send several messages, readable after delay seconds, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay timestamp with time zone)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_at'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], timestamp with time zone) IS
-'Send several messages, readable from a point in time on, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay integer)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_delay'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], integer) IS
-'Send several messages, each with the headers at its place, readable after delay seconds, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay timestamp with time zone)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_at'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) IS
-'Send several messages, each with the headers at its place, readable from a point in time on, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], interval) IS
-'Send several messages, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay interval)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_interval'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], interval) IS
-'Send several messages, each with the headers at its place, readable after an interval, to every queue bound to their routing key. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], text) IS
-'Send several messages to every queue bound to their routing key; what a third argument without a type means is seen by its form: an array of JSON is headers, an integer, an interval or a point in time a delay. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[], delay text)
-RETURNS TABLE(queue_name text, msg_id bigint)
-AS 'MODULE_PATHNAME', 'pgmq_send_batch_topic_headers_untyped'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
-'Send several messages, each with the headers at its place, to every queue bound to their routing key; what a delay without a type means is seen by its form. Returns each queue and msg_id.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings()
-RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
-	FROM pgmq.topic_bindings AS b
-	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_topic_bindings() IS
-'List all topic bindings.';
-
-CREATE OR REPLACE FUNCTION pgmq.list_topic_bindings(queue_name text)
-RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT b.pattern, b.queue_name, b.bound_at, b.compiled_regex
-	FROM pgmq.topic_bindings AS b
-	WHERE pg_catalog.lower(b.queue_name) OPERATOR(pg_catalog.=)
-		pg_catalog.lower(list_topic_bindings.queue_name)
-	ORDER BY b.bound_at DESC, b.pattern, b.queue_name;
-END;
-COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
-'List the topic bindings of a queue.';
-
-CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_validate_routing_key'
-LANGUAGE C IMMUTABLE;
-COMMENT ON FUNCTION pgmq.validate_routing_key(text) IS
-'True, or an error that says what is wrong with a routing key.';
-
-CREATE OR REPLACE FUNCTION pgmq.validate_topic_pattern(pattern text)
-RETURNS boolean
-AS 'MODULE_PATHNAME', 'pgmq_validate_topic_pattern'
-LANGUAGE C IMMUTABLE;
-COMMENT ON FUNCTION pgmq.validate_topic_pattern(text) IS
-'True, or an error that says what is wrong with a topic pattern.';
+COMMENT ON FUNCTION pgmq.resume(text) IS
+'End the pause of a queue and wake the sessions that wait to read from it. Returns false if the queue was not paused. Only the owner of the queue may do this.';
 
 --
--- Helpers
+-- Maintenance: src/policy/maintain.c
 --
 
-CREATE OR REPLACE FUNCTION pgmq.format_table_name(queue_name text, prefix text)
-RETURNS text
-AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
+CREATE OR REPLACE PROCEDURE pgmq.maintain()
+AS 'MODULE_PATHNAME', 'pgmq_maintain'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
-'The name of the table of a queue: prefix q for its messages, a for its archive.';
+COMMENT ON PROCEDURE pgmq.maintain() IS
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
 
-CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
+--
+-- Creating and dropping queues: src/catalog/manage.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create(queue_name text)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_validate_queue_name'
+AS 'MODULE_PATHNAME', 'pgmq_create'
 LANGUAGE C;
-COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
-'An error when a queue cannot have this name.';
+COMMENT ON FUNCTION pgmq.create(text) IS
+'Create a queue if it does not exist.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_non_partitioned(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS
+'Create a queue if it does not exist.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_unlogged(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_unlogged'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_unlogged(text) IS
+'Create an unlogged queue if it does not exist. It is faster than a logged one, and empty after a crash or a failover. Its archive is logged.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text) IS
+'Drop a queue and its archive. Returns false if there is no such queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pgmq_drop_queue_deprecated'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.drop_queue(text, boolean) IS
+'Deprecated: use drop_queue(queue_name).';
+
+CREATE OR REPLACE FUNCTION pgmq.purge_queue(queue_name text)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_purge_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.purge_queue(text) IS
+'Delete all messages of a queue. Returns how many there were.';
+
+CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_detach_archive'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.detach_archive(text) IS
+'Deprecated: has no effect.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_index(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_index(text) IS
+'Create the index that grouped reads of a queue use, if it does not exist.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_fifo_indexes_all()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_indexes_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_fifo_indexes_all() IS
+'Create the index that grouped reads use for every queue. A queue for which that is not possible gives a warning.';
 
 CREATE OR REPLACE FUNCTION pgmq.acquire_queue_lock(queue_name text)
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_acquire_queue_lock'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.acquire_queue_lock(text) IS
-'Hold off other sessions that create or drop this queue until the transaction ends. For who has any right to the queue, or may create one.';
+'Keep other sessions from creating or dropping a queue until the transaction ends. This needs some privilege on the queue, or the right to create one.';
+
+CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
+'Internal: the same as create_fifo_index.';
+
+--
+-- Partitioned queues: src/catalog/partition.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create_partitioned(queue_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', premake integer DEFAULT 4)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_partitioned(text, text, text, integer) IS
+'Create a queue that pg_partman partitions, if it does not exist. It is partitioned by msg_id if partition_interval is an integer, and by time if it is an interval. Partitions older than retention_interval are dropped with the messages in them.';
+
+CREATE OR REPLACE FUNCTION pgmq.convert_archive_partitioned(table_name text, partition_interval text DEFAULT '10000', retention_interval text DEFAULT '100000', leading_partition integer DEFAULT 10)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_archive_partitioned'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_archive_partitioned(text, text, text, integer) IS
+'Replace the archive of queue table_name with one that pg_partman partitions. The old archive is kept with its messages as a_<name>_old.';
 
 CREATE OR REPLACE FUNCTION pgmq._belongs_to_pgmq(table_name text)
 RETURNS boolean
@@ -1811,14 +1835,14 @@ RETURN EXISTS (
 		AND c.relname = table_name
 );
 COMMENT ON FUNCTION pgmq._belongs_to_pgmq(text) IS
-'Internal: whether a table is a member of the extension.';
+'Internal: tells whether a table is a member of the extension.';
 
 CREATE OR REPLACE FUNCTION pgmq._get_partition_col(partition_interval text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'pgmq_get_partition_col'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._get_partition_col(text) IS
-'Internal: the column that a queue is partitioned by.';
+'Internal: returns the column by which a queue is partitioned.';
 
 CREATE OR REPLACE FUNCTION pgmq._extension_exists(extension_name text)
 RETURNS boolean
@@ -1827,14 +1851,14 @@ RETURN EXISTS (
 	SELECT FROM pg_catalog.pg_extension WHERE extname = extension_name
 );
 COMMENT ON FUNCTION pgmq._extension_exists(text) IS
-'Internal: whether an extension is installed.';
+'Internal: tells whether an extension is installed.';
 
 CREATE OR REPLACE FUNCTION pgmq._ensure_pg_partman_installed()
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_ensure_pg_partman_installed'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._ensure_pg_partman_installed() IS
-'Internal: an error when pg_partman is not installed.';
+'Internal: raises an error if pg_partman is not installed.';
 
 CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_schema()
 RETURNS text
@@ -1846,7 +1870,7 @@ RETURN (
 	WHERE e.extname = 'pg_partman'
 );
 COMMENT ON FUNCTION pgmq._get_pg_partman_schema() IS
-'Internal: the schema of pg_partman.';
+'Internal: returns the schema of pg_partman.';
 
 CREATE OR REPLACE FUNCTION pgmq._get_pg_partman_major_version()
 RETURNS integer
@@ -1857,24 +1881,10 @@ RETURN (
 	WHERE extname = 'pg_partman'
 );
 COMMENT ON FUNCTION pgmq._get_pg_partman_major_version() IS
-'Internal: the major version of pg_partman.';
-
-CREATE OR REPLACE FUNCTION pgmq._announce()
-RETURNS trigger
-AS 'MODULE_PATHNAME', 'pgmq_announce'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq._announce() IS
-'Internal: trigger function of every queue table; tells the due map what can be read when.';
-
-CREATE OR REPLACE FUNCTION pgmq._create_fifo_index_if_not_exists(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_fifo_index'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq._create_fifo_index_if_not_exists(text) IS
-'Internal: create_fifo_index.';
+'Internal: returns the major version of pg_partman.';
 
 --
--- Moving in (adopt.c)
+-- Adopting and converting queues: src/catalog/convert.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.adopt_queue(queue_name text)
@@ -1882,14 +1892,14 @@ RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_adopt_queue'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.adopt_queue(text) IS
-'Make the tables q_<name> and a_<name>, which are there already, a queue, with the layout of a new one. Returns false when they are one already.';
+'Turn the existing tables q_<name> and a_<name> into a queue with the layout of a new one. Returns false if they are a queue already.';
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queue(queue_name text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgmq_convert_queue'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queue(text) IS
-'Bring a queue that PGMQ made to the layout of a new one, in place. Returns false when it has it already.';
+'Convert a queue that PGMQ created to the layout of a new one, in place. Returns false if it has that layout already.';
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queues(queue_names text[])
 RETURNS SETOF text
@@ -1900,35 +1910,97 @@ BEGIN ATOMIC
 	ORDER BY n.place;
 END;
 COMMENT ON FUNCTION pgmq.convert_queues(text[]) IS
-'As convert_queue, for several queues. Returns the names of those that were changed.';
+'Convert several queues as convert_queue does. Returns the names of the queues that were changed.';
 
 CREATE OR REPLACE FUNCTION pgmq.convert_queues_all()
 RETURNS SETOF text
 AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
-'As convert_queue, for all queues; one that cannot be converted gives a warning. Returns the names of those that were changed.';
+'Convert all queues as convert_queue does. A queue that cannot be converted gives a warning. Returns the names of the queues that were changed.';
+
+--
+-- Privileges on queues: src/catalog/grant.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.grant_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_grant_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.grant_queue(text, text, text[]) IS
+'Grant a role (or public) one or several privileges on a queue: send; read (which includes delete and archive); inspect (everything but the contents of messages); manage (purge the queue, peek into it, empty the archive). They are granted as ordinary privileges on the tables of the queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.revoke_queue(queue_name text, role text, VARIADIC privileges text[])
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_revoke_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.revoke_queue(text, text, text[]) IS
+'Revoke privileges that grant_queue granted. Table privileges that another privilege of the role needs are kept.';
+
+--
+-- The list of queues: src/catalog/meta.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.list_queues()
+RETURNS SETOF pgmq.queue_record
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT queue_name, is_partitioned, is_unlogged, created_at
+	FROM pgmq.meta
+	ORDER BY queue_name;
+END;
+COMMENT ON FUNCTION pgmq.list_queues() IS
+'List all queues.';
 
 /*
- * The foreign keys that refer to meta delete with their tables' owner's
- * rights, so no trigger of others may run then.  And nobody takes a queue out
- * of it that is not his own.  (First of what locks tables: create and
- * drop_queue, too, come to meta before the others.)
+ * The foreign keys that refer to meta delete rows with the rights of the owner of
+ * their table, so no trigger of another role may run then.  A role can delete only
+ * its own queues.  (This is the first statement that locks a table: create and
+ * drop_queue lock meta before the other tables as well.)
  */
 CREATE OR REPLACE FUNCTION pgmq._guard_meta()
 RETURNS trigger
 AS 'MODULE_PATHNAME', 'pgmq_guard_meta'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._guard_meta() IS
-'Internal: refuses to delete a queue from pgmq.meta that is not the caller''s, or when triggers of others would run by the rights of the owner of its bindings.';
+'Internal: trigger function that refuses to delete a queue from pgmq.meta if the caller does not own the queue, or if triggers of other roles would run with the rights of the owner of its bindings.';
 CREATE OR REPLACE TRIGGER pgmq_guard BEFORE DELETE ON pgmq.meta
 	FOR EACH ROW EXECUTE FUNCTION pgmq._guard_meta();
 
+--
+-- The due map: src/duemap/xact.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._announce()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_announce'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._announce() IS
+'Internal: trigger function of every queue table. It records in the due map when messages can be read.';
+
+--
+-- Names of queues: src/common/queue.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.format_table_name(queue_name text, prefix text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgmq_format_table_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.format_table_name(text, text) IS
+'Return the name of a table of a queue: prefix q stands for its messages, a for its archive.';
+
+CREATE OR REPLACE FUNCTION pgmq.validate_queue_name(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_validate_queue_name'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
+'Raise an error if a queue cannot have this name.';
+
 /*
- * pg_restore --jobs loads meta and the tables that refer to it in any order,
- * and would lose the rows that come too early.  So nobody checks row by row
- * that the queue is there, as bind_topic and enable_notify_insert do anyway.
- * What belongs to a queue goes with it as ever.
+ * pg_restore --jobs loads meta and the tables that refer to it in any order, and
+ * would lose the rows that come too early.  Therefore the foreign keys do not check
+ * that the queue exists; bind_topic and enable_notify_insert check it anyway.
+ * Dropping a queue still deletes the rows that belong to it.
  */
 DO LANGUAGE plpgsql $restore$
 DECLARE
@@ -1950,8 +2022,8 @@ END
 $restore$;
 
 /*
- * Before 17 only a library that is preloaded has shared memory.  Who has asked to
- * hear of errors only is not told.
+ * Before PostgreSQL 17 a library has shared memory only if it is preloaded.  A
+ * session that wants to see errors only is not told.
  */
 DO LANGUAGE plpgsql $memory$
 DECLARE
@@ -1962,7 +2034,7 @@ BEGIN
 		AND current_setting('client_min_messages') = 'warning'
 	THEN
 		SET LOCAL client_min_messages TO notice;
-		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waiting reads do more work than they had to'
+		RAISE NOTICE 'pgmq_c has no shared memory on this server, so reads and waits do more work than necessary'
 			USING HINT = format('Put this line into postgresql.conf and restart the server: shared_preload_libraries = %L',
 				concat_ws(', ', nullif(libraries, ''), 'pgmq_c'));
 	END IF;
@@ -1970,20 +2042,20 @@ END
 $memory$;
 
 /*
- * 4. Tidying up after a take-over, and adopting what is nobody's
+ * 4. Completing a take-over, and adopting tables without an extension
  *
  * On a fresh installation most of this finds nothing to do.  CREATE EXTENSION
- * silences notices; what is done here, users should hear of.
+ * suppresses notices, but users should see what is done here.
  */
 SET LOCAL client_min_messages TO notice;
 
 /*
- * A role that was kept from calling a function is kept from its new forms too:
- * a new function gets owner and grants of the one that was there with the first
- * of its arguments, or of another one of its name: of one that everybody may
- * call if there is one, since a role that may call that is kept from nothing.
- * Everything else that is new belongs to the extension's
- * owner, which need not be the superuser that this runs as.
+ * A role that may not call a function may not call its new forms either.  A new
+ * function gets the owner and the grants of an older function of its name: the one
+ * that has the first of its arguments, if there is one, and otherwise preferably
+ * one that every role may call, since then no role has been kept from the name.
+ * All other new objects belong to the owner of the extension, which need not be
+ * the superuser that runs this script.
  */
 DO LANGUAGE plpgsql $own$
 DECLARE
@@ -2005,7 +2077,7 @@ BEGIN
 			LEFT JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			LEFT JOIN pgmq_renewed r ON to_regprocedure(r.identity) = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
-			-- one of a user's own that has the name says nothing
+			-- a function that a user created under the name is not considered
 			AND (old.ctid <> f.version OR r.oid IS NOT NULL
 				 OR f.oid IS NOT NULL
 				 AND new.proargtypes::text LIKE old.proargtypes::text || ' %')
@@ -2040,8 +2112,8 @@ END
 $own$;
 
 /*
- * What was not replaced: functions that PGMQ 1.13.1 has no more, and what
- * users put into the schema.
+ * What was not replaced: functions that PGMQ 1.13.1 does not have any more, and
+ * functions that users put into the schema.
  */
 DELETE FROM pgmq_found f
 WHERE class = 'pg_proc'::regclass
@@ -2049,9 +2121,9 @@ AND NOT EXISTS (SELECT FROM pg_proc p
 				WHERE p.oid = f.oid AND p.ctid = f.version);
 
 /*
- * It gets its arguments' names and defaults back.  What was replaced may have
- * lost a default: then a view or such that calls it, and may lack that
- * argument, could not be run any more.
+ * These functions get the names and defaults of their arguments back.  A function
+ * that was replaced may have lost a default: a view that calls it without that
+ * argument could not be used any more, so that is an error.
  */
 UPDATE pg_proc p
 SET proargnames = a.names, pronargdefaults = a.ndefaults,
@@ -2075,8 +2147,8 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'dependent_objects_still_exist',
 			MESSAGE = format('cannot take over %s %s', o.type, o.identity),
-			DETAIL = format('Its last argument has no default any more, and these objects depend on it: %s.', o.dependents),
-			HINT = 'Drop these objects, and make them again afterwards.';
+			DETAIL = format('Its last argument no longer has a default, and these objects depend on it: %s.', o.dependents),
+			HINT = 'Drop these objects and create them again afterwards.';
 	END LOOP;
 END
 $defaults$;
@@ -2105,7 +2177,7 @@ BEGIN
 				ERRCODE = 'dependent_objects_still_exist',
 				MESSAGE = format('cannot take over %s %s', o.type, o.identity),
 				DETAIL = format('Another form takes its place, and these objects depend on it: %s.', dependents),
-				HINT = 'Drop these objects, and make them again afterwards.';
+				HINT = 'Drop these objects and create them again afterwards.';
 		END IF;
 		EXECUTE format('ALTER EXTENSION %I DROP %s %s',
 			self, o.type, o.identity);
@@ -2120,8 +2192,8 @@ END
 $release$;
 
 /*
- * Tables that were there: what PGMQ left unlogged must outlive a crash, and
- * what it left without a primary key must be replicable.
+ * Tables that existed: PGMQ left some of them unlogged, and they must survive a
+ * crash; it left some without a primary key, and they must be replicable.
  */
 DO LANGUAGE plpgsql $complete$
 DECLARE
@@ -2159,11 +2231,11 @@ END
 $complete$;
 
 /*
- * The tables that queues have, or could have, and what older versions of PGMQ
- * did not give them: headers before 1.5, last_read_at before 1.10, and 1.10.0
- * forgot the latter for new queues.  Two tables that are in no row of meta are
- * a queue that was there when an extension was dropped, or something that a
- * user moved out of the way; the latter's sequence has the former name still.
+ * The tables that belong to queues, or could belong to one, and the columns that
+ * older versions of PGMQ did not give them: headers before 1.5 and last_read_at
+ * before 1.10, which 1.10.0 forgot for new queues.  Two tables that no row of meta
+ * names either belonged to a queue when an extension was dropped, or were renamed
+ * by a user; in the second case the sequence still has the former name.
  */
 CREATE TEMPORARY TABLE pgmq_table AS
 SELECT c.oid, left(c.relname::text, 1) AS kind,
@@ -2208,10 +2280,10 @@ AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 AND m.fits;
 
 /*
- * What meta knows is completed.  When meta was there before, that is all;
- * other tables become a queue by adopt_queue.  When it was not, nobody knows,
- * and what was not renamed is adopted.  A column without a default rewrites
- * nothing and runs no code of users.
+ * The queues that meta lists are completed.  If meta existed before, that is all;
+ * adopt_queue makes a queue of other tables.  If meta did not exist, every pair of
+ * tables that was not renamed is adopted.  A column without a default causes no
+ * rewrite of the table and runs no code of users.
  */
 DO LANGUAGE plpgsql $adopt$
 DECLARE
@@ -2226,7 +2298,7 @@ BEGIN
 		FROM (SELECT DISTINCT lower(queue_name) AS base FROM pgmq.meta) m
 		WHERE m.base = t.base;
 	ELSE
-		RAISE WARNING 'queues that are not in table "pgmq.meta" are not looked for'
+		RAISE WARNING 'cannot look for queues that are not in table "pgmq.meta"'
 			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.';
 	END IF;
 
@@ -2250,7 +2322,7 @@ BEGIN
 				USING DETAIL = CASE WHEN is_new
 					THEN 'The table of messages was renamed, or has no sequence of its own.'
 					ELSE 'Table "pgmq.meta" does not have the queue.' END,
-				HINT = format('If they are to be one, use SELECT pgmq.adopt_queue(%L).', o.name);
+				HINT = format('To make a queue of them, use SELECT pgmq.adopt_queue(%L).', o.name);
 		END IF;
 	END LOOP;
 
@@ -2265,9 +2337,10 @@ END
 $adopt$;
 
 /*
- * DROP EXTENSION forgets policies and leaves tables.  Whose queue refused
- * duplicates should know that it does not any more.  No query looks into
- * pgmq.policy: users' index expressions would run by this script's rights.
+ * DROP EXTENSION drops the policies and leaves the tables.  The owner of a queue
+ * that refused duplicates should learn that it no longer does.  No query reads
+ * pgmq.policy, because index expressions of users would run with the rights of
+ * this script.
  */
 DO LANGUAGE plpgsql $dedup$
 DECLARE
@@ -2283,15 +2356,15 @@ BEGIN
 		AND pg_relation_size('pgmq.policy') = 0
 		ORDER BY 1
 	LOOP
-		RAISE WARNING 'queue "%" has deduplication ids, but no policy that counts them', o.name
-			USING HINT = 'They count again when pgmq.set_policy() has set the dedup_window that the queue had.';
+		RAISE WARNING 'queue "%" has deduplication ids, but no policy that uses them', o.name
+			USING HINT = 'They are used again when pgmq.set_policy() has set the dedup_window that the queue had.';
 	END LOOP;
 END
 $dedup$;
 
 /*
- * Monitoring sees how the queues are, not what is in them.  PGMQ let members
- * of pg_monitor read every message.
+ * Members of pg_monitor can see the state of the queues, but not their messages.
+ * PGMQ let them read every message.
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
 GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
@@ -2341,16 +2414,16 @@ BEGIN
 
 	IF done THEN
 		RAISE NOTICE 'role "pg_monitor" can no longer read messages'
-			USING DETAIL = 'It keeps all that metrics need; PGMQ''s default privileges in schema "pgmq" are removed.';
+			USING DETAIL = 'It keeps the privileges that metrics need; PGMQ''s default privileges in schema "pgmq" are removed.';
 	END IF;
 END
 $monitor$;
 
 /*
- * pg_dump leaves out the privileges that an extension gave, and takes for such
- * all that there were when an object joined or when this script granted
- * something on it.  Let them be what a fresh installation gives, or a dump
- * would lose what users granted and revoked.
+ * pg_dump leaves out the privileges that an extension granted.  It takes all
+ * privileges for such that existed when an object became a member, or when this
+ * script granted something on it.  They are set to those of a fresh installation
+ * here, because otherwise a dump would lose what users granted and revoked.
  */
 CREATE TEMPORARY TABLE pgmq_initial AS
 SELECT o.classoid, o.objoid,
@@ -2382,7 +2455,7 @@ SET initprivs = n.acl
 FROM pgmq_initial n
 WHERE i.classoid = n.classoid AND i.objoid = n.objoid AND i.objsubid = 0;
 
-/* Since 17 there is a note for each role in them, too. */
+/* Since PostgreSQL 17 there is also an entry for each role that they name. */
 DELETE FROM pg_shdepend s
 USING pgmq_initial n
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -84,9 +84,19 @@ SET statement_timeout = 100;
 \set VERBOSITY terse
 SELECT count(*) FROM pgmq.metrics_all();
 \set VERBOSITY default
+RESET ROLE;
+-- nor does it matter that a function catches it, and raises something of its own
+CREATE FUNCTION m_hide() RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN RAISE EXCEPTION 'hidden'; END $$;
+ALTER POLICY slow ON pgmq.q_m_default USING (m_hide() IS NULL);
+SET ROLE regress_pgmq_slow;
+\set VERBOSITY terse
+SELECT count(*) FROM pgmq.metrics_all();
+\set VERBOSITY default
 RESET statement_timeout;
 RESET ROLE;
 DROP POLICY slow ON pgmq.q_m_default;
+DROP FUNCTION m_hide();
 -- and what a policy raises by the code of a cancel, or as an assertion, does not
 CREATE FUNCTION m_raise(state text) RETURNS boolean LANGUAGE plpgsql AS
 	$$ BEGIN RAISE EXCEPTION 'no cancel' USING ERRCODE = state; END $$;

@@ -74,9 +74,10 @@ SELECT msg_id, CASE WHEN length(headers ->> 'x-pgmq-error') > 99 THEN to_jsonb(o
 SELECT count(*) FROM pgmq.read('release', 600, 9);
 SELECT headers -> 'tenant' AS tenant, left(headers ->> 'x-pgmq-error', 9) AS error, headers #> '{x-pgmq-dead-letter,headers}' AS odd, headers #>> '{x-pgmq-dead-letter,reason}' AS reason
 FROM pgmq.peek('release_dead');
--- and stays when that one goes back
-SELECT pgmq.redrive('release_dead', 1);
-SELECT headers FROM pgmq.peek('release');
+-- and goes when that one goes back, whose headers are as they were
+SELECT pgmq.redrive('release_dead', 9);
+SELECT message, headers FROM pgmq.peek('release') ORDER BY 1;
+DELETE FROM pgmq.q_release WHERE msg_id > 4;
 
 -- To keep an error takes a right that reading does not.
 CREATE ROLE regress_pgmq_reader;

@@ -185,6 +185,7 @@ CREATE ROLE "regress pgmq own";
 CREATE ROLE regress_pgmq_use;
 SELECT pgmq.create('part');
 ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
+ALTER TABLE pgmq.q_part OWNER TO "regress pgmq own";
 GRANT INSERT ON pgmq.a_part TO regress_pgmq_use WITH GRANT OPTION;
 GRANT SELECT (msg_id, headers) ON pgmq.a_part TO PUBLIC;
 ALTER TABLE pgmq.a_part ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -251,6 +252,17 @@ SELECT pgmq.drop_queue(repeat('p', 47));
 SELECT string_agg(format('DROP TABLE pgmq.%I', relname), '; ') AS drop FROM pg_class WHERE relname LIKE 'a\_ppp%\_old' AND relkind = 'r' \gset
 :drop;
 SELECT relname FROM pg_class WHERE relname LIKE '%ppppp%' AND relkind IN ('r', 'p');
+
+-- What pg_partman knows of a queue whose tables were dropped by hand goes when the name is used again, and when it is dropped.
+SELECT pgmq.create_partitioned('part');
+DROP TABLE pgmq.q_part, pgmq.a_part;
+SELECT pgmq.create('part');
+SELECT count(*) FROM part_man.part_config;
+SELECT pgmq.drop_queue('part');
+SELECT pgmq.create_partitioned('part');
+DROP TABLE pgmq.q_part, pgmq.a_part;
+SELECT pgmq.drop_queue('part');
+SELECT count(*) FROM part_man.part_config;
 
 DROP EXTENSION pg_partman;
 DROP SCHEMA part_man;

@@ -76,6 +76,7 @@ SELECT dead_letter_owner FROM pgmq.policy WHERE queue_name = 'own';
 -- the names of many are not all shown
 SELECT count(pgmq.create('own_' || i)) FROM generate_series(1, 12) i;
 SELECT count(pgmq.set_policy('own_' || i, '{"dead_letter_queue": "OWN_dead"}')) FROM generate_series(1, 12) i;
+ALTER TABLE pgmq.a_own_dead OWNER TO regress_pgmq_thief;
 SELECT pgmq.drop_queue('own_dead');
 SELECT count(pgmq.drop_queue('own_' || i)) FROM generate_series(1, 12) i;
 SELECT pgmq.drop_queue('own');

@@ -70,6 +70,18 @@ CALL round_outer();
 SELECT queue, count(DISTINCT xact) AS transactions FROM round_log GROUP BY queue ORDER BY 1;
 SELECT count(*) FROM pgmq.q_round_a;
 
+-- Where the server counts the call itself (track_functions = all), the call leaves the statistics to the
+-- server until it ends, and is counted.
+INSERT INTO pgmq.q_round_a (enqueued_at) SELECT now() - interval '1 hour' FROM generate_series(1, 2500);
+TRUNCATE round_log;
+SELECT coalesce(pg_stat_get_function_calls('pgmq.maintain'::regproc), 0) AS calls_before \gset
+SET track_functions = 'all';
+CALL pgmq.maintain();
+RESET track_functions;
+SELECT pg_stat_force_next_flush();
+SELECT pg_stat_get_function_calls('pgmq.maintain'::regproc) - :calls_before AS calls;
+SELECT queue, count(DISTINCT xact) AS transactions FROM round_log GROUP BY queue ORDER BY 1;
+
 SELECT pgmq.drop_queue(q) FROM unnest('{round_a,round_b,round_c}'::text[]) q;
 DROP TABLE round_log;
 DROP FUNCTION round_logs(), round_again(), round_again_there();

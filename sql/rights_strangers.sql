@@ -147,11 +147,11 @@ RESET client_min_messages;
 -- Nobody is left with a lock on the queue, and nothing answers but this.
 SELECT role, function, state, idle, answer FROM pg_temp.outcomes WHERE answer LIKE 'HOLDS%' ORDER BY 1, 2, 3, 4;
 SELECT role, function, answer, count(*) = 8 AS always FROM pg_temp.outcomes
-WHERE answer = 'returns' GROUP BY 1, 2, 3 ORDER BY 1, 2::text COLLATE "C";
+WHERE answer = 'returns' GROUP BY 1, 2, 3 ORDER BY 1, function::text COLLATE "C";
 -- The others say 42501, or that they were called wrongly.
 SELECT answer, count(*) > 100 AS many FROM pg_temp.outcomes WHERE answer <> 'returns' GROUP BY 1 ORDER BY 1;
 SELECT function, answer, string_agg(DISTINCT CASE WHEN idle THEN 'idle' ELSE 'not idle' END, ', ') FROM pg_temp.outcomes
-WHERE answer NOT IN ('42501', 'returns') GROUP BY 1, 2 ORDER BY 1::text COLLATE "C";
+WHERE answer NOT IN ('42501', 'returns') GROUP BY 1, 2 ORDER BY function::text COLLATE "C";
 
 -- What names tell: that a queue is there is no secret, since the catalogs tell it.
 SET ROLE regress_pgmq_stranger;

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * pgmq_c.c
- *	  The door: module magic, and what is registered with the server.
+ *	  Module magic, and what is registered with the server.
  *
  * The words used everywhere, in one sense each: a *queue* holds *messages*.
  * A producer *sends* a message; a consumer *reads* it, which leases it for
  * the *visibility timeout* (vt): until then no other read returns it, it is
  * *in flight*.  A message whose vt lies in the future without having been
- * read is *delayed*.  Who has done the work *deletes* the message, or
- * *archives* it: moves it to the queue's archive table.
+ * read is *delayed*.  When the work is done the consumer *deletes* the message,
+ * or *archives* it: moves it to the queue's archive table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -38,9 +38,9 @@ PG_MODULE_MAGIC_EXT(.name = "pgmq_c",.version = "1.2.0");
 extern PGDLLEXPORT void _PG_init(void);
 
 /*
- * For the scripts of this version, which look for it before they do anything: a
- * symbol that no earlier library has.  Each version adds one, and keeps those of
- * the versions before, which can still be installed.
+ * The scripts of this version name this symbol, which no earlier library has,
+ * before they do anything.  Each version adds one, and keeps those of earlier
+ * versions, which can still be installed.
  */
 PG_FUNCTION_INFO_V1(pgmq_library_1_2_0);
 
@@ -64,21 +64,22 @@ static const PgmqShmemPart shmem_parts[] = {
 static void
 pgmq_inval(Datum arg, Oid relid)
 {
-	pgmq_exec_inval(arg, relid);
+	pgmq_plan_inval(arg, relid);
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
-	pgmq_dead_inval(arg, relid);
+	pgmq_disposal_inval(arg, relid);
 }
 
 /*
- * Syscache callback: a schema has another name, perhaps.  That marks none of its
- * tables, and no lock on them keeps the name, so forget what was found by it.
+ * Syscache callback: a schema may have been renamed.  That invalidates none of
+ * its tables, nor does a lock on them prevent it, so forget what was found by
+ * the name.
  */
 static void
 pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
 	pgmq_policy_inval(arg, InvalidOid);
-	pgmq_dead_inval(arg, InvalidOid);
+	pgmq_disposal_inval(arg, InvalidOid);
 }
 
 void
@@ -87,7 +88,7 @@ _PG_init(void)
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
-							 "Reads look only for messages that the due map says may be readable.",
+							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
@@ -95,7 +96,7 @@ _PG_init(void)
 	pgmq_ddl_init();
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, pgmq_inval_schema, (Datum) 0);
-	RegisterXactCallback(pgmq_exec_xact, NULL);
+	RegisterXactCallback(pgmq_plan_xact, NULL);
 	RegisterXactCallback(pgmq_xact_end, NULL);
 	RegisterSubXactCallback(pgmq_xact_subend, NULL);
 	RegisterResourceReleaseCallback(pgmq_xact_release, NULL);

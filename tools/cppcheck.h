@@ -7,6 +7,10 @@
 #define NIL ((List *) 0)
 #define foreach(cell, list) \
 	for ((cell) = list_head(list); (cell) != 0; (cell) = lnext(list, cell))
+#define slist_foreach(iter, list) \
+	for ((iter).cur = (list)->head.next; (iter).cur != 0; (iter).cur = (iter).cur->next)
+#define slist_foreach_modify(iter, list) \
+	for ((iter).cur = (list)->head.next; (iter).cur != 0; (iter).cur = (iter).next)
 #define Assert(condition) do { if (!(condition)) abort(); } while (0)
 #define ereport(level, ...) \
 	do { if ((level) >= ERROR) abort(); else report(__VA_ARGS__); } while (0)

@@ -34,7 +34,7 @@ but_not() {
     grep -Ev "$1" || true
 }
 
-grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/exec\.c$' | rule "SPI is known to exec.c only"
+grep -ln 'executor/spi.h' src/*.[ch] src/*/*.[ch] | but_not '^src/spi/(exec|plans)\.c$' | rule "SPI is known to exec.c and plans.c only"
 grep -ln 'PG_VERSION_NUM' src/*.[ch] src/*/*.[ch] | but_not '^src/common/compat\.h$' | rule "compat.h alone asks for the server's version"
 grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c src/*/*.c |
     but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"
@@ -68,6 +68,37 @@ else
     skip "each header compiles alone" "no headers of the server"
 fi
 
+# Words that meant something here only, each with the uses in which it means
+# what it means everywhere.  docs/glossary.md has the words to use.
+while IFS='|' read -r word usual; do
+    word=$(echo "$word" | tr '!' '|')
+    grep -nE "(^|[^A-Za-z])($word)([^A-Za-z]|\$)" src/*.[ch] src/*/*.[ch] | but_not "${usual:-^$}"
+done <<'END' | sort -u | rule "no private words in src/"
+guests?
+staircases?
+floors?|floor\(
+house
+rooms?|(no|has|have|needs|enough) room|room (for|in|left)
+doors?
+ground
+gates?
+hopeless
+stuck
+spent
+SPENT
+screens?!screened!PgmqScreen
+nets?|net_finds
+drains?!drained
+tokens?|JsonbIteratorToken|WJB_
+dues!PgmqDue!PgmqDead!PgmqPending
+raises?(_[a-z]+)? (a!the!its) (due!time!map)
+raise_[a-z]+![a-z_]+_raise
+[Ww]hoever
+Who!(for!of!off!out!to) who
+else[.;]
+likewise[.;]
+END
+
 if [ -n "$LIBRARY" ] && command -v nm >/dev/null 2>&1; then
     nm -D --defined-only "$LIBRARY" | awk '{ print $3 }' |
         but_not '^(pgmq_|pg_finfo_pgmq_|_PG_init$|Pg_magic_func$|_fini$|_init$|__)' |
@@ -94,6 +125,23 @@ version=$(sed -n "s/^default_version = '\(.*\)'/\1/p" pgmq_c.control)
 for script in pgmq_c--"$version".sql pgmq_c--*--"$version".sql; do
     grep -q "'pgmq_library_$(echo "$version" | tr . _)'" "$script" || echo "$script does not look for the library of its version"
 done | rule "the scripts refuse an earlier library"
+
+# tools/install-pgmq.sh makes the extension "pgmq" of the install script alone, by
+# the lines that are marked.
+grep -nEi "(extname|extension).*pgmq_c" pgmq_c--"$version".sql |
+    but_not "/\\* extension name \\*/|'pgmq', 'pgmq_c'" | rule "the script marks where it names its own extension"
+
+# The tests that other tools name are there.
+sed -n "s/^smoke_[a-z_]*='\(.*\)'.*/\1/p" tools/sanitised.sh | tr ' ' '\n' | while read -r test; do
+    [ -e "sql/$test.sql" ] || [ -e "test/specs/$test.spec" ] || echo "tools/sanitised.sh names $test"
+done | rule "the tests that tools name are there"
+
+# A section of the install script has the functions of the file that it names.
+awk -F "'" '/^-- .*: src\// { n = split($0, word, " "); file = word[n] }
+        file != "" && $2 == "MODULE_PATHNAME" { print file, $4 }' pgmq_c--"$version".sql |
+    while read -r file symbol; do
+        grep -qs "PG_FUNCTION_INFO_V1($symbol)" "$file" src/api/untyped.c || echo "$symbol is not in $file"
+    done | rule "the sections of the script name the files of their functions"
 
 # Each test has its expected output and the other way about.
 {

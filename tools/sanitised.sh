@@ -33,10 +33,10 @@ SMOKE=${SMOKE:-}
 # What CI has time for: little where each statement takes long, and no volume
 # elsewhere.  The server of `ubsan` has assertions too, so of the two suites
 # `assert` and `ubsan` run one each.
-smoke_discard='fenced forward pop set_vt'
-smoke_valgrind='fenced pop send'
-smoke_valgrind_isolation='exactly_once'
-smoke_ubsan_without='adopt dead_letter large plan_cache'
+smoke_discard='api_fenced api_forward api_pop api_set_vt'
+smoke_valgrind='api_fenced api_pop api_send'
+smoke_valgrind_isolation='api_exactly_once'
+smoke_ubsan_without='install_adopt policy_dead_letter api_large spi_plans'
 top=$(pwd)
 cache=$top/versions/sanitised
 server=$cache/server
@@ -358,7 +358,7 @@ analyse_part() {
     said="scan-build: $(sed -n 's/^scan-build: \(.*bugs* found.*\)/\1/p' "$cache/$part.log" | tail -n 1)"
     (
         cd "$WORK/analyse"
-        cppcheck -q -j"$(nproc)" --enable=warning,portability,performance --inline-suppr \
+        cppcheck -q -j"$(nproc)" -Isrc --enable=warning,portability,performance --inline-suppr \
             --include=tools/cppcheck.h --max-configs=1 --template=gcc --error-exitcode=1 src
     ) >"$WORK/cppcheck" 2>&1 || bad=1
     cat "$WORK/cppcheck" >>"$cache/$part.log"

@@ -1,15 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * ack.c
- *	  What a consumer says about a message it holds: delete, archive, set_vt.
+ *	  Acknowledging messages: delete, archive, set_vt.
  *
- * Each verb takes one id or an array of them, and each has a fenced form: it
- * also takes the read_ct that the consumer's read returned, and does nothing
- * to a message that has been read since.  Late acknowledgements of a lease
- * that expired and went to somebody else then cannot hit that lease.
+ * Each verb takes one id or an array of ids, and each has a fenced form.  That
+ * form also takes the read_ct that the consumer's read returned, and does
+ * nothing to a message that has been read since.  So a consumer whose lease
+ * has expired cannot affect the lease of another consumer.
  *
- * Batches lock in msg_id order (the index's, and the fenced loop's), so two
- * of them over the same ids do not deadlock.
+ * Batches lock messages in the order of msg_id (by the index, or by the loop
+ * over fenced ids), so two batches with the same ids do not deadlock.
+ *
+ * Each function takes ROW EXCLUSIVE on the queue's table and, for archive, on
+ * that of the archive.  Errors: those of pgmq_queue_open.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -21,10 +24,8 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
-#include "nodes/makefuncs.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -59,8 +60,9 @@ queue_open_arg(PgmqQueue *queue, FunctionCallInfo fcinfo, PgmqNeed need)
 }
 
 /*
- * So many messages are gone: whether any.  They may have been the heads of
- * groups, which somebody may be waiting for.
+ * Tell waiting readers that count messages have been removed, and return
+ * whether there were any.  If one was the head of a group, the next message of
+ * the group can be read now.
  */
 static bool
 remove_told(const PgmqQueue *queue, uint64 count)
@@ -73,9 +75,9 @@ remove_told(const PgmqQueue *queue, uint64 count)
 /* Messages that are being archived. */
 typedef struct Archive
 {
-	PgmqRows   *rows;			/* NULL: their ids are not wanted */
-	uint64		gone;			/* so many have left the queue */
-	int64		kept;			/* so many are in the archive */
+	PgmqRows   *rows;			/* result for the ids; NULL: not wanted */
+	uint64		gone;			/* messages that have left the queue */
+	int64		kept;			/* messages that are in the archive */
 } Archive;
 
 /* Row function: a message that has left the queue, (msg_id, kept). */
@@ -92,24 +94,18 @@ row_archived(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Whether the archive of an open queue may leave out a row that is inserted.
- * A partition may have a trigger that the table has not.
+ * Tell whether the archive of an open queue may discard a row that is
+ * inserted, because of a trigger or a rule.  A partitioned archive may always
+ * do so, since a partition can have a trigger that the table does not have.
  */
 static bool
 archive_may_swallow(const PgmqQueue *queue)
 {
-	char		relname[NAMEDATALEN];
 	Relation	rel;
-	Oid			relid;
 	bool		result;
 
-	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
-	/* the lock that the statement takes, so that no trigger comes before it */
-	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1),
-									 RowExclusiveLock, RVR_MISSING_OK, NULL, NULL);
-	if (!OidIsValid(relid))
-		return false;
-	rel = relation_open(relid, NoLock);
+	/* the statement's own lock, so that no trigger is created before it runs */
+	rel = relation_open(pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT), NoLock);
 	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
 		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
 	relation_close(rel, NoLock);
@@ -117,10 +113,10 @@ archive_may_swallow(const PgmqQueue *queue)
 }
 
 /*
- * Delete or archive messages; how many there were, and into rows their ids
- * unless it is NULL.
- * Error: 09000 when a trigger of the archive swallowed one, which would be
- * lost otherwise.
+ * Delete or archive messages.  Returns their number, and adds their ids to
+ * rows unless that is NULL.
+ * Error: 09000 if a trigger of the archive discarded a message, which would
+ * otherwise be lost.
  */
 static uint64
 ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
@@ -136,12 +132,12 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
 						archive.kept, archive.gone, PGMQ_QUEUE_BASE(queue)),
-				 errhint("See the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Where they are to keep messages away from it, delete these instead.",
+				 errhint("Check the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Delete messages that must not be archived.",
 						 PGMQ_QUEUE_BASE(queue))));
 	return archive.gone;
 }
 
-/* Delete or archive one message: whether there was one. */
+/* Delete or archive one message.  Returns whether it existed. */
 static Datum
 ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 {
@@ -154,7 +150,7 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	PG_RETURN_BOOL(remove_told(&queue, ack_exec(&queue, id, args, NULL)));
 }
 
-/* Delete or archive several messages: the ids of those there were. */
+/* Delete or archive several messages.  Returns the ids of those that existed. */
 static Datum
 ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 {
@@ -167,7 +163,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 	return (Datum) 0;
 }
 
-/* The same, fenced. */
+/* Delete or archive several messages, each with a fence. */
 static Datum
 ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 {
@@ -252,14 +248,14 @@ pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
 	return ack_batch_fenced(fcinfo, PGMQ_STMT_ARCHIVE_FENCED);
 }
 
-/* When a message is to be readable: argument 2, seconds from now. */
+/* The time from which a message is readable, from argument 2 in seconds. */
 static PgmqArg
 vt_from_seconds(FunctionCallInfo fcinfo)
 {
 	return pgmq_after(GetCurrentTimestamp(), PGMQ_ARG_FROM(2));
 }
 
-/* Change the visibility time of one message, or of several in an array. */
+/* Change the visibility time of one message, or of the messages of an array. */
 static Datum
 set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 {
@@ -274,7 +270,7 @@ set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 	return (Datum) 0;
 }
 
-/* Change the visibility time of several messages, fenced. */
+/* Change the visibility time of several messages, each with a fence. */
 static Datum
 set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 {

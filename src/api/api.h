@@ -1,7 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * api.h
- *	  What the SQL functions share.
+ *	  Declarations that the SQL functions share.
+ *
+ * The files of this folder are named by verbs.  Only functions that another
+ * file of the folder calls are declared here; each says its contract where it
+ * is defined.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -22,11 +26,24 @@
  */
 typedef uint64 (*PgmqTakeFn) (void *state);
 
-/* ---- read.c: taking messages ---- */
+/*
+ * ---- read.c: reading messages ----
+ *
+ * Reads up to qty messages of an open queue into rows, and returns their
+ * number.  Adds to *disposed the number of messages that were disposed of.
+ */
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
-/* ---- argument_text.c: what the text of an argument without a type says ---- */
+/* ---- peek.c: rights to the archive of a queue ---- */
+extern bool pgmq_api_check_archive(text *queue_name, PgmqNeed need);
+
+/*
+ * ---- argument_text.c: the text of an argument that has no type ----
+ *
+ * These replace arguments of call, which must be a copy of the caller's call.
+ * Errors: 22023 for a time or headers, 22P02 for an id.
+ */
 typedef enum PgmqMeaning
 {
 	PGMQ_MEANS_NOTHING,			/* it is NULL */
@@ -41,7 +58,7 @@ extern void pgmq_call_interval(FunctionCallInfo call, int argno);
 extern void pgmq_call_input(FunctionCallInfo call, int argno, Oid type);
 extern bool pgmq_call_ids(FunctionCallInfo call);
 
-/* ---- untyped.c calls these verbs, for arguments without a type ---- */
+/* ---- the forms of the verbs that untyped.c calls ---- */
 extern PGDLLEXPORT Datum pgmq_send(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_send_headers(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_send_at(PG_FUNCTION_ARGS);
@@ -76,7 +93,23 @@ extern PGDLLEXPORT Datum pgmq_dead_letter_fenced(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
 
-/* ---- notify.c: LISTEN/NOTIFY ---- */
+/* ---- topic_pattern.c: routing keys and patterns ---- */
+
+/* Raise one of PGMQ's own errors (P0001). */
+#define PGMQ_TOPIC_ERROR(...) \
+	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
+
+extern text *pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what);
+extern text *pgmq_topic_key_arg(FunctionCallInfo fcinfo, int argno);
+extern text *pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno);
+extern bool pgmq_topic_matches(text *key, text *pattern);
+
+/* ---- notify.c: LISTEN/NOTIFY, and what notify_setup.c shares with it ---- */
+
+/* The trigger function, and the table of intervals, both in schema pgmq. */
+#define PGMQ_NOTIFY_FUNCTION	"notify_queue_listeners"
+#define PGMQ_NOTIFY_TABLE		"notify_insert_throttle"
+
 extern void pgmq_notify_xact(XactEvent event, void *arg);
 extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);

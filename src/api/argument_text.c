@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * argument_text.c
- *	  What the text of an argument without a type says.
+ *	  Interpreting the text of an argument that has no type.
  *
- * These functions replace an argument of a call by a value of the type that
- * another form of the verb takes.  A NULL stays one.
+ * These functions replace an argument of a call with a value of the type that
+ * another form of the verb takes.  NULL stays NULL.  Values are allocated in
+ * the current memory context.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -31,7 +32,7 @@ pgmq_call_set(FunctionCallInfo call, int argno, Datum value)
 	call->args[argno].isnull = false;
 }
 
-/* An argument that is a text, without the space before it; NULL if NULL. */
+/* A text argument without leading white space, or NULL if it is NULL. */
 static char *
 arg_str(FunctionCallInfo call, int argno)
 {
@@ -49,7 +50,7 @@ is_array(const char *str)
 	return *str == '{' || *str == '[';
 }
 
-/* Whether a text is a number of seconds; if not it may still be a time. */
+/* Tell whether a text is an integer, and so a number of seconds. */
 static bool
 is_integer(const char *str)
 {
@@ -58,8 +59,8 @@ is_integer(const char *str)
 }
 
 /*
- * Whether a text can be an interval.  The input function passes over odd
- * characters, so that it takes a JSON array of a number for one.
+ * Tell whether a text can be an interval.  The input function ignores
+ * unexpected characters, so it would accept a JSON array that has a number.
  */
 static bool
 may_be_interval(const char *str)
@@ -77,7 +78,7 @@ may_be_interval(const char *str)
 	return true;
 }
 
-/* Read a text as the input function of a type does. */
+/* Convert a text by the input function of a type. */
 static Datum
 type_input(Oid type, char *str)
 {
@@ -89,8 +90,8 @@ type_input(Oid type, char *str)
 }
 
 /*
- * The same where str may be something else: false if the input function says
- * that it is.  The reason then is in *why.
+ * Convert a text by the input function of a type.  Returns false if the
+ * function refuses it, and sets *why to the reason.
  */
 static bool
 type_try(Oid type, char *str, Datum *value, char **why)
@@ -136,10 +137,11 @@ after_interval(Datum interval)
 }
 
 /*
- * Replace an argument that is a text by what it says: a point in time, when it
- * is a timestamp, or a number of seconds or an interval from now on; or
- * headers, of type headers_type, if it may be those.  A NULL stays one.
- * Error: 22023 for anything else.
+ * Replace a text argument with a point in time, or with headers of type
+ * headers_type unless that is InvalidOid.  A timestamp is a point in time, and
+ * so is an integer (seconds) or an interval, counted from now.  what is the
+ * name of the argument in errors.
+ * Error: 22023 for any other text.
  */
 PgmqMeaning
 pgmq_call_meaning(FunctionCallInfo call, int argno, const char *what, Oid headers_type)
@@ -167,7 +169,7 @@ pgmq_call_meaning(FunctionCallInfo call, int argno, const char *what, Oid header
 			meaning_error(what, str, must, why);
 		value = pgmq_after(GetCurrentTimestamp(), PGMQ_ARG(value)).value;
 	}
-	/* a text that is both has always been a timestamp */
+	/* a text that is a timestamp and an interval has always been a timestamp */
 	else if (!type_try(TIMESTAMPTZOID, str, &value, &why))
 	{
 		if (!may_be_interval(str) || !type_try(INTERVALOID, str, &value, &ignored))
@@ -178,7 +180,7 @@ pgmq_call_meaning(FunctionCallInfo call, int argno, const char *what, Oid header
 	return PGMQ_MEANS_TIME;
 }
 
-/* Replace an argument that is an interval by the point in time it leads to. */
+/* Replace an interval argument with the point in time that is so far from now. */
 void
 pgmq_call_interval(FunctionCallInfo call, int argno)
 {
@@ -186,7 +188,7 @@ pgmq_call_interval(FunctionCallInfo call, int argno)
 		pgmq_call_set(call, argno, after_interval(call->args[argno].value));
 }
 
-/* Replace an argument that is a text by a value of a type. */
+/* Replace a text argument with a value of a type, by its input function. */
 void
 pgmq_call_input(FunctionCallInfo call, int argno, Oid type)
 {
@@ -197,8 +199,8 @@ pgmq_call_input(FunctionCallInfo call, int argno, Oid type)
 }
 
 /*
- * Replace the ids (argument 1), a text, by a bigint or an array of them;
- * whether it is an array.
+ * Replace the ids, text argument 1, with a bigint or an array of bigint.
+ * Returns whether it is an array.
  */
 bool
 pgmq_call_ids(FunctionCallInfo call)

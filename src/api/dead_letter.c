@@ -46,79 +46,79 @@ PG_FUNCTION_INFO_V1(pgmq_forward);
  */
 
 /* What a consumer gives up. */
-typedef struct Hopeless
+typedef struct DeadLetters
 {
 	PgmqIdArg  *ids;			/* what it named */
 	int			nids;
 	bool		fenced;
 	text	   *reason;
-	PgmqDead   *dead;			/* what there is of it */
+	PgmqMoved  *dead;			/* what there is of it */
 	int			n;
-} Hopeless;
+} DeadLetters;
 
 /* Row function: a message held, (msg_id, read_ct). */
 static void
 row_held(TupleTableSlot *slot, void *state)
 {
-	Hopeless   *hopeless = state;
+	DeadLetters *letters = state;
 	int64		msg_id;
 	int32		read_ct;
 
 	slot_getallattrs(slot);
 	msg_id = DatumGetInt64(slot->tts_values[0]);
 	read_ct = slot->tts_isnull[1] ? 0 : DatumGetInt32(slot->tts_values[1]);
-	if (hopeless->n < hopeless->nids &&
-		pgmq_ids_find(hopeless->ids, hopeless->nids, hopeless->fenced, msg_id, read_ct) >= 0)
-		hopeless->dead[hopeless->n++] = (PgmqDead)
+	if (letters->n < letters->nids &&
+		pgmq_ids_find(letters->ids, letters->nids, letters->fenced, msg_id, read_ct) >= 0)
+		letters->dead[letters->n++] = (PgmqMoved)
 	{
-		msg_id, read_ct, hopeless->reason
+		msg_id, read_ct, letters->reason
 	};
 }
 
 /* Move the messages named to the dead-letter queue. */
 static void
-dead_letter(Hopeless *hopeless, FunctionCallInfo fcinfo)
+dead_letter(DeadLetters *letters, FunctionCallInfo fcinfo)
 {
 	PgmqQueue	queue;
 	PgmqQueue	to;
 	PgmqArg		ids;
 
-	hopeless->reason = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
+	letters->reason = PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	/* before any message is locked, since it may take long */
-	pgmq_dead_open(&queue, pgmq_policy(&queue), true, &to);
-	if (hopeless->nids > 0)
+	pgmq_move_open_dead(&queue, pgmq_policy(&queue), true, &to);
+	if (letters->nids > 0)
 	{
-		hopeless->dead = palloc(hopeless->nids * sizeof(PgmqDead));
-		ids = pgmq_ids_array(hopeless->ids, hopeless->nids);
-		pgmq_exec_each(&queue, PGMQ_STMT_HOLD, &ids, row_held, hopeless);
+		letters->dead = palloc(letters->nids * sizeof(PgmqMoved));
+		ids = pgmq_ids_array(letters->ids, letters->nids);
+		pgmq_exec_each(&queue, PGMQ_STMT_HOLD, &ids, row_held, letters);
 	}
-	if (hopeless->n > 0)
-		pgmq_dead_put(&queue, &to, hopeless->dead, hopeless->n);
+	if (letters->n > 0)
+		pgmq_move_dead(&queue, &to, letters->dead, letters->n);
 }
 
 static Datum
 dead_letter_one(FunctionCallInfo fcinfo, int ct_argno)
 {
-	Hopeless	hopeless = {.fenced = ct_argno >= 0};
+	DeadLetters letters = {.fenced = ct_argno >= 0};
 
-	hopeless.ids = pgmq_id_arg(fcinfo, ct_argno, &hopeless.nids);
-	dead_letter(&hopeless, fcinfo);
-	PG_RETURN_BOOL(hopeless.n > 0);
+	letters.ids = pgmq_id_arg(fcinfo, ct_argno, &letters.nids);
+	dead_letter(&letters, fcinfo);
+	PG_RETURN_BOOL(letters.n > 0);
 }
 
 static Datum
 dead_letter_batch(FunctionCallInfo fcinfo, int cts_argno)
 {
-	Hopeless	hopeless = {.fenced = cts_argno >= 0};
+	DeadLetters letters = {.fenced = cts_argno >= 0};
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 
-	hopeless.ids = pgmq_ids_arg(fcinfo, cts_argno, &hopeless.nids);
-	dead_letter(&hopeless, fcinfo);
-	for (int i = 0; i < hopeless.n; i++)
+	letters.ids = pgmq_ids_arg(fcinfo, cts_argno, &letters.nids);
+	dead_letter(&letters, fcinfo);
+	for (int i = 0; i < letters.n; i++)
 	{
-		Datum		id = Int64GetDatum(hopeless.dead[i].msg_id);
+		Datum		id = Int64GetDatum(letters.dead[i].msg_id);
 		bool		isnull = false;
 
 		pgmq_rows_put(rows, &id, &isnull);
@@ -174,16 +174,34 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 
 /* The headers that a message had before it became a dead letter. */
 #define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
-#define LIVE_HEADERS \
-	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
-	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \
-	" WHEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+#define DEAD_TAKEN \
+	"CASE WHEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
 	" OPERATOR(pg_catalog.?) 'headers'::pg_catalog.text" \
 	" THEN gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
 	" OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text" \
-	" WHEN gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER \
-	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb THEN NULL" \
 	" ELSE gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER " END"
+
+/*
+ * The same, without the error that a nack has put there, which may have wrapped
+ * headers to which none can be added.  What has no header left had NULL.
+ */
+#define ERROR_HEADER "'" PGMQ_HEADER_ERROR "'::pg_catalog.text"
+#define LIVE_HEADERS \
+	"CASE WHEN COALESCE(pg_catalog.jsonb_typeof(gone.headers OPERATOR(pg_catalog.->) " \
+	DEAD_HEADER "), '') OPERATOR(pg_catalog.<>) 'object'::pg_catalog.text THEN gone.headers" \
+	" ELSE (SELECT CASE WHEN pg_catalog.jsonb_typeof(taken.headers)" \
+	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" AND taken.headers OPERATOR(pg_catalog.?) " ERROR_HEADER \
+	" AND taken.headers OPERATOR(pg_catalog.?) 'x-pgmq-headers'::pg_catalog.text" \
+	" THEN taken.headers OPERATOR(pg_catalog.->) 'x-pgmq-headers'::pg_catalog.text" \
+	" WHEN pg_catalog.jsonb_typeof(taken.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" AND taken.headers OPERATOR(pg_catalog.-) " ERROR_HEADER \
+	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb" \
+	" AND NOT gone.headers OPERATOR(pg_catalog.->) " DEAD_HEADER \
+	" OPERATOR(pg_catalog.?) 'headers'::pg_catalog.text THEN NULL" \
+	" WHEN pg_catalog.jsonb_typeof(taken.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
+	" THEN taken.headers OPERATOR(pg_catalog.-) " ERROR_HEADER \
+	" ELSE taken.headers END FROM (SELECT " DEAD_TAKEN " AS headers) AS taken) END"
 
 /* A queue where messages go, or cannot go. */
 typedef struct Target
@@ -192,7 +210,7 @@ typedef struct Target
 	struct Redrive *redrive;
 	PgmqQueue	queue;
 	bool		usable;
-	PgmqDead   *dead;			/* what goes there next */
+	PgmqMoved  *dead;			/* what goes there next */
 	int			n;
 	int64		sent;			/* what went there */
 } Target;
@@ -232,10 +250,10 @@ target_open(Redrive *redrive, const char *name)
 	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
 
 	/*
-	 * The name may be anything, and anybody's who can send dead letters: that
-	 * there is no such queue for the caller is no error, and no reason to
-	 * lock one that the caller has nothing to do with, nor to wait for one
-	 * that somebody else has locked
+	 * Any role that can send to the dead-letter queue can write any name.  So
+	 * it is no error when there is no such queue for the caller, and a queue
+	 * that the caller may not use is not locked, nor one waited for that
+	 * somebody else has locked.
 	 */
 	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
 														target->queue.relname, -1),
@@ -255,7 +273,7 @@ target_open(Redrive *redrive, const char *name)
 	}
 	if (target->usable)
 		target->dead = MemoryContextAlloc(redrive->context,
-										  REDRIVE_BATCH * sizeof(PgmqDead));
+										  REDRIVE_BATCH * sizeof(PgmqMoved));
 	return target;
 }
 
@@ -300,7 +318,7 @@ row_take(TupleTableSlot *slot, void *state)
 	Target	   *target = row_target(state, slot);
 
 	if (target != NULL && target->n < REDRIVE_BATCH)
-		target->dead[target->n++] = (PgmqDead)
+		target->dead[target->n++] = (PgmqMoved)
 	{
 		DatumGetInt64(slot->tts_values[0]), 0, NULL
 	};
@@ -308,20 +326,20 @@ row_take(TupleTableSlot *slot, void *state)
 
 /* Move messages to a target. */
 static void
-target_send(void *state, PgmqDead *dead, int n)
+target_send(void *state, PgmqMoved *dead, int n)
 {
 	Target	   *target = state;
 	Redrive    *redrive = target->redrive;
 
-	pgmq_dead_transfer(&redrive->queue, &target->queue, LIVE_HEADERS, dead, n,
-					   redrive->now + (int64) (target->sent * redrive->spacing * USECS_PER_SEC),
-					   redrive->spacing);
+	pgmq_move(&redrive->queue, &target->queue, LIVE_HEADERS, dead, n,
+			  redrive->now + (int64) (target->sent * redrive->spacing * USECS_PER_SEC),
+			  redrive->spacing);
 	target->sent += n;
 }
 
 /*
  * Lock the messages found, and move them but those that their queue refuses;
- * how many went.  Only who named a queue waits for what is locked there.
+ * how many went.  Only a call that names the queue waits for locks there.
  */
 static int64
 redrive_batch(Redrive *redrive)
@@ -358,24 +376,30 @@ redrive_batch(Redrive *redrive)
 	return count;
 }
 
-#define TO_QUEUE_HINT "Option \"to_queue\" of pgmq.redrive() names a queue for all."
+#define TO_QUEUE_HINT "Name a queue for all of them in option \"to_queue\" of pgmq.redrive()."
 
-/* Warn of messages that did not go. */
+#define NO_SOURCE "is unknown, was dropped, or you may not send to it."
+
+/* Warn of messages that stay in the dead-letter queue. */
 static void
 redrive_warn(const Redrive *redrive)
 {
-	if (redrive->refused == 0)
-		ereport(WARNING,
-				(errmsg("messages of queue \"%s\" stay there, since nothing says which queue they came from, or it is gone or not to be sent to: " INT64_FORMAT,
-						PGMQ_QUEUE_BASE(&redrive->queue), redrive->stay),
-				 errhint(TO_QUEUE_HINT)));
-	else
-		ereport(WARNING,
-				(errcode(redrive->sqlerrcode),
-				 errmsg("messages of queue \"%s\" stay there, since the queue they go to refused them, or there is none: " INT64_FORMAT,
-						PGMQ_QUEUE_BASE(&redrive->queue), redrive->refused + redrive->stay),
-				 errdetail(INT64_FORMAT " were refused, the first by: %s", redrive->refused, redrive->error),
-				 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));
+	int64		n = redrive->refused + redrive->stay;
+
+	ereport(WARNING,
+			(redrive->refused > 0 ? errcode(redrive->sqlerrcode) : 0,
+			 errmsg_plural(INT64_FORMAT " message of queue \"%s\" was not redriven",
+						   INT64_FORMAT " messages of queue \"%s\" were not redriven",
+						   n, n, PGMQ_QUEUE_BASE(&redrive->queue)),
+			 redrive->refused == 0 ?
+			 errdetail_plural("Its source queue " NO_SOURCE, "Their source queue " NO_SOURCE, n) :
+			 redrive->stay == 0 ?
+			 errdetail("The target queue refused " INT64_FORMAT " of them; the first error was: %s",
+					   redrive->refused, redrive->error) :
+			 errdetail(INT64_FORMAT " of them were not tried, or have no source queue that you may send to."
+					   " The target queue refused " INT64_FORMAT "; the first error was: %s",
+					   redrive->stay, redrive->refused, redrive->error),
+			 redrive->only == NULL ? errhint(TO_QUEUE_HINT) : 0));
 }
 
 /*
@@ -565,7 +589,7 @@ pgmq_forward(PG_FUNCTION_ARGS)
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4), &id))
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a trigger of queue \"%s\" took the message away",
+				 errmsg("a trigger of queue \"%s\" discarded the message",
 						PGMQ_QUEUE_BASE(&to))));
 	PG_RETURN_INT64(id);
 }

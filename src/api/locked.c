@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * locked.c
- *	  Which messages are locked now, and by which transaction.
+ *	  Showing which messages are locked, and by which transaction.
  *
- * A message that is due and that no read returns is locked by a transaction
- * that has read, deleted or changed it and has not ended.  Asking the table
- * with FOR UPDATE would lock the messages itself, so this looks at the row
- * headers, as pgrowlocks does, and takes no lock on any row.
+ * If a message is due and no read returns it, a running transaction that has
+ * read, deleted or changed it has locked it.  A query with FOR UPDATE would
+ * lock the messages itself.  Therefore this examines the row headers, as
+ * pgrowlocks does, and locks no row.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -37,12 +37,14 @@ PG_FUNCTION_INFO_V1(pgmq_locked);
 
 #define LOCKED_COLUMNS	4
 
-/* The transactions that hold a row; more of one row are not shown. */
+/* At most so many transactions that hold one row are shown. */
 #define MAX_HOLDERS		16
 
 /*
- * The running transactions that hold a row that our snapshot sees, subxacts
- * as they are.  Only the heap's row headers are known.
+ * Collect the running transactions that hold a row which our snapshot sees, and
+ * return their number.  Subtransactions are not resolved to their parents.
+ * Only row headers of the heap can be examined; for another table access
+ * method there are no holders.
  */
 static int
 row_holders(Oid relid, ItemPointer tid, TransactionId *xids)
@@ -119,8 +121,9 @@ row_locked(TupleTableSlot *slot, void *state)
  * locked(queue_name text, qty integer, after_msg_id bigint)
  * returns table (msg_id bigint, vt timestamptz, transaction xid, pid integer)
  *
- * Of the qty messages after an id, those that a running transaction has
- * locked, once for each such transaction.  Takes ACCESS SHARE on the queue.
+ * Returns those of the first qty messages after an id that a running
+ * transaction has locked, once for each such transaction.  Takes ACCESS SHARE
+ * on the queue.
  * Errors: 22004 for a NULL qty, 42501 without SELECT on the columns.
  */
 Datum

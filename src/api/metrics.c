@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * metrics.c
- *	  Counting.
+ *	  Counting the messages of queues.
  *
- * One statement under one snapshot, ages by the clock.  It reads what
- * pg_monitor is granted and nothing else, and works on a standby.
+ * One statement counts under one snapshot, and ages are relative to the clock.
+ * It reads only what pg_monitor is granted, and works on a standby.
  *
- * Where the due map says that there is nothing, there is nothing to be
- * counted: so only the ids between are, in as many ranges as need be, and the
- * dead cost nothing.  A map that is asked before the snapshot is taken can
- * only have forgotten what that snapshot does not see.  A message whose
- * sender has committed and not announced it yet may be missed, as by a read:
- * its send and the count overlap.  Without a map, with a snapshot that may be
- * older than it, or where the ranges hold most of the table, the whole queue
- * is scanned.
+ * The due map knows ranges of ids in which there are no messages.  Only the
+ * ids between those ranges are counted, so deleted rows cost nothing.  The map
+ * is asked before the snapshot is taken, so messages that the map no longer
+ * knows are not visible to the snapshot either.  A message whose sender has
+ * committed but not yet announced it may be missed, as by a read; in that case
+ * the send and the count overlap.  The whole queue is scanned if there is no
+ * map, if the snapshot may be older than the map, or if the ranges hold most
+ * of the table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -73,13 +73,13 @@ static const Oid result_types[NUM_COLS] = {
 	TEXTOID, INT8OID, INT4OID, INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID
 };
 
-/* A table of fewer pages is small, and need not be thought about. */
+/* A table with fewer pages than this is small, and its size does not matter. */
 #define SMALL_PAGES		128
 
-/* As many ids are as dear to look up in the index as a page is to read. */
+/* Looking up so many ids in the index costs as much as reading a page. */
 #define IDS_PER_PAGE	16
 
-/* So many pages of a default partition are counted: 80 MB. */
+/* At most so many pages of a default partition are read: 80 MB. */
 #define MAX_DEFAULT_PAGES	10000
 
 #define NO_DEFAULT			(-1)
@@ -93,7 +93,7 @@ static const Oid result_types[NUM_COLS] = {
 	" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1)," \
 	" pg_catalog.max(enqueued_at), pg_catalog.min(enqueued_at)"
 
-/* A row of it in the making. */
+/* The metrics of one queue. */
 typedef struct Metrics
 {
 	TimestampTz now;
@@ -101,7 +101,7 @@ typedef struct Metrics
 	bool		nulls[NUM_COLS];
 } Metrics;
 
-/* Age in whole seconds, rounded, within the range of its type. */
+/* An age in seconds, rounded and limited to the range of an integer. */
 static int32
 age_seconds(TimestampTz now, TimestampTz then)
 {
@@ -110,16 +110,16 @@ age_seconds(TimestampTz now, TimestampTz then)
 	return (int32) Min(Max(seconds, (double) PG_INT32_MIN), (double) PG_INT32_MAX);
 }
 
-/* Ranges of ids, in order and apart. */
+/* Ranges of ids, in ascending order, which do not overlap. */
 typedef struct Ranges
 {
 	int			n;
-	uint64		gap;			/* ids no farther apart are one range */
+	uint64		gap;			/* ranges no farther apart are merged */
 	int64		lo[MAX_RANGES];
 	int64		hi[MAX_RANGES];
 } Ranges;
 
-/* Make the ranges half as many, at least, by bridging the narrowest gaps. */
+/* Halve the number of ranges, at least, by merging those with the narrowest gaps. */
 static void
 ranges_merge(Ranges *ranges)
 {
@@ -138,11 +138,11 @@ ranges_merge(Ranges *ranges)
 	} while (ranges->n > MAX_RANGES / 2);
 }
 
-/* Add a range beyond all others. */
+/* Add a range that lies beyond all others. */
 static void
 ranges_add(Ranges *ranges, int64 lo, int64 hi)
 {
-	/* what lies in two ranges would be counted twice */
+	/* a message in two ranges would be counted twice */
 	Assert(lo <= hi);
 	Assert(ranges->n == 0 || lo > ranges->hi[ranges->n - 1]);
 	if (ranges->n == MAX_RANGES)
@@ -158,8 +158,8 @@ ranges_add(Ranges *ranges, int64 lo, int64 hi)
 }
 
 /*
- * The ranges of ids that a queue may have messages in, by its map; false if
- * there is no map to go by.
+ * Find the ranges of ids in which a queue may have messages, by its due map.
+ * Returns false if there is no map that can be used.
  */
 static bool
 ranges_find(const PgmqQueue *queue, Ranges *ranges)
@@ -167,7 +167,7 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	PgmqMapRef	map;
 	int64		from = PG_INT64_MIN;
 
-	/* a standby announces nothing, and its map knows nothing */
+	/* nothing is announced on a standby, so its map knows nothing */
 	if (!pgmq_use_due_map || IsolationUsesXactSnapshot() || RecoveryInProgress())
 		return false;
 	map = pgmq_xact_map(pgmq_local_known(queue->relid));
@@ -178,23 +178,23 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	ranges->gap = 1;
 	for (;;)
 	{
-		PgmqRange	dues[64];
-		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, dues, lengthof(dues));
+		PgmqRange	found[64];
+		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, found, lengthof(found));
 
 		if (n < 0)
 			return false;
-		/* since the last time pieces may have been merged into one */
+		/* pieces may have been merged since the last call */
 		for (int i = 0; i < n; i++)
-			ranges_add(ranges, Max(dues[i].lo, from), dues[i].hi);
-		if (n < lengthof(dues) || dues[n - 1].hi == PG_INT64_MAX)
+			ranges_add(ranges, Max(found[i].lo, from), found[i].hi);
+		if (n < lengthof(found) || found[n - 1].hi == PG_INT64_MAX)
 			return true;
-		from = dues[n - 1].hi + 1;
+		from = found[n - 1].hi + 1;
 	}
 }
 
 /*
- * Whether so much of a queue lies in ranges that it takes less to scan all of
- * its table in turn.
+ * Tell whether the ranges hold so much of a queue that a scan of its whole table
+ * is cheaper.
  */
 static bool
 ranges_are_most(const PgmqQueue *queue, const Ranges *ranges)
@@ -218,7 +218,7 @@ ranges_are_most(const PgmqQueue *queue, const Ranges *ranges)
 	return ids > pages * IDS_PER_PAGE;
 }
 
-/* Row function: what the scan of the queue says. */
+/* Row function: the counts and times of a queue. */
 static void
 row_scan(TupleTableSlot *slot, void *state)
 {
@@ -240,13 +240,13 @@ row_scan(TupleTableSlot *slot, void *state)
 }
 
 /*
- * How many rows the default partition of a table has; NO_DEFAULT when there is
- * none, NOT_NOW when somebody has it locked, whom no count is to wait for.
- * So many pages are counted, and where there are more the rest by them: what
- * is in a default partition is there by mistake, and may be much.
+ * Return the number of rows in the default partition of a table; NO_DEFAULT if
+ * there is none, and NOT_NOW if it is locked, since a count should not wait.
+ * Rows get into a default partition by mistake, and there may be many.
+ * Therefore only the first pages are counted, and the rest is estimated.
  *
- * The scan runs nobody's code and shows nothing but the number, so the right to
- * the queue is enough.
+ * The scan runs no code of users and shows only the number of rows, so a
+ * privilege on the queue is sufficient.
  */
 static int64
 default_partition_rows(Oid relid)
@@ -269,7 +269,7 @@ default_partition_rows(Oid relid)
 		return NO_DEFAULT;
 	pages = RelationGetNumberOfBlocks(rel);
 	slot = table_slot_create(rel, NULL);
-	/* from the first page on, wherever others' scans are */
+	/* begin at the first page, and do not join another scan */
 	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot) &&
 		   ItemPointerGetBlockNumber(&slot->tts_tid) < MAX_DEFAULT_PAGES)
@@ -280,7 +280,7 @@ default_partition_rows(Oid relid)
 	return pages <= MAX_DEFAULT_PAGES ? n : (int64) ((double) n * pages / MAX_DEFAULT_PAGES);
 }
 
-/* Whether the caller may see what is counted. */
+/* Tell whether the caller may read the columns that are counted. */
 static bool
 may_count(Oid relid)
 {
@@ -296,9 +296,10 @@ may_count(Oid relid)
 }
 
 /*
- * Take the metrics of a queue.  By-reference values are made in the caller's
- * memory context.  False when the caller may see some of it, but not enough
- * to count.
+ * Take the metrics of a queue.  By-reference values are allocated in the current
+ * memory context.  Returns false if the caller has a privilege on the queue,
+ * but not one that lets it count messages.
+ * Errors: those of pgmq_queue_open.
  */
 static bool
 metrics_take(Metrics *m, text *queue_name)
@@ -338,17 +339,17 @@ metrics_take(Metrics *m, text *queue_name)
 							   3, argtypes, args, row_scan, m);
 	}
 	pfree(ranges);
-	/* after the count, which may not be greater */
+	/* read this after the count, which must not be greater */
 	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 
-	/* The archive's counts only where the queue has one itself. */
+	/* the archive's default partition counts only if the queue has one */
 	default_rows = default_partition_rows(queue.relid);
 	m->nulls[COL_DEFAULT_LENGTH] = default_rows < 0;
 	if (default_rows >= 0)
 	{
 		Oid			archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
 												get_namespace_oid(PGMQ_SCHEMA, false));
-		int64		archive_rows = OidIsValid(archive) ?
+		int64		archive_rows = OidIsValid(archive) && pgmq_archive_is_own(&queue, archive) ?
 		default_partition_rows(archive) : NO_DEFAULT;
 
 		m->nulls[COL_DEFAULT_LENGTH] = archive_rows == NOT_NOW;
@@ -357,7 +358,7 @@ metrics_take(Metrics *m, text *queue_name)
 	return true;
 }
 
-/* The type is one that its owner can alter: 42804 when it was. */
+/* Check that the result type has not been altered by its owner.  Error: 42804. */
 static void
 check_result_type(TupleDesc desc)
 {
@@ -369,10 +370,14 @@ check_result_type(TupleDesc desc)
 	if (!same)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("type pgmq.metrics_result has not the columns that were expected")));
+				 errmsg("type pgmq.metrics_result does not have the expected columns")));
 }
 
-/* metrics(queue_name text) returns metrics_result */
+/*
+ * metrics(queue_name text) returns metrics_result
+ *
+ * Errors: those of pgmq_queue_open; 42501 if the caller may not count messages.
+ */
 Datum
 pgmq_metrics(PG_FUNCTION_ARGS)
 {
@@ -394,14 +399,19 @@ pgmq_metrics(PG_FUNCTION_ARGS)
 													  m.values, m.nulls)));
 }
 
-/* The same, for each queue; false when the caller may not count it. */
+/* Take the metrics of a queue for pgmq_each_try. */
 static bool
 metrics_each(text *queue_name, void *state)
 {
 	return metrics_take(state, queue_name);
 }
 
-/* metrics_all() returns setof metrics_result */
+/*
+ * metrics_all() returns setof metrics_result
+ *
+ * A queue that cannot be examined is left out with a WARNING; one that the
+ * caller may not count is left out without one.
+ */
 Datum
 pgmq_metrics_all(PG_FUNCTION_ARGS)
 {

@@ -3,9 +3,10 @@
  * nack.c
  *	  Giving a message back: it is to be read again, after a while.
  *
- * nack says that an attempt has failed.  How long a while, the caller says, or
- * the queue's policy by the number of times that the message was read.  What
- * failed can be kept in a header, which goes with the message wherever it goes.
+ * nack says that an attempt has failed.  The caller says how long to wait, or
+ * the queue's policy does, by the number of times that the message was read.
+ * The error can be kept in a header, which goes with the message wherever it
+ * goes.
  *
  * release says that there was no attempt: the lease ends, and the read that
  * began it does not count.  So it concerns messages in flight only, and a

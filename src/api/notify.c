@@ -1,27 +1,29 @@
 /*-------------------------------------------------------------------------
  *
  * notify.c
- *	  LISTEN/NOTIFY for outside listeners.
+ *	  Notifying listeners (LISTEN) of new messages.
  *
- * A queue with notification on has an AFTER INSERT row trigger, so a message
- * may come by any way: send, plain INSERT, COPY, straight into a partition.
- * The trigger only *notes*, in the transaction's own memory, that the queue
- * has news; the transaction's end does the rest:
+ * A queue that notifies has an AFTER INSERT row trigger, so it does not matter
+ * how a message arrives: by send, a plain INSERT, COPY, or directly in a
+ * partition.  The trigger only adds a note, in the memory of the transaction,
+ * that the queue has new messages.  The end of the transaction does the rest:
  *
- *	- Before commit (PRE_COMMIT, where an error is still harmless and what
- *	  NOTIFY collects is still sent) each queue noted notifies once, unless
- *	  it did so less than its throttle interval ago.
- *	- The interval begins at the commit that notified.  A sender that rolls
- *	  back, or fails after PRE_COMMIT, has not used it up.
- *	- A ROLLBACK TO SAVEPOINT drops what was noted since.
- *	- A transaction that has executed NOTIFY cannot be prepared: at PREPARE
- *	  TRANSACTION the notes are dropped with a warning.
+ *	- Before commit, each queue with a note notifies once, unless it did so
+ *	  less than its throttle interval ago.  This happens at PRE_COMMIT, where
+ *	  an error is still harmless and NOTIFY still sends what it collects.
+ *	- The interval begins at the commit of the transaction that notified.  A
+ *	  transaction that aborts does not begin it.
+ *	- ROLLBACK TO SAVEPOINT removes the notes that were added since.
+ *	- A transaction that has executed NOTIFY cannot be prepared, so PREPARE
+ *	  TRANSACTION removes the notes with a warning.
  *
- * The throttle's interval is a row of notify_insert_throttle, but no sender
- * ever writes one: they would wait for each other, and could deadlock.  When
- * a queue last notified is kept in the backend's own memory, see Throttle
- * below.  Where the row is missing (PGMQ's table was unlogged, so a crash
- * emptied it) the default interval holds.
+ * The throttle interval is in a row of notify_insert_throttle, but senders
+ * never write that row, because they would wait for each other and could
+ * deadlock.  Each backend remembers for itself when a queue last notified, see
+ * Throttle.  If the row does not exist (PGMQ's table was unlogged, so a crash
+ * emptied it), the default interval applies.
+ *
+ * notify_setup.c creates and drops the trigger.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -61,18 +63,12 @@
 #include "catalog/catalog.h"
 #include "api/api.h"
 
-PG_FUNCTION_INFO_V1(pgmq_enable_notify_insert);
-PG_FUNCTION_INFO_V1(pgmq_disable_notify_insert);
-PG_FUNCTION_INFO_V1(pgmq_update_notify_insert);
 PG_FUNCTION_INFO_V1(pgmq_notify_queue_listeners);
 
-#define TRIGGER_NAME		"trigger_notify_queue_insert_listeners"
-#define TRIGGER_FUNCTION	"notify_queue_listeners"
-#define THROTTLE_TABLE		"notify_insert_throttle"
 #define THROTTLE_INDEX		"notify_insert_throttle_queue_name_key"
 #define DEFAULT_INTERVAL_MS 250
 
-/* After this many queues the throttle forgets, and they notify once more. */
+/* With more queues than this the throttle starts anew, so each may notify once more. */
 #define THROTTLE_MAX_QUEUES 1000
 
 /* When a queue last notified. */
@@ -83,17 +79,17 @@ typedef struct Throttle
 	TimestampTz last;			/* when it last notified; DT_NOBEGIN: never */
 } Throttle;
 
-/* This transaction has put messages into a queue that notifies. */
+/* This transaction has added messages to a queue that notifies. */
 typedef struct Note
 {
 	slist_node	node;
-	Oid			trigger;		/* which noted it: one note each */
-	SubTransactionId subid;		/* the subtransaction it depends on */
+	Oid			trigger;		/* the trigger that added it; one note each */
+	SubTransactionId subid;		/* the subtransaction that added it */
 	char		queue_name[NAMEDATALEN];
 	char		channel[NAMEDATALEN];
 	int			interval_ms;
 	TransactionId row_xmin;
-	Throttle   *claimed;		/* set when it notified */
+	Throttle   *claimed;		/* set once it has notified */
 	TimestampTz when;
 } Note;
 
@@ -101,14 +97,13 @@ static slist_head notes = SLIST_STATIC_INIT(notes);
 static HTAB *throttles = NULL;
 
 /* ----------------------------------------------------------------
- *		The throttle: when did a queue last notify?
+ *		The throttle: when a queue last notified
  *
- * Nothing outside these two functions knows that each backend throttles for
- * itself.
+ * Only these two functions know that each backend throttles for itself.
  * ----------------------------------------------------------------
  */
 
-/* Called before the claims of a transaction.  May raise. */
+/* Called before the first claim of a transaction.  May raise an error. */
 static void
 throttle_prepare(void)
 {
@@ -126,10 +121,11 @@ throttle_prepare(void)
 }
 
 /*
- * Where to enter that a queue notifies now; NULL when it must not, because
- * it did less than its interval ago.  May raise.
+ * Return where to record that a queue notifies now, or NULL if it must not,
+ * because it did so less than its interval ago.  May raise an error.
  *
- * Whoever sets the interval writes the row anew, which ends a running one.
+ * A function that sets the interval writes the row anew, and so ends an
+ * interval that is running.
  */
 static Throttle *
 throttle_claim(const Note *note, TimestampTz now)
@@ -144,7 +140,7 @@ throttle_claim(const Note *note, TimestampTz now)
 		throttle->last = DT_NOBEGIN;
 	}
 
-	/* a last time in the future is a clock that was set back: not a reason */
+	/* a time in the future means that the clock was set back; ignore it */
 	if (throttle->last != DT_NOBEGIN && throttle->last <= now &&
 		!TimestampDifferenceExceeds(throttle->last, now, note->interval_ms))
 		return NULL;
@@ -156,7 +152,7 @@ throttle_claim(const Note *note, TimestampTz now)
  * ----------------------------------------------------------------
  */
 
-/* Can the rows of a table be looked up by a column in this index? */
+/* Tell whether rows of a table can be looked up by a column with this index. */
 static bool
 index_serves(Oid index, Oid table, AttrNumber attno)
 {
@@ -181,14 +177,14 @@ index_serves(Oid index, Oid table, AttrNumber attno)
 }
 
 /*
- * Read the throttle interval of a queue, with no privilege asked of the
- * sender, whose trigger reads on behalf of the queue.
+ * Read the throttle interval of a queue.  The sender needs no privilege for
+ * this, since the trigger reads on behalf of the queue.
  */
 static void
 throttle_row_read(const char *queue_name, Note *note)
 {
 	Oid			namespace = get_namespace_oid(PGMQ_SCHEMA, true);
-	Oid			table = get_relname_relid(THROTTLE_TABLE, namespace);
+	Oid			table = get_relname_relid(PGMQ_NOTIFY_TABLE, namespace);
 	Oid			index = get_relname_relid(THROTTLE_INDEX, namespace);
 	Relation	rel;
 	AttrNumber	name_attno;
@@ -231,14 +227,14 @@ throttle_row_read(const char *queue_name, Note *note)
 	table_close(rel, AccessShareLock);
 }
 
-/* The name of a table; of the whole table's when it is a partition. */
+/* The name of a table, or of its topmost ancestor if it is a partition. */
 static const char *
 table_name(Relation rel)
 {
 	List	   *ancestors = NIL;
 	const char *name = NULL;
 
-	/* none, too, while the partition is being detached */
+	/* a partition that is being detached has no ancestors either */
 	if (rel->rd_rel->relispartition)
 		ancestors = get_partition_ancestors(RelationGetRelid(rel));
 	if (ancestors != NIL)
@@ -246,14 +242,14 @@ table_name(Relation rel)
 	return name ? name : RelationGetRelationName(rel);
 }
 
-/* Note that a queue has news; trigger is what tells us. */
+/* Add a note that a queue has new messages, for one trigger. */
 static void
 note_add(Relation rel, const Trigger *trigger)
 {
 	Note	   *note = MemoryContextAllocZero(TopTransactionContext, sizeof(Note));
 	const char *name;
 
-	/* PGMQ's triggers have no argument before its 1.13.1 */
+	/* the triggers of PGMQ before 1.13.1 have no argument */
 	if (trigger->tgnargs > 0)
 		name = trigger->tgargs[0];
 	else
@@ -270,7 +266,7 @@ note_add(Relation rel, const Trigger *trigger)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("queue \"%s\" cannot notify: its channel's name would be too long",
+				 errmsg("queue \"%s\" cannot notify because the name of its channel would be too long",
 						name)));
 		note->channel[0] = '\0';
 	}
@@ -282,7 +278,8 @@ note_add(Relation rel, const Trigger *trigger)
 /*
  * notify_queue_listeners() returns trigger
  *
- * Runs for each row: all but the first of a transaction must cost nothing.
+ * Runs for each row, so all calls but the first of a transaction must be cheap.
+ * Error: 39P01 if it is not called by an AFTER INSERT trigger.
  */
 Datum
 pgmq_notify_queue_listeners(PG_FUNCTION_ARGS)
@@ -296,7 +293,7 @@ pgmq_notify_queue_listeners(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be fired by an AFTER INSERT trigger",
-						TRIGGER_FUNCTION)));
+						PGMQ_NOTIFY_FUNCTION)));
 
 	slist_foreach(iter, &notes)
 	{
@@ -312,7 +309,7 @@ pgmq_notify_queue_listeners(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* Before commit: notify for the queues noted.  May raise. */
+/* Before commit: notify for the queues with a note.  May raise an error. */
 static void
 notes_notify(void)
 {
@@ -329,13 +326,13 @@ notes_notify(void)
 		note->claimed = throttle_claim(note, now);
 		note->when = now;
 
-		/* several partitions may speak for one queue: NOTIFY sends one */
+		/* several partitions may have a note for one queue; NOTIFY sends one */
 		if (note->claimed != NULL)
 			Async_Notify(note->channel, NULL);
 	}
 }
 
-/* After commit: the intervals begin.  Must not raise. */
+/* After commit: begin the intervals.  Must not raise an error. */
 static void
 notes_confirm(void)
 {
@@ -350,7 +347,7 @@ notes_confirm(void)
 	}
 }
 
-/* Transaction callback. */
+/* Transaction callback.  Raises errors at PRE_COMMIT only. */
 void
 pgmq_notify_xact(XactEvent event, void *arg)
 {
@@ -374,14 +371,14 @@ pgmq_notify_xact(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			slist_init(&notes); /* the memory is the transaction's */
+			slist_init(&notes); /* the transaction frees the memory */
 			break;
 		default:
 			break;
 	}
 }
 
-/* Subtransaction callback.  Must not raise. */
+/* Subtransaction callback.  Must not raise an error. */
 void
 pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 					SubTransactionId parent, void *arg)
@@ -400,235 +397,12 @@ pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 			note->subid = parent;
 		else
 		{
-			/* a loop of failing subtransactions must not pile them up */
+			/*
+			 * free it, or a loop of failing subtransactions would collect
+			 * many
+			 */
 			slist_delete_current(&iter);
 			pfree(note);
 		}
 	}
-}
-
-/* ----------------------------------------------------------------
- *		Turning it on and off
- * ----------------------------------------------------------------
- */
-
-/* What the trigger's name means on a queue table. */
-typedef enum TriggerState
-{
-	TRIGGER_NONE,
-	TRIGGER_OURS,				/* calls our function */
-	TRIGGER_CURRENT,			/* and is what enable_notify_insert creates */
-	TRIGGER_FOREIGN				/* somebody else's */
-} TriggerState;
-
-/*
- * Look for the trigger on a table that is locked.  queue_name is what it
- * should have as its argument.
- */
-static TriggerState
-trigger_state(Oid relid, const char *queue_name)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	TriggerState state = TRIGGER_NONE;
-
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
-		char	   *function;
-
-		if (strcmp(trigger->tgname, TRIGGER_NAME) != 0)
-			continue;
-		function = get_func_name(trigger->tgfoid);
-		if (function == NULL || strcmp(function, TRIGGER_FUNCTION) != 0 ||
-			get_func_namespace(trigger->tgfoid) != get_namespace_oid(PGMQ_SCHEMA, false))
-			state = TRIGGER_FOREIGN;
-		else if (trigger->tgenabled != TRIGGER_DISABLED &&
-				 trigger->tgenabled != TRIGGER_FIRES_ON_REPLICA &&
-				 trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT) &&
-				 trigger->tgqual == NULL && trigger->tgnargs == 1 &&
-				 strcmp(trigger->tgargs[0], queue_name) == 0)
-			state = TRIGGER_CURRENT;
-		else
-			state = TRIGGER_OURS;
-		break;
-	}
-	relation_close(rel, NoLock);
-	return state;
-}
-
-/* Hold off others that change this queue; its table's name into relname. */
-static void
-queue_lock(text *queue_name, char *relname)
-{
-	pgmq_name_format(queue_name, 'q', relname);
-	pgmq_lock_name(relname + 2);
-}
-
-/* The error for a queue that meta does not know. */
-static void
-queue_unknown(text *queue_name, const char *advice)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_RAISE_EXCEPTION),
-			 errmsg("Queue \"%s\" does not exist. Create %s first using pgmq.create()",
-					text_to_cstring(queue_name), advice)));
-}
-
-static void
-interval_not_null(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("throttle_interval_ms must not be null")));
-}
-
-/* Write a queue's throttle row anew. */
-static void
-throttle_row_write(text *name, PgmqArg interval)
-{
-	static const Oid argtypes[] = {TEXTOID, INT4OID};
-	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(name)), interval};
-
-	pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA "." THROTTLE_TABLE
-				   " (queue_name, throttle_interval_ms) VALUES ($1, $2)"
-				   " ON CONFLICT (queue_name) DO UPDATE SET"
-				   " throttle_interval_ms = EXCLUDED.throttle_interval_ms,"
-				   " last_notified_at = DEFAULT",
-				   2, argtypes, args, false, NULL, NULL);
-}
-
-/*
- * enable_notify_insert(queue_name text,
- *						throttle_interval_ms integer DEFAULT 250) returns void
- *
- * Done again it sets the interval and ends a running one; the trigger, and
- * the lock that changing it takes, only when it is not as it should be.
- */
-Datum
-pgmq_enable_notify_insert(PG_FUNCTION_ARGS)
-{
-	text	   *given = pgmq_name_arg(fcinfo, 0);
-	char		relname[NAMEDATALEN];
-	PgmqQueue	queue;
-	text	   *name;
-	char	   *name_str;
-	TriggerState state;
-
-	interval_not_null(fcinfo);
-	if (PG_GETARG_INT32(1) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RAISE_EXCEPTION),
-				 errmsg("throttle_interval_ms must be non-negative")));
-
-	name = pgmq_meta_name(given);
-	if (name == NULL)
-		queue_unknown(given, "it");
-	name_str = text_to_cstring(name);
-	if (strlen(PGMQ_SCHEMA ".q_.INSERT") + strlen(name_str) >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("name of queue \"%s\" is too long for a notification channel",
-						name_str)));
-
-	/* Two sessions at once must not both create the trigger. */
-	queue_lock(name, relname);
-	/* To look at; the commands below take their own locks, if allowed to. */
-	pgmq_queue_open(&queue, name, AccessShareLock, PGMQ_NEED_TRIGGER, "CREATE TRIGGER");
-	state = trigger_state(queue.relid, name_str);
-	if (state == TRIGGER_FOREIGN)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("trigger \"%s\" of queue \"%s\" does not call %s.%s()",
-						TRIGGER_NAME, name_str, PGMQ_SCHEMA, TRIGGER_FUNCTION),
-				 errhint("Rename the trigger.")));
-	if (state != TRIGGER_CURRENT)
-	{
-		const char *table = quote_qualified_identifier(PGMQ_SCHEMA, queue.relname);
-
-		if (state == TRIGGER_OURS)
-			pgmq_exec_ddl("DROP TRIGGER " TRIGGER_NAME " ON %s", table);
-		pgmq_exec_ddl("CREATE CONSTRAINT TRIGGER " TRIGGER_NAME
-					  " AFTER INSERT ON %s DEFERRABLE FOR EACH ROW"
-					  " EXECUTE FUNCTION " PGMQ_SCHEMA "." TRIGGER_FUNCTION "(%s)",
-					  table, quote_literal_cstr(name_str));
-	}
-	throttle_row_write(name, PGMQ_ARG_FROM(1));
-	PG_RETURN_VOID();
-}
-
-/*
- * disable_notify_insert(queue_name text) returns void
- *
- * Asks for no queue: what is not there is told by a NOTICE.
- */
-Datum
-pgmq_disable_notify_insert(PG_FUNCTION_ARGS)
-{
-	static const Oid argtypes[] = {TEXTOID};
-	text	   *given = pgmq_name_arg(fcinfo, 0);
-	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(given))};
-	char		relname[NAMEDATALEN];
-	Oid			relid;
-
-	queue_lock(given, relname);
-	relid = pgmq_queue_lock(relname, AccessShareLock, PGMQ_NEED_OWNER);
-	if (OidIsValid(relid) && trigger_state(relid, "") == TRIGGER_FOREIGN)
-		ereport(NOTICE,
-				(errmsg("trigger \"%s\" for relation \"%s.%s\" does not call %s.%s(), skipping",
-						TRIGGER_NAME, PGMQ_SCHEMA, relname,
-						PGMQ_SCHEMA, TRIGGER_FUNCTION)));
-	else
-		pgmq_exec_ddl("DROP TRIGGER IF EXISTS " TRIGGER_NAME " ON %s",
-					  quote_qualified_identifier(PGMQ_SCHEMA, relname));
-
-	pgmq_exec_once("DELETE FROM " PGMQ_SCHEMA "." THROTTLE_TABLE
-				   " WHERE pg_catalog.lower(queue_name::pg_catalog.text)"
-				   " OPERATOR(pg_catalog.=) pg_catalog.lower($1)",
-				   1, argtypes, args, false, NULL, NULL);
-	PG_RETURN_VOID();
-}
-
-/*
- * update_notify_insert(queue_name text, throttle_interval_ms integer)
- * returns void
- *
- * On is what has the trigger or the row: a crash took PGMQ's rows.
- */
-Datum
-pgmq_update_notify_insert(PG_FUNCTION_ARGS)
-{
-	static const Oid argtypes[] = {TEXTOID};
-	text	   *given = pgmq_name_arg(fcinfo, 0);
-	char		relname[NAMEDATALEN];
-	text	   *name;
-	PgmqArg		args[1];
-	PgmqQueue	queue;
-	TriggerState state;
-
-	interval_not_null(fcinfo);
-	if (PG_GETARG_INT32(1) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RAISE_EXCEPTION),
-				 errmsg("throttle_interval_ms must be non-negative, got: %d",
-						PG_GETARG_INT32(1))));
-
-	name = pgmq_meta_name(given);
-	if (name == NULL)
-		queue_unknown(given, "the queue");
-	queue_lock(name, relname);
-
-	pgmq_queue_open(&queue, name, AccessShareLock, PGMQ_NEED_TRIGGER, "UPDATE");
-	state = trigger_state(queue.relid, text_to_cstring(name));
-	args[0] = PGMQ_ARG(PointerGetDatum(name));
-	if ((state == TRIGGER_NONE || state == TRIGGER_FOREIGN) &&
-		pgmq_exec_once("SELECT 1 FROM " PGMQ_SCHEMA "." THROTTLE_TABLE
-					   " WHERE queue_name::pg_catalog.text OPERATOR(pg_catalog.=) $1",
-					   1, argtypes, args, false, NULL, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_RAISE_EXCEPTION),
-				 errmsg("Queue \"%s\" does not have notify_insert enabled. Enable it first using pgmq.enable_notify_insert()",
-						text_to_cstring(given))));
-	throttle_row_write(name, PGMQ_ARG_FROM(1));
-	PG_RETURN_VOID();
 }

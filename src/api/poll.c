@@ -1,34 +1,38 @@
 /*-------------------------------------------------------------------------
  *
  * poll.c
- *	  Blocked readers: looking, sleeping, looking again.
+ *	  The poll loop of waiting readers: read, sleep, read again.
  *
- * The lists by which a commit wakes a reader are in waiter.c.  Here is what
- * one does that is in such lists, or in none.
+ * wait_list.c has the lists by which a commit wakes a reader.  Here is what a
+ * reader does that is in such lists, or in none.
  *
- * Where something is due that was not to be had, its lock's holder may roll
- * back without telling anybody; without shared memory, or a map, nobody tells
- * anything; and a transaction of one snapshot would not see it.  Then the
- * read just looks again after the interval.
+ * Sometimes the read just repeats after the interval: when something is due that
+ * it could not get, for the holder of its lock may roll back, which wakes no
+ * waiter; when there is no shared memory or no map, so that nothing is
+ * announced; and when the transaction has one snapshot, which shows nothing new.
  *
- * A token that was in vain is passed on.  So does the first that sleeps pass
- * one on whenever it has looked again in vain, and the one that watched the
- * clock gives one to the first.  Nobody does so more often than every PASS_MS,
- * so that tokens which find no taker gather, and what they cost is bounded
- * however many are given.
+ * A wake-up that was in vain is passed on.  The first sleeping waiter also
+ * passes one on whenever it has read in vain, and the waiter that had the watch
+ * gives one to the first.  No waiter does that more often than every PASS_MS, so
+ * that what wake-ups cost is bounded.
  *
- * Latches count monotonic time and due is by the clock, so no sleep is longer
- * than MAX_SLEEP_MS.
+ * Latches use the monotonic clock and due times the system's clock, so no sleep
+ * is longer than MAX_SLEEP_MS.
  *
- * What a prepared transaction did becomes visible when nobody is there to tell.
- * All are woken when it is prepared, see that by the map, and look again after
- * the interval until it has ended.
+ * The commit of a prepared transaction wakes no waiter.  All waiters are woken
+ * by PREPARE TRANSACTION, see it in the map, and read again after the interval
+ * until the transaction has ended.
  *
- * A message that is leased for a client that has gone is lost to all others
- * until the lease ends.  So a read that waits sees whether its client is still
- * there: while it sleeps, before each look, and when it has taken something.
- * The server can tell where it has epoll or kqueue.  A client whose machine
- * went away without a word is there until TCP finds out.
+ * A session that has not loaded the library tells nobody when it drops a queue
+ * or changes its trigger.  The server's caches hear of it, so a long sleep stops
+ * every CHECK_MS to see what they have heard, and ends if that was about one of
+ * its queues.
+ *
+ * A message that is leased for a client that has gone is unavailable to all
+ * others until the lease ends.  So a waiting read checks that its client is
+ * still connected: while it sleeps, before each read, and when it has taken
+ * something.  The server can tell where it has epoll or kqueue.  A client whose
+ * machine went away without a word stays until TCP notices.
  *
  * Cancel, statement_timeout, termination and the death of the postmaster end
  * a wait at once.
@@ -50,6 +54,7 @@
 #include "storage/latch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -59,7 +64,7 @@
 #include "policy/policy.h"
 #include "api/api.h"
 
-/* PGMQ's defaults, which stand for a NULL too. */
+/* PGMQ's defaults, which are also used for NULL. */
 #define POLL_DEFAULT_SECONDS		5
 #define POLL_DEFAULT_INTERVAL_MS	100
 
@@ -68,32 +73,36 @@
 
 #define MAX_SLEEP_MS				60000
 #define PASS_MS						100
+#define CHECK_MS					5000
 
 /*
- * A wait whose interval is ours to choose spends no more than this part of its
- * time looking in vain, but looks after so many milliseconds at the latest.
+ * A wait without an interval of the caller's spends no more than one part in
+ * READ_PART of its time reading in vain, but reads at least every READ_MAX_MS.
  */
-#define LOOK_PART					50
-#define LOOK_MAX_MS					10000
+#define READ_PART					50
+#define READ_MAX_MS					10000
 
 /* How long a wait may last, and how it goes on. */
 typedef struct Wait
 {
-	instr_time	begun;			/* by a clock that nobody sets */
+	instr_time	begun;			/* by the monotonic clock */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
 	int			flags;
 	uint32		event;			/* for pg_stat_activity */
-	TimestampTz looked;			/* when the last look began */
+	TimestampTz tried;			/* when the last read began */
 	TimestampTz found;			/* and when it ended */
 	const PgmqQueue *queues;
 	int			nqueues;
 	int			place;			/* the first of ours in the lists */
-	int			nplaces;		/* queues after these are in no list */
-	PgmqWakeUp	told[PGMQ_MAX_WAITED];	/* and not passed on yet, of a queue */
-	TimestampTz watches[PGMQ_MAX_WAITED];	/* what it watched for, of a queue */
+	int			nplaces;		/* it is in no list of the queues after these */
+	PgmqWakeUp	wakeups[PGMQ_MAX_WAITED];	/* not passed on yet, of each
+											 * queue */
+	TimestampTz watches[PGMQ_MAX_WAITED];	/* the watches it had, of each
+											 * queue */
 	PgmqMapRef	maps[PGMQ_MAX_WAITED];
-	TimestampTz passed[PGMQ_MAX_WAITED];	/* when a token was, in a queue */
+	TimestampTz passed[PGMQ_MAX_WAITED];	/* when a wake-up was, in each
+											 * queue */
 } Wait;
 
 /* ----------------------------------------------------------------
@@ -108,7 +117,7 @@ client_can_be_seen(void)
 	return MyProcPort != NULL && FeBeWaitSet != NULL && WaitEventSetCanReportClosed();
 }
 
-/* The client has gone: end the session as the server does when it finds out. */
+/* The client has gone: end the session as the server does.  Error: 08006. */
 static void
 client_has_gone(void)
 {
@@ -192,8 +201,8 @@ wait_left(const Wait *wait)
 }
 
 /*
- * Milliseconds until a point in time, rounded up so as not to wake before; one
- * if it has come, so that no two looks follow each other without a pause.
+ * Milliseconds until a point in time, rounded up so as not to wake before it; 1
+ * if it has come, so that there is a pause between any two reads.
  */
 static int64
 ms_until(TimestampTz time)
@@ -207,7 +216,7 @@ ms_until(TimestampTz time)
 	return (time - now + 999) / 1000;
 }
 
-/* The queue in whose list we are for one of a wait's; InvalidOid: in none. */
+/* The queue in whose list we are for the i-th queue of a wait, or InvalidOid. */
 static Oid
 wait_listed(const Wait *wait, int i)
 {
@@ -215,8 +224,8 @@ wait_listed(const Wait *wait, int i)
 }
 
 /*
- * Enter the lists of all queues that tell when something can be read there,
- * and leave all others.  False when the look that follows is to be the last.
+ * Enter the lists of all queues that have a map, which is where commits are
+ * announced, and leave all others.  False when the next read is to be the last.
  */
 static bool
 wait_enter(Wait *wait)
@@ -236,32 +245,32 @@ wait_enter(Wait *wait)
 			pgmq_waiter_leave(place);
 		else
 		{
-			PgmqWakeUp	told;
+			PgmqWakeUp	wakeup;
 
 			may_stay = pgmq_waiter_enter(place, relid,
 										 (wait->flags & PGMQ_POLL_GROUPED) != 0,
-										 &told) && may_stay;
-			if (told.watched)
+										 &wakeup) && may_stay;
+			if (wakeup.watched)
 			{
-				/* the map may not tell any more what the watch was kept for */
+				/* the map may have lost the due time that the watch was for */
 				TimestampTz due = pgmq_map_due_after(wait->maps[i], GetCurrentTimestamp());
 
-				pgmq_waiter_hand_over(relid, Min(due, told.watch));
+				pgmq_waiter_hand_over(relid, Min(due, wakeup.watch));
 			}
-			wait->told[i].woken |= told.woken;
-			wait->told[i].due |= told.due;
-			wait->watches[i] = told.watch;
+			wait->wakeups[i].woken |= wakeup.woken;
+			wait->wakeups[i].due |= wakeup.due;
+			wait->watches[i] = wakeup.watch;
 		}
 	}
 	return may_stay;
 }
 
 /*
- * How long to sleep for a queue after a look in vain.  In its list no longer
- * than until something is due there, by its map, if nobody else sees to that;
- * where something is due, or nobody tells, for the interval, or until a token
- * may be passed on.  While the queue is paused nothing of that matters.  Not
- * at all when we were told meanwhile, and only then.
+ * How long (ms) to sleep for a queue after a read in vain; 0 when we were woken
+ * meanwhile, and only then.  In its list, until the next due time if we get the
+ * watch; if something is due already, for the interval or until a wake-up may be
+ * passed on.  In no list, for the interval.  While the queue is paused, until
+ * the pause ends.
  */
 static int64
 wait_one(Wait *wait, int i, TimestampTz paused_until)
@@ -278,7 +287,7 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 	if (pgmq_waiter_rest(place, &is_first, &again))
 		return 0;
 
-	/* all are woken when a pause is to end sooner, but not by COMMIT PREPARED */
+	/* a change of the pause wakes all waiters, but not by COMMIT PREPARED */
 	if (paused_until > GetCurrentTimestamp())
 	{
 		if (pgmq_map_has_open_prepared(wait->maps[i]))
@@ -288,34 +297,34 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 	if (again)
 		longest = PASS_MS;
 
-	/* what was due when the look began was not to be had */
-	if (pgmq_map_next_due(wait->maps[i]) > wait->looked)
-		memset(&wait->told[i], 0, sizeof(PgmqWakeUp));
+	/* was something due when the read began that it could not get? */
+	if (pgmq_map_next_due(wait->maps[i]) > wait->tried)
+		memset(&wait->wakeups[i], 0, sizeof(PgmqWakeUp));
 	else
 	{
-		PgmqWakeUp	told = wait->told[i];
+		PgmqWakeUp	wakeup = wait->wakeups[i];
 
 		if (wait->flags & PGMQ_POLL_FREE)
-			interval = Max(interval, Min((wait->found - wait->looked) / 1000 * LOOK_PART,
-										 LOOK_MAX_MS));
+			interval = Max(interval, Min((wait->found - wait->tried) / 1000 * READ_PART,
+										 READ_MAX_MS));
 		longest = Min(longest, interval);
-		/* not whoever just looks again, or all would wake all */
-		if (is_first || told.woken || told.due)
+		/* not if it just reads again, or all waiters would wake each other */
+		if (is_first || wakeup.woken || wakeup.due)
 		{
-			if (wait->looked >= wait->passed[i] &&
-				wait->looked < wait->passed[i] + PASS_MS * INT64CONST(1000))
+			if (wait->tried >= wait->passed[i] &&
+				wait->tried < wait->passed[i] + PASS_MS * INT64CONST(1000))
 				longest = Min(longest, PASS_MS);
 			else
 			{
-				pgmq_waiter_pass_on(place, told.due && !is_first);
-				wait->passed[i] = wait->looked;
-				memset(&wait->told[i], 0, sizeof(PgmqWakeUp));
+				pgmq_waiter_pass_on(place, wakeup.due && !is_first);
+				wait->passed[i] = wait->tried;
+				memset(&wait->wakeups[i], 0, sizeof(PgmqWakeUp));
 			}
 		}
 	}
 
-	/* the map may not tell any more, see wait_enter */
-	due = pgmq_map_due_after(wait->maps[i], wait->looked);
+	/* see wait_enter for why the watch is kept */
+	due = pgmq_map_due_after(wait->maps[i], wait->tried);
 	due = Min(due, wait->watches[i]);
 	if (due <= GetCurrentTimestamp() || pgmq_waiter_watch(place, due))
 	{
@@ -328,12 +337,15 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 }
 
 /*
- * A sleep has ended, or was interrupted: whether it goes on, and for how long.
- * It is to end when so much of the wait is left.
+ * A sleep has ended, or the latch was set: whether it goes on, and for how long
+ * (ms).  left is how much of the wait remains when the sleep is to end.
  */
 static bool
 wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 {
+	AcceptInvalidationMessages();
+	/* a cache that the server has to fill at once may have needed a snapshot */
+	InvalidateCatalogSnapshotConditionally();
 	*sleep = wait_left(wait) - left;
 	for (int i = 0; i < wait->nplaces; i++)
 	{
@@ -343,7 +355,8 @@ wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 			int64		ms;
 
 			if (!pgmq_waiter_sleeps_on(wait->place + i, &watch) ||
-				watch <= GetCurrentTimestamp())
+				watch <= GetCurrentTimestamp() ||
+				!pgmq_local_is_valid(wait_listed(wait, i)))
 				return false;
 			ms = ms_until(watch);
 			*sleep = Min(*sleep, ms);
@@ -353,52 +366,52 @@ wait_sleeps_on(const Wait *wait, int64 left, int64 *sleep)
 }
 
 /*
- * Sleep, after a look in vain, until another is worth while.  False when the
- * time is up.
+ * Sleep after a read in vain, until another one is worth while.  False when the
+ * time is up.  Errors: interrupts, and those of looking up a policy.
  */
 static bool
 wait_sleep(Wait *wait)
 {
 	int64		sleep = wait_left(wait);
 	TimestampTz paused_until[PGMQ_MAX_WAITED];
-	bool		told = false;
+	bool		woken = false;
 	int64		left;
 
 	CHECK_FOR_INTERRUPTS();
 	if (sleep == 0)
 		return false;
 
-	/* what looks a policy up may sleep on the latch, so before the rest */
+	/* the lookup of a policy may use the latch, so it comes first */
 	for (int i = 0; i < wait->nqueues; i++)
 	{
 		Oid			listed = wait_listed(wait, i);
 
-		/* the look went to another queue, whose list we were not in */
+		/* the read was from another queue, whose list we were not in */
 		if (OidIsValid(listed) && listed != wait->queues[i].relid)
 			return true;
 		paused_until[i] = OidIsValid(listed) ? pgmq_policy_paused_until(listed) : 0;
 	}
 	for (int i = 0; i < wait->nqueues; i++)
 	{
-		/* Min is a macro, and this wakes others */
+		/* Min is a macro, and wait_one wakes other waiters */
 		int64		one = wait_one(wait, i, paused_until[i]);
 
-		told = told || one == 0;
+		woken = woken || one == 0;
 		sleep = Min(sleep, one);
 	}
 
-	/* a look follows a sleep, or a token that was given since the last look */
-	Assert(sleep > 0 || told);
+	/* a read follows a sleep, or a wake-up since the last read */
+	Assert(sleep > 0 || woken);
 	if (wait->flags & PGMQ_POLL_FREE)
 	{
-		/* what remains of a transaction holds nothing, so it is none */
+		/* the transaction holds nothing now, so it is not reported */
 		pgmq_transaction_timer_stop();
 		pgstat_report_xact_timestamp(0);
 	}
 	left = wait_left(wait) - sleep;
 	do
 	{
-		client_sleep(sleep, wait->event);
+		client_sleep(Min(sleep, CHECK_MS), wait->event);
 		CHECK_FOR_INTERRUPTS();
 	} while (wait_sleeps_on(wait, left, &sleep));
 	if (wait->flags & PGMQ_POLL_FREE)
@@ -410,14 +423,15 @@ wait_sleep(Wait *wait)
 }
 
 /*
- * Call take, which looks into queues that are open at first, until it returns
- * that it did something or max_seconds (an integer argument) have passed;
- * once in any case.  interval_ms (likewise) is the pause between two calls
- * where nobody tells when the next one is worth while.
+ * Call take, which reads from the queues, until it returns that it did
+ * something or max_seconds (an integer argument) have passed, but at least
+ * once.  interval_ms (an integer argument) is the pause between two calls when
+ * nothing announces that the next one is worth while.
  *
- * There are at most PGMQ_MAX_WAITED queues, none of them twice.  take may
- * change what an element of the array says; what it allocates goes with the
- * attempt.  flags are of PgmqPollFlags.
+ * The queues are open at first, at most PGMQ_MAX_WAITED, and each there once.
+ * take may change the elements of the array; it is called in a memory context
+ * that is reset after each call.  flags are of PgmqPollFlags.  Errors: those of
+ * take, interrupts, and 08006 when the client has gone.
  */
 void
 pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
@@ -435,13 +449,13 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 	{
 		bool		may_stay = wait_enter(&wait);
 
-		/* what an attempt goes by may have been changed while we slept */
+		/* what take relies on may have changed while we slept */
 		AcceptInvalidationMessages();
 		client_check();
-		wait.looked = GetCurrentTimestamp();
+		wait.tried = GetCurrentTimestamp();
 		if (take(state) > 0)
 		{
-			/* a look may take long, and then it is rolled back */
+			/* take may last long; this rolls back what it did */
 			client_check();
 			break;
 		}

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  Taking messages: read under a lease, pop for good, wait for some.
+ *	  Reading messages: read and read_with_poll under a lease, pop for good.
  *
- * One clock reading serves a whole attempt: what is due by it is taken, and
- * leased until it plus the visibility timeout.
+ * The clock is read once for each part of the scan (scan.now): what is due by
+ * then is taken, and leased until then plus the visibility timeout.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -15,18 +15,8 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "storage/bufmgr.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -39,10 +29,6 @@
 PG_FUNCTION_INFO_V1(pgmq_read);
 PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_pop);
-PG_FUNCTION_INFO_V1(pgmq_wait);
-
-/* Messages that a wait peeks at, at a time, when it found others locked. */
-#define PEEK_TURN		1024
 
 /* What one attempt needs to know. */
 typedef struct ReadState
@@ -52,13 +38,13 @@ typedef struct ReadState
 	PgmqArg		vt;				/* seconds */
 	int64		qty;
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
-	bool		screened;		/* its policy knows of spent messages */
-	PgmqScreen	screen;
+	bool		disposes;		/* by its policy messages can be dead */
+	PgmqDisposal disposal;
 } ReadState;
 
 /*
- * The filter of a read, argument argno: an empty object filters nothing, so
- * it becomes the NULL that says so.
+ * The filter of a read, argument argno.  NULL means no filter, and so does an
+ * empty object, which is replaced with NULL.
  */
 static PgmqArg
 conditional_arg(FunctionCallInfo fcinfo, int argno)
@@ -73,66 +59,52 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
-/* Read what is readable between two ids. */
+/*
+ * Read what is readable between two ids.  passing: no dead ones, by the policy
+ * of the disposal.
+ */
 static uint64
-read_range(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_range(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqArg		args[] = {
+	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		pgmq_after(now, read->vt),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
+		read->conditional,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG(BoolGetDatum(false))
 	};
-	PgmqStmtId	stmt = !read->conditional.isnull ? PGMQ_STMT_READ_CONDITIONAL :
+	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
 	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
+	if (passing)
+		pgmq_disposal_args(&read->disposal, args + 6);
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
-/* Read what is readable between two ids, but nothing that is spent. */
-static uint64
-read_range_passing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
-{
-	PgmqArg		args[6 + PGMQ_SPENT_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		pgmq_after(now, read->vt),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi)),
-		read->conditional
-	};
-
-	pgmq_screen_args(&read->screen, args + 6);
-	return pgmq_exec_rows(&read->queue, PGMQ_STMT_READ_PASSING, args, read->rows);
-}
-
 /*
- * Read what is readable between two ids of a queue whose policy knows of spent
- * messages, and dispose of those that are met.
+ * Read what is readable between two ids of a queue in which messages can be
+ * dead, and dispose of those that are met.
  */
 static uint64
-read_range_screened(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_range_disposing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqScreen *screen = &read->screen;
+	PgmqDisposal *disposal = &read->disposal;
 	uint64		count = 0;
 
 	for (;;)
 	{
-		pgmq_screen_rows(screen, now, read->rows);
-		if (screen->passing)
-		{
-			count += read_range_passing(read, now, lo, hi, qty - count);
+		pgmq_disposal_test(disposal, now, read->rows);
+		count += read_range(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		if (disposal->n == 0)
 			break;
-		}
-		count += read_range(read, now, lo, hi, qty - count) - screen->n;
-		if (screen->n == 0)
+		pgmq_disposal_run(disposal, hi);
+		if (count >= qty || disposal->last >= hi)
 			break;
-		pgmq_screen_dispose(screen, hi);
-		if (count >= qty || screen->last >= hi)
-			break;
-		lo = screen->last + 1;
+		lo = disposal->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
 	return count;
@@ -143,19 +115,19 @@ static uint64
 read_once(void *state)
 {
 	ReadState  *read = state;
-	TimestampTz now;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
+	TimestampTz now = GetCurrentTimestamp();
 	PgmqScan	scan;
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
-	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(&read->queue, now))
+	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = read->screened ?
-		read_range_screened(read, scan.now, scan.lo, scan.hi, scan.wanted) :
-		read_range(read, scan.now, scan.lo, scan.hi, scan.wanted);
+		uint64		count = read->disposes ?
+		read_range_disposing(read, scan.now, scan.lo, scan.hi, scan.wanted) :
+		read_range(read, false, scan.now, scan.lo, scan.hi, scan.wanted);
 
 		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
 	}
@@ -172,7 +144,7 @@ poll_once(void *state)
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->screened ? read->screen.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0);
 }
 
 /*
@@ -187,12 +159,15 @@ pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, i
 	};
 	uint64		count = read_once(&read);
 
-	if (read.screened)
-		*disposed += read.screen.disposed;
+	if (read.disposes)
+		*disposed += read.disposal.disposed;
 	return count;
 }
 
-/* Begin a read whose arguments are (queue_name, vt, qty, ...). */
+/*
+ * Begin a read whose arguments are (queue_name, vt, qty, ...): open the queue
+ * with ROW EXCLUSIVE.  Errors: those of pgmq_queue_open and pgmq_qty_arg.
+ */
 static void
 read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 {
@@ -249,19 +224,19 @@ pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
-/* The same, but nothing that is spent, which is disposed of first. */
+/* The same, but no dead ones, which are disposed of first. */
 static uint64
-pop_range_screened(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
+pop_range_disposing(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
 {
-	PgmqArg		args[4 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(TimestampTzGetDatum(now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
 		PGMQ_ARG(Int64GetDatum(lo)),
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 
-	pgmq_screen_ahead(&pop->screen, now, lo, hi, qty);
-	pgmq_screen_args(&pop->screen, args + 4);
+	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
+	pgmq_disposal_args(&pop->disposal, args + 4);
 	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
 }
 
@@ -270,21 +245,23 @@ Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
+	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqScan	scan;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
-	pop.screened = pgmq_screen_begin(&pop.screen, &pop.queue);
+	policy = pgmq_policy(&pop.queue);
+	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(&pop.queue, now))
+	if (pgmq_policy_pauses(policy, now))
 		return (Datum) 0;
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = pop.screened ?
-		pop_range_screened(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
+		uint64		count = pop.disposes ?
+		pop_range_disposing(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
 		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
 
 		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
@@ -292,197 +269,4 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
-}
-
-/* What a wait needs to know. */
-typedef struct WaitState
-{
-	text	   *queue_name;
-	PgmqQueue	queue;
-	bool		atomic;			/* may not commit */
-	int			disposed;		/* spent messages, by one look */
-	int64		found;			/* a message that could be read */
-	bool		any;			/* there is one */
-} WaitState;
-
-/*
- * Whether a row that our snapshot sees could be locked, which only looks at
- * it: a lock would take an xid, and make the row's readers pass over it.
- */
-static bool
-row_is_free(Oid relid, ItemPointer tid)
-{
-	Relation	rel = table_open(relid, NoLock);
-	bool		is_free = true;
-
-	if (rel->rd_tableam == GetHeapamTableAmRoutine())
-	{
-		Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
-		Page		page = BufferGetPage(buffer);
-		HeapTupleData tuple;
-		ItemId		item;
-		TM_Result	result;
-
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
-		Assert(ItemIdIsNormal(item));
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		tuple.t_tableOid = relid;
-		tuple.t_self = *tid;
-		result = HeapTupleSatisfiesUpdate(&tuple, GetCurrentCommandId(false), buffer);
-
-		/* or it is our own transaction that has it */
-		is_free = result == TM_Ok ||
-			(result == TM_BeingModified &&
-			 !(tuple.t_data->t_infomask & HEAP_XMAX_IS_MULTI) &&
-			 TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(tuple.t_data)));
-		UnlockReleaseBuffer(buffer);
-	}
-	table_close(rel, NoLock);
-	return is_free;
-}
-
-/* Row function: a message that is due, (msg_id, tableoid, ctid). */
-static void
-row_peek(TupleTableSlot *slot, void *state)
-{
-	WaitState  *wait = state;
-
-	if (wait->any)
-		return;
-	slot_getallattrs(slot);
-	wait->found = DatumGetInt64(slot->tts_values[0]);
-	wait->any = row_is_free(DatumGetObjectId(slot->tts_values[1]),
-							(ItemPointer) DatumGetPointer(slot->tts_values[2]));
-}
-
-/*
- * Whether a wait may dispose of spent messages: when it commits at once, when
- * its role could do so by a read, and when the lock is to be had.
- */
-static bool
-wait_may_dispose(const WaitState *wait)
-{
-	Oid			relid = wait->queue.relid;
-	Oid			me = GetUserId();
-
-	return !wait->atomic && !XactReadOnly && !IsolationUsesXactSnapshot() &&
-		pg_class_aclcheck(relid, me, ACL_DELETE) == ACLCHECK_OK &&
-		(pg_class_aclcheck(relid, me, ACL_UPDATE) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck_all(relid, me, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK) &&
-		ConditionalLockRelationOid(relid, RowExclusiveLock);
-}
-
-/* Whether something is readable between two ids: wait->found. */
-static bool
-peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
-{
-	PgmqScreen	screen;
-	PgmqArg		args[3 + PGMQ_SPENT_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi))
-	};
-	PgmqStmtId	stmt = PGMQ_STMT_FIRST_READABLE;
-	PgmqCursor *cursor;
-	uint64		turn = 1;
-
-	if (pgmq_screen_begin(&screen, &wait->queue))
-	{
-		pgmq_screen_args(&screen, args + 3);
-		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
-	}
-	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
-
-	/* what others have locked is passed over */
-	wait->any = false;
-	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
-		turn = Min(turn * 2, PEEK_TURN);
-	pgmq_cursor_close(cursor);
-
-	/* else they would be due, and looked at, as long as nobody reads */
-	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !screen.passing && wait_may_dispose(wait))
-	{
-		pgmq_screen_ahead(&screen, now, lo, hi, PEEK_TURN);
-		wait->disposed += screen.disposed;
-	}
-	return wait->any;
-}
-
-/*
- * Open the queue.  Who may not look into it may not wait for it either, not
- * even as long as there is nothing to look at.  Error: 42501.
- */
-static void
-wait_open(WaitState *wait)
-{
-	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid"};
-	Oid			me = GetUserId();
-
-	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
-					PGMQ_NEED_SELECT, "CALL");
-	pgmq_queue_check_shape(&wait->queue);
-	if (pg_class_aclcheck(wait->queue.relid, me, ACL_SELECT) == ACLCHECK_OK)
-		return;
-	for (int i = 0; i < lengthof(columns); i++)
-	{
-		AttrNumber	attnum = get_attnum(wait->queue.relid, columns[i]);
-
-		if (pg_attribute_aclcheck(wait->queue.relid, attnum, me, ACL_SELECT) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
-	}
-}
-
-/*
- * See whether there is something readable, and let go of all locks; while what
- * stands in the way is spent, and can be disposed of, see again.
- */
-static uint64
-wait_once(void *state)
-{
-	WaitState  *wait = state;
-	TimestampTz now;
-	PgmqScan	scan;
-
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		wait_open(wait);
-		wait->disposed = 0;
-		now = GetCurrentTimestamp();
-		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(&wait->queue, now) ? 0 : 1, false);
-		while (pgmq_scan_next(&scan))
-			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
-		if (!wait->atomic)
-			pgmq_exec_commit();
-	} while (scan.count == 0 && wait->disposed > 0);
-	return scan.count;
-}
-
-/*
- * wait(queue_name text, max_poll_seconds integer)
- *
- * A procedure: returns when something can be read, or the time is up.  Where
- * it may, it commits first, and waits without a snapshot and without a lock,
- * so that it holds up neither vacuum nor DDL however long it waits.
- */
-Datum
-pgmq_wait(PG_FUNCTION_ARGS)
-{
-	CallContext *context = (CallContext *) fcinfo->context;
-	WaitState	wait = {.queue_name = pgmq_name_arg(fcinfo, 0)};
-
-	wait.atomic = context == NULL || !IsA(context, CallContext) || context->atomic;
-	if (wait.atomic)
-		ereport(NOTICE,
-				(errmsg("cannot commit here, so this wait holds the transaction's snapshot"),
-				 errhint("Use CALL on its own, outside of a transaction block.")));
-
-	wait_open(&wait);
-	if (!wait.atomic)
-		pgmq_exec_commit();
-	pgmq_poll(&wait.queue, 1, wait.atomic ? 0 : PGMQ_POLL_FREE, wait_once, &wait,
-			  PGMQ_ARG_FROM(1), PGMQ_ARG_NULL);
-	PG_RETURN_VOID();
 }

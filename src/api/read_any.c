@@ -3,9 +3,9 @@
  * read_any.c
  *	  Reading from several queues in one call.
  *
- * The queues are opened in the order of their tables' names, whatever order
- * they are given in, so that calls with the same queues do not lock them
- * crosswise.  Each is read as by read().
+ * The queues are opened in the order of their tables' names, in whatever order
+ * they are given, so that calls with the same queues lock them in the same
+ * order.  Each queue is read as read() does.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -36,17 +36,18 @@ typedef struct AnyRead
 	PgmqQueue	queues[PGMQ_MAX_WAITED];	/* in the caller's order */
 	text	   *names[PGMQ_MAX_WAITED];
 	int			nqueues;
-	PgmqRows   *rows;			/* the result: a queue's name and a message */
-	PgmqRows   *messages;		/* of one queue */
+	PgmqRows   *rows;			/* result: the name of a queue and a message */
+	PgmqRows   *messages;		/* the messages of one queue */
 	PgmqArg		vt;
 	int64		qty;
 	bool		fair;
-	int			disposed;		/* spent messages, by the last attempt */
+	int			disposed;		/* expired or over-read messages that the last
+								 * attempt disposed of */
 } AnyRead;
 
 /*
- * Argument argno, the options of a read: does it treat the queues fairly?
- * Error: 22023 for an unknown key or value.
+ * Argument argno, the options of a read: tell whether all queues have an equal
+ * share.  Error: 22023 for an unknown key or value.
  */
 static bool
 fair_arg(FunctionCallInfo fcinfo, int argno)
@@ -96,8 +97,9 @@ queue_cmp(const void *a, const void *b)
 }
 
 /*
- * Open the queues of an array of names; one that is there twice counts once.
- * Errors: those of pgmq_queue_open; 22004 for a NULL, 54000 for too many.
+ * Open the queues of an array of names.  A queue that is named twice counts
+ * once.
+ * Errors: those of pgmq_queue_open; 22004 for NULL, 54000 for too many queues.
  */
 static void
 any_open(AnyRead *any, FunctionCallInfo fcinfo, int argno)
@@ -156,7 +158,7 @@ any_begin(AnyRead *any, FunctionCallInfo fcinfo, int options_argno)
 	any_open(any, fcinfo, 0);
 }
 
-/* Read up to qty messages of one queue; the number of messages taken. */
+/* Read up to qty messages of one queue.  Returns the number of messages read. */
 static int64
 any_read_one(AnyRead *any, int i, int64 qty)
 {
@@ -168,10 +170,13 @@ any_read_one(AnyRead *any, int i, int64 qty)
 }
 
 /*
- * Read once; the number of messages taken.  By priority: each queue as far as
- * the ones before it leave something to be had.  Fairly: from one at random on
- * each gets an equal share of what is still to be had; then those who had more
- * get what others left, unless they would give the same messages again.
+ * Read once.  Returns the number of messages read.
+ *
+ * By priority, each queue is read for as many messages as the queues before it
+ * left over.  Fairly, each queue is read for an equal share of what is left,
+ * beginning with one at random.  Then the queues that may have more messages
+ * are read for the shares that others did not use up, unless the messages are
+ * not hidden, since the same ones would be read again.
  */
 static uint64
 any_read_once(void *state)
@@ -199,7 +204,7 @@ any_read_once(void *state)
 	return any->qty - left;
 }
 
-/* Read for a wait. */
+/* Read for a wait, which also ends when the attempt disposed of messages. */
 static uint64
 any_poll_once(void *state)
 {

@@ -7,10 +7,10 @@
  * message of a group is its *head*.  While the head cannot be read, because
  * it is in flight or delayed, nor can the rest of the group.
  *
- * The lock on its head is the lock on a group: whoever cannot have it at once
- * leaves the group alone, so two readers never get one group at the same
- * time.  Messages are locked one by one, in order, each only when the one
- * before it was had; so nothing is locked that is not returned.
+ * The lock on its head is the lock on a group.  A reader that does not get it
+ * at once leaves the group alone, so two readers never get one group at the
+ * same time.  Messages are locked one by one, in order, each only after the one
+ * before it, so nothing is locked that is not returned.
  *
  * Heads are looked for in two ways, since either alone has a bad case:
  *
@@ -24,12 +24,12 @@
  * is done first ends the search.  The cost is at most a small multiple of the
  * better way's.  Without the group index there is only the walk.
  *
- * The due map cannot say where heads are, but it can say that nothing at all
- * is due; then there is no search.  A search of a short queue that was in
- * vain tells the map so.
+ * The due map does not know where heads are, but it knows when nothing at all
+ * is due; then there is no search.  After a search of a short queue in vain the
+ * map is advanced.
  *
- * Each look is a statement with a snapshot of its own.  What was seen is
- * therefore checked again when it is locked.
+ * Each step of a search is a statement with a snapshot of its own.  So what it
+ * found is tested again when it is locked.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -132,8 +132,8 @@ typedef struct GroupRead
 	int64		maxids;
 	int64		nleased;		/* so many of them are leased */
 	uint64		walked;			/* messages that the walk met */
-	bool		screened;		/* the policy knows of spent messages */
-	PgmqScreen	screen;
+	bool		disposes;		/* by the policy messages can be dead */
+	PgmqDisposal disposal;
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -213,7 +213,7 @@ group_cmp(const ListCell *a, const ListCell *b)
 static bool
 message_take(GroupRead *read, Message message)
 {
-	PgmqArg		args[2 + PGMQ_SPENT_ARGS] = {
+	PgmqArg		args[2 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(Int64GetDatum(message.msg_id)),
 		PGMQ_ARG(TimestampTzGetDatum(read->now))
 	};
@@ -226,10 +226,10 @@ message_take(GroupRead *read, Message message)
 		for (int64 i = 0; i < read->nleased; i++)
 			if (read->ids[i] == message.msg_id)
 				return false;
-	if (read->screened && read->screen.passing)
+	if (read->disposes && read->disposal.passing)
 	{
 		stmt = PGMQ_STMT_GROUP_LOCK_PASSING;
-		pgmq_screen_args(&read->screen, args + 2);
+		pgmq_disposal_args(&read->disposal, args + 2);
 	}
 	if (pgmq_exec(&read->queue, stmt, args) == 0)
 		return false;
@@ -417,13 +417,13 @@ messages_read(GroupRead *read)
 }
 
 /*
- * The same for a queue whose policy knows of spent messages.  They are taken
+ * The same for a queue in which messages can be dead.  They are taken
  * and leased as any other, then disposed of, and others looked for in their
- * place, but no more from the groups that others were got from.  Where spent
+ * place, but no more from the groups that others were got from.  Where dead
  * messages are passed over, they block their group.
  */
 static uint64
-messages_read_screened(GroupRead *read)
+messages_read_disposing(GroupRead *read)
 {
 	uint64		count = 0;
 
@@ -431,18 +431,18 @@ messages_read_screened(GroupRead *read)
 	{
 		int64		kept = read->nleased;
 
-		pgmq_screen_rows(&read->screen, read->now, read->rows);
-		count += messages_read(read) - read->screen.n;
-		if (read->screen.n == 0)
+		pgmq_disposal_test(&read->disposal, read->now, read->rows);
+		count += messages_read(read) - read->disposal.n;
+		if (read->disposal.n == 0)
 			break;
 
 		for (int64 i = read->nleased; i < read->nids; i++)
 		{
-			if (!pgmq_screen_has(&read->screen, read->ids[i]))
+			if (!pgmq_disposal_has(&read->disposal, read->ids[i]))
 				read->ids[kept++] = read->ids[i];
 		}
 		read->nids = read->nleased = kept;
-		pgmq_screen_dispose(&read->screen, PG_INT64_MAX);
+		pgmq_disposal_run(&read->disposal, PG_INT64_MAX);
 		if (READ_FULL(read))
 			break;
 	}
@@ -455,11 +455,12 @@ static uint64
 read_once(void *state)
 {
 	GroupRead  *read = state;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	MemoryContext old;
 	uint64		count;
 
 	read->now = GetCurrentTimestamp();
-	if (read->qty == 0 || pgmq_policy_pauses(&read->queue, read->now) ||
+	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
 		pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
@@ -470,15 +471,15 @@ read_once(void *state)
 	read->maxids = 64;
 	read->ids = palloc(read->maxids * sizeof(int64));
 
-	read->screened = pgmq_screen_begin(&read->screen, &read->queue);
-	count = read->screened ? messages_read_screened(read) : messages_read(read);
+	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	count = read->disposes ? messages_read_disposing(read) : messages_read(read);
 	if (read->order == GROUP_ROUND_ROBIN)
 		pgmq_rows_order(read->rows, read->ids, read->nids);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
 
-	/* the map may be told what a short queue's end looks like */
+	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)
 		pgmq_scan_only(&read->queue, read->now);
 	return count;
@@ -494,9 +495,9 @@ poll_once(void *state)
 	GroupRead  *read = state;
 	uint64		count;
 
-	read->screened = false;
+	read->disposes = false;
 	count = read_once(read);
-	return count + (read->screened ? read->screen.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0);
 }
 
 /* Begin a grouped read, whose arguments are (queue_name, vt, qty, ...). */

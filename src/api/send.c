@@ -1,14 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * send.c
- *	  Putting messages in.
+ *	  Sending messages.
  *
- * Each call is one INSERT: users' statement triggers fire once, their row
- * triggers once a message, in array order, and the ids rise in that order.
+ * Each call runs one INSERT.  Users' statement triggers therefore fire once,
+ * and their row triggers once for each message, in the order of the array;
+ * the ids ascend in that order.
  *
- * The SQL functions differ only in which of headers and delay they take, and
- * whether a delay is a number of seconds from now or a point in time.  The
- * forms for an interval and for arguments without a type are in untyped.c.
+ * The SQL functions differ only in whether they take headers and a delay, and
+ * in whether the delay is a number of seconds or a point in time.  The forms
+ * for an interval and for arguments without a type are in untyped.c.
+ *
+ * Each function takes ROW EXCLUSIVE on the queue's table.  Errors: those of
+ * pgmq_queue_open and pgmq_put.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -41,14 +45,14 @@ PG_FUNCTION_INFO_V1(pgmq_send_batch_headers_at);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_unchecked);
 PG_FUNCTION_INFO_V1(pgmq_validate_batch_params);
 
-/* The visibility time of a message sent now. */
+/* The time from which a message without a delay is visible. */
 static PgmqArg
 vt_now(void)
 {
 	return PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
-/* The visibility time from a delay in seconds; a NULL stays one. */
+/* The time from which a message with a delay in seconds is visible; NULL stays NULL. */
 static PgmqArg
 vt_delay(PgmqArg delay)
 {
@@ -56,8 +60,8 @@ vt_delay(PgmqArg delay)
 }
 
 /*
- * Send one message.  Returns its id as the only row of a set, or no row when
- * a BEFORE trigger swallowed it.
+ * Send one message.  Returns its id as the only row of a set, or no row if a
+ * BEFORE trigger returned NULL for it.
  */
 static Datum
 send_one(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
@@ -132,7 +136,7 @@ put_id(int64 id, void *rows)
 	pgmq_rows_put(rows, &value, &isnull);
 }
 
-/* Send a batch; the ids are the set returned, in array order. */
+/* Send a batch, and return the set of its ids in the order of the array. */
 static Datum
 send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 {
@@ -196,7 +200,8 @@ pgmq_send_batch_headers_at(PG_FUNCTION_ARGS)
  * _send_batch(queue_name text, msgs jsonb[], headers jsonb[],
  *			   delay timestamptz)
  *
- * Without the checks: no messages are none, headers that are missing NULL.
+ * Sends without the checks: an empty array sends nothing, and a message
+ * without an element of headers has no headers.
  */
 Datum
 pgmq_send_batch_unchecked(PG_FUNCTION_ARGS)

@@ -3,9 +3,9 @@
  * set_policy.c
  *	  Saying what a queue's policy is; pausing and resuming it.
  *
- * All of it is for the owner of the queue.  Rows of pgmq.policy are written by
- * that table's owner's rights, and everybody who keeps the old policy is told
- * by an invalidation of the queue table, which goes out with the commit.
+ * Only the owner of the queue may do this.  Rows of pgmq.policy are written with
+ * the rights of that table's owner.  Backends that keep the old policy learn of
+ * the change by an invalidation of the queue table, which goes out with the commit.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -179,6 +179,9 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	/* a version before 1.2.0 made one for each spelling */
 	if (rows.n > 1)
 		policy_write(queue,
+					 pgmq_policy_is_referenced() ?
+					 "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL WHERE " PGMQ_META_IS
+					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2" :
 					 "DELETE FROM " PGMQ_SCHEMA ".policy WHERE " PGMQ_META_IS
 					 " AND queue_name::pg_catalog.text OPERATOR(pg_catalog.<>) $2",
 					 TEXTOID, PointerGetDatum(name), NULL, NULL);
@@ -209,7 +212,7 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 							policy->dead_letter + 2, PGMQ_QUEUE_BASE(queue))));
 		if (i == 0)
 		{
-			/* no lock: whoever sets a policy need not have a right to it */
+			/* no lock, since the caller needs no right to that queue */
 			pgmq_queue_open(&next, name, NoLock, PGMQ_NEED_NOTHING, NULL);
 			pgmq_queue_check_shape(&next);
 		}
@@ -280,11 +283,35 @@ create_key_take(Jsonb *doc, bool *create)
 }
 
 /*
- * Create the dead-letter queue that a policy names, unless it exists.
- * Errors: those of pgmq.create.
+ * Refuse a dead-letter queue that was to be created and is there already, when
+ * it belongs neither to the queue's owner nor to the caller: a role may have
+ * made it in order to get the messages.  One that old, the policy so far,
+ * trusts as well is no news.  Error: 55000.
  */
 static void
-dead_letter_create(Jsonb *doc)
+dead_letter_check_owner(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqQueue *dead)
+{
+	Oid			owner = pgmq_role_owner(dead->relid);
+
+	if (owner == pgmq_role_owner(queue->relid) || owner == GetUserId() ||
+		(old != NULL && old->dead_letter_owner == owner &&
+		 strcmp(old->dead_letter, dead->relname) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("dead-letter queue \"%s\" exists and has another owner than queue \"%s\"",
+					PGMQ_QUEUE_BASE(dead), PGMQ_QUEUE_BASE(queue)),
+			 errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false)),
+			 errhint("Name it without \"" PGMQ_POLICY_CREATE_KEY "\" to accept it.")));
+}
+
+/*
+ * Create the dead-letter queue that a policy names, unless it exists.  old is
+ * the policy so far, or NULL.
+ * Errors: those of pgmq.create, and of dead_letter_check_owner.
+ */
+static void
+dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
 {
 	JsonbValue	value;
 	text	   *queue_name;
@@ -304,7 +331,10 @@ dead_letter_create(Jsonb *doc)
 	/* a policy that is set again finds it there, whole, which is no news */
 	pgmq_name_format(queue_name, 'q', queue.relname);
 	pgmq_name_format(queue_name, 'a', archive);
-	if (OidIsValid(get_relname_relid(queue.relname, schema)) &&
+	queue.relid = get_relname_relid(queue.relname, schema);
+	if (OidIsValid(queue.relid))
+		dead_letter_check_owner(source, old, &queue);
+	if (OidIsValid(queue.relid) &&
 		OidIsValid(get_relname_relid(archive, schema)) && pgmq_meta_find(&queue, &kind))
 		return;
 	if (!pgmq_layout_begin(&queue, queue_name, PGMQ_KIND_LOGGED))
@@ -319,7 +349,7 @@ dead_letter_create(Jsonb *doc)
  *
  * The whole policy as it is now.
  * Errors: 22023 for what is not a policy, 42P01 for a queue or dead-letter
- * queue that does not exist, 42501 for who does not own the queue.
+ * queue that does not exist, 42501 when the caller does not own the queue.
  */
 Datum
 pgmq_set_policy(PG_FUNCTION_ARGS)
@@ -329,6 +359,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	PgmqPolicy	policy;
 	Jsonb	   *doc;
 	bool		create;
+	const PgmqPolicy *old;
 	int32		old_window = 0;
 	bool		sets_window;
 	JsonbValue	value;
@@ -341,18 +372,15 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	pgmq_policy_parse(doc, &policy);
 	queue_open_owned(&queue, fcinfo);
 
-	/* whoever sends by the old window comes first, or else sees the new one */
+	/* each sender either comes first, or sees the new window */
 	sets_window = getKeyJsonValueFromContainer(&PG_GETARG_JSONB_P(1)->root,
 											   "dedup_window", strlen("dedup_window"),
 											   &value) != NULL;
 	if (sets_window)
-	{
-		const PgmqPolicy *old;
-
-		pgmq_lock_gate(&queue, ExclusiveLock);
-		old = pgmq_policy(&queue);
-		old_window = old ? old->dedup_window : 0;
-	}
+		pgmq_lock_dedup(&queue, ExclusiveLock);
+	old = pgmq_policy(&queue);
+	if (sets_window && old != NULL)
+		old_window = old->dedup_window;
 
 	policy_upsert(&queue,
 				  "INSERT INTO " PGMQ_SCHEMA ".policy AS p (queue_name, policy)"
@@ -372,7 +400,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 						policy.max_reads > 0 ? "max_reads" : "expired"),
 				 errhint("It names the queue for dead letters; with \"" PGMQ_POLICY_CREATE_KEY "\": true that queue is created if it is missing.")));
 	if (create)
-		dead_letter_create(merged.doc);
+		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);
 	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) != NULL)
@@ -410,7 +438,7 @@ pgmq_get_policy(PG_FUNCTION_ARGS)
 /*
  * pause(queue_name text, until timestamptz) returns void
  *
- * Errors: 22004 when until is NULL, 42501 for who does not own the queue.
+ * Errors: 22004 when until is NULL, 42501 when the caller does not own the queue.
  */
 Datum
 pgmq_pause(PG_FUNCTION_ARGS)

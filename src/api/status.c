@@ -1,8 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * status.c
- *	  How the engine stands, for operators.  Looks, and changes nothing: it
- *	  makes no map, and takes none from another queue.
+ *	  Showing the state of the queues in shared memory.
+ *
+ * This changes nothing: it neither creates a due map nor takes the memory of
+ * another queue's map.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -28,7 +30,7 @@ PG_FUNCTION_INFO_V1(pgmq_engine_status);
 
 #define STATUS_COLUMNS	7
 
-/* Why reads of a queue do not go by a map; "on" if they do. */
+/* The reason why reads of a queue do not use its due map; "on" if they do. */
 static const char *
 map_state(bool announced, bool has_map, const PgmqMapStatus *status)
 {
@@ -49,6 +51,9 @@ map_state(bool announced, bool has_map, const PgmqMapStatus *status)
  * engine_status()
  * returns table (queue_name text, due_map text, pieces bigint, bytes bigint,
  *				  next_due timestamptz, waiting integer, net_finds bigint)
+ *
+ * Shows the queues on which the caller has some privilege.  Takes no lock on
+ * them.  Error: 42501 without SELECT on table meta.
  */
 Datum
 pgmq_engine_status(PG_FUNCTION_ARGS)
@@ -66,13 +71,13 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		Datum		values[STATUS_COLUMNS];
 		bool		nulls[STATUS_COLUMNS] = {false};
 
-		/* whoever may create queues can put anything into meta */
+		/* a role that may create queues can insert any name into meta */
 		if (!pgmq_name_is_valid(name, queue.relname))
 			continue;
-		/* no lock: a queue that goes meanwhile just looks odd */
+		/* without a lock, a queue that is being dropped may look odd */
 		queue.relid = get_relname_relid(queue.relname,
 										get_namespace_oid(PGMQ_SCHEMA, false));
-		/* when something is sent and read is for who has a right to it */
+		/* the time of sends and reads is shown to roles with a privilege only */
 		if (!OidIsValid(queue.relid) || !pgmq_queue_may(queue.relid, PGMQ_NEED_ANY))
 			continue;
 		local = pgmq_local_known(queue.relid);
@@ -85,7 +90,7 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 		values[5] = Int32GetDatum(pgmq_waiter_count(queue.relid));
 		values[6] = Int64GetDatum(status.check_finds);
 
-		/* no infinity, which many drivers cannot hold */
+		/* return no infinity, which many drivers cannot represent */
 		nulls[4] = !has_map || status.next_due == PGMQ_DUE_NOW ||
 			status.next_due >= PGMQ_DUE_LAST;
 		pgmq_rows_put(rows, values, nulls);

@@ -1,21 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * topic.c
- *	  Routing keys, patterns, bindings, fan-out.
+ *	  Bindings of queues to topics, and sending to a topic.
  *
- * A message sent to a topic has a routing key, such as orders.eu.created.
- * It goes to every queue that is bound to a pattern the key matches: in a
- * pattern * stands for one or more characters without a dot, # for any
- * characters at all, and the rest for itself.
+ * A message sent to a topic has a routing key, such as orders.eu.created.  It
+ * goes to every queue that is bound to a pattern which the key matches; see
+ * topic_pattern.c for patterns.
  *
- * compiled_regex, a generated column of topic_bindings, says the same as a
- * regular expression, for whoever reads the table.  We match patterns
- * ourselves: the server keeps 32 compiled expressions, so that with more
- * bindings each send would compile them all.
- *
- * The queues are written in the order of their tables' names, so that two
- * senders whose rows are in each other's way (users' triggers, unique
- * indexes) meet them in the same order.
+ * The message is sent to the queues in the order of their tables' names.  So
+ * two senders that block each other (by users' triggers or unique indexes)
+ * lock in the same order, and do not deadlock.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -28,7 +22,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -51,165 +44,22 @@ PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_delay);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_at);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_delay);
 PG_FUNCTION_INFO_V1(pgmq_send_batch_topic_headers_at);
-PG_FUNCTION_INFO_V1(pgmq_validate_routing_key);
-PG_FUNCTION_INFO_V1(pgmq_validate_topic_pattern);
 
-/* Longest routing key and pattern, in characters. */
-#define TOPIC_MAX_LENGTH	255
-
-/* Where a message goes. */
+/* A queue to which a message is sent. */
 typedef struct Route
 {
 	char		relname[NAMEDATALEN];	/* the queue table */
 	text	   *queue_name;
 } Route;
 
-/* Looking for the bindings that a key matches. */
+/* A search for the bindings that a key matches. */
 typedef struct Routing
 {
 	text	   *key;
-	MemoryContext context;		/* where routes live */
-	List	   *routes;			/* of Route *, found so far */
-	PgmqRows   *rows;			/* or the result that collects the bindings */
+	MemoryContext context;		/* of the routes */
+	List	   *routes;			/* of Route *, those found so far */
+	PgmqRows   *rows;			/* result for the bindings, if they are wanted */
 } Routing;
-
-/* ----------------------------------------------------------------
- *		Keys and patterns
- * ----------------------------------------------------------------
- */
-
-#define TOPIC_ERROR(...) \
-	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
-
-/* Refuse an argument that is NULL or empty. */
-static text *
-nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what)
-{
-	text	   *value = PG_ARGISNULL(argno) ? NULL : PG_GETARG_TEXT_PP(argno);
-
-	if (value == NULL || VARSIZE_ANY_EXHDR(value) == 0)
-		TOPIC_ERROR("%s cannot be NULL or empty", what);
-	return value;
-}
-
-/*
- * What holds for keys and patterns alike.  wildcards are the characters
- * allowed besides letters, digits, hyphen, underscore and dot; allowed is the
- * error's word for all of them.
- */
-static void
-topic_validate(const char *what, text *value, const char *wildcards,
-			   const char *allowed)
-{
-	char	   *str = text_to_cstring(value);
-	int			nchars = pg_mbstrlen(str);
-	size_t		len = strlen(str);
-
-	if (nchars > TOPIC_MAX_LENGTH)
-		TOPIC_ERROR("%s length cannot exceed %d characters, got %d characters",
-					what, TOPIC_MAX_LENGTH, nchars);
-	for (const char *c = str; *c != '\0'; c++)
-	{
-		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-			  (*c >= '0' && *c <= '9') || strchr(".-_", *c) != NULL ||
-			  strchr(wildcards, *c) != NULL))
-			TOPIC_ERROR("%s contains invalid characters. Only alphanumeric, %s are allowed. Got: %s",
-						what, allowed, str);
-	}
-	if (str[0] == '.')
-		TOPIC_ERROR("%s cannot start with a dot. Got: %s", what, str);
-	if (str[len - 1] == '.')
-		TOPIC_ERROR("%s cannot end with a dot. Got: %s", what, str);
-	if (strstr(str, "..") != NULL)
-		TOPIC_ERROR("%s cannot contain consecutive dots. Got: %s", what, str);
-}
-
-/* Argument argno, a routing key.  Errors: P0001. */
-static text *
-key_arg(FunctionCallInfo fcinfo, int argno)
-{
-	text	   *key = nonempty_arg(fcinfo, argno, "routing_key");
-
-	topic_validate("routing_key", key, "", "dots, hyphens, and underscores");
-	return key;
-}
-
-/* Argument argno, a pattern that can be bound.  Errors: P0001. */
-static text *
-pattern_arg(FunctionCallInfo fcinfo, int argno)
-{
-	text	   *pattern = nonempty_arg(fcinfo, argno, "pattern");
-	char	   *str = text_to_cstring(pattern);
-
-	topic_validate("pattern", pattern, "*#",
-				   "dots, hyphens, underscores, *, and #");
-	if (strstr(str, "**") != NULL)
-		TOPIC_ERROR("pattern cannot contain consecutive stars (**). Use # for multi-segment matching. Got: %s", str);
-	if (strstr(str, "##") != NULL)
-		TOPIC_ERROR("pattern cannot contain consecutive hashes (##). A single # already matches zero or more segments. Got: %s", str);
-	if (strstr(str, "*#") != NULL || strstr(str, "#*") != NULL)
-		TOPIC_ERROR("pattern cannot contain adjacent wildcards (*# or #*). Separate wildcards with dots. Got: %s", str);
-	return pattern;
-}
-
-/*
- * Does a valid key match a pattern?  Goes through the pattern once, keeping
- * all the places that the key can have been read up to by then; so no
- * pattern takes longer than its length times the key's.  (Patterns need not
- * be valid: somebody may have put them into the table.)
- */
-static bool
-key_matches(text *key_text, text *pattern_text)
-{
-	const char *key = VARDATA_ANY(key_text);
-	int			len = VARSIZE_ANY_EXHDR(key_text);
-	const char *pattern = VARDATA_ANY(pattern_text);
-	const char *end = pattern + VARSIZE_ANY_EXHDR(pattern_text);
-	bool		upto[TOPIC_MAX_LENGTH + 1] = {true};	/* nothing read */
-
-	for (; pattern < end; pattern++)
-	{
-		bool		before = upto[0];	/* upto[i - 1] as it was */
-		bool		possible;
-
-		if (*pattern != '#')
-			upto[0] = false;
-		possible = upto[0];
-		for (int i = 1; i <= len; i++)
-		{
-			char		c = key[i - 1];
-			bool		now = upto[i];
-
-			if (*pattern == '#')
-				upto[i] = now || upto[i - 1];
-			else if (*pattern == '*')
-				upto[i] = (before || upto[i - 1]) && c != '.';
-			else
-				upto[i] = before && c == *pattern;
-			before = now;
-			possible |= upto[i];
-		}
-		if (!possible)
-			return false;
-	}
-	return upto[len];
-}
-
-/* validate_routing_key(routing_key text) returns boolean */
-Datum
-pgmq_validate_routing_key(PG_FUNCTION_ARGS)
-{
-	key_arg(fcinfo, 0);
-	PG_RETURN_BOOL(true);
-}
-
-/* validate_topic_pattern(pattern text) returns boolean */
-Datum
-pgmq_validate_topic_pattern(PG_FUNCTION_ARGS)
-{
-	pattern_arg(fcinfo, 0);
-	PG_RETURN_BOOL(true);
-}
 
 /* ----------------------------------------------------------------
  *		Bindings
@@ -219,16 +69,18 @@ pgmq_validate_topic_pattern(PG_FUNCTION_ARGS)
 /*
  * bind_topic(pattern text, queue_name text) returns void
  *
- * Idempotent.  The binding carries the queue's name as it was created.  The
- * lock makes who drops the queue wait, and the binding go with it; it is that of
- * the name, since the caller need have no right to the table.
+ * Binding a queue again changes nothing.  The binding has the name with which
+ * the queue was created.  A concurrent drop_queue has to wait for the lock on
+ * the name, and then deletes the binding as well.  The queue's table is not
+ * locked, since the caller need not have any privilege on it.
+ * Errors: P0001, 25006.
  */
 Datum
 pgmq_bind_topic(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID};
-	text	   *pattern = pattern_arg(fcinfo, 0);
-	text	   *given = nonempty_arg(fcinfo, 1, "queue_name");
+	text	   *pattern = pgmq_topic_pattern_arg(fcinfo, 0);
+	text	   *given = pgmq_topic_nonempty_arg(fcinfo, 1, "queue_name");
 	text	   *name;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
@@ -244,8 +96,8 @@ pgmq_bind_topic(PG_FUNCTION_ARGS)
 		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 	}
 	if (name == NULL || !pgmq_meta_find(&queue, &kind))
-		TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
-					text_to_cstring(given));
+		PGMQ_TOPIC_ERROR("Queue \"%s\" does not exist. Create the queue first using pgmq.create()",
+						 text_to_cstring(given));
 	pgmq_exec_once("INSERT INTO " PGMQ_SCHEMA ".topic_bindings"
 				   " (pattern, queue_name) VALUES ($1, $2)"
 				   " ON CONFLICT (pattern, queue_name) DO NOTHING",
@@ -258,8 +110,8 @@ Datum
 pgmq_unbind_topic(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID};
-	text	   *pattern = nonempty_arg(fcinfo, 0, "pattern");
-	text	   *name = nonempty_arg(fcinfo, 1, "queue_name");
+	text	   *pattern = pgmq_topic_nonempty_arg(fcinfo, 0, "pattern");
+	text	   *name = pgmq_topic_nonempty_arg(fcinfo, 1, "queue_name");
 	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(pattern)),
 	PGMQ_ARG(PointerGetDatum(name))};
 	uint64		gone;
@@ -273,14 +125,14 @@ pgmq_unbind_topic(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(gone > 0);
 }
 
-/* Row function: the bindings whose pattern matches are rows of the result. */
+/* Row function: add the bindings whose pattern matches to the result. */
 static void
 row_binding(TupleTableSlot *slot, void *state)
 {
 	Routing    *routing = state;
 
 	slot_getallattrs(slot);
-	if (key_matches(routing->key, DatumGetTextPP(slot->tts_values[0])))
+	if (pgmq_topic_matches(routing->key, DatumGetTextPP(slot->tts_values[0])))
 		pgmq_rows_put(routing->rows, slot->tts_values, slot->tts_isnull);
 }
 
@@ -293,7 +145,7 @@ pgmq_test_routing(PG_FUNCTION_ARGS)
 {
 	Routing		routing = {.rows = pgmq_rows_begin(fcinfo)};
 
-	routing.key = key_arg(fcinfo, 0);
+	routing.key = pgmq_topic_key_arg(fcinfo, 0);
 	pgmq_exec_once("SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text,"
 				   " compiled_regex::pg_catalog.text"
 				   " FROM " PGMQ_SCHEMA ".topic_bindings"
@@ -308,7 +160,7 @@ pgmq_test_routing(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/* Row function: a queue bound to a pattern that matches is a route. */
+/* Row function: add the queue of a binding whose pattern matches to the routes. */
 static void
 row_route(TupleTableSlot *slot, void *state)
 {
@@ -317,7 +169,7 @@ row_route(TupleTableSlot *slot, void *state)
 	MemoryContext old;
 	Route	   *route;
 
-	if (!key_matches(routing->key, DatumGetTextPP(slot_getattr(slot, 1, &isnull))))
+	if (!pgmq_topic_matches(routing->key, DatumGetTextPP(slot_getattr(slot, 1, &isnull))))
 		return;
 	old = MemoryContextSwitchTo(routing->context);
 	route = palloc(sizeof(Route));
@@ -333,7 +185,7 @@ route_cmp(const ListCell *a, const ListCell *b)
 	return strcmp(((Route *) lfirst(a))->relname, ((Route *) lfirst(b))->relname);
 }
 
-/* Where messages with this key go: each queue once, ordered by table. */
+/* The queues that get messages with this key, each once, in the order of their tables' names. */
 static List *
 routes_find(text *key)
 {
@@ -356,23 +208,24 @@ routes_find(text *key)
 }
 
 /*
- * Send a message to a topic; the number of queues it went to.
- * Errors: P0001 for what PGMQ refuses, 42P01 naming a bound queue whose
- * table is gone.
+ * Send a message to a topic, with a delay in seconds.  Returns the number of
+ * queues that got it.  Takes ROW EXCLUSIVE on each of them.
+ * Errors: P0001 for arguments that PGMQ refuses, 42P01 if the table of a bound
+ * queue does not exist, and those of pgmq_put.
  */
 static Datum
 send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 {
-	text	   *key = key_arg(fcinfo, 0);
+	text	   *key = pgmq_topic_key_arg(fcinfo, 0);
 	PgmqArg		vt = pgmq_after(GetCurrentTimestamp(), delay);
 	List	   *routes;
 	ListCell   *lc;
 
 	if (PG_ARGISNULL(1))
-		TOPIC_ERROR("msg cannot be NULL");
+		PGMQ_TOPIC_ERROR("msg cannot be NULL");
 	if (!delay.isnull && DatumGetInt32(delay.value) < 0)
-		TOPIC_ERROR("delay cannot be negative, got: %d",
-					DatumGetInt32(delay.value));
+		PGMQ_TOPIC_ERROR("delay cannot be negative, got: %d",
+						 DatumGetInt32(delay.value));
 
 	routes = routes_find(key);
 	foreach(lc, routes)
@@ -412,14 +265,14 @@ pgmq_send_topic_delay(PG_FUNCTION_ARGS)
 	return send_topic(fcinfo, PGMQ_ARG_NULL, PGMQ_ARG_FROM(2));
 }
 
-/* A batch's ids, on their way into the result. */
+/* The result of a batch, and the queue whose ids are being added. */
 typedef struct BatchState
 {
 	PgmqRows   *rows;
 	text	   *queue_name;
 } BatchState;
 
-/* Add the queue's name and the message's id to the result. */
+/* Add the name of the queue and the id of a message to the result. */
 static void
 put_sent(int64 id, void *arg)
 {
@@ -432,12 +285,12 @@ put_sent(int64 id, void *arg)
 	pgmq_rows_put(state->rows, values, isnull);
 }
 
-/* Send a batch to a topic; rows of queue_name and msg_id. */
+/* Send a batch to a topic.  Returns rows of queue_name and msg_id. */
 static Datum
 send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 {
 	BatchState	state = {.rows = pgmq_rows_begin(fcinfo)};
-	text	   *key = key_arg(fcinfo, 0);
+	text	   *key = pgmq_topic_key_arg(fcinfo, 0);
 	ListCell   *lc;
 
 	pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
@@ -454,7 +307,7 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	return (Datum) 0;
 }
 
-/* The visibility time from a delay in seconds; a NULL stays one. */
+/* The time from which a message with a delay in seconds is visible; NULL stays NULL. */
 static PgmqArg
 vt_delay(PgmqArg delay)
 {

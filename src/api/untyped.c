@@ -3,20 +3,23 @@
  * untyped.c
  *	  The forms of the verbs for arguments without a type, and for intervals.
  *
- * Many clients send parameters without a type.  Where a verb has several
- * forms, such as one for an id and one for an array of ids, PostgreSQL cannot
- * choose among them, unless one takes a text: then it takes that one.  So
- * each of these verbs has a form that takes texts, reads off them what they
- * are (meaning.c), and calls the form that takes that.
+ * Many clients send parameters without a type.  If a verb has several forms,
+ * such as one for an id and one for an array of ids, PostgreSQL cannot choose
+ * among them, unless one of them takes a text, which it then prefers.
+ * Therefore each of these verbs has a form that takes texts.  It finds out
+ * what they mean (argument_text.c) and calls the form for that.
  *
- * An argument of such a form has the name that the other forms give it only
- * if a call that names it was not resolved without this form.  Otherwise the
- * new form would win, and a call that has always worked would mean another
- * function.
+ * Such a form names an argument as the other forms do only if a call that
+ * names the argument was ambiguous without this form.  Otherwise PostgreSQL
+ * would prefer the new form, and a call that has always worked would find
+ * another function.
  *
- * Forms that answer a boolean for one id and a set of ids for an array have
- * no common answer.  The form for texts answers a set of at most one boolean:
- * one for an id, none for an empty array, and an error for any other array.
+ * Some verbs return a boolean for an id, and a set of ids for an array.  Their
+ * form for texts returns a set of at most one boolean: one row for an id, and
+ * none for an empty array.  Any other array is an error.
+ *
+ * Errors: those of the form that is called; 22023, 22P02 and 22008 for a text
+ * that cannot be read, 42725 for an array where only an id is accepted.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -77,8 +80,9 @@ PG_FUNCTION_INFO_V1(pgmq_unarchive_untyped);
 #define MAX_ARGS	5
 
 /*
- * Declares call, a copy of a call whose arguments can be changed.  Those of
- * the call itself cannot: the executor keeps constants there for the next one.
+ * Declare call, a copy of a call whose arguments can be changed.  The arguments
+ * of the call itself cannot, because the executor keeps constants in them for
+ * the next call.
  */
 #define CALL_COPY(call) \
 	LOCAL_FCINFO(call, MAX_ARGS); \
@@ -89,6 +93,7 @@ PG_FUNCTION_INFO_V1(pgmq_unarchive_untyped);
  * ----------------------------------------------------------------
  */
 
+/* Call fn, and pass on whether its result is NULL. */
 static Datum
 call_typed(FunctionCallInfo fcinfo, FunctionCallInfo call, PGFunction fn)
 {
@@ -99,9 +104,11 @@ call_typed(FunctionCallInfo fcinfo, FunctionCallInfo call, PGFunction fn)
 }
 
 /*
- * Do for one message what fn does, with a delay and a fence if there are any
- * (-1: there is none).  No message, by an empty array, is for fn a NULL, so
- * that there is the same error where the queue is not there, or another's.
+ * Call fn for one message, and return its boolean as a set.  delay_argno and
+ * ct_argno are the arguments with a delay and a fence, or -1.  For an empty
+ * array fn is called with NULL as the id, so that the errors about the queue
+ * are the same.
+ * Error: 42725 for an array that is not empty.
  */
 static Datum
 say_one(FunctionCallInfo fcinfo, PGFunction fn, int delay_argno, int ct_argno)
@@ -121,8 +128,8 @@ say_one(FunctionCallInfo fcinfo, PGFunction fn, int delay_argno, int ct_argno)
 		if (ArrayGetNItems(ARR_NDIM(ids), ARR_DIMS(ids)) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_AMBIGUOUS_FUNCTION),
-					 errmsg("an array of message ids without a type does not say which form of the function is meant"),
-					 errhint("Cast it to bigint[], or name the argument: msg_ids => ...")));
+					 errmsg("an array of message ids without a type is ambiguous"),
+					 errhint("Cast the array to bigint[], or pass it by name: msg_ids => ...")));
 		call->args[1].isnull = true;
 	}
 	if (delay_argno >= 0)
@@ -135,7 +142,7 @@ say_one(FunctionCallInfo fcinfo, PGFunction fn, int delay_argno, int ct_argno)
 	return several ? pgmq_set_none(fcinfo) : pgmq_set_value(fcinfo, result);
 }
 
-/* Call fn, with an argument that is an interval as a point in time. */
+/* Call fn with an interval argument replaced with a point in time. */
 static Datum
 interval_form(FunctionCallInfo fcinfo, int argno, PGFunction fn)
 {
@@ -147,7 +154,7 @@ interval_form(FunctionCallInfo fcinfo, int argno, PGFunction fn)
 	return call_typed(fcinfo, call, fn);
 }
 
-/* Call fn, with an argument that is a text as a point in time. */
+/* Call fn with a text argument replaced with a point in time. */
 static Datum
 time_form(FunctionCallInfo fcinfo, int argno, const char *what, PGFunction fn)
 {
@@ -158,9 +165,9 @@ time_form(FunctionCallInfo fcinfo, int argno, const char *what, PGFunction fn)
 }
 
 /*
- * Call, by what an argument that is a text means, one of the forms of a send:
- * without delay, with headers of a type (InvalidOid: it cannot be headers), or
- * with a point in time.
+ * Call the form of a send that fits a text argument: plain if it is NULL,
+ * headers if it is headers of type headers_type (InvalidOid: it cannot be
+ * headers), and at if it is a point in time.
  */
 static Datum
 send_form(FunctionCallInfo fcinfo, int argno, Oid headers_type,
@@ -423,7 +430,7 @@ pgmq_set_vt_fenced_untyped(PG_FUNCTION_ARGS)
 }
 
 /* ----------------------------------------------------------------
- *		Giving back, and sending elsewhere
+ *		Giving messages back, dead letters, unarchiving
  * ----------------------------------------------------------------
  */
 
@@ -518,7 +525,7 @@ pgmq_dead_letter_fenced_untyped(PG_FUNCTION_ARGS)
 /*
  * unarchive(queue_name text, msg_id_or_ids text) returns setof bigint
  *
- * As the form that fits, whose answer for an id may be NULL.
+ * Returns what the form for the argument returns, but no row instead of NULL.
  */
 Datum
 pgmq_unarchive_untyped(PG_FUNCTION_ARGS)

@@ -34,13 +34,18 @@ typedef struct PgmqPartitions
 	int			premake;		/* how many partitions to have ahead */
 } PgmqPartitions;
 
-/* ---- sequence.c: where a queue's ids come from ---- */
+/* ---- sequence.c: the sequence of a queue's ids; InvalidOid for none ---- */
 extern Oid	pgmq_queue_sequence(Oid relid);
 extern int64 pgmq_queue_last_id(Oid relid);
 extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
 extern void pgmq_sequence_drop(Oid sequence);
 
-/* ---- meta.c: what pgmq.meta knows ---- */
+/*
+ * ---- meta.c: the rows of pgmq.meta ----
+ *
+ * They run with the caller's rights to meta (42501), but for pgmq_meta_key.
+ * Names are palloc'd in the caller's memory context.
+ */
 extern text *pgmq_meta_name(text *queue_name);
 extern text *pgmq_meta_key(const PgmqQueue *queue);
 extern bool pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind);
@@ -49,14 +54,19 @@ extern void pgmq_meta_put(const PgmqQueue *queue, text *queue_name,
 extern void pgmq_meta_forget(const PgmqQueue *queue);
 extern List *pgmq_meta_names(void);
 
-/* ---- each.c: one thing done with every queue ---- */
-/* Does it with one; true if it did something, or has something to tell. */
+/* ---- each.c: doing something with every queue ---- */
+/* Does it with one queue; true if it did or found something. */
 typedef bool (*PgmqEachFn) (text *queue_name, void *state);
 
 extern List *pgmq_each_names(PgmqNeed need);
 extern bool pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep);
 
-/* ---- layout.c: what a queue is made of ---- */
+/*
+ * ---- layout.c: what a queue is made of ----
+ *
+ * base is the part of a queue's relation names that is its own, in lower case
+ * and unquoted; a table is given quoted and qualified.
+ */
 extern char *pgmq_layout_name(const char *prefix, const char *base,
 							  const char *suffix);
 extern PgmqKind pgmq_layout_kind(Oid relid);
@@ -86,10 +96,16 @@ extern void pgmq_layout_grant_archive(const char *base);
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
 
-/* ---- partman.c: the only room that knows pg_partman ---- */
+/*
+ * ---- partman.c: the only file that knows pg_partman ----
+ *
+ * relname is a table's name, unqualified and unquoted.  P0001 when pg_partman is
+ * not installed, or refuses.
+ */
 extern void pgmq_partman_require(void);
 extern void pgmq_partman_manage(const char *relname, const PgmqPartitions *plan);
 extern char *pgmq_partman_template(const char *relname);
 extern void pgmq_partman_forget(const char *relname);
+extern void pgmq_partman_clean(const char *relname);
 
 #endif							/* PGMQ_CATALOG_H */

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * convert.c
- *	  Queues of a PGMQ that was here before: bringing them to the layout that
- *	  create gives, and making a queue of tables that are none yet.
+ *	  Queues of an earlier PGMQ: converting them to the layout that create
+ *	  gives, and adopting tables that have no row of pgmq.meta yet.
  *
  * A queue that was taken over or restored works as it is, only slower: PGMQ's
  * index on vt makes each read write to an index.  Converting it changes what
@@ -10,10 +10,10 @@
  * in place.  No row is rewritten and no column moves, since views, grants and
  * publications of users stand on them.
  *
- * What is left to do is asked from the catalog, as a list of commands, so
- * that there is nothing to do for a queue that is as it should be, and a
- * queue that was converted by half is converted to the end.  The commands
- * check the caller's rights and take their own locks.
+ * A statement on the catalog returns the commands that are left to do.  So
+ * there are none for a queue that has the layout, and a queue that was partly
+ * converted is converted to the end.  The commands check the caller's rights and
+ * take their own locks.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -25,7 +25,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
@@ -42,14 +41,14 @@ PG_FUNCTION_INFO_V1(pgmq_convert_queue);
 PG_FUNCTION_INFO_V1(pgmq_convert_queues_all);
 PG_FUNCTION_INFO_V1(pgmq_adopt_queue);
 
-/* Is index i the one that PGMQ makes on vt, whatever its name is? */
+/* Is index i the one that PGMQ creates on vt, by whichever name? */
 #define IS_VT_INDEX \
 	"(i.indnatts = 1 AND NOT i.indisunique" \
 	" AND i.indexprs IS NULL AND i.indpred IS NULL" \
 	" AND i.indkey[0] = (SELECT v.attnum FROM pg_attribute v" \
 	" WHERE v.attrelid = i.indrelid AND v.attname = 'vt'))"
 
-/* Is it the one that PGMQ makes for groups, which serves nothing? */
+/* Is it the one that PGMQ creates for groups, which no statement here uses? */
 #define IS_GIN_INDEX \
 	"(i.amname = 'gin'" \
 	" AND i.relname::text = 'q_' || $2 || '" PGMQ_GROUP_INDEX_SUFFIX "')"
@@ -140,7 +139,7 @@ static const char *const commands_sql =
 "UNION ALL "
 "SELECT 12, format('ALTER SEQUENCE %s OWNED BY %s.msg_id', s.oid::regclass, $1::regclass)"
 " FROM sequence s WHERE s.is_free "
-/* monitoring sees how the queue is, not what is in it */
+/* pg_monitor reads all but the messages' contents */
 "UNION ALL "
 "SELECT 7, format('REVOKE SELECT ON %s FROM pg_monitor', p.oid::regclass)"
 " FROM piece p WHERE p.readable "
@@ -160,7 +159,7 @@ static const char *const commands_sql =
 " FROM sequence s"
 " WHERE NOT EXISTS (SELECT FROM aclexplode(s.relacl) g"
 " WHERE g.grantee = 'pg_monitor'::regrole AND g.privilege_type = 'SELECT') "
-/* the trigger that keeps the due map: there, and in whatever state firing */
+/* the trigger that maintains the due map exists, and fires in every role */
 "UNION ALL "
 "SELECT s.step, format(s.ddl, r.oid::regclass)"
 " FROM root r, (VALUES (10, '" PGMQ_ANNOUNCE_SQL "', 'DOAR'),"
@@ -184,28 +183,6 @@ static const char *const costly_sql =
 " AND NOT " IS_VT_INDEX
 " ORDER BY 1";
 
-/* A list of strings, and where it outlives the statement it comes from. */
-typedef struct TextList
-{
-	MemoryContext context;
-	List	   *items;
-} TextList;
-
-/* Add the last column of a row, a text. */
-static void
-text_collect(TupleTableSlot *slot, void *state)
-{
-	TextList   *list = state;
-	MemoryContext old = MemoryContextSwitchTo(list->context);
-	bool		isnull;
-	Datum		value;
-
-	value = slot_getattr(slot, slot->tts_tupleDescriptor->natts, &isnull);
-	if (!isnull)
-		list->items = lappend(list->items, TextDatumGetCString(value));
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * Lock a table of a queue in order to change it.  Only its owner gets the
  * lock, which keeps out another session that would change it too.  Readers and
@@ -222,26 +199,27 @@ table_lock(text *name, char *relname)
 }
 
 /*
- * Run a statement that returns commands, and then the commands.  The catalog
- * is seen as it is now, whatever the isolation level.  Returns how many.
+ * Run a statement that returns commands, and then the commands.  The catalog is
+ * read with the latest snapshot, whatever the isolation level.  Returns the
+ * number of commands.
  */
 static int
 commands_run(const char *sql, int nargs, const Oid *types, PgmqArg *args)
 {
-	TextList	commands = {CurrentMemoryContext, NIL};
+	PgmqTexts	commands = {CurrentMemoryContext, NIL};
 	ListCell   *lc;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once(sql, nargs, types, args, true, text_collect, &commands);
+	pgmq_exec_once(sql, nargs, types, args, true, pgmq_row_texts, &commands);
 	PopActiveSnapshot();
-	foreach(lc, commands.items)
-		pgmq_exec_ddl("%s", (const char *) lfirst(lc));
-	return list_length(commands.items);
+	foreach(lc, commands.list)
+		pgmq_exec_ddl("%s", text_to_cstring(lfirst(lc)));
+	return list_length(commands.list);
 }
 
 /*
- * Bring a queue, locked, to the layout of a new one.  False when there was
- * nothing to do.  Error: 42809 when it has not the columns of a queue.
+ * Convert a queue, which is locked, to the layout of a new one.  Returns false
+ * when there was nothing to do.  Error: 42809 when it lacks a queue's columns.
  */
 static bool
 queue_convert(const PgmqQueue *queue, text *name)
@@ -249,7 +227,7 @@ queue_convert(const PgmqQueue *queue, text *name)
 	static const Oid types[] = {OIDOID, TEXTOID, TEXTOID, TEXTOID, OIDOID};
 	static const char *const detours[] = {"enable_seqscan", "enable_mergejoin", "enable_hashjoin"};
 	PgmqArg		args[5];
-	TextList	costly = {CurrentMemoryContext, NIL};
+	PgmqTexts	costly = {CurrentMemoryContext, NIL};
 	int			done;
 	int			nestlevel;
 	ListCell   *lc;
@@ -268,18 +246,20 @@ queue_convert(const PgmqQueue *queue, text *name)
 	for (int i = 0; i < lengthof(detours); i++)
 		set_config_option(detours[i], "off", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
+	/* Its commands change what has the archive's name. */
+	(void) pgmq_archive_find(queue, NoLock, PGMQ_NEED_NOTHING, true);
 	done = commands_run(columns_sql, 2, types, args);
 	pgmq_queue_check_shape(queue);
 	done += commands_run(commands_sql, lengthof(types), types, args);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once(costly_sql, 1, types, args, true, text_collect, &costly);
+	pgmq_exec_once(costly_sql, 1, types, args, true, pgmq_row_texts, &costly);
 	PopActiveSnapshot();
-	foreach(lc, costly.items)
+	foreach(lc, costly.list)
 		ereport(NOTICE,
-				(errmsg("index \"%s\" makes every read of queue \"%s\" write to it",
-						(const char *) lfirst(lc), text_to_cstring(name)),
-				 errhint("Drop it if nothing else needs it.")));
+				(errmsg("every read of queue \"%s\" has to write to index \"%s\"",
+						text_to_cstring(name), text_to_cstring(lfirst(lc))),
+				 errhint("Drop the index if no other statement needs it.")));
 
 	AtEOXact_GUC(false, nestlevel);
 	return done > 0;
@@ -307,7 +287,7 @@ pgmq_convert_queue(PG_FUNCTION_ARGS)
 /*
  * convert_queues_all() returns setof text
  *
- * A queue that cannot be converted gives a warning.
+ * An error about a queue becomes a warning.
  */
 Datum
 pgmq_convert_queues_all(PG_FUNCTION_ARGS)
@@ -330,8 +310,11 @@ pgmq_convert_queues_all(PG_FUNCTION_ARGS)
 /*
  * adopt_queue(queue_name text) returns boolean
  *
- * False when meta knows the queue.  What a policy of the same name said was
- * about another queue.
+ * Returns false when meta has the queue already.  A policy of the same name was
+ * that of another queue, and is forgotten.
+ *
+ * Errors: 42P01 when one of the tables does not exist, 42501 when the caller does
+ * not own both, 42809 when one has not the columns.
  */
 Datum
 pgmq_adopt_queue(PG_FUNCTION_ARGS)
@@ -349,7 +332,9 @@ pgmq_adopt_queue(PG_FUNCTION_ARGS)
 	pgmq_name_format(name, 'a', archive);
 	pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 	queue.relid = table_lock(name, queue.relname);
-	archive_id = table_lock(name, archive);
+	archive_id = pgmq_archive_find(&queue, ShareUpdateExclusiveLock, PGMQ_NEED_OWNER, true);
+	if (!OidIsValid(archive_id))
+		pgmq_queue_missing(name, archive);
 	if (pgmq_meta_find(&queue, &recorded))
 		PG_RETURN_BOOL(false);
 

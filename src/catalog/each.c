@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * each.c
- *	  One thing done with every queue.
+ *	  Doing something with every queue.
  *
- * pgmq.meta may hold anything: queues whose tables were dropped, renamed or
- * maimed by hand, and those of other roles.  What cannot be done with one of
- * them is told in a warning, and the others are done.
+ * pgmq.meta may have rows of queues whose tables were dropped, renamed or
+ * damaged by hand, and of queues of other roles.  An error about one of them
+ * becomes a warning, and the others are done.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -16,21 +16,18 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "common/common.h"
 #include "catalog/catalog.h"
 
 /*
- * The names in meta, but for queues to which the caller has not the right that
- * is needed at least: such a queue is none of the caller's business.
+ * The names in meta as a list of texts, without the queues to which the caller
+ * lacks the right needed.
  */
 List *
 pgmq_each_names(PgmqNeed need)
@@ -53,46 +50,41 @@ pgmq_each_names(PgmqNeed need)
 	return names;
 }
 
+/* One call of a function for a queue. */
+typedef struct EachCall
+{
+	text	   *queue_name;
+	PgmqEachFn	fn;
+	void	   *state;
+	bool		keep;
+	bool		result;
+} EachCall;
+
+static bool
+each_call(void *arg)
+{
+	EachCall   *call = arg;
+
+	call->result = call->fn(call->queue_name, call->state);
+	return call->keep && call->result;
+}
+
 /*
- * Call fn for a queue; what it returns, or false and a warning when it fails,
- * with whatever the error but a cancel.  What it did stays if keep is true
- * and it returned true.  Otherwise the subtransaction is rolled back: fn wrote
- * nothing, and the locks of thousands of queues would fill the lock table, and
- * be gone through at the end of each subtransaction.
+ * Call fn for a queue, in a subtransaction; what it returns, or false and a
+ * warning when it fails with any error but a cancel (57014).  What it did stays
+ * if keep is true and it returned true.  Otherwise the subtransaction is rolled
+ * back even though fn wrote nothing, because of its locks: those of thousands
+ * of queues would fill the lock table, and be gone through at the end of each
+ * subtransaction.
  */
 bool
 pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	volatile bool result = false;
-
-	CHECK_FOR_INTERRUPTS();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		result = fn(queue_name, state);
-		if (keep && result)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	EachCall	call = {queue_name, fn, state, keep, false};
+	ErrorData  *error = pgmq_try(each_call, &call);
 
 	if (error == NULL)
-		return result;
-	pgmq_lock_check_cancel(error);
+		return call.result;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("queue \"%s\" is left out: %s",

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * grant.c
- *	  Who may do what with a queue.
+ *	  Privileges on a queue.
  *
  * A queue's privileges are those on its tables: grant_queue and revoke_queue
  * only spell out the GRANTs, so what they give is what \dp shows, pg_dump
  * keeps and a plain REVOKE takes back.  The table of rights below is the one
  * place that says what a privilege consists of.
  *
- * No privilege's rights are all part of another's.  So which of them a role
- * has can be told from the tables, and a REVOKE that takes more than it was
- * asked for, since SELECT on a table is one right whoever needs it, can be
- * made good: what the role had and is to keep is granted again.
+ * No privilege's rights are all part of another's, so the tables show which
+ * privileges a role has.  A REVOKE for one privilege can take rights of another:
+ * SELECT on a table is one right, though several privileges need it.  So what
+ * the role had and is to keep is granted again afterwards.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -68,7 +68,6 @@ typedef struct Right
 	Part		part;
 	AclMode		mode;
 	const char *columns[MAX_COLUMNS];	/* none: the whole relation */
-	bool		wholly;			/* is taken back from the whole relation */
 } Right;
 
 /*
@@ -76,26 +75,26 @@ typedef struct Right
  * an archive to see that of the archive.
  */
 static const Right rights[] = {
-	{SEND, PART_QUEUE, ACL_INSERT, {"vt", "message", "headers"}, true},
-	{SEND, PART_QUEUE, ACL_SELECT, {"msg_id"}, false},
+	{SEND, PART_QUEUE, ACL_INSERT, {"vt", "message", "headers"}},
+	{SEND, PART_QUEUE, ACL_SELECT, {"msg_id"}},
 
-	{READ, PART_QUEUE, ACL_SELECT, {NULL}, true},
-	{READ, PART_QUEUE, ACL_UPDATE, {"vt", "read_ct", "last_read_at"}, true},
-	{READ, PART_QUEUE, ACL_DELETE, {NULL}, true},
-	{READ, PART_ARCHIVE, ACL_INSERT, {NULL}, true},
-	{READ, PART_ARCHIVE, ACL_SELECT, {"msg_id"}, false},
+	{READ, PART_QUEUE, ACL_SELECT, {NULL}},
+	{READ, PART_QUEUE, ACL_UPDATE, {"vt", "read_ct", "last_read_at"}},
+	{READ, PART_QUEUE, ACL_DELETE, {NULL}},
+	{READ, PART_ARCHIVE, ACL_INSERT, {NULL}},
+	{READ, PART_ARCHIVE, ACL_SELECT, {"msg_id"}},
 
 	{INSPECT, PART_QUEUE, ACL_SELECT,
-	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "vt"}, false},
+	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "vt"}},
 	{INSPECT, PART_ARCHIVE, ACL_SELECT,
-	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "archived_at", "vt"}, false},
-	{INSPECT, PART_SEQUENCE, ACL_SELECT, {NULL}, true},
+	{"msg_id", "read_ct", "enqueued_at", "last_read_at", "archived_at", "vt"}},
+	{INSPECT, PART_SEQUENCE, ACL_SELECT, {NULL}},
 
-	{MANAGE, PART_QUEUE, ACL_SELECT, {NULL}, true},
-	{MANAGE, PART_QUEUE, ACL_TRUNCATE, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_SELECT, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_DELETE, {NULL}, true},
-	{MANAGE, PART_ARCHIVE, ACL_TRUNCATE, {NULL}, true},
+	{MANAGE, PART_QUEUE, ACL_SELECT, {NULL}},
+	{MANAGE, PART_QUEUE, ACL_TRUNCATE, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_SELECT, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_DELETE, {NULL}},
+	{MANAGE, PART_ARCHIVE, ACL_TRUNCATE, {NULL}},
 };
 
 /* What is granted or revoked. */
@@ -191,7 +190,7 @@ role_arg(GrantCall *call, FunctionCallInfo fcinfo, int argno)
  * ----------------------------------------------------------------
  */
 
-/* Does an access control list give a mode to a role, to itself alone? */
+/* Does an access control list give a mode to this role itself? */
 static bool
 acl_gives(Datum datum, bool isnull, Oid owner, Oid role, AclMode mode)
 {
@@ -205,7 +204,7 @@ acl_gives(Datum datum, bool isnull, Oid owner, Oid role, AclMode mode)
 	return (found & mode) == mode;
 }
 
-/* What is gone meanwhile gives all, as what there never was. */
+/* A table that does not exist (any more) gives every right. */
 static bool
 table_gives(Oid relid, Oid role, AclMode mode)
 {
@@ -266,8 +265,8 @@ privileges_granted(const GrantCall *call)
 }
 
 /*
- * Refuse a caller who may not grant the rights of a call: GRANT itself only
- * warns those who have the privilege without its grant option.
+ * Refuse a caller that may not grant the rights of a call.  GRANT itself would
+ * only warn a role that has the privilege without its grant option.
  * Error: 42501.
  */
 static void
@@ -328,10 +327,15 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	if (!OidIsValid(relid))
 		return;
 
-	/* who may grant it on the columns only can revoke it there only */
-	wholly = !grant && right->wholly &&
-		pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
-							  &is_missing) == ACLCHECK_OK;
+	/*
+	 * Revoke a right on columns from the whole table, which takes it from the
+	 * columns, too.  But SELECT on the table may have been granted by itself;
+	 * and a caller that may grant on columns only can revoke there only.
+	 */
+	wholly = right->columns[0] == NULL ||
+		(!grant && right->mode != ACL_SELECT &&
+		 pg_class_aclcheck_ext(relid, GetUserId(), ACL_GRANT_OPTION_FOR(right->mode),
+							   &is_missing) == ACLCHECK_OK);
 	initStringInfo(&sql);
 	for (int i = 0; i < lengthof(modes); i++)
 		if (modes[i].mode == right->mode)
@@ -340,8 +344,7 @@ right_change(const GrantCall *call, const Right *right, bool grant)
 	{
 		for (int i = 0; i < MAX_COLUMNS && right->columns[i] != NULL; i++)
 			appendStringInfo(&sql, "%s%s", i == 0 ? " (" : ", ", right->columns[i]);
-		if (right->columns[0] != NULL)
-			appendStringInfoChar(&sql, ')');
+		appendStringInfoChar(&sql, ')');
 	}
 	appendStringInfo(&sql, " ON %s %s %s %s",
 					 right->part == PART_SEQUENCE ? "SEQUENCE" : "TABLE",
@@ -383,8 +386,8 @@ schema_grant(const GrantCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for schema %s", PGMQ_SCHEMA),
-				 errdetail("Who uses a queue needs USAGE on the schema, and you cannot grant that."),
-				 errhint("Let the owner of the schema run: GRANT USAGE ON SCHEMA %s TO %s",
+				 errdetail("The role needs USAGE on the schema to use a queue, and you cannot grant that."),
+				 errhint("Ask the owner of the schema to run: GRANT USAGE ON SCHEMA %s TO %s",
 						 PGMQ_SCHEMA, call->role_sql)));
 
 	/* one at a time, as with a queue; no queue has this name */
@@ -406,44 +409,53 @@ part_set(GrantCall *call, Part part, Oid relid)
 	call->names[part] = exists ? pstrdup(quote_qualified_identifier(schema, name)) : NULL;
 }
 
-/* The relations of a queue, which nothing keeps from going away later. */
+/*
+ * The relations of a queue, which nothing keeps from going away later.
+ * Error: 55000 when the archive is another role's and rights are to be granted
+ * on it.  To revoke them from the queue must be possible all the same.
+ */
 static void
-parts_find(GrantCall *call, text *queue_name)
+parts_find(GrantCall *call, text *queue_name, bool grant)
 {
 	PgmqQueue	queue;
+	Oid			archive;
 
 	pgmq_queue_open(&queue, queue_name, NoLock, PGMQ_NEED_NOTHING, NULL);
 	part_set(call, PART_QUEUE, queue.relid);
 	if (!OidIsValid(call->parts[PART_QUEUE]))
 		pgmq_queue_missing(queue_name, queue.relname);
 	pgmq_queue_check_shape(&queue);
-	part_set(call, PART_ARCHIVE,
-			 get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
-							   get_namespace_oid(PGMQ_SCHEMA, false)));
+	archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
+								get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(archive) && grant)
+		pgmq_archive_check(&queue, archive);
+	else if (OidIsValid(archive) && !pgmq_archive_is_own(&queue, archive))
+		archive = InvalidOid;
+	part_set(call, PART_ARCHIVE, archive);
 	part_set(call, PART_SEQUENCE, pgmq_queue_sequence(queue.relid));
 }
 
 /*
- * Begin a call of (queue_name, role, privileges).  Others' calls about the
- * queue wait: the server's GRANT fails when it meets one of the same table.
+ * Begin a call of (queue_name, role, privileges).  Other sessions' calls about
+ * the queue wait, since two GRANTs on one table at the same time would fail.
  */
 static void
-call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
+call_begin(GrantCall *call, FunctionCallInfo fcinfo, bool grant)
 {
 	text	   *queue_name;
 	char		relname[NAMEDATALEN];
 
-	pgmq_check_may_write(command);
+	pgmq_check_may_write(grant ? "GRANT" : "REVOKE");
 	call->privileges = privileges_arg(fcinfo, 2);
 	role_arg(call, fcinfo, 1);
 	queue_name = pgmq_name_arg(fcinfo, 0);
-	parts_find(call, queue_name);
+	parts_find(call, queue_name, grant);
 	check_may_grant(call);
 
 	pgmq_name_format(queue_name, 'q', relname);
 	pgmq_lock_name(relname + 2);
 	AcceptInvalidationMessages();
-	parts_find(call, queue_name);
+	parts_find(call, queue_name, grant);
 	check_may_grant(call);
 }
 
@@ -452,14 +464,14 @@ call_begin(GrantCall *call, FunctionCallInfo fcinfo, const char *command)
  * returns void
  *
  * Errors: 22023 for an unknown privilege, 42704 for an unknown role, 42P01
- * for an unknown queue, 42501 for who may not grant it.
+ * for an unknown queue, 42501 for a caller that may not grant it.
  */
 Datum
 pgmq_grant_queue(PG_FUNCTION_ARGS)
 {
 	GrantCall	call;
 
-	call_begin(&call, fcinfo, "GRANT");
+	call_begin(&call, fcinfo, true);
 	schema_grant(&call);
 	rights_change(&call, call.privileges, true);
 	PG_RETURN_VOID();
@@ -478,17 +490,17 @@ pgmq_revoke_queue(PG_FUNCTION_ARGS)
 	GrantCall	call;
 	int			kept;
 
-	call_begin(&call, fcinfo, "REVOKE");
+	call_begin(&call, fcinfo, false);
 	kept = privileges_granted(&call) & ~call.privileges;
 	rights_change(&call, call.privileges, false);
 	rights_change(&call, kept & ~privileges_granted(&call), true);
 
-	/* REVOKE says nothing */
+	/* REVOKE does not warn of this */
 	if ((privileges_granted(&call) & call.privileges) != 0)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED),
 				 errmsg("%s keeps privileges on the queue that were granted by others",
 						call.role_sql),
-				 errhint("The access privileges of its tables show by whom.")));
+				 errhint("The access privileges of its tables show their grantors.")));
 	PG_RETURN_VOID();
 }

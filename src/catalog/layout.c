@@ -3,8 +3,8 @@
  * layout.c
  *	  What a queue is made of: its tables, and how they are stored.
  *
- * The rooms that make queues (manage, partition, adopt) share this one, so
- * that every queue comes out alike.
+ * All files that create queues (manage, partition, convert) use this one, so
+ * that every queue has the same layout.
  *
  * Storage of a queue table, which is small at most times and churns:
  *
@@ -63,7 +63,7 @@
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
-/* What monitoring may see: all but what the messages say. */
+/* What monitoring may see: all but the messages' contents. */
 #define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"
 
 /* The columns between msg_id and the end of the two tables. */
@@ -203,8 +203,8 @@ pgmq_layout_set_storage(const char *table)
 }
 
 /*
- * Have every row that becomes readable announced to the due map, whatever
- * puts it there: a replication worker too.  table is quoted and qualified.
+ * Have every row that becomes readable announced to the due map, also those
+ * that a replication worker writes.  table is quoted and qualified.
  */
 static void
 set_announce(const char *table)
@@ -213,7 +213,7 @@ set_announce(const char *table)
 	pgmq_exec_ddl(PGMQ_ANNOUNCE_ALWAYS_SQL, table);
 }
 
-/* Let monitoring see how a queue stands, but not what is in it. */
+/* Let pg_monitor see the public columns of a queue, and its sequence. */
 static void
 grant_queue(const char *base)
 {
@@ -251,7 +251,7 @@ index_serves_groups(Oid relid)
 	return result;
 }
 
-/* Whether an index is of no use to anybody here: PGMQ's, or one that failed. */
+/* Whether an index serves no read: PGMQ's GIN index, or an invalid one. */
 static bool
 index_is_useless(Oid relid)
 {
@@ -263,7 +263,7 @@ index_is_useless(Oid relid)
 }
 
 /*
- * The index of an open queue that serves reads by group, whatever its name;
+ * The index of an open queue that serves reads by group, by whichever name;
  * InvalidOid when there is none.
  */
 Oid
@@ -275,7 +275,7 @@ pgmq_layout_group_index(const PgmqQueue *queue)
 	Oid			result = InvalidOid;
 	ListCell   *lc;
 
-	/* the server shows operators by what the path finds */
+	/* the server qualifies operators that the path does not find */
 	RestrictSearchPath();
 	foreach(lc, indexes)
 		if (!OidIsValid(result) && index_serves_groups(lfirst_oid(lc)))
@@ -289,8 +289,8 @@ pgmq_layout_group_index(const PgmqQueue *queue)
  * Create the index that serves reads by group, unless there is one.  PGMQ's
  * index of its name is a GIN index, which serves nothing here and is replaced;
  * so is one that was left behind by a CREATE INDEX CONCURRENTLY that failed.
- * The queue is open, under a lock that keeps others from making it.  False when
- * there was nothing to do.
+ * The queue is open, under a lock that prevents others from creating it.
+ * Returns false when there was nothing to do.
  */
 bool
 pgmq_layout_create_fifo_index(const PgmqQueue *queue)
@@ -340,31 +340,63 @@ refuse_taken(text *queue_name, const char *relname, const char *misfit)
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("relation \"%s.%s\" already exists", PGMQ_SCHEMA, relname),
-			 errdetail("Queue \"%s\" needs this name, and the relation is not one of its tables: %s",
+			 errdetail("Queue \"%s\" needs this name, and the relation is not one of its tables.  %s",
 					   text_to_cstring(queue_name), misfit)));
 }
 
-/* Lock callback: may the caller know more of a table than that it is there? */
-static void
-callback_look(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+/* A table of a queue that is about to be looked at. */
+typedef struct TableLook
 {
-	if (OidIsValid(relid) && relid != old_relid &&
-		get_rel_relkind(relid) != '\0' &&
-		!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
+	text	   *queue_name;
+	bool		known;			/* meta knows the queue */
+} TableLook;
+
+/*
+ * Lock callback: may the caller know more of a table than that it is there,
+ * and is it a queue's, or his own to make a queue of?  Nobody is to take over
+ * what another role has prepared, least of all a superuser.
+ */
+static void
+callback_find(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	const TableLook *look = arg;
+	Oid			owner;
+
+	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+		return;
+	if (!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
 		object_aclcheck(NamespaceRelationId, get_rel_namespace(relid),
 						GetUserId(), ACL_CREATE) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table->relname);
+	owner = pgmq_role_owner(relid);
+	if (!look->known && owner != GetUserId())
+		refuse_taken(look->queue_name, table->relname,
+					 psprintf("It belongs to role \"%s\".", GetUserNameFromId(owner, false)));
 }
 
 static Oid
-table_find(const char *relname)
+table_find(const char *relname, TableLook *look)
 {
 	return RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, pstrdup(relname), -1),
 									AccessShareLock, RVR_MISSING_OK,
-									callback_look, NULL);
+									callback_find, look);
 }
 
-/* Whether a queue table gives out ids, as one does not that lost its sequence. */
+/* Make the archive anew that an open queue of the caller's has lost. */
+static void
+archive_complete(const PgmqQueue *queue)
+{
+	const char *base = PGMQ_QUEUE_BASE(queue);
+	Oid			owner = pgmq_role_owner(queue->relid);
+
+	pgmq_layout_create_archive(base, NULL);
+	pgmq_layout_grant_archive(base);
+	if (owner != GetUserId())
+		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", pgmq_layout_name("a_", base, ""),
+					  quote_identifier(GetUserNameFromId(owner, false)));
+}
+
+/* Whether the msg_id of a queue table has a default or is an identity column. */
 bool
 pgmq_layout_draws_ids(Oid relid)
 {
@@ -376,18 +408,30 @@ pgmq_layout_draws_ids(Oid relid)
 	return result;
 }
 
+/* Part of a notice: whose a queue is that somebody wanted to create. */
+static int
+notice_owner(const PgmqQueue *queue)
+{
+	Oid			owner = pgmq_role_owner(queue->relid);
+
+	return owner == GetUserId() ? 0 :
+		errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false));
+}
+
 /*
- * Begin to create a queue: fills in its names, holds off whoever creates or
- * drops the same one, and looks at what there is.
+ * Begin to create a queue: fill in its names, lock its name against sessions
+ * that create or drop the same one, and check what there is.
  *
  * True when the caller is to create its tables and then call
  * pgmq_layout_finish.  False when the queue is there already; a notice has
- * been given then.  Tables that look like a queue's but are in no row of meta
- * become one; an archive that is missing is made anew.
+ * been given then.  Tables of the caller's that look like a queue's but are in
+ * no row of meta become one; an archive that is missing is made anew when the
+ * queue is the caller's.
  *
  * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
- * taken by something else, 42501 when it is there and the caller has nothing to
- * do with it, 25006 in a read-only transaction.
+ * taken by something else, 55000 when that of the archive is, 42501 when the
+ * queue is there and the caller has nothing to do with it, 25006 in a read-only
+ * transaction.
  */
 bool
 pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
@@ -396,8 +440,9 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	const char *misfit;
 	char		archive[NAMEDATALEN];
 	Oid			archive_id;
-	bool		known;
-	PgmqKind	recorded;
+	bool		is_mine;
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	TableLook	look = {queue_name, false};
 	PgmqKind	present;
 
 	pgmq_name_validate(queue_name);
@@ -405,8 +450,11 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	pgmq_name_format(queue_name, 'a', archive);
 	pgmq_lock_name(base);
 
-	queue->relid = table_find(queue->relname);
-	archive_id = table_find(archive);
+	if (OidIsValid(get_relname_relid(queue->relname, schema)) ||
+		OidIsValid(get_relname_relid(archive, schema)))
+		look.known = pgmq_meta_key(queue) != NULL;
+	queue->relid = table_find(queue->relname, &look);
+	archive_id = table_find(archive, &look);
 	if (!OidIsValid(queue->relid) && !OidIsValid(archive_id))
 		return true;
 
@@ -414,25 +462,24 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 		refuse_taken(queue_name, archive, "There is no queue table beside it.");
 	if ((misfit = pgmq_queue_misfit(queue->relid, false)) != NULL)
 		refuse_taken(queue_name, queue->relname, misfit);
-	known = pgmq_meta_find(queue, &recorded);
+	is_mine = object_ownercheck(RelationRelationId, queue->relid, GetUserId());
 	present = pgmq_layout_kind(queue->relid);
-	if (!known && !pgmq_layout_draws_ids(queue->relid))
+	if (!look.known && !pgmq_layout_draws_ids(queue->relid))
 		refuse_taken(queue_name, queue->relname, "Its column \"msg_id\" has no default.");
 
 	if (OidIsValid(archive_id))
 	{
 		if ((misfit = pgmq_queue_misfit(archive_id, true)) != NULL)
 			refuse_taken(queue_name, archive, misfit);
+		if (is_mine)
+			pgmq_archive_check(queue, archive_id);
 	}
-	else
-	{
-		if (!known)
-			refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
-		pgmq_layout_create_archive(base, NULL);
-		pgmq_layout_grant_archive(base);
-	}
+	else if (!look.known)
+		refuse_taken(queue_name, queue->relname, "There is no archive beside it.");
+	else if (is_mine)
+		archive_complete(queue);
 
-	if (!known)
+	if (!look.known)
 	{
 		pgmq_meta_put(queue, queue_name, present);
 		ereport(NOTICE,
@@ -441,8 +488,7 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 						text_to_cstring(queue_name))));
 
 		/* it may be that of another queue, which had the name before */
-		if (object_ownercheck(RelationRelationId, queue->relid, GetUserId()) &&
-			pgmq_policy_forget(queue))
+		if (pgmq_policy_forget(queue))
 		{
 			CacheInvalidateRelcacheByRelid(queue->relid);
 			ereport(NOTICE,
@@ -453,19 +499,21 @@ pgmq_layout_begin(PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	else if (present == kind)
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" already exists, skipping", queue->relname)));
+				 errmsg("relation \"%s\" already exists, skipping", queue->relname),
+				 notice_owner(queue)));
 	else
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("queue \"%s\" already exists and remains %s queue",
-						text_to_cstring(queue_name), kind_names[present])));
+						text_to_cstring(queue_name), kind_names[present]),
+				 notice_owner(queue)));
 	return false;
 }
 
 /*
- * Finish what pgmq_layout_begin began, once the tables are there.  A queue of
- * this name may have been there before, of another role too, and its tables
- * dropped by hand.  The new one has nothing of it: no policy, no deduplication
+ * Finish what pgmq_layout_begin began, once the tables exist.  There may have
+ * been a queue of this name before, perhaps of another role, whose tables were
+ * dropped by hand.  The new one inherits nothing from it: no policy, no dedup
  * ids, and no bindings or throttle, which go with the row of meta.
  */
 void
@@ -477,6 +525,12 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
+	/* a partitioned queue has told pg_partman of its new tables by now */
+	if (kind != PGMQ_KIND_PARTITIONED)
+	{
+		pgmq_partman_clean(queue->relname);
+		pgmq_partman_clean(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
+	}
 	pgmq_dedup_drop(queue);
 	(void) pgmq_policy_forget(queue);
 	if (pgmq_meta_find(queue, &recorded))

@@ -4,9 +4,9 @@
  *	  Queues come and go: create, drop, purge.
  *
  * create and drop of one queue are held apart by a lock on its name in lower
- * case (lock.c); the tables' own locks do the rest.  Who may not drop or
- * empty a queue is turned away before the table is locked, so that trying
- * holds up nobody (the rule of RangeVarCallbackForDropRelation).
+ * case (lock.c); the tables' own locks do the rest.  A caller that may not drop
+ * or empty a queue gets the error before the table is locked, so that the
+ * attempt blocks no other session (as RangeVarCallbackForDropRelation does).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -20,7 +20,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "tcop/utility.h"
@@ -133,8 +132,8 @@ callback_purge(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * Lock a table of the schema once callback has nothing against it; its OID,
- * or InvalidOid when it does not exist.
+ * Lock a table of the schema if callback raises no error.  Returns its OID, or
+ * InvalidOid when it does not exist.
  */
 static Oid
 table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
@@ -144,8 +143,8 @@ table_lock(char *relname, LOCKMODE lockmode, RangeVarGetRelidCallback callback)
 }
 
 /*
- * Drop a table, if there is one, and what pg_partman knows about it.  False
- * when there is none.
+ * Drop a table, if there is one, and what pg_partman knows about it.  Returns
+ * false when there is none.
  */
 static bool
 table_drop(char *relname)
@@ -160,6 +159,32 @@ table_drop(char *relname)
 	if (partitioned)
 		pgmq_partman_forget(relname);
 	return true;
+}
+
+/*
+ * Drop the archive of a queue that is gone, and whose owner that role was.  A
+ * table of its name that is none of the queue's stays, and so does an archive
+ * that the caller may not drop.
+ */
+static void
+archive_drop(const PgmqQueue *queue, Oid queue_owner)
+{
+	char	   *relname = psprintf("a_%s", PGMQ_QUEUE_BASE(queue));
+	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	Oid			relid = get_relname_relid(relname, schema);
+
+	if (OidIsValid(relid) && get_rel_relkind(relid) != '\0' &&
+		(!pgmq_archive_may_own(pgmq_role_owner(relid), queue_owner) ||
+		 !(object_ownercheck(RelationRelationId, relid, GetUserId()) ||
+		   object_ownercheck(NamespaceRelationId, schema, GetUserId()))))
+		ereport(NOTICE,
+				(errmsg("table \"" PGMQ_SCHEMA ".%s\" is not dropped with queue \"%s\"",
+						relname, PGMQ_QUEUE_BASE(queue)),
+				 errdetail("The table belongs to role \"%s\", the queue belonged to role \"%s\".",
+						   GetUserNameFromId(pgmq_role_owner(relid), false),
+						   GetUserNameFromId(queue_owner, false))));
+	else
+		table_drop(relname);
 }
 
 /* Whether the caller may take a queue out of meta. */
@@ -183,9 +208,9 @@ queue_forget(PgmqQueue *queue)
 }
 
 /*
- * Clear away what is left of a queue whose table somebody has dropped by
- * hand.  Nobody owns the queue any more: whoever may take it out of meta may
- * do it, if the archive, when there is one, is his own.
+ * Remove what is left of a queue whose table was dropped by hand.  The queue has
+ * no owner any more, so a role may do it that may delete its row of meta, and
+ * owns the archive if there is one.
  */
 static void
 queue_drop_rest(PgmqQueue *queue)
@@ -195,12 +220,14 @@ queue_drop_rest(PgmqQueue *queue)
 	if (!may_change_meta() || !pgmq_meta_find(queue, &kind))
 		return;
 	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
+	pgmq_partman_clean(queue->relname);
+	pgmq_partman_clean(psprintf("a_%s", PGMQ_QUEUE_BASE(queue)));
 	queue_forget(queue);
 }
 
 /*
- * Whether the caller may hold off others from a name: who has anything to do
- * with the queue of that name, could make one, or could take it out of meta.
+ * Whether the caller may lock a name: it has some right to the queue of that
+ * name, could create one, or could delete its row of meta.
  */
 static bool
 may_lock_name(const char *relname)
@@ -215,9 +242,8 @@ may_lock_name(const char *relname)
 }
 
 /*
- * Warn that other queues have their dead letters go to a queue that was
- * dropped.  It is no error, since anybody may name a queue in a policy of his
- * own.
+ * Warn if other queues send their dead letters to a queue that was dropped.  It
+ * is no error, since any role may name any queue in a policy of its own.
  */
 static void
 warn_dead_letters(const PgmqQueue *queue)
@@ -241,8 +267,8 @@ warn_dead_letters(const PgmqQueue *queue)
 	}
 	ereport(WARNING,
 			(errmsg("queue \"%s\" was the dead-letter queue of others", PGMQ_QUEUE_BASE(queue)),
-			 errdetail("Dead letters stay where they are in: %s.", shown.data),
-			 errhint("Name another dead-letter queue for each by pgmq.set_policy().")));
+			 errdetail("Dead letters now stay in their queues: %s.", shown.data),
+			 errhint("Set another dead-letter queue for each with pgmq.set_policy().")));
 }
 
 static bool
@@ -251,6 +277,7 @@ queue_drop(text *queue_name)
 	PgmqQueue	queue;
 	PgmqKind	kind;
 	Oid			sequence = InvalidOid;
+	Oid			owner = InvalidOid;
 	bool		found;
 
 	pgmq_check_may_write("DROP TABLE");
@@ -267,16 +294,17 @@ queue_drop(text *queue_name)
 		pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
 		queue.relid = table_lock(queue.relname, AccessExclusiveLock, callback_drop);
 
-		/* a table that has a queue's name by chance is none to be dropped */
+		/* do not drop another table that has a queue's name by chance */
 		if (OidIsValid(queue.relid) && !pgmq_meta_find(&queue, &kind))
 			pgmq_queue_check_shape(&queue);
 		if (OidIsValid(queue.relid))
 		{
+			owner = pgmq_role_owner(queue.relid);
 			pgmq_xact_drop(queue.relid);
 			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
 			sequence = pgmq_sequence_free(&queue);
 		}
-		found = table_drop(queue.relname);
+		found = OidIsValid(queue.relid) && table_drop(queue.relname);
 		pgmq_sequence_drop(sequence);
 		queue.relid = InvalidOid;
 		if (!found)
@@ -291,7 +319,7 @@ queue_drop(text *queue_name)
 	}
 
 	/* After the queue, as every statement on both of them locks. */
-	table_drop(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)));
+	archive_drop(&queue, owner);
 	queue_forget(&queue);
 	warn_dead_letters(&queue);
 	return true;
@@ -300,8 +328,11 @@ queue_drop(text *queue_name)
 /*
  * drop_queue(queue_name text) returns boolean
  *
- * False, with a notice, when there is no such queue.  If its table was dropped
- * by hand, the rest goes.
+ * Returns false, with a notice, when there is no such queue.  If its table was
+ * dropped by hand, what is left of it is removed.
+ *
+ * Errors: 42501 for a caller that is not the owner, 42809 for a table that is
+ * no queue.
  */
 Datum
 pgmq_drop_queue(PG_FUNCTION_ARGS)
@@ -319,20 +350,14 @@ pgmq_drop_queue_deprecated(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* Row function: keep the first column, a bigint. */
-static void
-row_count(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
 /*
  * purge_queue(queue_name text) returns bigint
  *
- * The count is taken under the lock, and of what is there now whatever the
+ * The count is taken under the lock, with the latest snapshot whatever the
  * isolation level, because that is what TRUNCATE removes.
+ *
+ * Errors: 42P01 for an unknown queue, 42501 without SELECT and TRUNCATE on it,
+ * or under row-level security.
  */
 Datum
 pgmq_purge_queue(PG_FUNCTION_ARGS)
@@ -362,7 +387,7 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*) FROM %s", table),
-				   0, NULL, NULL, true, row_count, &count);
+				   0, NULL, NULL, true, pgmq_row_int8, &count);
 	PopActiveSnapshot();
 	pgmq_exec_ddl("TRUNCATE TABLE %s", table);
 	PG_RETURN_INT64(count);
@@ -378,9 +403,9 @@ pgmq_detach_archive(PG_FUNCTION_ARGS)
 }
 
 /*
- * Make the index of a queue; found tells whether there is such a queue.  The
- * lock is one that keeps out whoever makes the same index.  False when there
- * was nothing to do.
+ * Make the index of a queue; *found tells whether there is such a queue.  The
+ * lock prevents others from making the same index.  Returns false when there was
+ * nothing to do.
  */
 static bool
 fifo_index_create(text *queue_name, PgmqQueue *queue, bool *found)
@@ -409,7 +434,7 @@ pgmq_create_fifo_index(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The same, for each queue: one that is not there needs none. */
+/* The same, for pgmq_each_try; false for a queue that does not exist. */
 static bool
 fifo_index_each(text *queue_name, void *state)
 {
@@ -423,7 +448,7 @@ fifo_index_each(text *queue_name, void *state)
 /*
  * create_fifo_indexes_all() returns void
  *
- * A queue that cannot have it gives a warning.
+ * An error about a queue becomes a warning.
  */
 Datum
 pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
@@ -439,8 +464,8 @@ pgmq_create_fifo_indexes_all(PG_FUNCTION_ARGS)
 /*
  * acquire_queue_lock(queue_name text) returns void
  *
- * Errors: 42501 for who has nothing to do with the queue and may not create
- * one, 25000 in a parallel query, with whose worker the lock would go.
+ * Errors: 42501 for a caller that has no right to the queue and may not create
+ * one; 25000 in a parallel query, since the lock would go with the worker.
  */
 Datum
 pgmq_acquire_queue_lock(PG_FUNCTION_ARGS)

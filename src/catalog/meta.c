@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * meta.c
- *	  What pgmq.meta knows of a queue.
+ *	  The rows of pgmq.meta, one for each queue.
  *
- * Sending, reading and acknowledging never come here: a queue is its table.
- * meta tells management the name as it was given, which bindings, throttles
- * and notification channels use.
+ * Sending, reading and acknowledging do not use it: a queue is its table.  meta
+ * has a queue's name as it was given, which bindings, throttles and notification
+ * channels use.
  *
- * Its owner can put any other table in its place, so every statement casts
- * what it returns to the type that is read here.
+ * The owner of meta can put any other table in its place, so every statement
+ * casts what it returns to the type that is read here.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -41,41 +41,16 @@
 
 PG_FUNCTION_INFO_V1(pgmq_guard_meta);
 
-typedef struct NameState
-{
-	MemoryContext context;
-	text	   *name;
-} NameState;
-
-typedef struct NameList
-{
-	MemoryContext context;
-	List	   *list;
-} NameList;
-
-/* Row function: keep the first column, a text. */
-static void
-row_name(TupleTableSlot *slot, void *arg)
-{
-	NameState  *state = arg;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-
-	state->name = DatumGetTextPCopy(value);
-	MemoryContextSwitchTo(old);
-}
-
 /*
- * A queue's name as it was given at create, whichever way it is written
- * here; NULL when meta knows no such queue.
+ * A queue's name as it was given to create, in whichever case it is written
+ * here; NULL when meta has no such queue.  palloc'd in the caller's context.
  */
 text *
 pgmq_meta_name(text *queue_name)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(PointerGetDatum(queue_name))};
-	NameState	state = {CurrentMemoryContext, NULL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 
 	/* databases of PGMQ may hold both spellings: then the one written here */
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
@@ -83,23 +58,23 @@ pgmq_meta_name(text *queue_name)
 				   " OPERATOR(pg_catalog.=) pg_catalog.lower($1)"
 				   " ORDER BY queue_name::pg_catalog.text"
 				   " OPERATOR(pg_catalog.=) $1 DESC LIMIT 1",
-				   1, argtypes, args, false, row_name, &state);
-	return state.name;
+				   1, argtypes, args, false, pgmq_row_texts, &names);
+	return names.list == NIL ? NULL : linitial(names.list);
 }
 
 /*
- * The name by which meta knows an open queue, as it is now; NULL when it does
- * not.  An owner of the queue need not have a right to meta, so it is read by
- * the rights of its own owner, and of nobody else: it may be a view of his.
- * Databases of PGMQ may hold several spellings, of which this is always the
- * same one.
+ * The name that meta has for an open queue at this moment; NULL when it has
+ * none.  The owner of a queue need not have a right to meta, so it is read with
+ * the rights of meta's own owner, and no other role's: it may be a view of that
+ * owner.  Databases of PGMQ may hold several spellings, of which this always
+ * returns the same one.
  */
 text *
 pgmq_meta_key(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	NameState	state = {CurrentMemoryContext, NULL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
 	PgmqRole	saved;
 
@@ -112,10 +87,10 @@ pgmq_meta_key(const PgmqQueue *queue)
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
 				   " WHERE " PGMQ_META_IS
 				   " ORDER BY queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC LIMIT 1",
-				   1, argtypes, args, true, row_name, &state);
+				   1, argtypes, args, true, pgmq_row_texts, &names);
 	PopActiveSnapshot();
 	pgmq_role_restore(saved);
-	return state.name;
+	return names.list == NIL ? NULL : linitial(names.list);
 }
 
 /* Row function: the kind of queue that is_partitioned and is_unlogged say. */
@@ -131,9 +106,9 @@ row_kind(TupleTableSlot *slot, void *state)
 }
 
 /*
- * Whether meta knows a queue, and as what kind.  As it is now: in REPEATABLE
- * READ the transaction's own snapshot may be older than the lock that create
- * or drop waited for.
+ * Whether meta has a queue, and of which kind.  It is read with the latest
+ * snapshot: in REPEATABLE READ that of the transaction may be older than the
+ * lock that create or drop waited for.
  */
 bool
 pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
@@ -150,7 +125,7 @@ pgmq_meta_find(const PgmqQueue *queue, PgmqKind *kind)
 	return found > 0;
 }
 
-/* Note that a queue, which meta does not know, is there, and of which kind. */
+/* Add a queue, which meta does not have, with its kind. */
 void
 pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
@@ -168,7 +143,7 @@ pgmq_meta_put(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 }
 
 /*
- * Forget a queue, if meta knows it; its bindings and throttle go along.
+ * Delete a queue's row, if meta has it, and with it its bindings and throttle.
  * Error: 40001 when the transaction's snapshot is too old to see it.
  */
 void
@@ -186,28 +161,15 @@ pgmq_meta_forget(const PgmqQueue *queue)
 				 errmsg("could not serialize access due to concurrent update")));
 }
 
-/* Row function: add the first column, a text, to a list. */
-static void
-row_add_name(TupleTableSlot *slot, void *state)
-{
-	NameList   *names = state;
-	bool		isnull;
-	Datum		name = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(names->context);
-
-	names->list = lappend(names->list, DatumGetTextPCopy(name));
-	MemoryContextSwitchTo(old);
-}
-
 /* The names of all queues, as a list of texts, in order. */
 List *
 pgmq_meta_names(void)
 {
-	NameList	names = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".meta"
 				   " WHERE queue_name IS NOT NULL ORDER BY queue_name",
-				   0, NULL, NULL, false, row_add_name, &names);
+				   0, NULL, NULL, false, pgmq_row_texts, &names);
 	return names.list;
 }
 
@@ -217,9 +179,9 @@ pgmq_meta_names(void)
  */
 
 /*
- * Refuse to take a queue out of meta that is not the caller's.  For drop_queue
- * of his own he needs DELETE on all rows, and with one go its bindings: what
- * is sent by topic would not arrive any more.
+ * Refuse to delete the row of a queue that is not the caller's.  To drop queues
+ * of its own a role needs DELETE on meta, and so on all rows.  But with a row go
+ * its bindings, and what is sent by topic would not arrive any more.
  * Error: 42501.
  */
 static void
@@ -234,7 +196,7 @@ guard_row(const TriggerData *trigger)
 	Oid			relid;
 	bool		is_varlena;
 
-	/* who owns meta could drop the trigger as well */
+	/* the owner of meta could drop the trigger as well */
 	if (object_ownercheck(RelationRelationId, RelationGetRelid(rel), GetUserId()))
 		return;
 	if (attno != InvalidAttrNumber)
@@ -252,10 +214,10 @@ guard_row(const TriggerData *trigger)
 /*
  * _guard_meta() returns trigger
  *
- * Foreign keys delete a queue's bindings and its throttle with its row, by
- * the rights of those tables' owner, whoever deletes it.  So there must be no
- * triggers of users that fire then, nor foreign keys of other owners.  And the
- * queue must be the caller's.
+ * Foreign keys delete a queue's bindings and its throttle with its row, with the
+ * rights of those tables' owner.  So there must be no triggers of users that fire
+ * then, nor foreign keys of other owners.  And the queue must be the caller's.
+ * Errors: 55000, 42501.
  */
 Datum
 pgmq_guard_meta(PG_FUNCTION_ARGS)
@@ -264,7 +226,7 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 	static const char *const tables[] = {"topic_bindings", "notify_insert_throttle"};
 	Oid			schema = get_namespace_oid(PGMQ_SCHEMA, false);
 
-	/* anybody can have a table with this trigger, who may not lock ours */
+	/* any role can give a table this trigger, also one that may not lock ours */
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		RelationGetRelid(trigger->tg_relation) != get_relname_relid("meta", schema))
 		ereport(ERROR,
@@ -278,7 +240,7 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 		if (!OidIsValid(relid))
 			continue;
 
-		/* the lock keeps triggers from coming after this look */
+		/* under the lock no trigger can be added after the check */
 		LockRelationOid(relid, RowExclusiveLock);
 		if (get_rel_relkind(relid) == '\0')
 			continue;

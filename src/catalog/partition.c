@@ -6,7 +6,7 @@
  * An interval that is an integer partitions by msg_id, any other by time: a
  * queue by enqueued_at, an archive by archived_at.  The primary key must hold
  * the partition column, so by time it is (msg_id, that column); statements by
- * msg_id then look into every partition, but by index.
+ * msg_id then search every partition, but by index.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -25,7 +25,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -62,9 +61,9 @@ is_integer(text *value)
 /*
  * The arguments partition_interval (1) and retention_interval (2).
  *
- * Errors: 22004 for no interval; when the retention is not of the interval's
- * sort that of the cast (22P02, 22007), instead of one in every run of the
- * maintenance; 22023 when the interval is an integer below 1.
+ * Errors: 22004 for a NULL interval, 22023 for an integer below 1; 22P02 or
+ * 22007, from a cast, for a retention that is not of the interval's kind, which
+ * would fail in every run of the maintenance.
  */
 static PgmqPartitions
 partitions_args(FunctionCallInfo fcinfo, const char *time_column)
@@ -92,8 +91,8 @@ partitions_args(FunctionCallInfo fcinfo, const char *time_column)
 }
 
 /*
- * Store a partitioned queue's partitions as a queue is stored, those to come
- * by way of pg_partman's template.
+ * Give a queue's partitions the storage parameters of a queue; future ones get
+ * them from pg_partman's template.
  */
 static void
 set_storage(const char *relname)
@@ -166,16 +165,6 @@ index_rename(Oid archive, const char *name, const char *new_name)
 					  pgmq_layout_name("", name, ""), quote_identifier(new_name));
 }
 
-/* Row function: keep the first column, a bigint, as text. */
-static void
-row_start(TupleTableSlot *slot, void *state)
-{
-	bool		isnull;
-
-	snprintf(state, MAXINT8LEN + 1, INT64_FORMAT,
-			 DatumGetInt64(slot_getattr(slot, 1, &isnull)));
-}
-
 /*
  * The least id that a new archive of a queue may get, as an argument for
  * pg_partman; NULL when there is no such queue.
@@ -185,7 +174,7 @@ first_id(const char *base)
 {
 	char	   *queue = psprintf("q_%s", base);
 	Oid			relid = get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false));
-	char		start[MAXINT8LEN + 1];
+	int64		start;
 	Oid			types[] = {INT8OID};
 	PgmqArg		args[1];
 
@@ -194,15 +183,15 @@ first_id(const char *base)
 	args[0] = PGMQ_ARG(Int64GetDatum(pgmq_queue_last_id(relid)));
 	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), $1) FROM %s",
 							pgmq_layout_name("", queue, "")),
-				   1, types, args, false, row_start, start);
-	return PGMQ_ARG(CStringGetTextDatum(start));
+				   1, types, args, false, pgmq_row_int8, &start);
+	return PGMQ_ARG(CStringGetTextDatum(psprintf(INT64_FORMAT, start)));
 }
 
 /*
  * The commands that grant on table $2 what is granted on table $1, columns
  * included, as one text.  Runs with a safe search_path.
  */
-static const char *const grants_sql =
+static const char grants_sql[] =
 "SELECT string_agg(format('GRANT %s%s ON %s TO %s%s', g.privilege_type,"
 " ' (' || quote_ident(o.attname) || ')', $2::regclass,"
 " CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END,"
@@ -219,7 +208,7 @@ static const char *const grants_sql =
  * policy that names its own table in a subquery does not fit, which is an
  * error rather than an archive that is open to all.
  */
-static const char *const policies_sql =
+static const char policies_sql[] =
 "SELECT string_agg(s.command, '; ')"
 " FROM (SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', $2::regclass)"
 " FROM pg_class WHERE oid = $1 AND relrowsecurity"
@@ -236,57 +225,45 @@ static const char *const policies_sql =
 " ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')"
 " FROM pg_policy p WHERE p.polrelid = $1) AS s (command)";
 
-typedef struct TextState
+/*
+ * What a statement about table $1, and $2, says in one text; NULL when it says
+ * nothing.
+ */
+static char *
+text_of(const char *sql, Oid first, Oid second)
 {
-	MemoryContext context;
-	char	   *text;
-} TextState;
+	static const Oid types[] = {OIDOID, OIDOID};
+	PgmqArg		args[] = {
+		PGMQ_ARG(ObjectIdGetDatum(first)),
+		PGMQ_ARG(ObjectIdGetDatum(second)),
+	};
+	PgmqTexts	texts = {CurrentMemoryContext, NIL};
 
-/* Row function: keep the first column, a text that may be NULL. */
-static void
-row_text(TupleTableSlot *slot, void *arg)
-{
-	TextState  *state = arg;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-
-	state->text = isnull ? NULL : TextDatumGetCString(value);
-	MemoryContextSwitchTo(old);
+	pgmq_exec_once(sql, OidIsValid(second) ? 2 : 1, types, args, false, pgmq_row_texts, &texts);
+	return texts.list == NIL ? NULL : text_to_cstring(linitial(texts.list));
 }
 
 /* Give the new archive the old one's owner, grants and row-level security. */
 static void
 inherit_rights(Oid old_relid, const char *table, const char *relname)
 {
-	static const Oid types[] = {OIDOID, OIDOID};
+	static const char *const statements[] = {grants_sql, policies_sql};
 	Oid			relid = get_relname_relid(relname,
 										  get_namespace_oid(PGMQ_SCHEMA, false));
-	PgmqArg		args[] = {
-		PGMQ_ARG(ObjectIdGetDatum(old_relid)),
-		PGMQ_ARG(ObjectIdGetDatum(relid)),
-	};
-	TextState	grants = {CurrentMemoryContext, NULL};
-	TextState	policies = {CurrentMemoryContext, NULL};
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(old_relid));
-	Oid			owner;
+	Oid			owner = pgmq_role_owner(old_relid);
 	int			nestlevel = NewGUCNestLevel();
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", old_relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 
 	RestrictSearchPath();
 	if (owner != GetUserId())
 		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", table,
 					  quote_identifier(GetUserNameFromId(owner, false)));
-	pgmq_exec_once(grants_sql, 2, types, args, false, row_text, &grants);
-	if (grants.text !=NULL)
-		pgmq_exec_ddl("%s", grants.text);
-	pgmq_exec_once(policies_sql, 2, types, args, false, row_text, &policies);
-	if (policies.text !=NULL)
-		pgmq_exec_ddl("%s", policies.text);
+	for (int i = 0; i < lengthof(statements); i++)
+	{
+		char	   *commands = text_of(statements[i], old_relid, relid);
+
+		if (commands != NULL)
+			pgmq_exec_ddl("%s", commands);
+	}
 	AtEOXact_GUC(false, nestlevel);
 }
 
@@ -333,30 +310,28 @@ static const char *const extras_sql =
 " UNION ALL SELECT 'UNLOGGED' WHERE c.relpersistence = 'u') AS s (what) WHERE c.oid = $1";
 
 /*
- * Refuse to replace an archive by one that would lack what users have added to
- * it.  Error: 0A000, which names that.
+ * Refuse to replace an archive by one that would lack what users have added.
+ * Error: 0A000, whose detail names that.
  */
 static void
 check_extras(Oid relid, const char *relname)
 {
-	static const Oid types[] = {OIDOID};
-	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(relid))};
-	TextState	extras = {CurrentMemoryContext, NULL};
+	char	   *extras;
 	int			nestlevel = NewGUCNestLevel();
 
 	RestrictSearchPath();
-	pgmq_exec_once(extras_sql, 1, types, args, true, row_text, &extras);
+	extras = text_of(extras_sql, relid, InvalidOid);
 	AtEOXact_GUC(false, nestlevel);
-	if (extras.text !=NULL)
+	if (extras != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"%s.%s\" has what the new archive would not have",
+				 errmsg("cannot convert \"%s.%s\", since the new archive would lack some of its properties",
 						PGMQ_SCHEMA, relname),
-				 errdetail("It has: %s.", extras.text),
-				 errhint("Take it away, and give it to the new archive afterwards.")));
+				 errdetail("These would be lost: %s.", extras),
+				 errhint("Remove them, and add them to the new archive afterwards.")));
 }
 
-/* The table, locked, which must be the caller's; InvalidOid if there is none. */
+/* Lock the table, which must be the caller's; InvalidOid if there is none. */
 static Oid
 archive_find(char *relname, LOCKMODE lockmode)
 {
@@ -370,7 +345,7 @@ archive_find(char *relname, LOCKMODE lockmode)
  *
  * table_name is the queue's; leading_partition, how many partitions to make
  * ahead of the newest.  The new archive has the old one's owner, grants and
- * row-level security; what else users have added to the old one is refused.
+ * row-level security; an archive with other additions of users is refused.
  */
 Datum
 pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
@@ -382,6 +357,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	char	   *table;
 	Oid			relid;
 	PgmqPartitions plan;
+	PgmqQueue	queue;
 
 	pgmq_check_may_write("ALTER TABLE");
 	pgmq_partman_require();
@@ -389,7 +365,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 	plan = partitions_args(fcinfo, "archived_at");
 	plan.premake = PG_ARGISNULL(3) ? 1 : Max(PG_GETARG_INT32(3), 1);
 
-	/* who owns no such archive is to hold off nobody from the name */
+	/* a caller that owns no such archive must not lock its name */
 	relid = archive_find(archive, NoLock);
 	if (OidIsValid(relid))
 	{
@@ -415,6 +391,10 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 						PGMQ_SCHEMA, archive),
 				 errdetail("%s", misfit)));
 
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	queue.relid = get_relname_relid(queue.relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(queue.relid))
+		pgmq_archive_check(&queue, relid);
 	check_extras(relid, archive);
 
 	/* By id, the partitions begin where the queue is now. */

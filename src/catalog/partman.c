@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * partman.c
- *	  The only room that knows pg_partman, versions 4 and 5.
+ *	  The only file that knows pg_partman, versions 4 and 5.
  *
  * pg_partman may live in any schema.  It knows a table by the text
  * <schema>.<name>, unquoted, and keeps a row in part_config for it.  New
@@ -18,8 +18,12 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -98,7 +102,7 @@ pgmq_partman_require(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_RAISE_EXCEPTION),
 				 errmsg("pg_partman is required for partitioned queues"),
-				 errhint("Install the package of pg_partman for this server, and create extension \"pg_partman\" in this database.")));
+				 errhint("Install the package of pg_partman for this server, then run CREATE EXTENSION pg_partman in this database.")));
 }
 
 /*
@@ -181,4 +185,26 @@ pgmq_partman_forget(const char *relname)
 	template = pgmq_partman_template(relname);
 	if (template != NULL)
 		pgmq_exec_ddl("DROP TABLE %s", template);
+}
+
+/*
+ * The same for what a queue has left behind whose tables somebody has dropped by
+ * hand, as far as the caller has the rights to that.
+ */
+void
+pgmq_partman_clean(const char *relname)
+{
+	const AclMode needed = ACL_SELECT | ACL_DELETE;
+	Partman		partman = partman_find();
+	Oid			schema = partman.found ? get_namespace_oid(partman.schema, true) : InvalidOid;
+	Oid			config = OidIsValid(schema) ? get_relname_relid("part_config", schema) : InvalidOid;
+	Oid			template;
+
+	if (!OidIsValid(config) ||
+		object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) != ACLCHECK_OK ||
+		pg_class_aclmask(config, GetUserId(), needed, ACLMASK_ALL) != needed)
+		return;
+	template = template_find(&partman, relname);
+	if (!OidIsValid(template) || object_ownercheck(RelationRelationId, template, GetUserId()))
+		pgmq_partman_forget(relname);
 }

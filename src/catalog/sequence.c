@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * sequence.c
- *	  The sequence that a queue's ids are drawn from.
+ *	  The sequence of a queue's ids.
  *
- * It is the table's own in a queue that create made.  In one that was restored
- * it may be free: the column then has a default that calls nextval, and nothing
- * else ties the two together.
+ * In a queue that create made the table owns it.  In one that was restored the
+ * column may only have a default that calls nextval, and the table not own it.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -34,7 +33,10 @@
 #include "spi/spi.h"
 #include "catalog/catalog.h"
 
-/* The sequence that a column's default draws from, though it need not be the table's; or InvalidOid. */
+/*
+ * The sequence that a column's default calls nextval for, which the table need
+ * not own; or InvalidOid.
+ */
 static Oid
 default_sequence(Oid relid, AttrNumber column)
 {
@@ -67,9 +69,9 @@ default_sequence(Oid relid, AttrNumber column)
 }
 
 /*
- * The sequence that a table's msg_id is drawn from; or InvalidOid.  It may be
- * in another schema, and another role's, when the column only has a default
- * that calls nextval.
+ * The sequence of a table's msg_id; or InvalidOid.  It may be in another schema,
+ * and belong to another role, when the column only has a default that calls
+ * nextval.
  */
 Oid
 pgmq_queue_sequence(Oid relid)
@@ -97,10 +99,10 @@ pgmq_queue_sequence(Oid relid)
 }
 
 /*
- * The last id that a queue gave out; 0 when it gave out none.  A role that may
- * count the messages may know it, so the queue's owner answers if the
- * sequence is his.
- * Error: 42501 when it is somebody else's, and the caller may not read it.
+ * The last id of a queue's sequence; 0 when it has given out none.  A role that
+ * may count the messages may know it, so the sequence is read with its owner's
+ * rights if that is the owner of the queue.
+ * Error: 42501 when it is not, and the caller may not read the sequence.
  */
 int64
 pgmq_queue_last_id(Oid relid)
@@ -130,7 +132,7 @@ pgmq_queue_last_id(Oid relid)
 	return fcinfo->isnull ? 0 : DatumGetInt64(value);
 }
 
-/* Whether the sequence belongs to a column of whatever table. */
+/* Whether a column of any table owns the sequence. */
 static bool
 is_owned(Oid sequence)
 {
@@ -162,8 +164,8 @@ is_needed(Oid sequence)
 }
 
 /*
- * The sequence of an open queue if it was made for the queue, by its name and
- * its owner, and does not go with the table; or InvalidOid.
+ * The sequence of an open queue if it was made for the queue, as its name and
+ * its owner show, and is not dropped with the table; or InvalidOid.
  */
 Oid
 pgmq_sequence_free(const PgmqQueue *queue)

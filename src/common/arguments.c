@@ -41,9 +41,8 @@ pgmq_qty_arg(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * The point in time that lies an integer number of seconds after now; where
- * a delay or a lease ends.  A NULL stays one, for the column's constraint to
- * refuse.
+ * The time that is an integer number of seconds after now, at which a delay or
+ * a lease ends.  A NULL stays NULL, which the column's constraint refuses.
  */
 PgmqArg
 pgmq_after(TimestampTz now, PgmqArg seconds)
@@ -56,7 +55,7 @@ pgmq_after(TimestampTz now, PgmqArg seconds)
 										(int64) DatumGetInt32(seconds.value) * USECS_PER_SEC));
 }
 
-/* A fence without a value would let everything pass, or nothing. */
+/* Refuse a NULL fence, which no read_ct would equal.  Error: 22004. */
 static void
 fence_check(bool isnull, const char *argname)
 {
@@ -142,8 +141,8 @@ pgmq_ids_arg(FunctionCallInfo fcinfo, int cts_argno, int *nids)
 }
 
 /*
- * What was said of a message that has been read read_ct times, by its number
- * among the pairs; -1 when it is not one of those meant.
+ * The number of a message among the pairs, by its id and, if they are fenced,
+ * its read_ct; -1 when no pair names it.
  */
 int
 pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced, int64 msg_id, int32 read_ct)
@@ -166,7 +165,7 @@ pgmq_int8_array(const int64 *values, int64 n)
 													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
 }
 
-/* The ids of pairs, likewise. */
+/* The ids of pairs, as an array of bigint for a statement. */
 PgmqArg
 pgmq_ids_array(const PgmqIdArg *pairs, int nids)
 {
@@ -177,7 +176,11 @@ pgmq_ids_array(const PgmqIdArg *pairs, int nids)
 	return pgmq_int8_array(ids, nids);
 }
 
-/* The arguments msg_id (1) and read_ct (ct_argno) likewise. */
+/*
+ * The arguments msg_id (1) and read_ct (ct_argno; -1: there is none) as one
+ * pair; *nids is 0 when msg_id is NULL.
+ * Error: 22004 for a NULL fence.
+ */
 PgmqIdArg *
 pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 {
@@ -191,7 +194,7 @@ pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 	return pair;
 }
 
-/* array_length(array, 1), which is what PGMQ compares; -1 for none. */
+/* array_length(array, 1), which PGMQ compares; -1 where that is NULL. */
 static int
 array_length_1(ArrayType *array)
 {

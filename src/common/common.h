@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * common.h
- *	  What everything rests on: which queue is meant, its lock and rights, the
- *	  common arguments, roles, and the piece of shared memory.
+ *	  What all folders use: names of queues, opening a queue (lock and rights),
+ *	  common arguments, roles, subtransactions, and shared memory.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -40,16 +40,16 @@
 #define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
 
 /*
- * Times from which something can be read.  The last one is of what is there but
- * will never be readable, as far as is known.
+ * Special due times.  PGMQ_DUE_NEVER stands for what is there but will never
+ * become readable, as far as is known.
  */
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
 #define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
 
 /*
- * Picks a queue's row by its column queue_name, whatever case that was given
- * in; $1 is the name of the queue's table, which was folded by the same rule.
+ * Picks a queue's row by its column queue_name, in whichever case it was given;
+ * $1 is the name of the queue's table, which was folded by the same rule.
  */
 #define PGMQ_META_IS \
 	"pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)" \
@@ -76,7 +76,7 @@ typedef struct PgmqQueue
 	char		relname[NAMEDATALEN];	/* its name: q_<name in lower case> */
 } PgmqQueue;
 
-/* Whom to become again; see pgmq_role_become_owner. */
+/* The role that pgmq_role_restore goes back to. */
 typedef struct PgmqRole
 {
 	Oid			roleid;
@@ -100,7 +100,7 @@ typedef struct PgmqArg
 	((PgmqArg) {PG_GETARG_DATUM(n), PG_ARGISNULL(n)})
 
 /* ---- arguments.c: what common arguments mean ---- */
-/* A message that an argument names, and what others say of it. */
+/* A message that an argument names, with its fence and its place there. */
 typedef struct PgmqIdArg
 {
 	int64		msg_id;
@@ -119,11 +119,14 @@ extern PgmqArg pgmq_ids_array(const PgmqIdArg *pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
-/* ---- queue.c: which queue is meant ---- */
-/* What right to a queue a caller needs at least; the verbs': on a column. */
+/* ---- queue.c: names of queues, and opening one ---- */
+/*
+ * The least right to a queue's table that a caller must have.  SELECT, INSERT,
+ * UPDATE and DELETE may also be held on one of its columns only.
+ */
 typedef enum PgmqNeed
 {
-	PGMQ_NEED_NOTHING,			/* for who takes no lock, or fails later */
+	PGMQ_NEED_NOTHING,			/* no lock is taken, or a later check fails */
 	PGMQ_NEED_ANY,				/* any right to its messages */
 	PGMQ_NEED_SELECT, PGMQ_NEED_INSERT, PGMQ_NEED_UPDATE, PGMQ_NEED_DELETE,
 	PGMQ_NEED_TRIGGER, PGMQ_NEED_OWNER
@@ -147,7 +150,21 @@ extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
 
-/* ---- role.c: acting by a table owner's rights ---- */
+/* ---- archive.c: which table is the archive of a queue ---- */
+extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
+extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
+extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
+extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,
+							  PgmqNeed need, bool wait);
+extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
+							  PgmqNeed need);
+
+/*
+ * ---- role.c: acting with a table owner's rights ----
+ *
+ * Check the table's triggers and references, under its lock, before becoming its
+ * owner.  An error restores the role with the transaction.
+ */
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
@@ -155,11 +172,11 @@ extern void pgmq_role_check_triggers(Oid relid, int16 events);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 
-/* ---- lock.c: locks on what a queue is about ---- */
-/* What a lock is about; part of its tag, where users' locks have 1 or 2. */
+/* ---- lock.c: locks on a queue's name, dedup ids and groups ---- */
+/* What a lock is for; part of its tag, where users' locks have 1 or 2. */
 typedef enum PgmqLockKind
 {
-	PGMQ_LOCK_GATE = 20807,
+	PGMQ_LOCK_DEDUP = 20807,
 	PGMQ_LOCK_GROUP,
 	PGMQ_LOCK_DEDUP_ID,
 	PGMQ_LOCK_NAME
@@ -168,29 +185,38 @@ typedef enum PgmqLockKind
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
 #define PGMQ_LOCK_SET_SIZE	1024
 
-/* A batch that would take more of a kind has the queue's gate to itself. */
+/*
+ * A batch that would take more locks of a kind than this takes the queue's
+ * dedup lock exclusively, and none of them.
+ */
 #define PGMQ_LOCK_FEW		32
 
-/* Which of them are wanted. */
+/* The locks of a kind that are to be taken, a bit for each. */
 typedef struct PgmqLockSet
 {
 	uint64		words[PGMQ_LOCK_SET_SIZE / 64];
 } PgmqLockSet;
 
 extern void pgmq_lock_name(const char *name);
-extern void pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode);
-extern bool pgmq_lock_gate_many(const PgmqQueue *queue, bool many);
+extern void pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode);
+extern bool pgmq_lock_dedup_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
-extern void pgmq_lock_check_overdue(const ErrorData *error);
-extern void pgmq_lock_check_cancel(ErrorData *error);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 						  const PgmqLockSet *set);
 
+/* ---- subxact.c: a call in a subtransaction, whose errors are caught ---- */
+/* Returns true if what it did is to stay. */
+typedef bool (*PgmqTryFn) (void *state);
+
+extern ErrorData *pgmq_try(PgmqTryFn fn, void *state);
+
 /* ---- shmem.c: the one piece of shared memory ---- */
 /*
- * A part of the shared memory.  size: how much it takes, or NULL, and then it
- * takes one of so many shares of what is left for it and those after it.
+ * A part of the shared memory.  size returns how many bytes it takes; where it
+ * is NULL the part takes one of so many shares of what is left for it and the
+ * parts after it.  init fills the memory once per server, attach makes it known
+ * to a backend.  Neither may raise an error.
  */
 typedef struct PgmqShmemPart
 {
@@ -200,6 +226,10 @@ typedef struct PgmqShmemPart
 	void		(*attach) (void *memory);
 } PgmqShmemPart;
 
+/*
+ * attach gets the memory if it can be had, and may raise an error; usable says
+ * whether reads may go by it.  retry is for callbacks.
+ */
 extern void pgmq_shmem_init(const PgmqShmemPart *parts, int nparts);
 extern bool pgmq_shmem_too_late(const char *setting, GucSource source, bool *told);
 extern bool pgmq_shmem_attach(void);

@@ -3,8 +3,8 @@
  * compat.h
  *	  The newest server's names, on older servers.
  *
- * This is the only file that looks at PG_VERSION_NUM.  Include it after the
- * server's headers; common.h does.
+ * This is the only file that uses PG_VERSION_NUM.  It must be included after
+ * the server's headers, as common.h does.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -20,12 +20,12 @@
 #error "pgmq_c needs PostgreSQL 15 or newer"
 #endif
 
-/* Since 16 postgres.h leaves the varlena macros to whoever needs them. */
+/* Since 16 postgres.h does not include the varlena macros. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
-/* Since 16 one function tells who owns what, and one who may; here for what we ask about. */
+/* Since 16 one function checks ownership, and one privileges, of objects of any kind. */
 #if PG_VERSION_NUM < 160000
 #define object_ownercheck(classid, objid, roleid) \
 	((classid) == RelationRelationId ? \

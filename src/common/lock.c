@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lock.c
- *	  Locks on what a queue is about, held until the transaction ends.
+ *	  Locks on a queue's name, dedup ids and groups, held until the
+ *	  transaction ends.
  *
  * They are heavyweight locks of the advisory kind, so that deadlocks are
  * found, lock_timeout holds, and PREPARE TRANSACTION keeps them.  The last
@@ -9,11 +10,12 @@
  * PgmqLockKind, so none of ours can be one of theirs.  pg_locks shows the
  * queue's OID as classid, 0 for that of a name, and the kind as objsubid.
  *
- * What there may be many of (groups, ids) is hashed into a fixed number of
- * locks, and several are taken in rising order, so that batches do not
- * deadlock.  All who take any of these share the queue's gate; a batch that
- * would need more than a few has the gate to itself and takes none, so that no
- * batch fills the server's lock table, over however many queues.
+ * Groups and dedup ids, of which there may be many, are hashed into a fixed
+ * number of locks.  A batch takes its locks in rising order, so that batches do
+ * not deadlock.  Each transaction that takes any of them first takes the
+ * queue's dedup lock in share mode.  A batch that would need more than a few
+ * takes the dedup lock exclusively instead, and none of them, so that no batch
+ * fills the server's lock table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -24,15 +26,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "storage/lock.h"
-#include "storage/proc.h"
 #include "utils/inval.h"
-#include "utils/timeout.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 
@@ -46,8 +44,8 @@ lock_take(Oid relid, PgmqLockKind kind, uint32 number, LOCKMODE lockmode)
 }
 
 /*
- * Hold off who creates or drops a queue of this name, which is in lower case
- * and need not be there.  Two names may share a lock.
+ * Lock a name, in lower case, against sessions that create or drop a queue of
+ * that name.  The queue need not exist.  Two names may share a lock.
  */
 void
 pgmq_lock_name(const char *name)
@@ -57,30 +55,31 @@ pgmq_lock_name(const char *name)
 }
 
 /*
- * Hold off a change of what a queue does about duplicates (ShareLock), or
- * whoever goes by it (ExclusiveLock).  After it the policy is the newest.
+ * Take a queue's dedup lock: in ShareLock mode its settings for deduplication
+ * cannot change; in ExclusiveLock mode, to change them, no other transaction
+ * relies on them.  The policy that is read after it is the newest.
  */
 void
-pgmq_lock_gate(const PgmqQueue *queue, LOCKMODE lockmode)
+pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode)
 {
-	lock_take(queue->relid, PGMQ_LOCK_GATE, 0, lockmode);
+	lock_take(queue->relid, PGMQ_LOCK_DEDUP, 0, lockmode);
 	AcceptInvalidationMessages();
 }
 
 /*
- * Close the gate against a change, and against those who have it to
- * themselves; with many, against all, so that none of the locks behind it
- * need be taken: then true.  A transaction that has sent to the queue before
- * shares the gate already.  It does not wait to have it alone, or two such
- * transactions would wait for each other.
+ * Take a queue's dedup lock for a send: in share mode or, with many, exclusively
+ * if possible.  Returns true if it was taken exclusively, so that none of the
+ * locks of ids and groups need be taken.  A transaction that has sent to the
+ * queue before has the lock in share mode already.  It does not wait for the
+ * exclusive one, because two such transactions would wait for each other.
  */
 bool
-pgmq_lock_gate_many(const PgmqQueue *queue, bool many)
+pgmq_lock_dedup_many(const PgmqQueue *queue, bool many)
 {
 	LOCKTAG		tag;
 	bool		shared;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_GATE);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_DEDUP);
 	shared = LockAcquire(&tag, ShareLock, false, false) != LOCKACQUIRE_OK;
 	if (many)
 	{
@@ -92,7 +91,7 @@ pgmq_lock_gate_many(const PgmqQueue *queue, bool many)
 	return many;
 }
 
-/* How many locks were noted. */
+/* The number of locks in a set. */
 int
 pgmq_lock_count(const PgmqLockSet *set)
 {
@@ -103,7 +102,7 @@ pgmq_lock_count(const PgmqLockSet *set)
 	return count;
 }
 
-/* Note that the lock of a hash is to be taken. */
+/* Add the lock of a hash to a set. */
 void
 pgmq_lock_add(PgmqLockSet *set, uint32 hash)
 {
@@ -112,7 +111,7 @@ pgmq_lock_add(PgmqLockSet *set, uint32 hash)
 	set->words[number / 64] |= UINT64CONST(1) << (number % 64);
 }
 
-/* Take the locks that were noted, in rising order. */
+/* Take the locks of a set, in rising order. */
 void
 pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind, const PgmqLockSet *set)
 {
@@ -120,37 +119,4 @@ pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind, const PgmqLockSet *set)
 		for (uint64 word = set->words[i]; word != 0; word &= word - 1)
 			lock_take(queue->relid, kind, i * 64 + pg_rightmost_one_pos64(word),
 					  ExclusiveLock);
-}
-
-/*
- * Raise the statement's timeout (57014) if a lock's, error, hid it.  When both
- * are over the server raises the one that was over first and forgets the
- * other: who catches that one would go on for ever.
- */
-void
-pgmq_lock_check_overdue(const ErrorData *error)
-{
-	TimestampTz over = get_timeout_finish_time(STATEMENT_TIMEOUT);
-
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
-		StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT) &&
-		over > GetCurrentStatementStartTimestamp() && over <= GetCurrentTimestamp())
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("canceling statement due to statement timeout")));
-}
-
-/*
- * Raise an error again that cancels the statement (57014), of which others'
- * work is no longer wanted either.  One that a trigger or a policy raised by
- * that code is an error like any: else whoever owns one queue could keep the
- * rest from their turn.
- */
-void
-pgmq_lock_check_cancel(ErrorData *error)
-{
-	pgmq_lock_check_overdue(error);
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		strcmp(error->funcname, "ProcessInterrupts") == 0)
-		ReThrowError(error);
 }

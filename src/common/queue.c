@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * queue.c
- *	  Which queue is meant: name rules, and name -> OID -> lock.
+ *	  Names of queues, and opening a queue: name -> OID -> lock.
  *
  * A queue's name becomes relation names by one rule, kept here.  A name is
  * resolved afresh on every call: the table's OID under its lock is the only
@@ -45,10 +45,10 @@ typedef struct QueueColumn
 {
 	const char *name;
 	Oid			type;
-	bool		archive;		/* has only the archive */
+	bool		archive;		/* only the archive has it */
 } QueueColumn;
 
-/* The columns that the statements of stmt.c rely on. */
+/* The columns that the statements of statements.c rely on. */
 static const QueueColumn queue_columns[] = {
 	{"msg_id", INT8OID, false},
 	{"read_ct", INT4OID, false},
@@ -87,7 +87,10 @@ name_check_characters(const char *name, int len)
 				 errmsg("queue name contains invalid characters: $, ;, --, or \\'")));
 }
 
-/* Whether a text can be the name of a queue, and how its table is called. */
+/*
+ * Whether a text can be the name of a queue; writes the name of its table into
+ * relname (NAMEDATALEN bytes).
+ */
 bool
 pgmq_name_is_valid(text *queue_name, char *relname)
 {
@@ -120,9 +123,9 @@ name_fold(const char *name, int len, const char *prefix)
 
 /*
  * Write the name of a queue's relation into relname (NAMEDATALEN bytes):
- * prefix 'q' for the queue table, 'a' for the archive.  False when the name
- * is too long to be a relation's, and so cannot be a queue's; never a
- * truncated name that would reach somebody else's table.
+ * prefix 'q' for the queue table, 'a' for the archive.  Returns false when the
+ * name is too long for a relation, and so for a queue; it is never truncated,
+ * since that name could be another table's.
  * Error: P0001 for characters that PGMQ refuses.
  */
 bool
@@ -196,8 +199,9 @@ pgmq_queue_missing(text *queue_name, const char *relname)
 }
 
 /*
- * Whether the caller has a right to a table, or to any of its columns.  For
- * who does something before the statement that asks for all that it needs.
+ * Whether the caller has a right to a table, or to any of its columns.  It is
+ * asked before anything is done for the caller; the statement that follows
+ * checks all rights that it needs.
  */
 bool
 pgmq_queue_may(Oid relid, PgmqNeed need)
@@ -222,7 +226,7 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 	if (pg_class_aclcheck_ext(relid, me, modes[need], &is_missing) == ACLCHECK_OK)
 		return true;
 
-	/* whoever wants to lock what was just dropped is told otherwise */
+	/* it was just dropped, which the lock will show */
 	if (is_missing)
 		return true;
 	for (AclMode mode = ACL_INSERT; mode <= ACL_UPDATE; mode <<= 1)
@@ -245,8 +249,8 @@ callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * Lock a table of the schema by its name, for a caller who may do what it
- * needs to; its OID, or InvalidOid when there is none.  (The server's own
+ * Lock a table of the schema by its name, if the caller has the right needed.
+ * Returns its OID, or InvalidOid when there is none.  (The server's own
  * callbacks raise an internal error for a table that is being dropped.)
  * Error: 42501.
  */
@@ -275,10 +279,11 @@ pgmq_check_may_write(const char *command)
  * it no DDL can change the table, and all invalidations up to now have been
  * read, so that a kept plan's validity can be trusted.
  *
- * need is what the caller must be allowed at least, which is checked before
- * the lock: who may not use a queue can neither hold nor wait for a lock on
- * it, nor get as far as its map and its waiters.  (The statement to come asks
- * for all that it needs; but none comes when there is nothing to do.)
+ * need is the least right that the caller must have.  It is checked before the
+ * lock, so that a role that may not use a queue can neither hold nor wait for a
+ * lock on it, nor reach its due map and its waiters.  (The statement that
+ * follows checks all rights that it needs; but there is none when there is
+ * nothing to do.)
  *
  * command names what is to be done, for the errors of pgmq_check_may_write;
  * NULL when it only reads.  Other errors: 42P01 no such queue,
@@ -302,7 +307,8 @@ pgmq_queue_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode,
 }
 
 /*
- * Open a queue unless it is gone, or somebody has it locked: then false.
+ * Open a queue; returns false if it does not exist, or the lock cannot be had
+ * at once.  No right is checked.
  * Error: P0001 for a bad name.
  */
 bool
@@ -362,8 +368,8 @@ queue_is_older(Oid relid)
 
 /*
  * Check that an open queue's relation is a table with a queue's columns.
- * Error: 42809.  Called when a plan is built, which any DDL on the table
- * makes happen again, so that the calls in between need not look.
+ * Error: 42809.  It is called when a plan is built.  Any DDL on the table has
+ * the plan built again, so that calls need not check the columns each time.
  */
 void
 pgmq_queue_check_shape(const PgmqQueue *queue)
@@ -377,7 +383,7 @@ pgmq_queue_check_shape(const PgmqQueue *queue)
 						PGMQ_SCHEMA, queue->relname),
 				 errdetail("%s", misfit),
 				 queue_is_older(queue->relid) ?
-				 errhint("If an older PGMQ made it, pgmq.convert_queue() adds what it lacks.") : 0));
+				 errhint("If an older version of PGMQ created it, add the missing columns with pgmq.convert_queue().") : 0));
 }
 
 /*

@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * role.c
- *	  Acting by a table owner's rights for a while.
+ *	  Acting with a table owner's rights for a while.
  *
- * For tables that belong to the machinery and not to the caller, as
+ * This is for the extension's own tables, to which the caller has no rights, as
  * ri_triggers.c does it.  An error restores the role with the transaction.
  *
- * Nothing that a user made may run by rights that are taken over.  So a table
- * that is touched by them must not have triggers of users, nor foreign keys of
- * other owners, which are triggers as well: the statements that they run fire
- * the triggers of the table that refers.  Both can be had by a mere GRANT ALL.
- * Should some code run after all, it runs in a security-restricted operation,
- * in which it can leave nothing behind that would run later by other rights.
+ * No code that a user made may run with rights that are taken over.  So a table
+ * that is written to with them must not have triggers of users.  Nor may a
+ * foreign key of another owner refer to it: its statements fire the triggers of
+ * the table that refers.  GRANT ALL is enough for a role to make both.  Should
+ * some code of a user run nevertheless, it runs in a security-restricted
+ * operation, in which it cannot leave anything behind that would run later with
+ * other rights.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -33,7 +34,7 @@
 
 #include "common/common.h"
 
-/* The owner of a relation that exists. */
+/* The owner of a relation.  Error: an internal one if it does not exist. */
 Oid
 pgmq_role_owner(Oid relid)
 {
@@ -63,6 +64,7 @@ pgmq_role_become_owner(Oid relid)
 	return saved;
 }
 
+/* Act as the role that was saved again. */
 void
 pgmq_role_restore(PgmqRole saved)
 {
@@ -70,9 +72,9 @@ pgmq_role_restore(PgmqRole saved)
 }
 
 /*
- * Refuse a table, locked, that somebody has put a trigger on for one of some
- * events (of TRIGGER_TYPE_EVENT_MASK): it would run by the owner's rights when
- * the table is written to by these.  Error: 55000.
+ * Refuse a table, which is locked, that has a trigger of a user for one of some
+ * events (of TRIGGER_TYPE_EVENT_MASK), since it would run with the owner's
+ * rights.  Error: 55000.
  */
 void
 pgmq_role_check_triggers(Oid relid, int16 events)
@@ -115,8 +117,8 @@ pgmq_role_find_reference(Relation rel)
 }
 
 /*
- * Refuse a table, locked, that a foreign key of another owner's table refers
- * to.  Error: 55000.
+ * Refuse a table, which is locked, to which a foreign key of another owner's
+ * table refers.  Error: 55000.
  */
 void
 pgmq_role_check_references(Oid relid)

@@ -1,25 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * shmem.c
- *	  The one piece of shared memory, and who may use it.
+ *	  The one piece of shared memory, and when a backend may use it.
  *
  * With shared_preload_libraries it is part of the server's main segment.
- * Since PostgreSQL 17 it can also be had later, from the DSM registry; then
- * its size is the default, for whoever comes first makes it for all.
+ * Since PostgreSQL 17 it can also be had later, from the DSM registry.  Then it
+ * has the default size, because the first session makes it for all others.
  *
- * The piece begins with a magic number and the layout's version.  A library
- * that meets another layout (it was replaced on disk, and some sessions still
- * run the old one) sets the flag "off", upon which both go without the memory
- * until the server restarts.
+ * The piece begins with a magic number and the layout's version.  When the
+ * library was replaced on disk some sessions may still run the old one.  A
+ * library that finds another layout sets the flag "off", and from then on
+ * neither uses the memory, until the server restarts.
  *
- * The registry may have no room.  Then a transaction goes without, which is
- * safe as long as nobody has the memory: what it writes is announced to no map.
- * It holds a lock to its end, the *mark*, and whoever gets the memory meanwhile
- * makes no use of the maps until nobody holds the mark any more, when the memory
- * is *settled*.
+ * The registry may have no room.  Then a transaction goes without the memory,
+ * which is safe as long as no other session has it, since what the transaction
+ * writes is announced to no map.  It holds a lock to its end, the *mark*.  A
+ * session that gets the memory meanwhile makes no use of the maps until no
+ * transaction holds the mark any more; then the memory is *settled*.
  *
- * In it lie those who wait (waiter.c), the maps (duemap.c) and their nodes
- * (duetree.c).
+ * It holds the wait lists (wait_list.c), the maps (directory.c) and their nodes
+ * (tree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -39,8 +38,6 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "common/common.h"
 
@@ -57,7 +54,7 @@ typedef struct Segment
 	uint32		magic;
 	uint32		layout;
 	pg_atomic_uint32 off;
-	pg_atomic_uint32 settled;	/* nobody writes who has gone without */
+	pg_atomic_uint32 settled;	/* no transaction writes without the memory */
 	int			tranche;
 	Size		size;			/* of all */
 } Segment;
@@ -74,8 +71,8 @@ static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
 
 /*
- * For check hooks: whether a setting has no effect, since the library was
- * loaded too late for it.  Says so, once for each setting.
+ * For check hooks: whether a setting has no effect because the library was
+ * loaded too late for it.  Warns, once for each setting: *told is its memory.
  */
 bool
 pgmq_shmem_too_late(const char *setting, GucSource source, bool *told)
@@ -115,10 +112,10 @@ memory_show(void)
 #endif
 
 /*
- * The setting is for the maps; those who wait for them come on top.  Without
- * it it is always what layout 3 took, for the registry refuses whoever asks
- * for another size than the first did: who may be another build's.  A layout
- * that needs more for something leaves less to the maps.
+ * The setting is for the maps; the wait lists come on top.  Without preload the
+ * size is always that of layout 3, because the registry refuses a session that
+ * asks for another size than the first one, which may run another build.  So a
+ * layout that needs more for something else leaves less for the maps.
  */
 static Size
 segment_size(void)
@@ -228,14 +225,14 @@ pgmq_shmem_usable(void)
 }
 
 #ifdef PGMQ_HAVE_DSM_REGISTRY
-/* The mark of those who go without: a lock on nothing. */
+/* The lock that is the mark.  Its object does not exist. */
 static void
 mark_tag(LOCKTAG *tag)
 {
 	SET_LOCKTAG_OBJECT(*tag, InvalidOid, ExtensionRelationId, InvalidOid, 0);
 }
 
-/* The memory is settled if nobody has the mark, nor we. */
+/* Note that the memory is settled, if no transaction holds the mark. */
 static void
 segment_settle(void)
 {
@@ -250,7 +247,10 @@ segment_settle(void)
 		pg_atomic_write_u32(&segment->settled, 1);
 }
 
-/* An error of the registry; the caller holds the mark. */
+/*
+ * The registry has raised an error: raise it again if other sessions may have the
+ * memory, else warn.  The caller holds the mark.
+ */
 static void
 segment_failed(ErrorData *error, bool found)
 {
@@ -260,75 +260,73 @@ segment_failed(ErrorData *error, bool found)
 	"as by min_dynamic_shared_memory or a larger /dev/shm, and restart it.";
 
 	/*
-	 * Nobody has the memory when it could not be made.  These codes come from
-	 * making something only.  Who fails first leaves a broken entry, and the
-	 * others are told of a size, which we never change.
+	 * No session has the memory when it could not be made.  These two codes
+	 * come from making it only.  The first session that fails leaves a broken
+	 * entry, and the others get an error about the size, which we never
+	 * change.
 	 */
 	if (found && error->sqlerrcode != ERRCODE_DISK_FULL &&
 		error->sqlerrcode != ERRCODE_INSUFFICIENT_RESOURCES &&
 		(error->message_id == NULL || strstr(error->message_id, "size") == NULL ||
 		 strstr(error->message_id, "DSM segment") == NULL))
 	{
-		error->detail = "Other sessions may have pgmq_c's shared memory, and would not hear of what this one does.";
+		error->detail = "Other sessions may use pgmq_c's shared memory, and would not notice what this one does.";
 		error->hint = (char *) hint;
 		ReThrowError(error);
 	}
 	if (!told)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
-				 errmsg("pgmq_c goes without shared memory, and is slower"),
+				 errmsg("pgmq_c works without shared memory, and is slower"),
 				 errdetail_internal("%s", error->message),
 				 errhint("%s", hint)));
 	told = true;
 }
 
+/* What is got from the registry. */
+typedef struct SegmentGot
+{
+	void	   *memory;
+	bool		found;			/* it was there already */
+} SegmentGot;
+
+static bool
+segment_try(void *arg)
+{
+	SegmentGot *got = arg;
+
+	got->memory = GetNamedDSMSegment(SEGMENT_NAME, segment_size(), segment_init, &got->found);
+	return true;
+}
+
 /*
- * Get the memory from the registry; false when this transaction, or the part of
- * it that may be rolled back, goes without.
+ * Get the memory from the registry.  Returns false when this transaction, or the
+ * part of it that may be rolled back, goes without it.
  */
 static bool
 segment_get(void)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	void	   *volatile memory = NULL;
-	bool		found = true;
-	ErrorData  *volatile error = NULL;
+	SegmentGot	got = {NULL, true};
+	ErrorData  *error;
 	LOCKTAG		mark;
 
 	mark_tag(&mark);
 	(void) LockAcquire(&mark, AccessShareLock, false, false);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		memory = GetNamedDSMSegment(SEGMENT_NAME, segment_size(), segment_init, &found);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	error = pgmq_try(segment_try, &got);
 	if (error != NULL)
 	{
-		segment_failed(error, found);
+		segment_failed(error, got.found);
 		return false;
 	}
-	segment_use(memory);
+	segment_use(got.memory);
 	(void) LockRelease(&mark, AccessShareLock, false);
 	return true;
 }
 #endif
 
 /*
- * The transaction has ended, or a part of it was rolled back, and the mark is
- * gone: try again.  For callbacks.
+ * Try again to get the memory, now that the transaction has ended or a part of it
+ * was rolled back, and with it the mark.  For callbacks.
  */
 void
 pgmq_shmem_retry(void)
@@ -350,7 +348,7 @@ pgmq_shmem_attach(void)
 	{
 		bool		found;
 
-		/* it cannot go without, and need not, for it cannot write */
+		/* no subtransaction is allowed here, nor needed: nothing is written */
 		if (!tried && !without)
 			segment_use(GetNamedDSMSegment(SEGMENT_NAME, segment_size(), segment_init, &found));
 		tried = tried || !without;
@@ -380,8 +378,8 @@ pgmq_shmem_init(const PgmqShmemPart *shmem_parts, int nshmem_parts)
 	nparts = nshmem_parts;
 	preloaded = process_shared_preload_libraries_in_progress;
 	DefineCustomIntVariable("pgmq_c.shared_memory",
-							"Sets the amount of shared memory that says which messages are due when.",
-							"When it is used up reads get slower, nothing else.",
+							"Sets the amount of shared memory for due maps.",
+							"When it is used up, reads get slower but lose nothing.",
 							&memory_kb, DEFAULT_MEMORY_KB, 1024, MAX_KILOBYTES,
 							preloaded ? PGC_POSTMASTER : PGC_SIGHUP, GUC_UNIT_KB,
 							memory_check, NULL, preloaded ? NULL : memory_show);

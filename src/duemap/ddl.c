@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  Statements that change what a queue is, seen by those who wait for it.
+ *	  Waking waiters when a command changes what their queue is.
  *
- * A waiting read holds a lock on its queue's table, which keeps most of such
- * statements out.  pgmq.wait holds none.  Its queue may be dropped, or it, or
- * the schema, renamed so that the name is another table's, or its trigger may
- * be disabled, so that nobody tells any more what is sent.  The server calls a hook for
- * each of these, by whatever statement it happens, and at the commit those who
- * wait for the table look again.
+ * A waiting read holds a lock on its queue's table, which keeps most of these
+ * commands out.  pgmq.wait holds none.  Its queue may be dropped; the queue or
+ * the schema may be renamed, so that the name is another table's; its trigger
+ * may be disabled, so that sent messages are no longer announced.  The server
+ * calls a hook for each of these, whichever command does it, and at the commit
+ * the waiters of the table look again.
  *
- * The hook sees what is done by sessions that have the library.
+ * The hook is called only in sessions that have loaded the library.  What other
+ * sessions do the waiting backend learns from its own caches, see poll.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -62,7 +63,7 @@ trigger_table(Oid trigger)
 	return table;
 }
 
-/* Whether a relation is a table that was there before this transaction. */
+/* Whether a relation is a table that this transaction has not created. */
 static bool
 is_old_table(Oid relid)
 {
@@ -78,10 +79,7 @@ is_old_table(Oid relid)
 	return is_old;
 }
 
-/*
- * A table is changed, which may be a queue's: have those who wait for it look
- * at the commit.
- */
+/* A table is changed, which may be a queue's: wake its waiters at the commit. */
 static void
 table_altered(Oid relid)
 {
@@ -93,7 +91,7 @@ table_altered(Oid relid)
 		pgmq_xact_wake(relid, PGMQ_WAKE_ALL);
 }
 
-/* Object access hook.  What the catalogs show may be from before the change. */
+/* Object access hook.  The catalogs may still show the state before the change. */
 static void
 ddl_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg)
 {

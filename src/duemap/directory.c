@@ -3,17 +3,17 @@
  * directory.c
  *	  Which queue has which due map.
  *
- * A queue has a slot in a fixed table, found by hash.  When none is free, a
- * hand goes round the slots and takes one that was not used since it last
- * came by; it does not go far before it takes any.  When nodes run out, maps
- * that nobody looks at give up theirs.  An announcement whose slot has another
- * queue by now, or that never had one, asks the directory.  Where there is no
- * map nothing is lost: one that is made later begins as unknown, and is looked
- * at by snapshots that see what was to be announced.
+ * A queue has a slot in a fixed table, found by hash.  When no slot is free, a
+ * clock hand takes one that was not used since the hand last passed, or any
+ * after it has passed a number of used ones.  When nodes run out, maps that no
+ * read has used for a while give up theirs.  An announcement whose slot has
+ * another queue by now, or that never had one, asks the directory.  Where there
+ * is no map nothing is lost: one that is made later begins as unknown, and is
+ * advanced by snapshots that see what was to be announced.
  *
  * A map also knows whether a prepared transaction wrote to its queue (see
- * pgmq_map_prepare).  What it knows may be lost with it, for the locks of such
- * a transaction tell the next map.
+ * pgmq_map_prepare).  This may be lost with the map, for the next map is told
+ * by the locks of such a transaction.
  *
  * Locks: directory lock, then one map's lock.  A map's key and generation
  * change under both, so either suffices to read them.
@@ -34,10 +34,10 @@
 #include "duemap/duemap.h"
 #include "duemap/map.h"
 
-/* How many maps in use are spared when one must go. */
+/* How many used maps the clock hand passes before it takes one. */
 #define MAX_SPARED		64
 
-/* How often maps must give up nodes when these run out. */
+/* How often maps give up nodes when these run out. */
 #define RECLAIM_PERIOD	(60 * USECS_PER_SEC)
 
 #define NO_MAP			(-1)
@@ -82,7 +82,7 @@ pgmq_directory_attach(void *memory)
  * ----------------------------------------------------------------
  */
 
-/* Where the chain begins that a queue's map is in, if it has one. */
+/* The beginning of the hash chain for a queue. */
 static inline int *
 map_chain(Oid dboid, Oid relid)
 {
@@ -117,8 +117,9 @@ pgmq_directory_lock(Oid relid, LWLockMode mode)
 }
 
 /*
- * A map for another queue, locked: one that has had none yet, or one that its
- * queue must do without.  The directory's lock is held, exclusively.
+ * Take a map for another queue, and lock it: one that has had no queue yet, or
+ * one from a queue that must do without.  The directory's lock is held, in
+ * exclusive mode.
  */
 static PgmqMap *
 map_take(void)
@@ -149,8 +150,8 @@ map_take(void)
 }
 
 /*
- * Nodes run out: now and then, make those maps unknown that nobody has looked
- * at since the last time, those of dropped queues among them.  For callbacks.
+ * Nodes run out: now and then make unknown those maps that no read has used
+ * since the last time, such as those of dropped queues.  For callbacks.
  */
 void
 pgmq_directory_reclaim(void)
@@ -178,8 +179,8 @@ pgmq_directory_reclaim(void)
 }
 
 /*
- * The map of a queue table of this database, if there is one and it is of
- * identity.
+ * A reference to the map of a queue table of this database; its map is NULL if
+ * there is none that can be used and describes this identity.
  */
 PgmqMapRef
 pgmq_directory_find(Oid relid, uint64 identity)
@@ -199,9 +200,9 @@ pgmq_directory_find(Oid relid, uint64 identity)
 }
 
 /*
- * The map of a queue table of this database, made if need be.  identity
- * tells of what it is a map (see identity.c); a map of anything else is made
- * unknown.  The reference is worth nothing (map NULL) without shared memory.
+ * The same, but a map is made if there is none.  One that describes another
+ * identity (see identity.c) is made unknown.  The map of the reference is NULL
+ * only without shared memory.
  */
 PgmqMapRef
 pgmq_directory_make(Oid relid, uint64 identity)
@@ -255,8 +256,8 @@ pgmq_directory_make(Oid relid, uint64 identity)
 }
 
 /*
- * A queue table of this database is gone: others may have the nodes of its
- * map, if it has one, and this itself first of all.  For callbacks.
+ * A queue table of this database was dropped: its map, if it has one, gives up
+ * its nodes and is the next to be taken.  For callbacks.
  */
 void
 pgmq_directory_drop(Oid relid)

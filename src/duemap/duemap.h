@@ -99,7 +99,10 @@ extern void pgmq_map_advance(PgmqMapRef ref, const PgmqRange *range, int64 upto,
 extern uint32 pgmq_map_enter(PgmqMapRef ref);
 extern void pgmq_map_leave(void);
 
-/* Prepared transactions; all for callbacks. */
+/*
+ * Prepared transactions.  Only pgmq_map_prepare is for callbacks: the others may
+ * ask whether a transaction is in progress, which allocates memory.
+ */
 extern bool pgmq_map_has_open_prepared(PgmqMapRef ref);
 extern void pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid);
 extern bool pgmq_map_must_list(PgmqMapRef ref);
@@ -152,6 +155,7 @@ typedef struct PgmqLocalTable
 
 extern PgmqLocal *pgmq_local(Oid relid);
 extern PgmqLocal *pgmq_local_known(Oid relid);
+extern bool pgmq_local_is_valid(Oid relid);
 extern PgmqLocal *pgmq_local_announced(const PgmqLocalTable *table);
 extern const PgmqLocalTable *pgmq_local_table(Relation rel, Oid function);
 extern void pgmq_local_inval(Datum arg, Oid relid);

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * identity.c
- *	  Of what a due map is a map.
+ *	  Which state of a queue a due map describes.
  *
- * A map holds as long as every change of the queue's rows is announced by
- * our trigger and the rows are where they were.  Whatever could break that
- * changes the queue's identity, upon which its map is made unknown: another
- * file under the table (TRUNCATE, a rewrite), another trigger or another
- * state of it (DISABLE TRIGGER changes the catalog row), partitions that come
- * and go, another database under an old OID.
+ * A map can be relied on as long as our trigger announces every change of the
+ * queue's rows, and the rows are in the same place.  A command that breaks this
+ * changes the queue's identity, and then the map is made unknown: another file
+ * for the table (TRUNCATE, a rewrite), another trigger or another state of it
+ * (DISABLE TRIGGER changes the catalog row), a partition more or less, another
+ * database with an old OID.
  *
- * An identity is a hash over the catalog rows that say so; 0 stands for a
- * table that cannot have a map.
+ * An identity is a hash of the catalog rows concerned; 0 stands for a table
+ * that cannot have a map.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -48,8 +48,8 @@ identity_add(uint64 *identity, uint64 value)
 }
 
 /*
- * Our trigger function, which lies in the schema of the queues, whatever that
- * is called now: a schema is renamed without a word to who knows its tables.
+ * Our trigger function, which is in the queue's schema.  The schema's name does
+ * not matter, since renaming it invalidates no table.
  */
 static Oid
 announce_function(Oid queue)
@@ -134,8 +134,8 @@ identity_add_table(uint64 *identity, Oid relid, Oid function)
 }
 
 /*
- * The identity of a queue, or 0.  tables are the OIDs of its table, first, and
- * all partitions.
+ * The identity of a queue, or 0.  tables has the OID of the queue table and
+ * then those of all partitions.
  */
 uint64
 pgmq_identity(List *tables)

@@ -197,6 +197,15 @@ pgmq_local_known(Oid relid)
 	return local_find(relid, false);
 }
 
+/* Whether the cache has a queue, and nothing was changed about it since. */
+bool
+pgmq_local_is_valid(Oid relid)
+{
+	const PgmqLocal *local = locals == NULL ? NULL : hash_search(locals, &relid, HASH_FIND, NULL);
+
+	return local != NULL && local->valid;
+}
+
 static void
 local_mark(PgmqLocal *local)
 {

@@ -3,30 +3,31 @@
  * map.c
  *	  The due map: when is each block of message ids next readable?
  *
- * Ids fall into blocks of 64.  For each block of a queue the map has one
- * point in time, *due*: a lower bound of the next instant at which any
- * message in it can be read.  DUE_NOW: unknown, look.  DUE_NEVER: nothing
- * there.  A read asks the table only for the blocks that are due, so that
- * messages delayed, in flight, or dead behind a pinned horizon cost nothing.
+ * Ids are divided into blocks of 64.  For each block of a queue the map has
+ * one point in time, its *due time*: a lower bound of the next instant at which
+ * any message in the block can be read.  PGMQ_DUE_NOW means that this is not
+ * known, PGMQ_DUE_NEVER that nothing is there.  A read asks the table only for
+ * blocks that are due, so that messages which are delayed or in flight, and
+ * dead rows that vacuum may not remove yet, cost nothing.
  *
- * The map is a hint and errs on one side.  Where it says "due" too early, a
- * look is wasted; it must never say "not due" of a message that a read would
- * return.  A message becomes readable by a commit, which is announced
- * (pgmq_map_announce lowers due), or by time passing, which due allows for.
- * Only a reader raises due, when it has seen in a snapshot what is left in a
- * block, and only if nothing was announced there since before the snapshot:
- * it notes the block's *version* first, and the raise is refused if that has
- * moved.  All versions are drawn from one sequence for all queues and never
- * used twice, so a block that was merged, dropped and made anew meanwhile
- * cannot be mistaken for the one noted.
+ * The map is a hint and errs on one side only.  If a due time is too early, a
+ * read looks in vain; it must never be later than a read could return the
+ * message.  A message becomes readable by a commit, which is announced
+ * (pgmq_map_announce lowers the due time), or by the passing of time, which the
+ * due time allows for.  Only a reader advances a due time, when it has seen in
+ * a snapshot what is left in the block, and only if nothing was announced there
+ * since before the snapshot: it notes the block's *version* first, and the
+ * advance is refused if the version has changed.  All versions are drawn from
+ * one sequence for all queues and never used twice, so that a block which was
+ * merged, dropped and made again cannot be mistaken for the one noted.
  *
- * The structure is duetree.c's; which queue has which map is directory.c's; who
- * announces and who may raise is xact.c's and look.c's.  Unknown is the state
- * of everything at first.
+ * tree.c has the structure, and directory.c says which queue has which map;
+ * xact.c and scan.c decide what is announced and when an advance is allowed.
+ * At first everything is unknown.
  *
  * pgmq_map_announce and pgmq_map_advance are called in commit callbacks, where
- * an error would be a panic: they take LWLocks and change shared words, and
- * call nothing that could raise.
+ * an error would be a panic: they take LWLocks and change shared memory, and
+ * call nothing that could raise an error.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,15 +46,16 @@
 #include "duemap/duemap.h"
 #include "duemap/map.h"
 
-/* The net takes no more of the time than one in so many parts. */
+/* Full checks take no more than one part in this many of the time. */
 #define CHECK_COST_FACTOR		100
 
 /* The map in which this transaction counts as a reader. */
 static PgmqMap *reading = NULL;
 
 /*
- * Lock the map that a queue table has now, of whatever it is a map: what is
- * said of a queue must not pass by a map that was made since it was written.
+ * Lock the map that a queue table has now, whichever state of the queue it
+ * describes: an announcement must reach a map that was made since the row was
+ * written.  NULL if there is none.
  */
 static PgmqMap *
 map_lock_any(PgmqMapRef ref, Oid relid)
@@ -64,8 +66,8 @@ map_lock_any(PgmqMapRef ref, Oid relid)
 }
 
 /*
- * Whether a reference still leads to its map.  Without a lock: what is true
- * now may be false under the lock, where it is tested again.
+ * Whether a reference still leads to its map.  This takes no lock, so the
+ * answer is tested again under the lock by whatever uses the reference.
  */
 bool
 pgmq_map_is_current(PgmqMapRef ref)
@@ -74,12 +76,12 @@ pgmq_map_is_current(PgmqMapRef ref)
 }
 
 /*
- * What is due by now, from an id on, in order: at most max pieces of the map
- * into dues, each with the version to be shown when it is raised.  Returns
- * their number, or -1 when the map cannot be used and all must be looked at.
+ * Find the ranges that are due by now, from an id on, in order: at most max,
+ * each with the version that an advance must show.  Returns their number, or -1
+ * when the map cannot be used and the read must look at everything.
  */
 int
-pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *dues, int max)
+pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *ranges, int max)
 {
 	PgmqMap    *map;
 	int			n = -1;
@@ -89,17 +91,18 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *dues, int 
 	if (!map->used)
 		map->used = true;		/* it does not matter if this is lost */
 	if (map->identity == ref.identity && map->listed)
-		n = pgmq_tree_find(&map->tree, now, from, dues, max);
+		n = pgmq_tree_find(&map->tree, now, from, ranges, max);
 	LWLockRelease(&map->lock);
 	return n;
 }
 
 /*
- * Begin to take messages.  Returns at which of the pieces that are due: the
- * first, 0, for who is alone.  Several would all come to the same messages,
- * and to those that others took since their snapshots, which a stale snapshot
- * locks; so each begins elsewhere.  Until pgmq_map_leave, which is also called
- * at the end of the transaction, since until then what was taken is locked.
+ * Count this transaction as a reader of a map.  Returns with which of the
+ * ranges that are due it begins: 0, the first, if no other transaction reads.
+ * Several readers would all come to the same messages, and to messages that
+ * others took after their snapshots; so each begins at another range.  The
+ * transaction counts until pgmq_map_leave, which is also called at its end,
+ * since the messages that it took are locked until then.
  */
 uint32
 pgmq_map_enter(PgmqMapRef ref)
@@ -117,8 +120,8 @@ pgmq_map_enter(PgmqMapRef ref)
 }
 
 /*
- * No reader any more.  The count belongs to the slot, whosever it is by now.
- * For callbacks.
+ * No longer count this transaction as a reader.  The count belongs to the
+ * slot, whichever queue has it by now.  For callbacks.
  */
 void
 pgmq_map_leave(void)
@@ -128,21 +131,21 @@ pgmq_map_leave(void)
 	reading = NULL;
 }
 
-/* Whether what a map says holds; its lock is held. */
+/* Whether what a map says can be relied on; its lock is held. */
 static bool
 map_holds(const PgmqMap *map, PgmqMapRef ref)
 {
 	return pgmq_shmem_usable() && map->identity == ref.identity && map->listed;
 }
 
-/* Whether a prepared transaction is known that concerns the queue; locked. */
+/* Whether a known prepared transaction of the queue is open; the lock is held. */
 static bool
 map_is_prepared(const PgmqMap *map)
 {
 	return TransactionIdIsValid(map->prepared) && TransactionIdIsInProgress(map->prepared);
 }
 
-/* Whether a transaction that concerns the queue is prepared, as far as known. */
+/* Whether a prepared transaction that wrote to the queue is known, and open. */
 bool
 pgmq_map_has_open_prepared(PgmqMapRef ref)
 {
@@ -157,9 +160,9 @@ pgmq_map_has_open_prepared(PgmqMapRef ref)
 }
 
 /*
- * This transaction, which wrote to the queue, is prepared, and others cannot
- * end it yet.  Nobody will announce its commit, so the queue is looked at
- * without the map until it has ended.  For callbacks.
+ * This transaction, which wrote to the queue, is prepared, and other sessions
+ * cannot end it yet.  Its commit will not be announced, so reads do without the
+ * map until it has ended.  For callbacks.
  */
 void
 pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid)
@@ -174,8 +177,8 @@ pgmq_map_prepare(PgmqMapRef ref, Oid relid, TransactionId xid)
 }
 
 /*
- * Whether the caller is to find out if a prepared transaction wrote to the
- * queue, and say so by pgmq_map_list: since the map is new, or since the one
+ * Whether the caller must find out if a prepared transaction wrote to the
+ * queue, and report it to pgmq_map_list: the map is new, or the transaction
  * that was known has ended.
  */
 bool
@@ -184,7 +187,7 @@ pgmq_map_must_list(PgmqMapRef ref)
 	PgmqMap    *map;
 	bool		must;
 
-	/* without a lock; pgmq_map_find looks again */
+	/* this takes no lock; pgmq_map_find tests it again */
 	if (ref.map->listed || (map = pgmq_map_lock(ref, LW_EXCLUSIVE)) == NULL)
 		return false;
 	must = !map->listed && !map_is_prepared(map);
@@ -195,8 +198,8 @@ pgmq_map_must_list(PgmqMapRef ref)
 }
 
 /*
- * So it was when the caller looked: a prepared transaction wrote to the queue,
- * or none did.  If another was prepared since, that one is known.
+ * The caller found this prepared transaction that wrote to the queue, or found
+ * none.  One that was prepared since is known already, and stays so.
  */
 void
 pgmq_map_list(PgmqMapRef ref, TransactionId prepared)
@@ -209,7 +212,7 @@ pgmq_map_list(PgmqMapRef ref, TransactionId prepared)
 	{
 		map->prepared = prepared;
 		map->listed = !TransactionIdIsValid(prepared);
-		/* what the ended ones have committed was not announced */
+		/* what prepared transactions have committed was not announced */
 		if (map->listed)
 			pgmq_tree_set_unknown(&map->tree);
 	}
@@ -233,8 +236,8 @@ pgmq_map_next_due(PgmqMapRef ref)
 }
 
 /*
- * When the next thing after a point in time becomes readable, whatever is due
- * by then; PGMQ_DUE_NEVER if that is not known.
+ * The first due time after a point in time; PGMQ_DUE_NEVER if there is none or
+ * it is not known.
  */
 TimestampTz
 pgmq_map_due_after(PgmqMapRef ref, TimestampTz after)
@@ -252,8 +255,8 @@ pgmq_map_due_after(PgmqMapRef ref, TimestampTz after)
 }
 
 /*
- * How the map of a queue table stands, which is to be of identity; false if
- * there is none.
+ * The state of a queue table's map; false if there is none.  identity is the
+ * queue's now, without which the map is not usable.
  */
 bool
 pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
@@ -275,8 +278,8 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 }
 
 /*
- * Announce, after the commit: from due on something between the ids lo and hi
- * can be read.  For callbacks.
+ * Announce after the commit that something with an id from lo to hi can be read
+ * from due on.  For callbacks.
  */
 void
 pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due)
@@ -290,12 +293,12 @@ pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due
 }
 
 /*
- * Raise: in a snapshot taken after due was found, the ids from due->lo to
- * upto held nothing but what mins say, in id order.  upto ends a block.  For
- * callbacks.
+ * Advance the due times of a range's blocks up to upto, the last id of one.  In
+ * a snapshot that was taken after the range was found, they held nothing but
+ * what mins say, which are in id order.  For callbacks.
  */
 void
-pgmq_map_advance(PgmqMapRef ref, const PgmqRange *due, int64 upto,
+pgmq_map_advance(PgmqMapRef ref, const PgmqRange *range, int64 upto,
 				 const PgmqMin *mins, int nmins)
 {
 	PgmqMap    *map;
@@ -306,16 +309,16 @@ pgmq_map_advance(PgmqMapRef ref, const PgmqRange *due, int64 upto,
 	if (map == NULL)
 		return;
 	if (map->identity == ref.identity &&
-		pgmq_tree_slot(&map->tree, due->lo).version == due->version)
+		pgmq_tree_slot(&map->tree, range->lo).version == range->version)
 	{
-		pgmq_tree_clear(&map->tree, due->lo, upto);
+		pgmq_tree_clear(&map->tree, range->lo, upto);
 		for (int i = 0; i < nmins; i++)
 			pgmq_tree_lower(&map->tree, mins[i].id, mins[i].id, mins[i].due);
 	}
 	LWLockRelease(&map->lock);
 }
 
-/* The clock may have been set back since. */
+/* Whether the next full check is due.  The clock may have been set back. */
 static inline bool
 check_is_due(const PgmqMap *map, TimestampTz now)
 {
@@ -323,9 +326,8 @@ check_is_due(const PgmqMap *map, TimestampTz now)
 }
 
 /*
- * Whether the net is to be cast now: a look at what comes from an id on, the
- * map notwithstanding.  True for one caller in a while; it must say what it
- * found.
+ * Whether the caller is to make a full check of the map now, from an id on.
+ * True for one caller in a while, which must then call pgmq_map_check_done.
  */
 bool
 pgmq_map_check_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
@@ -354,7 +356,7 @@ pgmq_map_check_claim(PgmqMapRef ref, TimestampTz now, int64 *from)
 	return claimed;
 }
 
-/* Whether the map would have hidden a message that could be read at now. */
+/* Whether the map keeps reads at now from finding a message. */
 bool
 pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 {
@@ -370,9 +372,9 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 }
 
 /*
- * The net cast at now was drawn in after elapsed microseconds, with so many
- * messages that the map would have hidden.  next: where to go on; the least
- * of all ids, if it has been around.
+ * The full check that began at now took elapsed microseconds and found so many
+ * readable messages that the map had hidden; then the map is made unknown.
+ * next is the id where the next check begins, PG_INT64_MIN after the last one.
  */
 void
 pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed, int64 finds,

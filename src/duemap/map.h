@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * map.h
- *	  What lies in the directory of due maps, for directory.c and duemap.c.
+ *	  The directory of due maps in shared memory, for directory.c and map.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -20,7 +20,7 @@
 
 #include "duemap/tree.h"
 
-/* The net goes around no more often. */
+/* A table is checked in full no more often than this. */
 #define PGMQ_CHECK_PERIOD		(10 * USECS_PER_SEC)
 
 struct PgmqMap
@@ -31,21 +31,21 @@ struct PgmqMap
 	uint64		generation;		/* moves when the slot changes hands */
 	int			first;			/* of the chain with this slot's number */
 	int			next;			/* in the chain that this map is in */
-	bool		used;			/* since the hand came by */
+	bool		used;			/* since the clock hand passed */
 
-	uint64		identity;		/* of what the map is a map; see identity.c */
-	bool		listed;			/* no prepared transaction wrote here */
-	TransactionId prepared;		/* else one that did, if one is known */
+	uint64		identity;		/* which state of the queue it describes */
+	bool		listed;			/* no open prepared transaction wrote here */
+	TransactionId prepared;		/* one that did, if it is known */
 
 	PgmqTree	tree;
 
 	pg_atomic_uint32 readers;	/* transactions that take messages here */
-	pg_atomic_uint32 turn;		/* counts looks beside others */
+	pg_atomic_uint32 turn;		/* counts scans beside others */
 
-	TimestampTz check_begun;	/* when the net was cast from the beginning */
-	int64		check_from;		/* from where it is to go on */
-	TimestampTz check_last;		/* when it was cast */
-	TimestampTz check_next;		/* and is to be cast again */
+	TimestampTz check_begun;	/* when a full check began at the first id */
+	int64		check_from;		/* where the next one begins */
+	TimestampTz check_last;		/* when the last one was */
+	TimestampTz check_next;		/* when the next one is due */
 	uint64		check_finds;
 };
 
@@ -53,9 +53,9 @@ typedef struct PgmqDirectory
 {
 	LWLock		lock;			/* the keys and chains of all maps */
 	int			nmaps;
-	int			nused;			/* the first so many have had a queue */
-	int			hand;			/* the next to go, perhaps */
-	pg_atomic_uint64 reclaimed; /* when nodes were taken from maps */
+	int			nused;			/* this many, from the first, have had a queue */
+	int			hand;			/* the clock hand: may be taken next */
+	pg_atomic_uint64 reclaimed; /* when maps last gave up nodes */
 	PgmqMap		maps[FLEXIBLE_ARRAY_MEMBER];
 } PgmqDirectory;
 
@@ -67,7 +67,7 @@ pgmq_map_hash(Oid dboid, Oid relid)
 	return hash_combine(murmurhash32(dboid), murmurhash32(relid));
 }
 
-/* Lock the map that a backend attached to, if it still is that queue's. */
+/* Lock the map that a reference leads to; NULL if another queue has it by now. */
 static inline PgmqMap *
 pgmq_map_lock(PgmqMapRef ref, LWLockMode mode)
 {

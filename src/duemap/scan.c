@@ -260,7 +260,7 @@ pgmq_scan_is_idle(const PgmqQueue *queue, TimestampTz now)
 	return pgmq_map_next_due(map) > now;
 }
 
-/* Let the verb look at the next so many ids of the current run. */
+/* Let the verb read the next so many ids of the current run. */
 static void
 scan_step(PgmqScan *scan, int64 lo, int64 step)
 {
@@ -272,7 +272,7 @@ scan_step(PgmqScan *scan, int64 lo, int64 step)
 	scan->step = step;
 }
 
-/* Begin a run: the adjacent ranges from the next one on, which are one look. */
+/* Begin a run: adjacent ranges from the next one on, which are read as one. */
 static void
 scan_begin_run(PgmqScan *scan)
 {
@@ -285,7 +285,7 @@ scan_begin_run(PgmqScan *scan)
 	scan->run = run;
 	scan->run_hi = ranges[run - 1].hi;
 
-	/* what is there most likely lies at the beginning */
+	/* readable messages most likely are at the beginning */
 	scan_step(scan, ranges[0].lo,
 			  scan->advances && scan->wanted < MAX_STEP / 2 ? Max(FIRST_STEP, 2 * scan->wanted) : MAX_STEP);
 }
@@ -297,7 +297,7 @@ scan_end_run(PgmqScan *scan)
 	int64		lo = scan->ranges[scan->at].lo;
 	int64		upto = scan->run_hi;
 
-	/* a last message outside of the run says nothing of it */
+	/* a last message outside of the run does not tell what is exhausted */
 	if (scan->wanted == 0)
 		upto = scan->last < Max(lo, 0) || scan->last > upto ? PG_INT64_MIN :
 			PGMQ_BLOCK_FIRST(scan->last) - 1;

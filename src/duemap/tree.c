@@ -1,26 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * tree.c
- *	  The structure of a due map: a time for every message id.
+ *	  The structure of a due map: a due time for every message id.
  *
- * A tree says of each block of 64 ids when something in it is due.  It is a
- * radix tree of 64-way nodes over the blocks:
+ * A tree has the due time of each block of 64 ids.  It is a radix tree of 64-way
+ * nodes over the blocks:
  *
- *	- A slot of a node has a due.  With a child it is the least of the child's;
- *	  without one it holds for all ids below it, which may be one block or,
- *	  higher up, a great many.
- *	- What the root does not cover has an edge each: the ids beyond it, and the
- *	  negative ones.  Edges always exist.
- *	- Nodes come from a fixed pool that all trees share.  When there is none, a
- *	  slot or an edge takes what was meant for a part of it; before that, the
- *	  tree merges its own farthest future.  So lowering cannot fail.
+ *	- A slot of a node has a due time.  If the slot has a child, it is the least
+ *	  of the child's; if not, it holds for all ids below the slot, which are one
+ *	  block or, higher up, a great many.
+ *	- There are two edges for ids that the root does not cover: the larger ones,
+ *	  and the negative ones.
+ *	- Nodes come from a fixed pool that all trees share.  When it runs out, a
+ *	  tree merges the slots with its latest due times; when that is not enough,
+ *	  a whole slot or edge is lowered for a part of it.  So lowering cannot fail.
  *
  * Each slot without a child, and each edge, has a version.  Versions are drawn
- * from one sequence and never used twice, so a piece that was merged, dropped
- * and made anew in between cannot be mistaken for the one that was seen.
+ * from one sequence and never used twice, so a range that was merged, dropped
+ * and made again in between cannot be mistaken for the one that was found.
  *
- * Who calls holds a lock on the tree: exclusive, but for finding.  Nothing
- * here raises an error, since it is used in commit callbacks.
+ * The caller holds a lock on the tree, in exclusive mode if it changes the tree.
+ * Nothing here raises an error, since it is called in commit callbacks.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -49,7 +49,7 @@
 
 #define NO_NODE			(-1)
 
-/* Nodes wanted free before lowering: two ends of a range, on all levels. */
+/* Free nodes wanted before lowering: for both ends of a range, on all levels. */
 #define NODES_WANTED	(2 * (TOP_LEVEL + 1))
 
 typedef struct MapNode
@@ -101,7 +101,7 @@ pgmq_tree_attach(void *memory)
 	pool = memory;
 }
 
-/* Whether nodes run out. */
+/* Whether the pool is running out of nodes. */
 bool
 pgmq_tree_is_short(void)
 {
@@ -120,7 +120,7 @@ pgmq_tree_version(void)
  * ----------------------------------------------------------------
  */
 
-/* A node with all slots set to due, each with a version of its own; or none. */
+/* Get a node whose slots have all this due time; NO_NODE if there is none. */
 static int32
 node_alloc(PgmqTree *tree, TimestampTz due)
 {
@@ -190,7 +190,7 @@ slot_set_child(MapNode *node, int i, int32 child)
 	node->due[i] = node_min(child);
 }
 
-/* Make a slot stand for all below it, from now on. */
+/* Set a slot for all ids below it, and drop its child. */
 static inline void
 slot_set(PgmqTree *tree, MapNode *node, int i, TimestampTz due)
 {
@@ -203,9 +203,7 @@ slot_set(PgmqTree *tree, MapNode *node, int i, TimestampTz due)
 	node->tag[i] = pgmq_tree_version();
 }
 
-/*
- * Announce due for the ids lo to hi, which count from the node's first.
- */
+/* Lower the due times of the ids lo to hi, which count from the node's first. */
 static void
 node_lower(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, TimestampTz due)
 {
@@ -219,7 +217,7 @@ node_lower(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, TimestampTz
 
 		if (level > 0 && !(lo <= first && hi >= last))
 		{
-			/* part of a slot: go down, if there is or can be a node */
+			/* a part of a slot: descend, if there is or can be a node */
 			if (!HAS_CHILD(node, i) && node->due[i] == PGMQ_DUE_NEVER)
 			{
 				int32		child = node_alloc(tree, PGMQ_DUE_NEVER);
@@ -240,8 +238,8 @@ node_lower(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, TimestampTz
 }
 
 /*
- * Forget the ids lo to hi, whole blocks: nothing there.  What cannot be
- * forgotten alone, for want of a node, stays as it is.
+ * Nothing is at the ids lo to hi, which are whole blocks.  A part of a slot
+ * stays as it is when there is no node for it.
  */
 static void
 node_clear(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi)
@@ -278,7 +276,7 @@ node_clear(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi)
 	}
 }
 
-/* Merge the farthest future that a node holds; false if there is none. */
+/* Merge the child with the latest due time below a node; false if there is none. */
 static bool
 node_merge_farthest(PgmqTree *tree, int32 n)
 {
@@ -296,12 +294,12 @@ node_merge_farthest(PgmqTree *tree, int32 n)
 	return true;
 }
 
-/* Collects what is due. */
+/* Collects ranges that are due. */
 typedef struct Finder
 {
 	TimestampTz now;
 	uint64		from;
-	PgmqRange  *dues;
+	PgmqRange  *ranges;
 	int			max;
 	int			n;
 } Finder;
@@ -322,14 +320,14 @@ node_find(int32 n, int level, uint64 base, Finder *finder)
 		if (HAS_CHILD(node, i))
 			node_find((int32) node->tag[i], level - 1, first, finder);
 		else
-			finder->dues[finder->n++] = (PgmqRange)
+			finder->ranges[finder->n++] = (PgmqRange)
 		{
 			.lo = (int64) first,.hi = (int64) last,.version = node->tag[i]
 		};
 	}
 }
 
-/* The slot that holds an id's due: its due and version. */
+/* The due time and version that hold for an id. */
 static PgmqEdge
 node_slot(int32 n, int level, uint64 id)
 {
@@ -377,7 +375,7 @@ pgmq_tree_make(PgmqTree *tree)
 	tree->level = -1;
 }
 
-/* Nothing is known of any id. */
+/* Make all ids unknown, and free the nodes. */
 void
 pgmq_tree_set_unknown(PgmqTree *tree)
 {
@@ -396,8 +394,8 @@ pgmq_tree_set_unknown(PgmqTree *tree)
 }
 
 /*
- * Grow the tree until it covers an id; false if nodes run out first.  What
- * it newly covers had the due of the edge.
+ * Grow the tree until it covers an id; false if nodes run out first.  The ids
+ * that it covers then keep the due time of the edge.
  */
 static bool
 tree_cover(PgmqTree *tree, uint64 id)
@@ -408,7 +406,7 @@ tree_cover(PgmqTree *tree, uint64 id)
 		if (tree->root == NO_NODE)
 			return false;
 		tree->level = 0;
-		/* the lowest levels of a tree that must grow at once are no use */
+		/* a tree that must grow at once does not need its lowest levels */
 		while (!tree_covers(tree, id))
 			tree->level++;
 	}
@@ -424,7 +422,7 @@ tree_cover(PgmqTree *tree, uint64 id)
 	}
 	if (tree->level == TOP_LEVEL)
 	{
-		/* everything; the slots beyond the largest id must not be found */
+		/* it covers all; slots beyond the largest id must not be found */
 		tree->above.due = PGMQ_DUE_NEVER;
 		for (int i = PG_INT64_MAX >> SLOT_SHIFT(TOP_LEVEL); ++i < FANOUT;)
 			NODE(tree->root)->due[i] = PGMQ_DUE_NEVER;
@@ -432,7 +430,7 @@ tree_cover(PgmqTree *tree, uint64 id)
 	return true;
 }
 
-/* Take away roots that hold nothing, or no more than their first child. */
+/* Remove roots that hold nothing, or nothing but their first child. */
 static void
 tree_shrink(PgmqTree *tree)
 {
@@ -467,11 +465,11 @@ edge_lower(PgmqEdge *edge, TimestampTz due)
 	edge->version = pgmq_tree_version();
 }
 
-/* From due on, something between the ids lo and hi can be read. */
+/* Something with an id from lo to hi can be read from due on. */
 void
 pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 {
-	/* a vt of infinity: nothing to be read, but something to be counted */
+	/* a message with vt infinity is never readable, but must be counted */
 	due = Min(due, PGMQ_DUE_LAST);
 	if (lo < 0)
 	{
@@ -485,7 +483,7 @@ pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 		(pool->nfree < NODES_WANTED || tree->nnodes + NODES_WANTED > pool->nnodes / 4))
 		(void) node_merge_farthest(tree, tree->root);
 
-	/* an edge that knows of something already takes this too */
+	/* an edge that has something due takes this too */
 	if (!tree_covers(tree, hi) &&
 		(tree->above.due != PGMQ_DUE_NEVER || !tree_cover(tree, hi)))
 	{
@@ -498,8 +496,8 @@ pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 }
 
 /*
- * Forget the ids lo to hi: there is nothing to be read.  Either all that are
- * negative, or whole blocks of others.
+ * Nothing is at the ids lo to hi.  These are all negative ids, or whole blocks
+ * of other ones.
  */
 void
 pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
@@ -514,7 +512,7 @@ pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
 	}
 	if (hi == PG_INT64_MAX && !tree_covers(tree, hi))
 	{
-		/* all of the edge, or else none */
+		/* the whole edge, or nothing of it */
 		if (lo > tree_end(tree))
 			return;
 		tree->above = (PgmqEdge)
@@ -531,7 +529,7 @@ pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
 	tree_shrink(tree);
 }
 
-/* The due and version that hold for an id. */
+/* The due time and version that hold for an id. */
 PgmqEdge
 pgmq_tree_slot(const PgmqTree *tree, int64 id)
 {
@@ -542,7 +540,7 @@ pgmq_tree_slot(const PgmqTree *tree, int64 id)
 	return node_slot(tree->root, tree->level, id);
 }
 
-/* The least due of all ids. */
+/* The least due time of all ids. */
 TimestampTz
 pgmq_tree_min(const PgmqTree *tree)
 {
@@ -551,7 +549,7 @@ pgmq_tree_min(const PgmqTree *tree)
 	return tree->root == NO_NODE ? min : Min(min, node_min(tree->root));
 }
 
-/* The least due in a node that comes after a point in time. */
+/* The least due time in a node that comes after a point in time. */
 static TimestampTz
 node_min_after(int32 n, TimestampTz after)
 {
@@ -569,7 +567,7 @@ node_min_after(int32 n, TimestampTz after)
 	return min;
 }
 
-/* The least due of all ids that comes after a point in time. */
+/* The least due time of all ids that comes after a point in time. */
 TimestampTz
 pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
 {
@@ -583,33 +581,33 @@ pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
 }
 
 /*
- * What is due by now, from an id on, in order: at most max pieces into dues;
- * their number.
+ * Find the ranges that are due by now, from an id on, in order: at most max.
+ * Returns their number.
  */
 int
 pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-			   PgmqRange *dues, int max)
+			   PgmqRange *ranges, int max)
 {
-	Finder		finder = {.now = now,.from = Max(from, 0),.dues = dues,.max = max};
+	Finder		finder = {.now = now,.from = Max(from, 0),.ranges = ranges,.max = max};
 
 	if (from < 0 && tree->below.due <= now)
 	{
-		dues[finder.n].lo = PG_INT64_MIN;
-		dues[finder.n].hi = -1;
-		dues[finder.n++].version = tree->below.version;
+		ranges[finder.n].lo = PG_INT64_MIN;
+		ranges[finder.n].hi = -1;
+		ranges[finder.n++].version = tree->below.version;
 	}
 	if (tree->root != NO_NODE)
 		node_find(tree->root, tree->level, 0, &finder);
 	if (tree->above.due <= now && finder.n < max)
 	{
-		dues[finder.n].lo = tree_end(tree);
-		dues[finder.n].hi = PG_INT64_MAX;
-		dues[finder.n++].version = tree->above.version;
+		ranges[finder.n].lo = tree_end(tree);
+		ranges[finder.n].hi = PG_INT64_MAX;
+		ranges[finder.n++].version = tree->above.version;
 	}
 	return finder.n;
 }
 
-/* How many pieces below a node can be due. */
+/* How many ranges below a node can be due. */
 static int64
 node_count(int32 n)
 {
@@ -625,7 +623,7 @@ node_count(int32 n)
 	return count;
 }
 
-/* How many pieces a tree has, and how many bytes of the pool. */
+/* How many ranges a tree has, and how many bytes of the pool. */
 void
 pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tree.h
- *	  The due map's structure: a time for every message id.
+ *	  The structure of a due map: a due time for every message id.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -40,7 +40,7 @@ extern PgmqEdge pgmq_tree_slot(const PgmqTree *tree, int64 id);
 extern TimestampTz pgmq_tree_min(const PgmqTree *tree);
 extern TimestampTz pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after);
 extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
-						   PgmqRange *dues, int max);
+						   PgmqRange *ranges, int max);
 extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
 
 #endif							/* PGMQ_TREE_H */

@@ -51,7 +51,7 @@
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
 
-/* Ids no farther apart than this are one range. */
+/* Touched ids no farther apart than this become one range. */
 #define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
 
 /* Ranges that a transaction remembers of a queue before it merges them. */
@@ -118,7 +118,7 @@ touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
 	touch->due = Min(touch->due, due);
 }
 
-/* Whether an id lies in a range, or so near that they may be one. */
+/* Whether an id lies in a range or near it. */
 static bool
 touch_is_near(const Touch *touch, int64 id)
 {
@@ -243,7 +243,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 			pgmq_twice_check(trigger->tg_relation, table->queue, id,
 							 &trigger->tg_trigslot->tts_tid);
 	}
-	/* without memory now there is none until a restart */
+	/* without shared memory nothing needs to be announced */
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 	table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
@@ -383,8 +383,8 @@ pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map, const PgmqRange *range, int6
  */
 
 /*
- * Advance what was deferred.  The last first, since an advance of the beginning
- * of a range changes the version of its rest.
+ * Advance what was deferred.  Where that is only a part of a range, the version
+ * of the rest changes, and an advance of the rest is refused.
  */
 static void
 queue_advance(const PgmqXactQueue *queue)
@@ -507,10 +507,10 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 }
 
 /*
- * Subtransaction callback: must not raise an error.  The rest that this
- * transaction remembers is kept though the subtransaction may have done it: an
- * announcement too many does no harm, and nobody else has used a queue that
- * was to be dropped, for it is locked.
+ * Subtransaction callback: must not raise an error.  Only advances are
+ * forgotten.  What else the subtransaction did stays remembered, which does no
+ * harm: an announcement too many wastes a look, and a queue that is not dropped
+ * after all gets a new map.
  */
 void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,

@@ -25,7 +25,7 @@
  *
  * A sender holds the locks of lock.c: the ids' own, from before the look
  * until the end of the transaction, which makes the second sender of an id
- * wait for the first; and the gate, which a change of the window closes.
+ * wait for the first; and the queue's dedup lock, which a change of the window takes alone.
  * Looks take the newest snapshot whatever the isolation level, since the
  * first sender may have committed after the second one's snapshot.  They are
  * plain scans and not statements, so that the locks on the tables that are
@@ -171,7 +171,7 @@ look_in(const Look *look, Relation rel)
 }
 
 /*
- * Lock ids, unless the caller has the queue's gate alone, and look for them in
+ * Lock ids, unless the caller has the queue's dedup lock alone, and look for them in
  * the window that ends now.  msg_ids gets for each of them the message that had
  * it, or PGMQ_DEDUP_NEW.  before is a snapshot of before the caller waited for
  * any lock: what it does not see counts whatever the window.  The table, 0 to 2,
@@ -264,8 +264,8 @@ pgmq_dedup_drop(const PgmqQueue *queue)
 
 /*
  * Give a queue the tables that its policy needs, which has just changed from
- * a window of old_window; 0 is none.  The caller has closed the gate if it is
- * another now.
+ * a window of old_window; 0 is none.  If the window has changed the caller
+ * has the dedup lock alone.
  */
 void
 pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)

@@ -13,8 +13,8 @@
  *	   is left out, and its old id returned;
  *	4. one INSERT of what is left, and the new ids are kept in mind.
  *
- * Locks are taken in the same order by everybody: gate, groups, ids, each in
- * rising order (lock.c).  For many groups or ids the gate alone serves.
+ * Locks are taken in the same order by all senders: the queue's dedup lock, groups, ids, each in
+ * rising order (lock.c).  For many groups or ids the dedup lock is taken alone.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -123,12 +123,12 @@ wishes_add(Wishes *wishes, const PgmqPolicy *policy, Jsonb *headers, int index)
 }
 
 /*
- * Close the gate when there are groups or ids to be locked behind it.  The
- * policy as it is then, by which there may be no ids to look for.
- * Error: 42501 for who may not send, and so is not to learn what was sent.
+ * Take the queue's dedup lock if there are groups or ids to lock after it.
+ * Returns the policy as it is then, by which there may be no ids to look for.
+ * Error: 42501 when the caller may not send, and so must not learn what was sent.
  */
 static const PgmqPolicy *
-hold_gate(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
+lock_dedup(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
 {
 	int			ngroups = pgmq_lock_count(&wishes->groups);
 
@@ -138,8 +138,8 @@ hold_gate(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
 	if (wishes->nitems > 0)
 		wishes->before = RegisterSnapshot(GetLatestSnapshot());
-	wishes->alone = pgmq_lock_gate_many(queue, ngroups > PGMQ_LOCK_FEW ||
-										wishes->nitems > PGMQ_LOCK_FEW);
+	wishes->alone = pgmq_lock_dedup_many(queue, ngroups > PGMQ_LOCK_FEW ||
+										 wishes->nitems > PGMQ_LOCK_FEW);
 	if (wishes->nitems > 0)
 	{
 		policy = pgmq_policy(queue);
@@ -170,7 +170,7 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 
 	wishes_add(&wishes, policy,
 			   args[2].isnull ? NULL : DatumGetJsonbP(args[2].value), 0);
-	policy = hold_gate(queue, policy, &wishes);
+	policy = lock_dedup(queue, policy, &wishes);
 	if (wishes.nitems == 0)
 		return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
 
@@ -332,7 +332,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	if (sent.n != sent.max)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a trigger on \"%s.%s\" leaves out messages of a batch with deduplication ids",
+				 errmsg("a trigger on \"%s.%s\" discarded messages of a batch with deduplication ids",
 						PGMQ_SCHEMA, queue->relname),
 				 errdetail("%d of %d messages were stored, and it is not known which.",
 						   sent.n, sent.max),
@@ -374,7 +374,7 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt
 	for (int i = 0; i < n; i++)
 		wishes_add(&wishes, policy,
 				   i < nheaders && !nulls[i] ? DatumGetJsonbP(elems[i]) : NULL, i);
-	policy = hold_gate(queue, policy, &wishes);
+	policy = lock_dedup(queue, policy, &wishes);
 	if (wishes.nitems == 0)
 		return false;
 

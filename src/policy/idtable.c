@@ -3,14 +3,15 @@
  * idtable.c
  *	  The tables that hold a queue's deduplication ids: d0_ to d2_<name>.
  *
- * They belong to the owner of pgmq.policy and are written by his rights: a
- * role that may send need not, and cannot, touch them.  Or they belong to the
- * queue's owner, and are written by his rights: a dump keeps who owns a table,
- * but not who owns the extension.  All three have one owner.
+ * They belong to the owner of pgmq.policy and are written with that role's
+ * rights, so a role that may send need not, and cannot, touch them.  Or they
+ * belong to the queue's owner and are written with that owner's rights, because a
+ * dump keeps the owner of a table but not that of the extension.  All three have
+ * one owner.
  *
- * Everybody who may create queues can make tables of these names, and a role
- * with grants can hang things on ours.  So a table that has anything but what
- * we give it is refused before any rights are taken over.
+ * Any role that may create queues can create tables of these names, and a role
+ * with grants can add triggers or constraints to ours.  So a table that has
+ * anything beyond what we give it is refused before any rights are taken over.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -21,15 +22,18 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -123,26 +127,61 @@ table_has_columns(Relation rel)
 	return true;
 }
 
-/* Is the primary key, of the ids, the only index? */
+/*
+ * Whether an index of an open table runs no code of users: it is a B-tree of
+ * columns alone, in the order that their types have by default.
+ */
 static bool
-table_has_key(Relation rel)
+index_is_plain(Relation rel, Oid relid)
+{
+	Relation	index = index_open(relid, AccessShareLock);
+	Form_pg_index form = index->rd_index;
+	bool		isnull;
+	oidvector  *classes = (oidvector *)
+	DatumGetPointer(SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+									Anum_pg_index_indclass, &isnull));
+	bool		plain = index->rd_rel->relam == BTREE_AM_OID &&
+	heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
+	heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+
+	for (int i = 0; plain && i < form->indnkeyatts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), form->indkey.values[i] - 1);
+
+		plain = index->rd_indcollation[i] == column->attcollation &&
+			GetDefaultOpClass(column->atttypid, BTREE_AM_OID) == classes->values[i];
+	}
+	index_close(index, AccessShareLock);
+	return plain;
+}
+
+/*
+ * What is wrong with the indexes of an open table, or NULL.  There must be the
+ * primary key, of the ids.  Others may be there, as a REINDEX CONCURRENTLY makes
+ * one for a while, and leaves it behind when it is canceled.
+ */
+static const char *
+table_misfit_index(Relation rel)
 {
 	List	   *indexes = RelationGetIndexList(rel);
+	const char *misfit = NULL;
 	HeapTuple	tuple;
-	bool		result = false;
+	ListCell   *lc;
 
-	if (list_length(indexes) != 1 || rel->rd_pkindex != linitial_oid(indexes))
-		return false;
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(rel->rd_pkindex));
+	if (!HeapTupleIsValid(tuple) ||
+		((Form_pg_index) GETSTRUCT(tuple))->indnatts != 1 ||
+		((Form_pg_index) GETSTRUCT(tuple))->indkey.values[0] != PGMQ_IDTABLE_ID)
+		misfit = "It has no primary key of column \"dedup_id\" alone.";
 	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
-
-		result = index->indnatts == 1 && index->indkey.values[0] == PGMQ_IDTABLE_ID;
 		ReleaseSysCache(tuple);
-	}
+	foreach(lc, indexes)
+		if (misfit == NULL && lfirst_oid(lc) != rel->rd_pkindex &&
+			!index_is_plain(rel, lfirst_oid(lc)))
+		misfit = psprintf("Its index \"%s\" is not a B-tree of plain columns.",
+						  get_rel_name(lfirst_oid(lc)));
 	list_free(indexes);
-	return result;
+	return misfit;
 }
 
 /*
@@ -155,6 +194,7 @@ static const char *
 table_misfit(Relation rel)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
+	const char *misfit;
 
 	if (!table_has_columns(rel))
 		return "It has other columns than such a table.";
@@ -178,16 +218,43 @@ table_misfit(Relation rel)
 		return "It has row-level security.";
 	if (rel->rd_rel->relhassubclass)
 		return "Other tables inherit from it.";
-	if (!table_has_key(rel))
-		return "It has other indexes than a primary key of column \"dedup_id\".";
+	if ((misfit = table_misfit_index(rel)) != NULL)
+		return misfit;
 	if (RelationGetStatExtList(rel) != NIL)
 		return "It has extended statistics.";
 	return NULL;
 }
 
+/* Refuse a table that has a misfit, as a sentence.  Error: 55000. */
+static void
+misfit_error(const PgmqQueue *queue, const char *relname, const char *misfit)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" cannot hold the deduplication ids of queue \"%s\"",
+					PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
+			 errdetail("%s", misfit),
+			 errhint("Correct that, or drop the table and have the owner of the queue call pgmq.set_policy() with an empty object, which recreates it.")));
+}
+
+#define FOREIGN_OWNER \
+	"It belongs neither to the owner of table \"" PGMQ_SCHEMA ".policy\" nor to that of the queue."
+
+/*
+ * Lock callback: does the table belong to one who may own it?  Another owner
+ * could have it locked for as long as he likes.
+ */
+static void
+callback_owner(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	if (OidIsValid(relid) && relid != old_relid && get_rel_relkind(relid) != '\0' &&
+		!is_our_owner(arg, pgmq_role_owner(relid)))
+		misfit_error(arg, table->relname, FOREIGN_OWNER);
+}
+
 /*
  * Refuse (55000) an open relation, which is to be one of a queue's tables,
- * unless it is as we make it and belongs to one who may own it.
+ * unless it is as we make it and its owner is one that is allowed.
  */
 void
 pgmq_idtable_check(const PgmqQueue *queue, Relation rel)
@@ -195,14 +262,9 @@ pgmq_idtable_check(const PgmqQueue *queue, Relation rel)
 	const char *misfit = table_misfit(rel);
 
 	if (misfit == NULL && !is_our_owner(queue, rel->rd_rel->relowner))
-		misfit = "It belongs neither to the owner of table \"" PGMQ_SCHEMA ".policy\" nor to that of the queue.";
+		misfit = FOREIGN_OWNER;
 	if (misfit != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" cannot hold the deduplication ids of queue \"%s\"",
-						PGMQ_SCHEMA, RelationGetRelationName(rel), PGMQ_QUEUE_BASE(queue)),
-				 errdetail("%s", misfit),
-				 errhint("Put that right, or drop the table. The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
+		misfit_error(queue, RelationGetRelationName(rel), misfit);
 }
 
 /* Refuse tables of which not all belong to one. */
@@ -216,7 +278,7 @@ pgmq_idtable_check_owner(const PgmqQueue *queue, Relation first, Relation rel)
 						PGMQ_SCHEMA, RelationGetRelationName(rel), PGMQ_QUEUE_BASE(queue)),
 				 errdetail("It has another owner than table \"%s.%s\".",
 						   PGMQ_SCHEMA, RelationGetRelationName(first)),
-				 errhint("Give both to the owner of the queue, or drop both. The owner of the queue makes them anew by pgmq.set_policy() with an empty object.")));
+				 errhint("Give both to the owner of the queue, or drop both and have that owner call pgmq.set_policy() with an empty object, which recreates them.")));
 }
 
 /*
@@ -231,7 +293,8 @@ pgmq_idtable_open(const PgmqQueue *queue, int table, LOCKMODE lockmode, bool mis
 	Relation	rel;
 
 	pgmq_idtable_name(queue, table, relname);
-	relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA, relname, -1), lockmode, true);
+	relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, relname, -1), lockmode,
+									 RVR_MISSING_OK, callback_owner, (void *) queue);
 	if (!OidIsValid(relid) && missing_ok)
 		return NULL;
 	if (!OidIsValid(relid))
@@ -239,7 +302,7 @@ pgmq_idtable_open(const PgmqQueue *queue, int table, LOCKMODE lockmode, bool mis
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" of the deduplication ids of queue \"%s\" does not exist",
 						PGMQ_SCHEMA, relname, PGMQ_QUEUE_BASE(queue)),
-				 errhint("The owner of the queue makes it anew by pgmq.set_policy() with an empty object.")));
+				 errhint("The owner of the queue can recreate it by calling pgmq.set_policy() with an empty object.")));
 	rel = relation_open(relid, NoLock);
 	pgmq_idtable_check(queue, rel);
 	return rel;
@@ -286,7 +349,7 @@ references_find(Relation rel)
 			RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
 			continue;
 
-		/* its owner may have it locked for as long as he likes */
+		/* its owner may keep it locked for any time */
 		if (!ConditionalLockRelationOid(trigger->tgconstrrelid, AccessExclusiveLock))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * maintain.c
- *	  What policies want done when nobody reads: messages that are
- *	  spent, old archives, the window for duplicates.
+ *	  What policies require while nobody reads: disposing of dead messages,
+ *	  deleting old archived ones, truncating tables of deduplication ids.
  *
  * A round goes over all queues, one batch of each work in each, and over
  * those where there is more again, so that no backlog keeps another queue from
@@ -20,7 +20,7 @@
  * maintain at once, and share the work.
  *
  * Triggers of users run here as anywhere.  They run as the owner of the queue,
- * whoever called, and cannot leave anything behind that would run as somebody
+ * not as the caller, and cannot leave anything behind that would run as somebody
  * else: in a security-restricted operation, as when autovacuum calls users'
  * functions, and with settings that are put back.  Deferred triggers run at
  * once where we commit; elsewhere the server refuses them here.
@@ -55,7 +55,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -80,6 +79,7 @@ int			pgmq_maintain_time_limit = 60;
 typedef struct Round
 {
 	bool		may_commit;
+	bool		may_report;
 	bool		worker;
 	TimestampTz begun;
 	MemoryContext context;		/* for one batch */
@@ -98,6 +98,10 @@ typedef struct Turn
 								 * unknown */
 } Turn;
 
+/* Does one batch of some work; whether there may be more of it. */
+struct Maintain;
+typedef bool (*StepFn) (struct Maintain *m);
+
 /* A batch: the queue that is being maintained. */
 typedef struct Maintain
 {
@@ -106,10 +110,9 @@ typedef struct Maintain
 	PgmqQueue	queue;
 	const PgmqPolicy *policy;
 	bool		holds;			/* what suspect.c knows to be in hand */
+	StepFn		step;			/* the batch's work */
+	bool		more;			/* there may be more of it */
 } Maintain;
-
-/* Does one batch of some work; whether there may be more of it. */
-typedef bool (*StepFn) (Maintain *m);
 
 /* ----------------------------------------------------------------
  *		The steps
@@ -118,7 +121,7 @@ typedef bool (*StepFn) (Maintain *m);
 
 /* Messages that have expired, or were read too often. */
 static bool
-step_spent(Maintain *m)
+step_dead(Maintain *m)
 {
 	const PgmqPolicy *policy = m->policy;
 	Turn	   *turn = m->turn;
@@ -129,7 +132,7 @@ step_spent(Maintain *m)
 		!pgmq_exec_int8(&m->queue, PGMQ_STMT_LAST_ID, NULL, &turn->last))
 		return false;
 	turn->has_begun = true;
-	return pgmq_screen_sweep(&m->queue, &turn->from, BATCH) && turn->from < turn->last;
+	return pgmq_disposal_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
 }
 
 /* No table has more rows than this: for an archive, locked, or its partitions. */
@@ -164,9 +167,8 @@ step_archive(Maintain *m)
 
 	if (m->policy->archive_retention == 0)
 		return false;
-	archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&m->queue)),
-								get_rel_namespace(m->queue.relid));
-	if (!OidIsValid(archive) || !ConditionalLockRelationOid(archive, RowExclusiveLock))
+	archive = pgmq_archive_find(&m->queue, RowExclusiveLock, PGMQ_NEED_DELETE, false);
+	if (!OidIsValid(archive))
 		return false;
 	if (pgmq_exec(&m->queue, PGMQ_STMT_RETAIN, args) < BATCH)
 		return false;
@@ -188,7 +190,7 @@ step_dedup(Maintain *m)
 }
 
 static const StepFn steps[] = {
-	step_spent,
+	step_dead,
 	step_archive,
 	step_dedup,
 };
@@ -199,19 +201,18 @@ static const StepFn steps[] = {
  */
 
 /*
- * Do a batch by the rights of the queue's owner; whether there may be more.
- * Nothing is done when the queue is gone, or locked.
+ * Do a batch by the rights of the queue's owner; m->more says whether there may
+ * be more.  Nothing is done when the queue is gone, or locked.
  */
 static bool
-batch_do(Maintain *m, StepFn step)
+batch_do(void *arg)
 {
-	bool		more = false;
+	Maintain   *m = arg;
 	int			nestlevel;
 	PgmqRole	saved;
 
-	m->policy = NULL;
 	if (!pgmq_queue_try_open(&m->queue, m->turn->queue_name, RowExclusiveLock))
-		return false;
+		return true;
 	/* a worker has no portal that would see to it */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	nestlevel = NewGUCNestLevel();
@@ -221,50 +222,27 @@ batch_do(Maintain *m, StepFn step)
 		pgmq_exec_ddl("SET CONSTRAINTS ALL IMMEDIATE");
 	m->policy = pgmq_policy(&m->queue);
 	if (m->policy != NULL)
-		more = step(m);
+		m->more = m->step(m);
 	pgmq_role_restore(saved);
 	AtEOXact_GUC(false, nestlevel);
 	PopActiveSnapshot();
-	return more;
+	return true;
 }
 
 /*
- * The same in a subtransaction: false and a warning when it fails, with
- * whatever the error but a cancel.
+ * The same in a subtransaction; whether there may be more.  False and a warning
+ * when it fails with any error but a cancel.
  */
 static bool
-batch_try(Maintain *m, StepFn step)
+batch_try(Maintain *m)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	volatile bool more = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		more = batch_do(m, step);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		more = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	ErrorData  *error = pgmq_try(batch_do, m);
 
 	if (error == NULL)
-		return more;
-	pgmq_lock_check_cancel(error);
+		return m->more;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("queue \"%s\" could not be maintained: %s",
+			 errmsg("could not maintain queue \"%s\": %s",
 					text_to_cstring(m->turn->queue_name), error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0));
 	return false;
@@ -287,8 +265,10 @@ batch_end(const Maintain *m, TimestampTz began)
 	const Round *round = m->round;
 	bool		wrote = TransactionIdIsValid(GetTopTransactionIdIfAny());
 
-	if (round->may_commit)
+	if (round->may_commit && round->may_report)
 		pgmq_exec_commit_reported();
+	else if (round->may_commit)
+		pgmq_exec_commit();
 	if (round->worker)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 	if (m->holds)
@@ -311,7 +291,7 @@ turn_take(const Round *round, Turn *turn)
 
 	for (int i = 0; i < lengthof(steps); i++)
 	{
-		Maintain	m = {.round = round,.turn = turn};
+		Maintain	m = {.round = round,.turn = turn,.step = steps[i]};
 		TimestampTz began;
 
 		if (turn->done & (1 << i))
@@ -323,7 +303,7 @@ turn_take(const Round *round, Turn *turn)
 		if (round->worker && pgmq_maintain_time_limit > 0)
 			enable_timeout_after(STATEMENT_TIMEOUT, pgmq_maintain_time_limit * 1000);
 		MemoryContextSwitchTo(round->context);
-		if (!batch_try(&m, steps[i]))
+		if (!batch_try(&m))
 			turn->done |= 1 << i;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(round->context);
@@ -392,8 +372,8 @@ suspect_warn(text *queue_name, TimestampTz until)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("queue \"%s\" is not maintained until %s",
 					text_to_cstring(queue_name), timestamptz_to_str(until)),
-			 errdetail("The session that maintained it last ended, or was canceled, while it did so."),
-			 errhint("See to the triggers of the queue, its archive and its dead-letter queue.")));
+			 errdetail("The last session that maintained it ended, or was canceled, while it did so."),
+			 errhint("Check the triggers of the queue, of its archive and of its dead-letter queue.")));
 }
 
 /*
@@ -441,11 +421,11 @@ round_turns(bool worker, List **first, List **last)
 
 /*
  * Do what the policies of all queues want done that the caller owns; commit
- * between the batches if that is allowed.  Whether there is more to do, for
- * which there was no time.
+ * between the batches, and report the statistics then, if that is allowed.
+ * Whether there is more to do, for which there was no time.
  */
 bool
-pgmq_maintain_all(bool may_commit, bool worker)
+pgmq_maintain_all(bool may_commit, bool may_report, bool worker)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "pgmq_c maintenance",
@@ -453,6 +433,7 @@ pgmq_maintain_all(bool may_commit, bool worker)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Round		round = {
 		.may_commit = may_commit,
+		.may_report = may_report,
 		.worker = worker,
 		.begun = GetCurrentTimestamp(),
 		.context = AllocSetContextCreate(context, "pgmq_c maintenance batch",
@@ -483,20 +464,23 @@ pgmq_maintain_all(bool may_commit, bool worker)
 /*
  * maintain()
  *
- * A procedure.
+ * A procedure.  Where the server counts this call (track_functions = all) it
+ * has begun to do so in statistics that have not been reported, and a report
+ * would free them while the server still points to them.
  */
 Datum
 pgmq_maintain(PG_FUNCTION_ARGS)
 {
 	CallContext *context = (CallContext *) fcinfo->context;
 	bool		atomic = context == NULL || !IsA(context, CallContext) || context->atomic;
+	bool		counted = pgstat_track_functions > fcinfo->flinfo->fn_stats;
 
 	pgmq_check_may_write("CALL");
 	if (atomic)
 		ereport(NOTICE,
 				(errmsg("cannot commit here, so all maintenance is done in this transaction"),
 				 errhint("Use CALL on its own, outside of a transaction block.")));
-	if (pgmq_maintain_all(!atomic, false))
+	if (pgmq_maintain_all(!atomic, !counted, false))
 		ereport(NOTICE,
 				(errmsg("maintenance has ended after %d s, and there is more to do",
 						pgmq_maintain_time_limit),

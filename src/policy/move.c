@@ -1,12 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * move.c
- *	  Moving messages from one queue to another, above all dead letters.
+ *	  Moving messages from one queue to another, mostly dead letters.
  *
- * It is one statement, so that a message is in one of the two.  Where others
- * are not to be held up by a message that is refused, the statement is tried
- * in a subtransaction; if that fails it is tried with halves of the messages,
- * down to those that are refused.
+ * One statement moves them, so that a message is always in one of the two
+ * queues.  Where a message that is refused must not hold up others, the statement
+ * runs in a subtransaction.  When it fails the halves are tried, and so on down to
+ * the messages that are refused.  For a batch of a thousand with one refused
+ * message that takes some 20 subtransactions, where one by one would take a
+ * thousand and as many transaction ids.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -29,7 +31,6 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -40,7 +41,7 @@
 
 /* The ids of messages, as an array for a statement. */
 PgmqArg
-pgmq_dead_ids(const PgmqDead *dead, int n)
+pgmq_move_ids(const PgmqMoved *dead, int n)
 {
 	int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 
@@ -50,11 +51,13 @@ pgmq_dead_ids(const PgmqDead *dead, int n)
 }
 
 /*
- * So many of n messages went from a queue.  Error: 09000 when that is not all.
- * They may have been the heads of groups, which somebody may be waiting for.
+ * Check that all of n messages have left a queue; count is how many did.
+ * Readers that wait for groups are woken at the commit, since the messages may
+ * have been the heads of their groups.
+ * Error: 09000 when count is less than n.
  */
 void
-pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n)
+pgmq_move_check(const PgmqQueue *queue, uint64 count, int n)
 {
 	pgmq_xact_wake(queue->relid, PGMQ_WAKE_GROUPED);
 	if (count < n)
@@ -62,17 +65,19 @@ pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n)
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("only " UINT64_FORMAT " of %d messages of queue \"%s\" could be moved",
 						count, n, PGMQ_QUEUE_BASE(queue)),
-				 errhint("See its triggers and row-level security, and those of the queue they go to.")));
+				 errhint("Check the triggers and the row-level security policies of both queues.")));
 }
 
 /*
- * Move messages, which are locked, from one open queue to another, where they
- * are readable from $2 plus $3 seconds for each on.  headers is an expression
- * over gone, the old message, and dead: what is known of it.
+ * Move n messages from one open queue to another.  The caller has locked the
+ * messages.  They are readable there from vt on, each further one spacing
+ * (seconds) later.  headers is an SQL expression for the new headers, over gone,
+ * the old message, and dead, what is known of it.
+ * Error: 09000 when not all arrived, and those of the two tables.
  */
 void
-pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
-				   const PgmqDead *dead, int n, TimestampTz vt, double spacing)
+pgmq_move(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
+		  const PgmqMoved *dead, int n, TimestampTz vt, double spacing)
 {
 	static const Oid argtypes[] = {
 		INT8ARRAYOID, TIMESTAMPTZOID, FLOAT8OID, INT4ARRAYOID, TEXTARRAYOID, TEXTOID
@@ -90,7 +95,7 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 		nulls[i] = dead[i].reason == NULL;
 		reasons[i] = PointerGetDatum(dead[i].reason);
 	}
-	args[0] = pgmq_dead_ids(dead, n);
+	args[0] = pgmq_move_ids(dead, n);
 	args[1] = PGMQ_ARG(TimestampTzGetDatum(vt));
 	args[2] = PGMQ_ARG(Float8GetDatum(spacing));
 	args[3] = PGMQ_ARG(PointerGetDatum(construct_array(reads, n, INT4OID, sizeof(int32),
@@ -113,8 +118,8 @@ pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to, const char *heade
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, from->relname)),
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, to->relname)),
 				   headers);
-	pgmq_dead_removed(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
-										   NULL, NULL), n);
+	pgmq_move_check(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,
+										 NULL, NULL), n);
 }
 
 /*
@@ -149,9 +154,10 @@ typedef struct DeadOpen
 } DeadOpen;
 
 /*
- * Refuse a dead-letter queue of another owner than that whom the policy's
- * owner knew: its name may be anybody's by now, who is not to have the
- * messages and whose triggers nobody wants to run.  Error: 55000.
+ * Refuse a dead-letter queue whose owner is neither the one that the policy's
+ * owner knew nor the owner of the queue.  Another role may have taken the name
+ * since, and that role must not get the messages, nor have its triggers run.
+ * Error: 55000.
  */
 static void
 check_owner(const DeadOpen *open, Oid relid)
@@ -170,7 +176,10 @@ check_owner(const DeadOpen *open, Oid relid)
 					 PGMQ_QUEUE_BASE(open->queue))));
 }
 
-/* Lock callback: may dead letters go there, and may the caller send them? */
+/*
+ * Lock callback: check, before the lock is requested, that dead letters may go
+ * there and that the caller may send them.  Errors: 42501, 55000.
+ */
 static void
 callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
@@ -182,15 +191,16 @@ callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /*
- * Open the dead-letter queue that a queue's policy names; wait says whether to
- * wait for its lock, as a call does that is about dead letters.  A read or
- * maintenance does not: what somebody does to that queue is not to hold up
- * this one.
- * Errors: 55000 when the policy names none, or it is another one by now, 42P01
- * when it does not exist, 42501, 55P03 when the lock is not to be had.
+ * Open, with a ROW EXCLUSIVE lock until the end of the transaction, the
+ * dead-letter queue that the policy of an open queue names.  A call about dead
+ * letters waits for the lock.  A read or maintenance does not, because DDL on the
+ * dead-letter queue must not hold up this queue.
+ * Errors: 55000 when the policy names none or the queue has another owner by now,
+ * 42P01 when it does not exist, 42501 without the right to send to it, 55P03 when
+ * wait is false and the lock is not available.
  */
 void
-pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
+pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
 {
 	DeadOpen	open = {queue, policy};
 
@@ -198,7 +208,7 @@ pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, Pgmq
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has no dead-letter queue", PGMQ_QUEUE_BASE(queue)),
-				 errhint("Name one by pgmq.set_policy(), key \"dead_letter_queue\".")));
+				 errhint("Name one with pgmq.set_policy(), key \"dead_letter_queue\".")));
 	pgmq_check_may_write("INSERT");
 	strlcpy(dead->relname, policy->dead_letter, NAMEDATALEN);
 	dead->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, dead->relname, -1),
@@ -206,17 +216,23 @@ pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, Pgmq
 										   RVR_MISSING_OK | (wait ? 0 : RVR_NOWAIT),
 										   callback_dead, &open);
 	if (!OidIsValid(dead->relid))
-		pgmq_queue_missing(cstring_to_text(PGMQ_QUEUE_BASE(dead)), dead->relname);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("dead-letter queue \"%s\" does not exist", PGMQ_QUEUE_BASE(dead)),
+				 errhint("Create it with pgmq.create(), or change the policy.")));
 	AcceptInvalidationMessages();
 	check_owner(&open, dead->relid);
 	pgmq_queue_check_shape(dead);
 }
 
-/* Move messages, which are locked, from an open queue to its dead-letter queue. */
+/*
+ * Move messages from an open queue to its open dead-letter queue.  The caller has
+ * locked the messages.  Errors: as pgmq_move, and those of the two tables.
+ */
 void
-pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead *dead, int n)
+pgmq_move_dead(const PgmqQueue *queue, const PgmqQueue *to, const PgmqMoved *dead, int n)
 {
-	pgmq_dead_transfer(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
+	pgmq_move(queue, to, DEAD_HEADERS, dead, n, GetCurrentTimestamp(), 0);
 }
 
 /* ----------------------------------------------------------------
@@ -224,78 +240,86 @@ pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to, const PgmqDead *dead,
  * ----------------------------------------------------------------
  */
 
-/* So long (ms) a move that does not wait for a queue waits for what is below it. */
+/* A move that does not wait for a queue waits for any other lock so long (ms). */
 #define LOCK_TIMEOUT_MS	500
 
-/* Whether what was raised says nothing of the queues. */
+/* Whether an error was raised by code in a procedural language of the server's. */
 static bool
-error_is_ours(int sqlerrcode)
+error_is_of_function(const ErrorData *error)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: to be tried again */
-		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
-		case ERRCODE_OPERATOR_INTERVENTION: /* 57: cancel, shutdown */
-		case ERRCODE_SYSTEM_ERROR:	/* 58 */
-		case ERRCODE_CONFIG_FILE_ERROR: /* F0 */
-		case ERRCODE_INTERNAL_ERROR:	/* XX */
+	static const char *const files[] = {"pl_", "plperl", "plpy", "pltcl"};
+
+	for (int i = 0; error->filename != NULL && i < lengthof(files); i++)
+		if (strncmp(error->filename, files[i], strlen(files[i])) == 0)
 			return true;
-		default:
-			return false;
-	}
+	return false;
 }
 
 /*
- * Move messages by fn in a subtransaction.  Returns the error, if it says
- * something of the queues or the messages.  Unless it is to wait, no lock
- * that the move comes to (a partition's, a unique value's, one that a trigger
- * takes) is waited for any longer than a moment.
+ * Raise an error again that says nothing about the queues: what the server lacks,
+ * and a conflict with other transactions that only a new snapshot ends.  A code alone says little.  A trigger of the dead-letter queue can raise
+ * any, and its owner is not to stop the queue that the dead letters come from.
+ */
+static void
+error_check(ErrorData *error)
+{
+	if ((error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ||
+		((error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_DISK_FULL) &&
+		 !error_is_of_function(error)))
+		ReThrowError(error);
+}
+
+/* One call of a function that moves messages. */
+typedef struct MoveCall
+{
+	PgmqMoveFn	fn;
+	void	   *state;
+	bool		wait;
+	PgmqMoved  *dead;
+	int			n;
+} MoveCall;
+
+static bool
+move_call(void *arg)
+{
+	MoveCall   *call = arg;
+	int			nestlevel = NewGUCNestLevel();
+
+	if (!call->wait && (LockTimeout == 0 || LockTimeout > LOCK_TIMEOUT_MS))
+		(void) set_config_option("lock_timeout", CppAsString2(LOCK_TIMEOUT_MS),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	call->fn(call->state, call->dead, call->n);
+	AtEOXact_GUC(true, nestlevel);
+	return true;
+}
+
+/*
+ * Move messages by fn in a subtransaction.  Returns NULL, or the error that fn
+ * has raised, in the current memory context.  An error that says nothing about
+ * the queues or the messages (a cancel, 40001, no memory) is raised again.
+ * Unless wait is true, the move waits at most LOCK_TIMEOUT_MS for each lock that
+ * it needs below the queue: a partition's, a unique value's, one of a trigger.
  */
 ErrorData *
-pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqDead *dead, int n)
+pgmq_move_try(PgmqMoveFn fn, void *state, bool wait, PgmqMoved *dead, int n)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		int			nestlevel = NewGUCNestLevel();
-
-		if (!wait && (LockTimeout == 0 || LockTimeout > LOCK_TIMEOUT_MS))
-			(void) set_config_option("lock_timeout", CppAsString2(LOCK_TIMEOUT_MS),
-									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		fn(state, dead, n);
-		AtEOXact_GUC(true, nestlevel);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	MoveCall	call = {fn, state, wait, dead, n};
+	ErrorData  *error = pgmq_try(move_call, &call);
 
 	if (error != NULL)
-		pgmq_lock_check_overdue(error);
-	if (error != NULL && error_is_ours(error->sqlerrcode))
-		ReThrowError(error);
+		error_check(error);
 	return error;
 }
 
 /*
- * Move messages by fn but those that are refused: if not all together then in
- * halves.
+ * Move messages by fn except those that are refused: all together if possible,
+ * otherwise in halves.  The result is added to *refusal.  It gives up after
+ * PGMQ_REFUSALS_MAX errors, or when a lock is not available.
+ * Errors: as pgmq_move_try raises them.
  */
 void
 pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-				PgmqDead *dead, int n, PgmqRefusal *refusal)
+				PgmqMoved *dead, int n, PgmqRefusal *refusal)
 {
 	ErrorData  *error;
 
@@ -316,7 +340,7 @@ pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
 	if (refusal->error == NULL)
 		refusal->error = error;
 
-	/* a lock that was not to be had concerns them all */
+	/* a lock that is not available concerns all messages */
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 	{
 		refusal->error = error;

@@ -8,8 +8,8 @@
  *
  * The struct is kept per backend and queue table, and most of all it is kept
  * that a queue has none, so that such a queue pays for a look into a hash
- * table.  Who writes a policy sends a relcache invalidation of the queue
- * table with it.  Whoever has the table's lock has received it.
+ * table.  A change of a policy sends a relcache invalidation of the queue table
+ * with it, and a backend that has the table's lock has received it.
  *
  * Callers get a copy: an invalidation may come at any time, and takes away
  * what is kept.
@@ -293,8 +293,8 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
  */
 
 /*
- * The table of policies.  Where there is none: InvalidOid if missing_ok, else
- * error 42P01.
+ * The OID of the table of policies.  If it does not exist: InvalidOid when
+ * missing_ok is true, otherwise error 42P01.
  */
 Oid
 pgmq_policy_table(bool missing_ok)
@@ -328,8 +328,8 @@ row_policy(TupleTableSlot *slot, void *state)
 
 /*
  * Fetch a queue's policy from the table, as it is now whatever the isolation
- * level, since what is kept outlives the transaction.  Anybody who may use
- * the queue may have it, so it is fetched by the table owner's rights.
+ * level, since what is kept outlives the transaction.  It is fetched with the
+ * rights of the table's owner, since any role that may use the queue may have it.
  * False when there is none.
  */
 static bool
@@ -365,8 +365,10 @@ policy_load(const PgmqQueue *queue, PgmqPolicy *policy)
 }
 
 /*
- * An open queue's policy, palloc'd; NULL when it has none, which costs next
- * to nothing.  Errors: 22023 when somebody wrote nonsense into the table.
+ * The policy of an open queue, palloc'd in the current context; NULL when it has
+ * none, which costs one look-up in a hash table.  Call it once, when the queue has
+ * been opened: its lock guarantees that what is kept is up to date.
+ * Error: 22023 when the row in the table is no policy.
  */
 const PgmqPolicy *
 pgmq_policy(const PgmqQueue *queue)
@@ -410,12 +412,10 @@ pgmq_policy(const PgmqQueue *queue)
 	return result;
 }
 
-/* Whether reads of an open queue are to return nothing at now. */
+/* Whether a policy (NULL: there is none) has reads return nothing at now. */
 bool
-pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now)
+pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 {
-	const PgmqPolicy *policy = pgmq_policy(queue);
-
 	return policy != NULL && policy->paused_until > now;
 }
 
@@ -434,6 +434,20 @@ pgmq_policy_paused_until(Oid relid)
 }
 
 /*
+ * Whether foreign keys of other owners refer to the table of policies.  It
+ * takes the lock that keeps more from coming.
+ */
+bool
+pgmq_policy_is_referenced(void)
+{
+	Relation	rel = relation_open(pgmq_policy_table(false), RowExclusiveLock);
+	bool		referenced = pgmq_role_find_reference(rel) != NULL;
+
+	relation_close(rel, NoLock);
+	return referenced;
+}
+
+/*
  * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
  * refer to the table the row stays, and says nothing: to delete it would run
  * what hangs on their tables, or fail.
@@ -447,16 +461,13 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
 	PgmqPolicy	policy;
 	Oid			table = pgmq_policy_table(true);
-	Relation	rel;
 	bool		referenced;
 	PgmqRole	saved;
 	uint64		count;
 
 	if (!OidIsValid(table))
 		return false;
-	rel = relation_open(table, RowExclusiveLock);
-	referenced = pgmq_role_find_reference(rel) != NULL;
-	relation_close(rel, NoLock);
+	referenced = pgmq_policy_is_referenced();
 	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(referenced ?
@@ -472,31 +483,11 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	return count > 0;
 }
 
-/* Names, and where they outlive the statement they come from. */
-typedef struct NameList
-{
-	MemoryContext context;
-	List	   *names;
-} NameList;
-
-/* Row function: add the first column, a text. */
-static void
-row_name(TupleTableSlot *slot, void *state)
-{
-	NameList   *list = state;
-	bool		isnull;
-	Datum		name = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(list->context);
-
-	list->names = lappend(list->names, DatumGetTextPCopy(name));
-	MemoryContextSwitchTo(old);
-}
-
 /* The names of all queues with a policy, as a list of texts, in order. */
 List *
 pgmq_policy_names(void)
 {
-	NameList	list = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 
@@ -505,9 +496,9 @@ pgmq_policy_names(void)
 	saved = pgmq_role_become_owner(table);
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
 				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
-				   0, NULL, NULL, false, row_name, &list);
+				   0, NULL, NULL, false, pgmq_row_texts, &names);
 	pgmq_role_restore(saved);
-	return list.names;
+	return names.list;
 }
 
 /* The names of the queues whose policies name a queue for their dead letters. */
@@ -516,7 +507,7 @@ pgmq_policy_names_dead(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	NameList	list = {CurrentMemoryContext, NIL};
+	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
 
@@ -528,9 +519,9 @@ pgmq_policy_names_dead(const PgmqQueue *queue)
 				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
 				   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
 				   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1 ORDER BY 1",
-				   1, argtypes, args, false, row_name, &list);
+				   1, argtypes, args, false, pgmq_row_texts, &names);
 	pgmq_role_restore(saved);
-	return list.names;
+	return names.list;
 }
 
 /* Relcache callback: forget.  relid 0 means every relation. */

@@ -29,7 +29,8 @@
 /* A queue's policy; 0, false and "" stand for none.  Times are in seconds. */
 typedef struct PgmqPolicy
 {
-	int32		max_reads;		/* a read beyond it becomes a dead letter */
+	int32		max_reads;		/* a message is delivered at most this often;
+								 * then it goes to the dead-letter queue */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
 	Oid			dead_letter_owner;	/* whose it was when it was named */
 	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
@@ -53,7 +54,7 @@ typedef void (*PgmqIdFn) (int64 id, void *state);
 /* ---- worker.c, maintain.c: what policies want done when nobody reads ---- */
 extern int	pgmq_maintain_time_limit;
 extern void pgmq_worker_init(void);
-extern bool pgmq_maintain_all(bool may_commit, bool worker);
+extern bool pgmq_maintain_all(bool may_commit, bool may_report, bool worker);
 
 /* ---- suspect.c: what outlives the session that maintained ---- */
 /* What is to be done with a queue, by what is known of it and its owner. */
@@ -96,9 +97,10 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
-extern bool pgmq_policy_pauses(const PgmqQueue *queue, TimestampTz now);
+extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
+extern bool pgmq_policy_is_referenced(void);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
 extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
@@ -150,80 +152,92 @@ extern void pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 /* Messages that live longer (seconds) live so long. */
 #define PGMQ_TTL_MAX			3000000000.0
 
-/* The arguments of a statement that knows what is spent. */
-#define PGMQ_SPENT_ARGS			3
+/* The arguments of a statement that has the rule about dead messages. */
+#define PGMQ_DEAD_ARGS			3
 
-/* A message that is to go elsewhere. */
-typedef struct PgmqDead
+/* A message that is moved or deleted. */
+typedef struct PgmqMoved
 {
 	int64		msg_id;
-	int32		read_ct;		/* how often somebody got it */
-	text	   *reason;			/* NULL: none, or it is to be dropped */
-} PgmqDead;
+	int32		read_ct;		/* how often it was delivered */
+	text	   *reason;			/* NULL: none, or it is to be deleted */
+} PgmqMoved;
 
-/* Halving ends after so many errors: at least that many / 12 were found. */
+/* Halving ends after so many errors; by then it has found at least 5 messages. */
 #define PGMQ_REFUSALS_MAX		64
 
-/* What became of messages that could not be moved or dropped all at once. */
+/* What became of messages that could not be moved or deleted all at once. */
 typedef struct PgmqRefusal
 {
-	ErrorData  *error;			/* why the first of them */
+	ErrorData  *error;			/* the first one */
 	int			nerrors;
-	int64		ids[PGMQ_REFUSALS_MAX]; /* those that were refused */
+	int64		ids[PGMQ_REFUSALS_MAX]; /* the messages that were refused */
 	int			n;
-	int			done;			/* so many went */
-	bool		gave_up;		/* there may be others */
+	int			done;			/* how many were moved or deleted */
+	bool		gave_up;		/* others may not have been tried */
 } PgmqRefusal;
 
-/* Moves or drops n messages, or raises an error. */
-typedef void (*PgmqMoveFn) (void *state, PgmqDead *dead, int n);
+/* Moves or deletes n messages, or raises an error. */
+typedef void (*PgmqMoveFn) (void *state, PgmqMoved *dead, int n);
 
-/* A read, and the messages it met that nobody is to have. */
-typedef struct PgmqScreen
+/* The dead messages that a read met and disposes of. */
+typedef struct PgmqDisposal
 {
 	const PgmqQueue *queue;
 	PgmqPolicy	policy;
 	MemoryContext context;
-	text	   *over;			/* the reasons */
-	text	   *expired;		/* NULL: drop it */
+	text	   *over;			/* the reason for over-read messages */
+	text	   *expired;		/* and for expired ones; NULL: delete them */
 	TimestampTz now;
-	bool		passing;		/* use statements that pass them over */
-	bool		movable;		/* there is where to, for who reads */
-	bool		stuck;			/* there is not, and it is known */
+	bool		passing;		/* use statements that pass dead messages over */
+	bool		movable;		/* the reader can send to the dead-letter
+								 * queue */
+	bool		puts_off;		/* it is known that nobody can: put off what
+								 * is met */
 	int64		lo;				/* where the first attempt looks for others, */
 	int64		hi;				/* up to here */
 	int			disposed;		/* how many, so far */
-	PgmqDead   *dead;
+	PgmqMoved  *dead;
 	int			n;
 	int			max;
 	bool		sorted;			/* dead is, by msg_id */
 	int64		last;			/* the largest id among all rows tested */
-} PgmqScreen;
+} PgmqDisposal;
 
-/* ---- dead.c ---- */
-extern bool pgmq_screen_begin(PgmqScreen *screen, const PgmqQueue *queue);
-extern void pgmq_screen_rows(PgmqScreen *screen, TimestampTz now, PgmqRows *rows);
-extern bool pgmq_screen_has(PgmqScreen *screen, int64 msg_id);
-extern void pgmq_screen_args(const PgmqScreen *screen, PgmqArg args[PGMQ_SPENT_ARGS]);
-extern void pgmq_screen_dispose(PgmqScreen *screen, int64 hi);
-extern void pgmq_screen_ahead(PgmqScreen *screen, TimestampTz now,
-							  int64 lo, int64 hi, int64 qty);
-extern bool pgmq_screen_sweep(const PgmqQueue *queue, int64 *from, int64 limit);
-extern void pgmq_dead_inval(Datum arg, Oid relid);
+/*
+ * ---- disposal.c: expired and over-read messages ----
+ *
+ * A read begins a disposal, reads by statements whose rows are tested, and runs
+ * the disposal when there are any dead messages among them; or it disposes ahead
+ * and then uses statements that pass dead messages over.  All but _begin need a
+ * ROW EXCLUSIVE lock on the queue.  A failure is a WARNING, not an error; errors
+ * that say nothing about the queues are raised.  Memory: the context of _begin.
+ */
+extern bool pgmq_disposal_begin(PgmqDisposal *disposal, const PgmqQueue *queue,
+								const PgmqPolicy *policy);
+extern void pgmq_disposal_test(PgmqDisposal *disposal, TimestampTz now, PgmqRows *rows);
+extern bool pgmq_disposal_has(PgmqDisposal *disposal, int64 msg_id);
+extern void pgmq_disposal_args(const PgmqDisposal *disposal, PgmqArg args[PGMQ_DEAD_ARGS]);
+extern void pgmq_disposal_run(PgmqDisposal *disposal, int64 hi);
+extern void pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now,
+								int64 lo, int64 hi, int64 qty);
+extern bool pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
+								int64 *from, int64 limit);
+extern void pgmq_disposal_inval(Datum arg, Oid relid);
 
-/* ---- move.c ---- */
-extern PgmqArg pgmq_dead_ids(const PgmqDead *dead, int n);
-extern void pgmq_dead_removed(const PgmqQueue *queue, uint64 count, int n);
-extern void pgmq_dead_open(const PgmqQueue *queue, const PgmqPolicy *policy,
-						   bool wait, PgmqQueue *dead);
-extern void pgmq_dead_put(const PgmqQueue *queue, const PgmqQueue *to,
-						  const PgmqDead *dead, int n);
-extern void pgmq_dead_transfer(const PgmqQueue *from, const PgmqQueue *to,
-							   const char *headers, const PgmqDead *dead,
-							   int n, TimestampTz vt, double spacing);
+/* ---- move.c: moving messages from queue to queue ---- */
+extern PgmqArg pgmq_move_ids(const PgmqMoved *dead, int n);
+extern void pgmq_move_check(const PgmqQueue *queue, uint64 count, int n);
+extern void pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy,
+								bool wait, PgmqQueue *dead);
+extern void pgmq_move_dead(const PgmqQueue *queue, const PgmqQueue *to,
+						   const PgmqMoved *dead, int n);
+extern void pgmq_move(const PgmqQueue *from, const PgmqQueue *to,
+					  const char *headers, const PgmqMoved *dead,
+					  int n, TimestampTz vt, double spacing);
 extern ErrorData *pgmq_move_try(PgmqMoveFn fn, void *state, bool wait,
-								PgmqDead *dead, int n);
+								PgmqMoved *dead, int n);
 extern void pgmq_move_parts(PgmqMoveFn fn, void *state, bool wait,
-							PgmqDead *dead, int n, PgmqRefusal *refusal);
+							PgmqMoved *dead, int n, PgmqRefusal *refusal);
 
 #endif							/* PGMQ_POLICY_H */

@@ -123,8 +123,8 @@ pgmq_worker_init(void)
 							NULL, &maintain_interval, 60, 1, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("pgmq_c.maintain_time_limit",
-							"Sets how long one round of maintenance may take.",
-							"Each queue has a turn, however long that takes. 0 means no limit.",
+							"Sets the maximum duration of a round of maintenance.",
+							"Each queue gets at least one turn, however long that takes. 0 means no limit.",
 							&pgmq_maintain_time_limit, 60, 0, 86400,
 							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("pgmq_c.maintain_database",
@@ -314,7 +314,7 @@ worker_round(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	pgstat_report_activity(STATE_RUNNING, "CALL pgmq.maintain()");
 	if (OidIsValid(pgmq_policy_table(true)))
-		more = pgmq_maintain_all(true, true);
+		more = pgmq_maintain_all(true, true, true);
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);

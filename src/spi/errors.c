@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * errors.c
- *	  What errors say about our own statements: nothing.
+ *	  Errors do not show the text of our own statements.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -14,7 +14,7 @@
 
 #include "spi/spi.h"
 
-/* Take the lines that have a text in them out of a context. */
+/* Remove the lines that contain a text from an error's context. */
 static void
 context_cut(char *context, const char *text)
 {
@@ -36,9 +36,9 @@ context_cut(char *context, const char *text)
 }
 
 /*
- * Raise an error again that a statement of ours raised, without its text.
- * SPI adds it to the context, where one or two kB that no user wrote say
- * nothing to a user.  memory is where to work on the error.
+ * In a PG_CATCH block: raise the error again without the text of our statement.
+ * SPI adds it to the context, where one or two kB that no user wrote would only
+ * get in the way.  The error is copied into the context memory.
  */
 void
 pgmq_error_rethrow(const char *sql, MemoryContext memory)

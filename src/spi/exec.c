@@ -1,29 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * exec.c
- *	  The only room that talks to SPI: kept plans, and running one statement.
+ *	  Running one statement through SPI: kept, fetched in pieces, or run once.
  *
- * Plans are kept per backend, queue table and statement, and never trusted
- * without the table's lock (pgmq_queue_open takes it first):
- *
- *	- A plan is built when it is first asked for, and again when the relcache
- *	  marked its queue or the plan cache its query; then from the text on,
- *	  since a rename leaves the old text naming nothing.  (Same rule as
- *	  ri_FetchPreparedPlan.)
- *	- A plan that is no longer wanted is *retired*, not freed: a trigger on
- *	  the queue may have called us while that very plan is running.  Only the
- *	  sweep frees, when none is running: at the end of a transaction, or before
- *	  a plan is built if there are too many.
- *	- The relcache callback marks and does nothing else; it may fire at any
- *	  lock or catalog access, also inside our own build.  So a mark is cleared
- *	  before the build and the plan is stored last.
- *	- There are no more than PLAN_MAX plans, retired ones included.  The queue
- *	  not used for longest loses its own first, and a newcomer is mostly next:
- *	  so who goes round more queues than that keeps the plans of most, where
- *	  the strict rule would throw away each one just before it is wanted.
- *
- * Statements run with read_only = false: in READ COMMITTED each has a new
- * snapshot, so that a polling read sees what was committed meanwhile.
+ * Only this file and plans.c talk to SPI.  Statements run with read_only =
+ * false: in READ COMMITTED each has a new snapshot, so that a polling read
+ * sees what was committed meanwhile.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -37,42 +19,21 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
-#include "lib/ilist.h"
 #include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
-#include "utils/builtins.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
-#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
 
-/* About 20 kB each: 80 MB. */
-#define PLAN_MAX			4000
-
-/* When plans are thrown away, one newcomer of so many is to stay. */
-#define PLAN_STAYS			4
-
-typedef struct PlanEntry
-{
-	Oid			relid;			/* hash key: the queue table, 0 for none */
-	bool		stale;			/* the relcache marked it */
-	dlist_node	lru;
-	bool		guest;			/* the next to go */
-	int			nplans;
-	SPIPlanPtr	plans[PGMQ_NUM_STMTS];
-} PlanEntry;
-
 /* Hands every row to a function, after checking the row's type. */
 typedef struct FnReceiver
 {
 	DestReceiver pub;
-	TupleDesc	expected;		/* NULL: anything goes */
+	TupleDesc	expected;		/* NULL: any type will do */
 	PgmqRowFn	fn;
 	void	   *state;
 } FnReceiver;
@@ -81,263 +42,6 @@ struct PgmqCursor
 {
 	Portal		portal;
 };
-
-static MemoryContext plan_context = NULL;
-static HTAB *plan_hash = NULL;
-static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
-static int	plan_count = 0;		/* of all entries */
-static List *plan_retired = NIL;	/* of SPIPlanPtr */
-static bool plan_have_stale = false;
-static int	plans_running = 0;
-
-/* ----------------------------------------------------------------
- *		Kept plans
- * ----------------------------------------------------------------
- */
-
-/* Take a plan out of use; the sweep frees it. */
-static void
-plan_retire(PlanEntry *entry, PgmqStmtId id)
-{
-	if (entry->plans[id] != NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(plan_context);
-
-		plan_retired = lappend(plan_retired, entry->plans[id]);
-		MemoryContextSwitchTo(old);
-		entry->plans[id] = NULL;
-		entry->nplans--;
-		plan_count--;
-	}
-}
-
-static void
-plan_retire_all(PlanEntry *entry)
-{
-	for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-		plan_retire(entry, i);
-}
-
-/* Remove an entry that has no plans. */
-static void
-entry_remove(PlanEntry *entry)
-{
-	Assert(entry->nplans == 0);
-	dlist_delete(&entry->lru);
-	hash_search(plan_hash, &entry->relid, HASH_REMOVE, NULL);
-}
-
-/* The entry of a queue table; NULL if there is none, unless it is to be made. */
-static PlanEntry *
-plan_entry(Oid relid, bool make)
-{
-	PlanEntry  *entry;
-	bool		found;
-
-	if (plan_hash == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PlanEntry)};
-
-		if (plan_context == NULL)
-			plan_context = AllocSetContextCreate(CacheMemoryContext,
-												 "pgmq_c plans",
-												 ALLOCSET_DEFAULT_SIZES);
-		ctl.hcxt = plan_context;
-		plan_hash = hash_create("pgmq_c plans", 64, &ctl,
-								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-
-	entry = hash_search(plan_hash, &relid, make ? HASH_ENTER : HASH_FIND, &found);
-	if (entry == NULL)
-		return NULL;
-	if (found)
-		dlist_delete(&entry->lru);
-	else
-	{
-		static int	newcomers = 0;
-
-		entry->stale = false;
-		entry->guest = plan_count > PLAN_MAX - PGMQ_NUM_STMTS &&
-			++newcomers % PLAN_STAYS != 0;
-		entry->nplans = 0;
-		memset(entry->plans, 0, sizeof(entry->plans));
-	}
-	if (entry->guest)
-		dlist_push_head(&plan_lru, &entry->lru);
-	else
-		dlist_push_tail(&plan_lru, &entry->lru);
-	return entry;
-}
-
-/*
- * Free what is retired, and what the relcache marked.  No kept plan is
- * running; an open cursor has a reference of its own to what it needs.
- */
-static void
-plan_sweep(void)
-{
-	ListCell   *lc;
-
-	foreach(lc, plan_retired)
-		SPI_freeplan((SPIPlanPtr) lfirst(lc));
-	list_free(plan_retired);
-	plan_retired = NIL;
-
-	if (plan_have_stale)
-	{
-		HASH_SEQ_STATUS scan;
-		PlanEntry  *entry;
-
-		plan_have_stale = false;
-		hash_seq_init(&scan, plan_hash);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-		{
-			if (!entry->stale)
-				continue;
-			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-				if (entry->plans[i] != NULL)
-					SPI_freeplan(entry->plans[i]);
-			plan_count -= entry->nplans;
-			entry->nplans = 0;
-			entry_remove(entry);
-		}
-	}
-}
-
-/* Keep a plan, and throw others away if there are too many. */
-static void
-plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
-{
-	PlanEntry  *entry;
-
-	/* a long transaction may retire many, as by DDL of its own */
-	if (plans_running == 0 && plan_count + list_length(plan_retired) >= PLAN_MAX)
-		plan_sweep();
-
-	/* the planner may have called us, and what there was be gone */
-	entry = plan_entry(relid, true);
-	plan_retire(entry, id);
-	entry->plans[id] = plan;
-	entry->nplans++;
-	plan_count++;
-
-	while (plan_count > PLAN_MAX)
-	{
-		PlanEntry  *oldest = dlist_head_element(PlanEntry, lru, &plan_lru);
-
-		/* but not the one that is about to run */
-		if (oldest == entry)
-		{
-			if (!dlist_has_next(&plan_lru, &entry->lru))
-				break;
-			oldest = dlist_container(PlanEntry, lru, dlist_next_node(&plan_lru, &entry->lru));
-		}
-		plan_retire_all(oldest);
-		entry_remove(oldest);
-	}
-}
-
-/* A statement's text, with the names of this queue's tables. */
-static char *
-plan_text(const PgmqQueue *queue, const char *sql)
-{
-	StringInfoData text;
-
-	initStringInfo(&text);
-	for (const char *p = sql; *p != '\0'; p++)
-	{
-		if (p[0] == '{' && p[1] != '\0' && strchr("qa012", p[1]) && p[2] == '}')
-		{
-			const char *letter = p[1] >= '0' && p[1] <= '2' ? "d" : "";
-			char	   *name = psprintf("%s%c_%s", letter, p[1], PGMQ_QUEUE_BASE(queue));
-
-			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
-			p += 2;
-		}
-		else
-			appendStringInfoChar(&text, *p);
-	}
-	return text.data;
-}
-
-/*
- * The kept plan of a statement on a queue.  SPI is connected, the queue's
- * table is locked.  Without a queue the text names all of its tables, which
- * the plan cache follows by itself, and is planned as any other.
- */
-static SPIPlanPtr
-plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
-{
-	const PgmqStmt *stmt = &pgmq_stmts[id];
-	Oid			relid = queue ? queue->relid : InvalidOid;
-	PlanEntry  *entry = plan_entry(relid, false);
-	SPIPlanPtr	plan;
-
-	if (entry != NULL)
-	{
-		if (entry->stale)
-		{
-			entry->stale = false;
-			plan_retire_all(entry);
-		}
-		plan = entry->plans[id];
-		if (plan != NULL && SPI_plan_is_valid(plan))
-			return plan;
-		plan_retire(entry, id);
-
-		/* there may never be another */
-		if (entry->nplans == 0)
-			entry_remove(entry);
-	}
-
-	if (queue != NULL)
-		pgmq_queue_check_shape(queue);
-	plan = SPI_prepare_cursor(queue ? plan_text(queue, stmt->sql) : stmt->sql,
-							  stmt->nargs, (Oid *) stmt->argtypes,
-							  CURSOR_OPT_GENERIC_PLAN |
-							  (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
-			 SPI_result_code_string(SPI_result), stmt->sql);
-
-	SPI_keepplan(plan);
-	plan_keep(relid, id, plan);
-	return plan;
-}
-
-/* Relcache callback: mark only.  relid 0 means every relation. */
-void
-pgmq_exec_inval(Datum arg, Oid relid)
-{
-	PlanEntry  *entry;
-
-	if (plan_hash == NULL)
-		return;
-	if (OidIsValid(relid))
-	{
-		entry = hash_search(plan_hash, &relid, HASH_FIND, NULL);
-		if (entry != NULL)
-			entry->stale = plan_have_stale = true;
-	}
-	else
-	{
-		HASH_SEQ_STATUS scan;
-
-		hash_seq_init(&scan, plan_hash);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-			entry->stale = plan_have_stale = true;
-	}
-}
-
-/* Transaction callback.  Must not raise. */
-void
-pgmq_exec_xact(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
-	plan_sweep();
-}
 
 /* ----------------------------------------------------------------
  *		Receiving rows
@@ -354,8 +58,8 @@ receiver_row(TupleTableSlot *slot, DestReceiver *self)
 }
 
 /*
- * The row type that our caller will read the rows by is a type that its
- * owner can alter; rows of another shape must never get there.
+ * The row type of the function's result is a type that its owner can alter, so
+ * refuse rows of another shape.  Error: 42804.
  */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
@@ -430,7 +134,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 	return SPI_processed;
 }
 
-/* What stmt_run and pgmq_cursor_open do alike; see there. */
+/* What stmt_run and pgmq_cursor_open have in common; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		   bool read_only, DestReceiver *dest, Portal *portal)
@@ -443,23 +147,23 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	SPI_connect();
 	PG_TRY();
 	{
-		SPIPlanPtr	plan = plan_fetch(queue, id);
+		SPIPlanPtr	plan = pgmq_plan_fetch(queue, id);
 		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
 
-		plans_running++;
+		pgmq_plan_begin();
 		running = true;
 		if (portal != NULL)
 			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, read_only);
 		else
 			processed = plan_run(plan, params, read_only, dest);
-		plans_running--;
+		pgmq_plan_end();
 	}
 	PG_CATCH();
 	{
 		if (running)
-			plans_running--;
+			pgmq_plan_end();
 		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? plan_text(queue, stmt->sql) : stmt->sql, memory);
+		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();
@@ -474,8 +178,8 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 }
 
 /*
- * Run a statement on an open queue and drop the rows it returns; the number
- * of rows it processed.
+ * Run a statement on an open queue, and discard the rows it returns.  Returns
+ * the number of rows it processed.
  */
 uint64
 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -483,18 +187,32 @@ pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	return stmt_run(queue, id, args, false, None_Receiver);
 }
 
-/* Row function: keep the first column, a bigint. */
-static void
-row_int8(TupleTableSlot *slot, void *state)
+/* Row function: keep the first column, a bigint, in *state. */
+void
+pgmq_row_int8(TupleTableSlot *slot, void *state)
 {
 	bool		isnull;
 
 	*(int64 *) state = DatumGetInt64(slot_getattr(slot, 1, &isnull));
 }
 
+/* Row function: add the last column, a text, to a PgmqTexts unless it is NULL. */
+void
+pgmq_row_texts(TupleTableSlot *slot, void *state)
+{
+	PgmqTexts  *texts = state;
+	bool		isnull;
+	Datum		value = slot_getattr(slot, slot->tts_tupleDescriptor->natts, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(texts->context);
+
+	if (!isnull)
+		texts->list = lappend(texts->list, DatumGetTextPCopy(value));
+	MemoryContextSwitchTo(old);
+}
+
 /*
- * Run a statement that returns at most one bigint.  False when it returned
- * none (a BEFORE trigger may swallow a row).
+ * Run a statement that returns at most one bigint, in *value.  Returns false
+ * when it returned none (a BEFORE trigger may suppress a row).
  */
 bool
 pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
@@ -502,7 +220,7 @@ pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 {
 	FnReceiver	receiver;
 
-	receiver_init(&receiver, NULL, row_int8, value);
+	receiver_init(&receiver, NULL, pgmq_row_int8, value);
 	return stmt_run(queue, id, args, false, &receiver.pub) > 0;
 }
 
@@ -523,7 +241,7 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 /*
  * Run a statement whose rows begin with msg_id and add them to the result,
- * in msg_id order.  The number of rows.
+ * in msg_id order.  Returns the number of rows.
  * Error: 42804 when the function's row type is not the statement's.
  */
 uint64
@@ -545,8 +263,8 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
  */
 
 /*
- * Open a cursor over a SELECT.  It sees one snapshot however long it lives;
- * an error closes it with the transaction.
+ * Open a cursor over a SELECT, in the caller's memory context.  It sees one
+ * snapshot however long it lives; an error closes it with the transaction.
  */
 PgmqCursor *
 pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -560,7 +278,7 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	return cursor;
 }
 
-/* Hand the next rows, at most count, to fn; how many there were. */
+/* Hand the next rows, at most count, to fn; returns how many there were. */
 uint64
 pgmq_cursor_fetch(PgmqCursor *cursor, int count, PgmqRowFn fn, void *state)
 {
@@ -613,8 +331,8 @@ once_run(const char *sql, int cursor_options, int nargs, const Oid *argtypes,
 }
 
 /*
- * Run a statement once, planned as any other, and hand its rows to fn, which
- * may be NULL.  The number of rows it processed.
+ * Run a statement once, planned as a client's would be, and hand its rows to
+ * fn, which may be NULL.  Returns the number of rows it processed.
  */
 uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
@@ -623,7 +341,7 @@ pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
 }
 
-/* The same, held to index scans as the kept ones are. */
+/* The same, with index scans only, as kept plans are. */
 uint64
 pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 					   const PgmqArg *args, PgmqRowFn fn, void *state)
@@ -632,7 +350,7 @@ pgmq_exec_once_guarded(const char *sql, int nargs, const Oid *argtypes,
 }
 
 /*
- * Commit the transaction, and begin another.  Only where a procedure may.
+ * Commit the transaction, and begin another, where a procedure may do that.
  */
 void
 pgmq_exec_commit(void)
@@ -643,9 +361,11 @@ pgmq_exec_commit(void)
 }
 
 /*
- * Commit, report the statistics, and begin another transaction.  They can be
- * reported between two transactions only, so below another procedure, which is
- * connected to SPI, it is left to the end of the client's statement.
+ * Commit, report the statistics, and begin another transaction.  The server
+ * reports them between two transactions only.  Below another procedure, which is
+ * connected to SPI, they are reported at the end of the client's statement.
+ * A report frees what has been counted, so this is for callers that the server
+ * is not counting.
  */
 void
 pgmq_exec_commit_reported(void)
@@ -665,7 +385,7 @@ pgmq_exec_commit_reported(void)
 	pgmq_exec_commit();
 }
 
-/* Run a utility statement; names in it are quoted by the caller. */
+/* Run a utility statement, in which the caller has quoted the names. */
 void
 pgmq_exec_ddl(const char *fmt,...)
 {

@@ -9,8 +9,8 @@
  * their cursor options, which reaches the planner on every planning, the plan
  * cache's own replanning included; the planner hook sees the bit and holds the
  * settings for the time of planning.  Nothing is set while a statement runs,
- * so triggers' own queries are planned as ever; and planning that our planning
- * leads to, of the queries of a function in an index, say, is held to nothing.
+ * so triggers' own queries are planned as usual.  So are queries that are planned
+ * while ours is, such as those of a function in an index.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,7 +45,7 @@ static const struct
 static bool holding = false;
 static bool users[lengthof(held)];	/* while holding: the session's own */
 
-/* Whoever had the planner hook before us, or else the server's planner. */
+/* The planner hook that was there before ours, or the server's planner. */
 static PlannedStmt *
 next_planner(Query *parse, const char *query_string, int cursor_options,
 			 ParamListInfo bound_params)
@@ -55,7 +55,7 @@ next_planner(Query *parse, const char *query_string, int cursor_options,
 	return standard_planner(parse, query_string, cursor_options, bound_params);
 }
 
-/* Hold the settings, or let the session have its own again. */
+/* Set the settings for our statements, or set the session's own again. */
 static void
 guard_hold(bool hold)
 {
@@ -71,9 +71,9 @@ guard_hold(bool hold)
 }
 
 /*
- * Planner hook: hold our own statements to index scans, whatever the session
- * has set, and to no JIT, whose threshold the penalty for a scan without an
- * index would exceed.
+ * Planner hook: plan our own statements with index scans only and without JIT,
+ * whatever the session has set.  (The penalty for a scan without an index would
+ * exceed JIT's threshold.)
  */
 static PlannedStmt *
 guard_planner(Query *parse, const char *query_string, int cursor_options,
@@ -99,7 +99,7 @@ guard_planner(Query *parse, const char *query_string, int cursor_options,
 	return result;
 }
 
-/* At load. */
+/* Install the planner hook.  Called when the library is loaded. */
 void
 pgmq_guard_init(void)
 {

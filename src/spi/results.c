@@ -28,7 +28,7 @@ struct PgmqRows
 	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
 	bool		sorted;			/* so far in msg_id order */
 	int64		last_id;		/* the largest */
-	PgmqRowTest test;			/* what is stored passes it */
+	PgmqRowTest test;			/* only rows that pass it are stored */
 	void	   *test_state;
 };
 
@@ -95,7 +95,7 @@ pgmq_set_none(FunctionCallInfo fcinfo)
 	PG_RETURN_NULL();
 }
 
-/* Have only rows stored from now on that pass a test; NULL: all. */
+/* From now on store only rows that pass a test; all of them if it is NULL. */
 void
 pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)
 {
@@ -110,7 +110,7 @@ pgmq_rows_desc(const PgmqRows *rows)
 	return rows->rsinfo->setDesc;
 }
 
-/* Row function: store the row if it passes, and see whether msg_id, its first, rises. */
+/* Row function: store a row that passes the test; its first column is msg_id. */
 void
 pgmq_rows_store(TupleTableSlot *slot, void *state)
 {
@@ -146,8 +146,8 @@ sort_row_cmp(const void *a, const void *b)
 }
 
 /*
- * Put the collected rows into the order of ids, an array of msg_ids that has
- * all of theirs; into msg_id order when nids is 0.
+ * Put the collected rows into the order of ids, an array that has the msg_id of
+ * each of them; into msg_id order when nids is 0.
  */
 void
 pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)

@@ -16,14 +16,13 @@
 
 #include "common/common.h"
 
-/* The statements of stmt.c, one kept plan each per queue and backend. */
+/* The statements of statements.c, one kept plan each per queue and backend. */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,
 	PGMQ_STMT_SEND_BATCH,
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_RANGE,
-	PGMQ_STMT_READ_CONDITIONAL,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_LEFT,
@@ -36,7 +35,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
-	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived, in the same order */
+	PGMQ_STMT_ARCHIVE_COUNTED,	/* these count what arrived in the archive */
 	PGMQ_STMT_ARCHIVE_BATCH_COUNTED,
 	PGMQ_STMT_ARCHIVE_FENCED_COUNTED,
 	PGMQ_STMT_SET_VT,
@@ -49,17 +48,17 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_GROUP_NEXT,
 	PGMQ_STMT_GROUP_LOCK,
 	PGMQ_STMT_GROUP_LEASE,
-	PGMQ_STMT_SPENT_IDLE,
+	PGMQ_STMT_DEAD_IDLE,
 	PGMQ_STMT_LAST_ID,
 	PGMQ_STMT_RETAIN,
 	PGMQ_STMT_PEEK,
 	PGMQ_STMT_PEEK_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
-	PGMQ_STMT_READ_PASSING,		/* these pass spent messages over */
+	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
-	PGMQ_STMT_SPENT,
+	PGMQ_STMT_DEAD,
 	PGMQ_STMT_UNREAD,
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
@@ -87,16 +86,29 @@ typedef struct PgmqStmt
 /* What a set-returning function collects; see pgmq_rows_begin. */
 typedef struct PgmqRows PgmqRows;
 
-/* Sees one row of a result; the slot is valid during the call only. */
+/* Receives one row of a result; the slot is valid during the call only. */
 typedef void (*PgmqRowFn) (TupleTableSlot *slot, void *state);
+
+/* Texts that a row function collects, and where they outlive the statement. */
+typedef struct PgmqTexts
+{
+	MemoryContext context;
+	List	   *list;			/* of text * */
+} PgmqTexts;
 
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
-/* Whether a row belongs into a result. */
+/* Whether a row belongs to a result. */
 typedef bool (*PgmqRowTest) (TupleTableSlot *slot, void *state);
 
-/* ---- results.c: the result of a set-returning function ---- */
+/*
+ * ---- results.c: the result of a set-returning function ----
+ *
+ * pgmq_set_* return a set of at most one value, without a tuplestore.
+ * pgmq_rows_* collect rows in the caller's tuplestore; a PgmqRows lives in the
+ * memory context in which it was begun, until the function returns.
+ */
 extern bool pgmq_set_first(FunctionCallInfo fcinfo);
 extern Datum pgmq_set_end(FunctionCallInfo fcinfo);
 extern Datum pgmq_set_value(FunctionCallInfo fcinfo, Datum value);
@@ -113,7 +125,14 @@ extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
-/* ---- exec.c: the only room that talks to SPI ---- */
+/*
+ * ---- exec.c: running one statement; only it and plans.c talk to SPI ----
+ *
+ * A statement with a queue needs the queue open, that is, locked.  It runs with
+ * the rights of the current user and raises what the server raises, without our
+ * text in the context.  Row functions run in SPI's memory context, which is gone
+ * afterwards.  None may be called in a commit or abort callback.
+ */
 extern uint64 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id,
 						const PgmqArg *args);
 extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
@@ -122,6 +141,10 @@ extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
+
+/* Row functions; their state is an int64, or a PgmqTexts. */
+extern void pgmq_row_int8(TupleTableSlot *slot, void *state);
+extern void pgmq_row_texts(TupleTableSlot *slot, void *state);
 
 extern PgmqCursor *pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id,
 									const PgmqArg *args);
@@ -139,14 +162,24 @@ extern void pgmq_exec_commit(void);
 extern void pgmq_exec_commit_reported(void);
 extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
 
-extern void pgmq_exec_inval(Datum arg, Oid relid);
-extern void pgmq_exec_xact(XactEvent event, void *arg);
+/*
+ * ---- plans.c: kept plans, for exec.c ----
+ *
+ * SPI is connected.  pgmq_plan_begin and pgmq_plan_end are called around each
+ * run of a kept plan, also when it fails.  The last two are callbacks.
+ */
+extern struct _SPI_plan *pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id);
+extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
+extern void pgmq_plan_begin(void);
+extern void pgmq_plan_end(void);
+extern void pgmq_plan_inval(Datum arg, Oid relid);
+extern void pgmq_plan_xact(XactEvent event, void *arg);
 
-/* ---- errors.c: what errors say ---- */
+/* ---- errors.c: errors do not show our statements ---- */
 pg_noreturn extern void pgmq_error_rethrow(const char *sql, MemoryContext memory);
 
 /* ---- planner_guard.c: our statements are planned with index scans only ---- */
-/* Marks them; the server's own options are the low bits. */
+/* The cursor option that marks them; the server's own are the low bits. */
 #define PGMQ_CURSOR_OPT_GUARDED	(1 << 30)
 
 extern void pgmq_guard_init(void);

@@ -3,27 +3,27 @@
  * statements.c
  *	  Every hot SQL text, as one table.
  *
- * {q} stands for the quoted, schema-qualified queue table, {a} for the
- * archive and {0} to {2} for the tables of dedup.c; values are parameters only.  Every function and operator is
- * qualified (a hostile search_path changes nothing), types are given by OID.
+ * {q} stands for the quoted, schema-qualified queue table, {a} for the archive
+ * and {0} to {2} for the tables of dedup.c; values are parameters only.  Every
+ * function and operator is qualified, so that a hostile search_path changes
+ * nothing; types are given by OID.
  *
- * Statements are planned once per backend and queue, generically, and kept
- * to index scans by exec.c's planner guard.  That fixes their shapes:
+ * Statements are planned once per backend and queue, generically, and by
+ * planner_guard.c with index scans only.  That determines their shapes:
  *
  *	- The rows to take are chosen by ARRAY(SELECT .. FOR UPDATE SKIP LOCKED).
  *	  As a join (FROM cte, IN) a generic plan would hash the whole queue.
- *	- All ids is not a range from the least to the largest: the index would
- *	  compare both with each entry of each page it comes to.
+ *	- A read of all ids has no range, because the index would compare both ends
+ *	  with each entry of each page it comes to.
  *	- The outer command repeats the visibility test: a partitioned queue can
  *	  hold one msg_id twice, of which one copy may be leased.
  *	- Rows come back in whatever order the plan has; the callers sort.
- *	- read_ct stops one short of its type's end rather than failing there,
- *	  which would block the queue for ever.  A table that users made may hold
- *	  NULL there, which counts as 0; with NULL for its age a message is never
- *	  too old.
+ *	- read_ct stops one short of its type's end, since a failure there would
+ *	  block the queue for ever.  A table that users made may hold NULL there,
+ *	  which counts as 0.  A message with NULL for its age is never too old.
  *
- * $1 is the message, the id or ids; times are readings of one clock, taken
- * once per call by the caller.
+ * $1 is the message, the id or ids.  Times are parameters, too: the caller reads
+ * the clock.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -70,14 +70,14 @@
 	" RETURNING " RECORD
 
 /*
- * Whether nobody is to have a message any more, at now: it was read max_reads
- * times, or it is as old as its header says, if that counts, or as ttl says
- * (seconds).  As dead.c tells it of rows already leased.  No header, and no
- * number however large or small, makes it fail.
+ * Whether a message is dead, that is, not to be delivered any more, at the time
+ * now: it was read max_reads times, or is as old as its header says, if
+ * ttl_header, or as ttl says (seconds).  disposal.c has the same rule for rows
+ * already leased.  No header, and no number however large or small, makes it fail.
  */
 #define TTL_NUMBER \
 	"pg_catalog.numeric(headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_TTL "'::pg_catalog.text)"
-#define SPENT(now, max_reads, ttl, ttl_header) \
+#define DEAD(now, max_reads, ttl, ttl_header) \
 	"(read_ct" GE max_reads " OR enqueued_at" LE "(" now " OPERATOR(pg_catalog.-)" \
 	" (pg_catalog.float8(pg_catalog.round(" \
 	"CASE WHEN NOT " ttl_header " THEN " ttl "::pg_catalog.numeric" \
@@ -153,10 +153,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_READ_RANGE] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
-	},
-	[PGMQ_STMT_READ_CONDITIONAL] = {
-		READ(RANGE("$4", "$5") " AND message OPERATOR(pg_catalog.@>) $6"),
-		6, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID}
 	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
@@ -289,7 +285,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" ORDER BY " PGMQ_GROUP_SQL ", msg_id LIMIT $4",
 		4, {TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID}
 	},
-	/* lock message $1 if it is still readable at $2 and nobody has it */
+	/* lock message $1 if it is still readable at $2 and not locked */
 	[PGMQ_STMT_GROUP_LOCK] = {
 		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
 		" FOR UPDATE SKIP LOCKED",
@@ -304,12 +300,12 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * lock up to $2 messages that are spent and leased to nobody, ids from $3
-	 * on; if $7, only those that were not read too often
+	 * lock up to $2 dead messages that are leased to nobody, ids from $3 on;
+	 * if $7, only those that were not read too often
 	 */
-	[PGMQ_STMT_SPENT_IDLE] = {
+	[PGMQ_STMT_DEAD_IDLE] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$4) IS TRUE FROM {q} WHERE (vt" LE "$1"
-		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " SPENT("$1", "$4", "$5", "$6") " IS TRUE"
+		" OR read_ct" EQ "0) AND msg_id" GE "$3 AND " DEAD("$1", "$4", "$5", "$6") " IS TRUE"
 		" AND (NOT $7 OR (read_ct" GE "$4) IS NOT TRUE)"
 		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID, BOOLOID}
@@ -349,54 +345,61 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8ARRAYOID}
 	},
 
-	/* as the ones above; what is spent is neither taken nor touched */
+	/*
+	 * as the ones above, but a read takes only what contains $6, unless that
+	 * is NULL; dead messages are neither taken nor touched
+	 */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
-			 " AND " SPENT("$1", "$7", "$8", "$9") " IS NOT TRUE"),
+			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE"),
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_PASSING] = {
-		POP(RANGE("$3", "$4") " AND " SPENT("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" AND " SPENT("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
+		" AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_GROUP_LOCK_PASSING] = {
 		"SELECT 1 FROM {q} WHERE " ONE " AND vt" LE "$2"
-		" AND " SPENT("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
+		" AND " DEAD("$2", "$3", "$4", "$5") " IS NOT TRUE FOR UPDATE SKIP LOCKED",
 		5, {INT8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BOOLOID}
 	},
 
 	/*
-	 * lock what is spent among the first $4 due messages between two ids, but
+	 * lock the dead ones among the first $4 due messages between two ids, but
 	 * not what the read of this moment returns with a lease of no length
 	 */
-	[PGMQ_STMT_SPENT] = {
+	[PGMQ_STMT_DEAD] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
 		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
 		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
 		" ORDER BY msg_id LIMIT $4) AS first)"
-		" AND " SPENT("$1", "$5", "$6", "$7") " IS TRUE"
+		" AND " DEAD("$1", "$5", "$6", "$7") " IS TRUE"
 		" AND (last_read_at" EQ "$1) IS NOT TRUE"
 		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
-	/* take back a lease that nobody got */
+	/* take back a lease that was not returned to a client */
 	[PGMQ_STMT_UNREAD] = {
 		"UPDATE {q} SET vt = $2, read_ct = read_ct OPERATOR(pg_catalog.-) 1"
 		" WHERE " SEVERAL,
 		2, {INT8ARRAYOID, TIMESTAMPTZOID}
 	},
-	/* lock messages, whoever has them now */
+	/* lock messages, and wait where others have them locked */
 	[PGMQ_STMT_HOLD] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
 		1, {INT8ARRAYOID}
 	},
-	/* up to $2 messages readable at $1 after $3: id, and whence it came */
+
+	/*
+	 * up to $2 messages readable at $1 after $3: id, and the queue it came
+	 * from
+	 */
 	[PGMQ_STMT_DEAD_LETTERS] = {
 		DEAD_LETTERS("msg_id" GT "$3") " LIMIT $2",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
@@ -413,7 +416,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
 	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
 
-	/* on no queue: all topic bindings, whatever their owner made of them */
+	/* on no queue: all topic bindings; the owner may have altered the table */
 	[PGMQ_STMT_BINDINGS] = {
 		"SELECT pattern::pg_catalog.text, queue_name::pg_catalog.text"
 		" FROM " PGMQ_SCHEMA ".topic_bindings"

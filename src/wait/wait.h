@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * wait.h
- *	  The list of waiting readers in shared memory, and waking them.
+ *	  The lists of waiting readers in shared memory, and waking them.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -15,44 +15,55 @@
 
 #include "common/common.h"
 
-/* ---- wait_list.c: the lists of blocked readers, and whom to wake ---- */
-/* So many queues can be waited for at once. */
+/* ---- wait_list.c: the lists of waiting readers ---- */
+/* A backend can be in the lists of this many queues at once. */
 #define PGMQ_MAX_WAITED		64
 
-/* Whom to wake. */
+/* Which waiters to wake. */
 typedef enum PgmqWake
 {
 	PGMQ_WAKE_ONE = 0,			/* one, for what becomes due */
-	PGMQ_WAKE_GROUPED = 1 << 0, /* one that waits for a group's head to go */
+	PGMQ_WAKE_GROUPED = 1 << 0, /* one that reads groups */
 	PGMQ_WAKE_ALL = 1 << 1
 } PgmqWake;
 
+/* Shared memory. */
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, Size size, int tranche);
 extern void pgmq_waiter_attach(void *memory);
+
+/*
+ * For callbacks, of transactions that wake waiters or have waited: they raise
+ * no error and allocate nothing.
+ */
 extern void pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due);
 extern void pgmq_waiter_wake_database(void);
-extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_end(int first);
 extern void pgmq_waiter_subabort(SubTransactionId subid);
-extern void pgmq_waiter_send_away(Oid relid);
-extern void pgmq_waiter_drop(Oid relid);
 extern void pgmq_waiter_reopen(void);
 
-/* ---- wait_list.c: a backend's places in the lists of those who wait ---- */
-/* By what a sleep was ended. */
+/* For commands; errors are those of attaching to shared memory. */
+extern int	pgmq_waiter_count(Oid relid);
+extern void pgmq_waiter_send_away(Oid relid);
+extern void pgmq_waiter_drop(Oid relid);
+
+/* What ended a sleep. */
 typedef struct PgmqWakeUp
 {
 	bool		watched;		/* it had the watch */
-	bool		woken;			/* a token, not used or passed on yet */
+	bool		woken;			/* a wake-up, not used or passed on yet */
 	bool		due;			/* its watch: something is due by now */
-	TimestampTz watch;			/* something else will be due then, if not
-								 * NEVER */
+	TimestampTz watch;			/* the watch's due time, if it is to come; or
+								 * PGMQ_DUE_NEVER */
 } PgmqWakeUp;
 
+/*
+ * For the poll loop.  A place is a number of this backend's from
+ * pgmq_waiter_begin.  They raise no error.
+ */
 extern int	pgmq_waiter_begin(int n, int *nplaces);
 extern Oid	pgmq_waiter_queue(int place);
-extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told);
+extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup);
 extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
 extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
 extern bool pgmq_waiter_watch(int place, TimestampTz due);

@@ -1,39 +1,38 @@
 /*-------------------------------------------------------------------------
  *
  * wait_list.c
- *	  The lists of blocked readers, and whom to wake.
+ *	  The lists of waiting readers, and which of them are woken.
  *
- * A waiting read (poll.c) enters its queue's list, *then* looks, and then
- * sleeps on its latch.  A commit that makes something readable there,
- * announced by then in the due map, wakes one of the list.  (No NOTIFY: its
- * commit lock is the whole database's.)
+ * A waiting read (poll.c) enters its queue's list, *then* reads, and then
+ * sleeps on its latch.  A commit that makes something readable there announces
+ * it in the due map and then wakes one waiter of the list.  (It does not use
+ * NOTIFY, whose lock at commit is for the whole database.)
  *
- * A wake-up is a token that must not die with the waiter that has it.  A
- * waiter that leaves the list, with a message, out of time or by an error,
- * wakes the next.  A waiter that was woken and looked in vain while something
- * was due (a filter, a locked row) passes the token down the list.
+ * A wake-up must not be lost with the waiter that has it.  A waiter that leaves
+ * the list, with a message, out of time or by an error, wakes the next one.  A
+ * waiter that was woken and read in vain while something was due (a filter, a
+ * locked row) passes the wake-up down the list.
  *
- * Only a waiter that sleeps can be relied on: one that looks may be blocked
- * there, by a trigger or a lock, for as long as that lasts.  So a token goes to
- * the first that sleeps.  Those that it passed over, since they were looking,
- * may have looked too soon, and look again before they sleep for long.
+ * A wake-up goes to the first waiter that sleeps, for one that reads may be
+ * blocked by a trigger or a lock.  Waiters before it in the list may have read
+ * too soon, so they read again before they sleep for long.
  *
- * What becomes readable as time passes, nobody commits.  One that sleeps
- * watches the clock for all: it sleeps no longer than until the queue's next
- * due.  When it stops sleeping another one gets the watch.  A commit with an
- * earlier due has one that sleeps wake earlier.
+ * When a message becomes readable as time passes, there is no commit.  One
+ * sleeping waiter has the *watch* for its queue: it sleeps no longer than until
+ * the next due time.  When it stops sleeping another one gets the watch.  A
+ * commit with an earlier due time makes a sleeping waiter wake earlier.
  *
- * Who reads groups also waits for a group's head to go away, which makes
- * nothing due that was not before.  Such a waiter says so in the list, and a
- * commit that removed messages wakes one of these.
+ * A reader of groups also waits for the head of a group to be removed, which
+ * makes nothing due that was not due before.  The list says which waiters are
+ * such readers, and a commit that removed messages wakes one of them.
  *
- * Lists are kept in buckets by the queue, each with a lock and counts, which
- * are all that a commit looks at when nobody waits.  A backend has a number of
- * places, so it can be in the lists of several queues at once.  Its places
+ * Lists are kept in buckets by the queue, each with a lock and counts.  A commit
+ * reads only the counts when there is no waiter.  A backend has a number of
+ * places, so that it can be in the lists of several queues at once.  Its places
  * are a stack, for a trigger may wait inside of a read that waits.
  *
- * Who would drop or purge the queue first sends its waiters away, who return
- * with nothing and let go of the table's lock.
+ * A command that drops or purges the queue first sends its waiters away: they
+ * return with nothing and release their lock on the table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -66,12 +65,14 @@ typedef struct Waiter
 	Oid			relid;
 	int			prev;			/* in the bucket, in order of arrival */
 	int			next;
-	TimestampTz watch;			/* it sleeps until this is due, or for longer */
-	bool		grouped;		/* waits for a group's head to go, too */
-	bool		asleep;			/* or about to be, and does nothing else */
-	bool		woken;			/* and has not looked since */
-	bool		again;			/* was passed over since it began to look */
-	bool		sent_away;		/* somebody wants the queue's lock */
+	TimestampTz watch;			/* it sleeps no longer than until then */
+	bool		grouped;		/* it waits for heads of groups to be removed,
+								 * too */
+	bool		asleep;			/* it sleeps, or is about to */
+	bool		woken;			/* it has a wake-up and has not read since */
+	bool		again;			/* a wake-up passed it by since it began to
+								 * read */
+	bool		sent_away;		/* a command wants the queue's lock */
 } Waiter;
 
 typedef struct Bucket
@@ -81,7 +82,7 @@ typedef struct Bucket
 	pg_atomic_uint32 grouped;	/* of these */
 	int			first;
 	int			last;
-	Oid			closed_dboid;	/* a queue that nobody is to wait for */
+	Oid			closed_dboid;	/* a queue that is closed to waiters */
 	Oid			closed_relid;
 } Bucket;
 
@@ -95,14 +96,14 @@ typedef struct WaitArea
 static WaitArea *area = NULL;
 
 /*
- * The queues in whose lists this backend has its places, InvalidOid where in
- * none, and the subtransactions in which the waits began that have them.
+ * For each place of this backend the queue in whose list it is, or InvalidOid,
+ * and the subtransaction in which its wait began.
  */
 static Oid	my_queues[PGMQ_MAX_WAITED];
 static SubTransactionId my_subids[PGMQ_MAX_WAITED];
 static int	my_places = 0;		/* used ones end here */
 
-/* The bucket whose drain this backend has opened. */
+/* The bucket in which this backend has closed a queue to waiters. */
 static Bucket *my_closed = NULL;
 
 #define MY_PLACE(i)		(MyProcNumber * PGMQ_MAX_WAITED + (i))
@@ -113,12 +114,14 @@ static Bucket *my_closed = NULL;
  * ----------------------------------------------------------------
  */
 
+/* How much shared memory the lists take. */
 Size
 pgmq_waiter_size(void)
 {
 	return offsetof(WaitArea, waiters) + (Size) MaxBackends * PGMQ_MAX_WAITED * sizeof(Waiter);
 }
 
+/* Make the lists in shared memory; called once. */
 void
 pgmq_waiter_init(void *memory, Size size, int tranche)
 {
@@ -133,6 +136,7 @@ pgmq_waiter_init(void *memory, Size size, int tranche)
 	}
 }
 
+/* Use the lists in this backend. */
 void
 pgmq_waiter_attach(void *memory)
 {
@@ -174,7 +178,7 @@ waiter_set(int i)
 	waiter_nudge(i);
 }
 
-/* Whether a waiter does nothing but sleep, and nobody has woken it. */
+/* Whether a waiter sleeps and was not woken. */
 static bool
 waiter_is_idle(const Waiter *waiter)
 {
@@ -182,9 +186,9 @@ waiter_is_idle(const Waiter *waiter)
 }
 
 /*
- * Wake the first of a queue, from a waiter on, that sleeps and is not woken
- * yet; if grouped, of those who wait for a group's head.  Those before it
- * that are looking look again.  If nobody sleeps the first of these is woken.
+ * Wake the first waiter of a queue, from one on, that sleeps and is not woken
+ * yet; if grouped, only readers of groups count.  Waiters before it that are
+ * reading read again.  If none sleeps, the first of these is woken.
  */
 static void
 list_wake(int from, Oid relid, bool grouped)
@@ -205,7 +209,7 @@ list_wake(int from, Oid relid, bool grouped)
 		}
 		waiter->again = true;
 
-		/* a wait inside of our own one would have us go round and round */
+		/* a wait of our own inside of this one would repeat without end */
 		if (first == NOBODY && i / PGMQ_MAX_WAITED != MyProcNumber)
 			first = i;
 	}
@@ -214,9 +218,9 @@ list_wake(int from, Oid relid, bool grouped)
 }
 
 /*
- * Have one of a queue's sleepers watch for when something is due, unless there
- * is one that does: it makes its sleep shorter.  If nobody sleeps there is
- * nothing to do, since a waiter finds out before it sleeps.
+ * Give the watch for a due time to one of a queue's sleeping waiters, unless
+ * one has it: its sleep gets shorter.  If none sleeps there is nothing to do,
+ * since a waiter finds the due time before it sleeps.
  */
 static void
 list_watch(Bucket *bucket, Oid relid, TimestampTz due)
@@ -248,8 +252,9 @@ list_watch(Bucket *bucket, Oid relid, TimestampTz due)
  */
 
 /*
- * Get places for a wait for n queues, as many as there are left; the first of
- * them.  Those of a wait that is inside of another one come after its places.
+ * Get places for a wait for n queues, or as many as are left: *nplaces of them,
+ * from the number that is returned.  A wait inside of another one gets places
+ * after that one's.  pgmq_waiter_end returns them.
  */
 int
 pgmq_waiter_begin(int n, int *nplaces)
@@ -265,7 +270,7 @@ pgmq_waiter_begin(int n, int *nplaces)
 	return first;
 }
 
-/* The queue in whose list a place of this backend is; InvalidOid: in none. */
+/* The queue in whose list a place of this backend is; InvalidOid if in none. */
 Oid
 pgmq_waiter_queue(int place)
 {
@@ -273,13 +278,13 @@ pgmq_waiter_queue(int place)
 }
 
 /*
- * Enter the list of a queue with a place of this backend, or stay in it; a
- * look must follow.  told: by what it was ended, if this was a sleep.  False
- * when the look is to be the last one, since somebody waits for the queue's
+ * Enter the list of a queue with a place of this backend, or stay in it; a read
+ * must follow.  *wakeup says what ended the sleep, if the place was asleep.
+ * False when the read is to be the last one, since a command wants the queue's
  * lock.
  */
 bool
-pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told)
+pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER(place);
@@ -309,10 +314,10 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told)
 		my_queues[place] = relid;
 	}
 	watch = me->watch;
-	told->watched = me->asleep && watch < PGMQ_DUE_NEVER;
-	told->woken = me->woken;
-	told->due = told->watched && watch <= now;
-	told->watch = told->watched && watch > now ? watch : PGMQ_DUE_NEVER;
+	wakeup->watched = me->asleep && watch < PGMQ_DUE_NEVER;
+	wakeup->woken = me->woken;
+	wakeup->due = wakeup->watched && watch <= now;
+	wakeup->watch = wakeup->watched && watch > now ? watch : PGMQ_DUE_NEVER;
 	me->woken = me->again = me->asleep = false;
 	may_stay = !me->sent_away;
 	LWLockRelease(&bucket->lock);
@@ -320,8 +325,8 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *told)
 }
 
 /*
- * This backend had the watch over a queue and may be away for long: one that
- * sleeps, if any does, is to see to what is due there next.
+ * This backend had the watch for a queue and may be busy for long: a sleeping
+ * waiter, if there is one, gets the watch for the next due time.
  */
 void
 pgmq_waiter_hand_over(Oid relid, TimestampTz due)
@@ -334,9 +339,9 @@ pgmq_waiter_hand_over(Oid relid, TimestampTz due)
 }
 
 /*
- * A place of this backend, in a list, has looked in vain and is to sleep:
- * whether it has been given a token meanwhile, and is not to.  If it is,
- * whether it is the first that sleeps, and whether it is to look again soon.
+ * A place of this backend, in a list, has read in vain and is to sleep.  True
+ * if it was given a wake-up meanwhile, and must not sleep.  If not, whether it
+ * is the first that sleeps, and whether it is to read again soon.
  */
 bool
 pgmq_waiter_rest(int place, bool *is_first, bool *again)
@@ -360,8 +365,8 @@ pgmq_waiter_rest(int place, bool *is_first, bool *again)
 }
 
 /*
- * Something is due in the queue of a place of this backend, which is to sleep:
- * whether it must wake for that, since no other one will.
+ * A place of this backend is to sleep, and this is the next due time of its
+ * queue: whether it gets the watch, since no other sleeping waiter has it.
  */
 bool
 pgmq_waiter_watch(int place, TimestampTz due)
@@ -382,8 +387,8 @@ pgmq_waiter_watch(int place, TimestampTz due)
 }
 
 /*
- * A place of this backend, in a list, was asleep until now, and the latch was
- * set: whether it can sleep on, and until when it watches.
+ * A place of this backend, in a list, was asleep until the latch was set:
+ * whether it can sleep on, and until when it has the watch.
  */
 bool
 pgmq_waiter_sleeps_on(int place, TimestampTz *watch)
@@ -400,8 +405,8 @@ pgmq_waiter_sleeps_on(int place, TimestampTz *watch)
 }
 
 /*
- * Pass a token on, from a place of this backend down the list; or give one to
- * the first in it, since something is due that nobody was told of.
+ * Pass a wake-up on, from a place of this backend down the list; or to the
+ * first waiter in the list, for what became due as time passed.
  */
 void
 pgmq_waiter_pass_on(int place, bool to_first)
@@ -413,7 +418,7 @@ pgmq_waiter_pass_on(int place, bool to_first)
 	LWLockRelease(&bucket->lock);
 }
 
-/* Leave a list, if in one, and wake the next.  Also for callbacks. */
+/* Leave a list, if in one, and wake the next waiter.  For callbacks, too. */
 void
 pgmq_waiter_leave(int place)
 {
@@ -443,7 +448,7 @@ pgmq_waiter_leave(int place)
 	LWLockRelease(&bucket->lock);
 }
 
-/* Leave all lists that were entered from a place on.  Also for callbacks. */
+/* Leave all lists from a place on, and return the places.  For callbacks, too. */
 void
 pgmq_waiter_end(int first)
 {
@@ -452,8 +457,8 @@ pgmq_waiter_end(int first)
 }
 
 /*
- * A subtransaction is rolled back, and with it the waits that began in it;
- * not the one that it is a part of.  For callbacks.
+ * A subtransaction is rolled back: end the waits that began in it, but not the
+ * one that it is a part of.  For callbacks.
  */
 void
 pgmq_waiter_subabort(SubTransactionId subid)
@@ -466,14 +471,14 @@ pgmq_waiter_subabort(SubTransactionId subid)
 }
 
 /* ----------------------------------------------------------------
- *		What others do
+ *		What other backends do
  * ----------------------------------------------------------------
  */
 
 /*
- * Wake one who waits for a queue of this database, where something can be read
- * from due on, as its map knows by now; or one who waits for a group's head to
- * go; or all, who should look.  For callbacks.
+ * Wake waiters of a queue of this database: one, when something can be read from
+ * due on, which its map must know by now; one reader of groups; or all.  For
+ * callbacks.
  */
 void
 pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
@@ -485,7 +490,7 @@ pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 		return;
 	bucket = bucket_of(relid);
 
-	/* the map's lock, or the commit, was a barrier between due and this */
+	/* the map's lock, or the commit, was a memory barrier before this */
 	if (pg_atomic_read_u32(whom == PGMQ_WAKE_GROUPED ? &bucket->grouped : &bucket->count) == 0)
 		return;
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
@@ -502,7 +507,7 @@ pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 	LWLockRelease(&bucket->lock);
 }
 
-/* Wake all who wait for any queue of this database.  For callbacks. */
+/* Wake all waiters of all queues of this database.  For callbacks. */
 void
 pgmq_waiter_wake_database(void)
 {
@@ -521,8 +526,9 @@ pgmq_waiter_wake_database(void)
 }
 
 /*
- * This transaction is about to ask for a lock on a queue that its waiting
- * readers would keep from it: send them away, and whoever comes until it ends.
+ * This transaction is about to request a lock on a queue that conflicts with
+ * the locks of waiting readers: send them away, and close the queue to waiters
+ * until the transaction ends.  Errors are those of pgmq_shmem_attach.
  */
 void
 pgmq_waiter_send_away(Oid relid)
@@ -540,7 +546,7 @@ pgmq_waiter_send_away(Oid relid)
 		waiter_set(i);
 	}
 
-	/* one drain a bucket, and a backend; more are done without */
+	/* a bucket, and a backend, can have one closed queue only */
 	if (my_closed == NULL && !OidIsValid(bucket->closed_relid))
 	{
 		bucket->closed_dboid = MyDatabaseId;
@@ -551,8 +557,8 @@ pgmq_waiter_send_away(Oid relid)
 }
 
 /*
- * This transaction drops a table, whose lock it has.  Who waits for it without
- * a lock of his own, and would look in vain in a while, sees that at once.
+ * This transaction drops a table, whose lock it has.  A waiter that holds no
+ * lock on it (pgmq.wait) is sent away at once.
  */
 void
 pgmq_waiter_drop(Oid relid)
@@ -561,7 +567,7 @@ pgmq_waiter_drop(Oid relid)
 		pgmq_waiter_send_away(relid);
 }
 
-/* The transaction, or a part of it, ends: close the drain.  For callbacks. */
+/* The transaction, or a part of it, ends: reopen the queue.  For callbacks. */
 void
 pgmq_waiter_reopen(void)
 {
@@ -573,7 +579,7 @@ pgmq_waiter_reopen(void)
 	my_closed = NULL;
 }
 
-/* How many backends wait for a queue of this database. */
+/* How many waiters a queue of this database has.  Errors as above. */
 int
 pgmq_waiter_count(Oid relid)
 {

@@ -206,7 +206,7 @@ my $catalog = $node->safe_psql(
 	FROM pg_proc p
 	WHERE p.pronamespace = 'pgmq'::regnamespace AND p.prokind IN ('f', 'p')
 	ORDER BY p.oid});
-my $reference = document('docs/reference.md');
+my $reference = join('', map { slurp_file($_) } sort glob("$root/docs/reference/*.md"));
 my %documented;
 while ($reference =~ /^\| `(\w+\([^`]*\))` \|/mg)
 {
@@ -214,7 +214,18 @@ while ($reference =~ /^\| `(\w+\([^`]*\))` \|/mg)
 }
 is( join("\n", sort keys %documented),
 	join("\n", sort split(/\n/, $catalog)),
-	'docs/reference.md lists the functions that there are');
+	'docs/reference/ lists the functions that there are');
+
+# It describes each of them as \df+ does, apart from quoting and a link.
+my $comments = $node->safe_psql(
+	'postgres', q{
+	SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p
+	WHERE p.pronamespace = 'pgmq'::regnamespace});
+my @descriptions = $reference =~ /^\| `\w+\([^`]*\)` \|[^|]*\| (.*) \|$/mg;
+s/ \[More\]\([^)]*\)\.$//, tr/`//d foreach @descriptions;
+is( join("\n", sort @descriptions),
+	join("\n", sort split(/\n/, $comments)),
+	'docs/reference/ describes the functions as the catalog does');
 
 # Each code in the reference's table of errors comes out, and no other: what
 # raises it, after preparation that must not fail.  The server's text is not
@@ -367,7 +378,7 @@ foreach my $case (@raises)
 $node->safe_psql('postgres', "ROLLBACK PREPARED 'holds'");
 is( join(' ', sort keys %raised),
 	join(' ', sort $reference =~ /^\| ([0-9A-Z]{5}) \|/mg),
-	"docs/reference.md's table of errors has the codes that come out");
+	"docs/reference/ has the error codes that come out");
 
 # Every link between the documents leads somewhere.
 

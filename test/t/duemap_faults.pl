@@ -1,7 +1,7 @@
 
 # What may go wrong around the due map: a clock that steps, processes that are
 # shot, errors at the last moment, cancels while committing, a database that
-# is dropped under its users; and the net, over a map that was deceived.
+# is dropped under its users; and the full check, of a map that was deceived.
 use strict;
 use warnings;
 
@@ -219,13 +219,13 @@ SKIP:
 		is(sql("SELECT count(*) FROM pgmq.q_$queue WHERE vt <= now()"), 1, '.. but not any more');
 	}
 	sql(q{INSERT INTO pgmq.q_deceived (msg_id, message) OVERRIDING SYSTEM VALUE VALUES (1000, '2')});
-	# the net is cast every 10 seconds
+	# there is a full check every 10 seconds
 	set_clock(11);
-	is(got('deceived'), '1 1000', 'the net finds it');
+	is(got('deceived'), '1 1000', 'a full check finds it');
 	is(sql(q{SELECT count(*) FROM pgmq.read_grouped('grouped', 600, 10)}), 1, '.. also for a grouped read');
 	sql(q{CALL pgmq.wait('waited', 0)});
 	my $log = slurp_file($node->logfile);
-	like($log, qr/LOG:  due map of queue "deceived" had hidden message 1\n.*DETAIL:  It had hidden 1 of 2 messages looked at/, '.. and it is logged');
+	like($log, qr/LOG:  due map of queue "deceived" had hidden message 1\n.*DETAIL:  The map had hidden 1 of 2 checked messages/, '.. and it is logged');
 	is(sql(q{SELECT string_agg(queue_name || ' ' || net_finds, ' ' ORDER BY 1) FROM pgmq.engine_status() WHERE net_finds > 0}),
 		'deceived 1 grouped 1 waited 1', '.. and counted, for a wait too');
 	$old->{in} .= "\\q\n";

@@ -95,7 +95,7 @@ my $everything = q{SELECT pgmq.send('q', '1'); INSERT INTO pgmq.q_q (message) VA
 start_with('none');
 my ($rc, $out, $err) = $node->psql('postgres', "CREATE EXTENSION pgmq_c; SELECT pgmq.create('q'); $everything");
 is($rc, 0, 'no room: everything works') or diag $err;
-my @warnings = $err =~ /WARNING:  pgmq_c goes without shared memory, and is slower\n.*DETAIL:  .*No space left.*\n.*HINT:  .*shared_preload_libraries.*min_dynamic_shared_memory/g;
+my @warnings = $err =~ /WARNING:  pgmq_c works without shared memory, and is slower\n.*DETAIL:  .*No space left.*\n.*HINT:  .*shared_preload_libraries.*min_dynamic_shared_memory/g;
 is(scalar(@warnings), 1, '.. and a session says once why it is slower');
 is(map_now(), 'no shared memory', '.. as the status does');
 

@@ -63,7 +63,7 @@ my $shape = "CREATE SCHEMA pgmq;\n" . shape_sql('1.13.1');
 my $db = database($shape, 'alice');
 refused(
 	"a role's PGMQ by a superuser", $db, 'boss',
-	qr/ERROR:  42501: cannot take over table pgmq.meta of role "alice"\nHINT:  Run the command as "alice"/
+	qr/ERROR:  42501: cannot take over table pgmq.meta of role "alice"\nHINT:  Run the command as role "alice"/
 );
 run_as($db, 'alice', 'CREATE EXTENSION pgmq_c');
 is( $node->safe_psql(
@@ -250,7 +250,7 @@ foreach my $hook (
 		$err,
 		$plain
 		? qr/NOTICE:  tables "q_lost" and "a_lost" are not adopted as a queue\n.*\n.*adopt_queue\('lost'\)/
-		: qr/WARNING:  queues that are not in table "pgmq.meta" are not looked for/,
+		: qr/WARNING:  cannot look for queues that are not in table "pgmq.meta"/,
 		'and says what becomes of the orphan');
 }
 
@@ -272,7 +272,7 @@ foreach my $case (
 	[ '1.5.1', q{CREATE FUNCTION public.mine() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT msg_id FROM pgmq.pop('q'); END},
 		'DROP FUNCTION public.mine()', qr/composite type pgmq.message_record\nDETAIL:  .*: function public.mine\(\)\.\n/ ],
 	[ '1.4.4', q{CREATE VIEW public.mine AS SELECT pgmq.send('q', '1')},
-		'DROP VIEW public.mine', qr/function pgmq.send\(.*\)\nDETAIL:  Its last argument has no default any more, .*: view public.mine\.\n/ ],
+		'DROP VIEW public.mine', qr/function pgmq.send\(.*\)\nDETAIL:  Its last argument no longer has a default, .*: view public.mine\.\n/ ],
 	[ '1.0.0', q{CREATE VIEW public.mine AS SELECT queue_name FROM pgmq.list_queues()},
 		'DROP VIEW public.mine', qr/function pgmq.list_queues\(\)\nDETAIL:  Its result changes from TABLE\(.*\) to SETOF pgmq.queue_record, .*: view public.mine\.\n/ ],
 	[ '1.12.0', q{CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT pgmq.create_partitioned('q'); END},

@@ -157,7 +157,7 @@ foreach my $preload ('', 'pgmq_c')
 	is(sql('SELECT count(*) FROM pgmq.q_jobs'), 2, "$name: a backend that has used it");
 	sql('DROP EXTENSION pgmq_c CASCADE');
 	like(says('CREATE EXTENSION pgmq_c'),
-		qr/^NOTICE:  00000: adopted queue "jobs"\nWARNING:  01000: queue "jobs" has deduplication ids, but no policy that counts them$/,
+		qr/^NOTICE:  00000: adopted queue "jobs"\nWARNING:  01000: queue "jobs" has deduplication ids, but no policy that uses them$/,
 		"$name: a new extension adopts the queue, and tells that ids do not count");
 	is(sql(q{SELECT pgmq.send('jobs', '1', '{"x-pgmq-dedup-id": "b"}'::jsonb)}), '5', "$name: .. which is so");
 	is(sql('SELECT * FROM pgmq.convert_queues_all()'), 'jobs', "$name: its triggers are made");

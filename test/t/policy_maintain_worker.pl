@@ -92,7 +92,7 @@ $node->safe_psql(
 my $pid = $node->safe_psql('one',
 	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgmq_c maintenance' AND datname = 'one'");
 $node->wait_for_log(
-	qr/WARNING: .*messages of queue "held" stay there unread that are to be removed: no deletions today/,
+	qr/WARNING: .*cannot delete expired messages of queue "held": no deletions today/,
 	$log);
 $node->safe_psql('one', $expired);
 ok($node->poll_query_until('one', "SELECT count(*) = 2 FROM pgmq.q_jobs"),

@@ -169,6 +169,14 @@ lock_timeout = '${soon}s'
 	ask($s[0], "BEGIN; SELECT msg_id FROM pgmq.q_q WHERE msg_id = 1 FOR UPDATE; CALL pgmq.wait('q', $long); ROLLBACK;");
 	cmp_ok($s[0]{took}, '<', $soon, '.. but not what it has locked itself');
 
+	# A change that no hook sees, as those of a session without the library
+	fresh();
+	wait_in($s[0], "CALL pgmq.wait('q', $long);");
+	sql("UPDATE pg_class SET relname = 'q_other' WHERE oid = 'pgmq.q_q'::regclass");
+	result($s[0]);
+	cmp_ok($s[0]{took}, '<', $soon, "$mode: a wait survives that nobody tells of its queue, not for long");
+	sql("UPDATE pg_class SET relname = 'q_q' WHERE oid = 'pgmq.q_other'::regclass");
+
 	# The extension goes away
 	fresh();
 	wait_in($s[0], "CALL pgmq.wait('q', " . ($told ? $long : 2) . ');');
