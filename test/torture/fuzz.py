@@ -1304,21 +1304,21 @@ class Fuzzer:
             f'CREATE RULE planted AS ON INSERT TO {d} DO ALSO SELECT fuzz.planted()',
             f'CREATE INDEX ON {d} ((CASE WHEN fuzz.imm($$SELECT fuzz.planted()$$) IS NULL THEN msg_id END))',
             f'ALTER TABLE {d} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY p ON {d} USING (fuzz.planted())',
-            f'CREATE TABLE {fk} (k pg_catalog.text REFERENCES {target} {act} DEFERRABLE INITIALLY DEFERRED);'
+            f'DROP TABLE IF EXISTS {fk}; CREATE TABLE {fk} (k pg_catalog.text REFERENCES {target} {act} DEFERRABLE INITIALLY DEFERRED);'
             f' CREATE CONSTRAINT TRIGGER planted AFTER INSERT OR UPDATE OR DELETE ON {fk} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fuzz.planted_row()',
             f'INSERT INTO {fk} SELECT queue_name FROM pgmq.meta', f'INSERT INTO {fk} VALUES ({name_literal(queue)})', f'DROP TABLE {fk}', f'DROP TABLE {d}'])
         self.session.say('SET ROLE fuzz_owner')
         planted = bool(self.session.say(what))
         self.counts['planted'] += planted
-        if planted and what.startswith(f'CREATE TABLE {fk}'):
-            # one by one: some have no row that these could refer to
-            for name in OWN:
-                self.session.say(f'INSERT INTO {fk} VALUES ({name_literal(name.lower())})')
-            if r.random() < 0.5:
-                self.session.say('RESET ROLE')
-                for name in r.sample(OWN, 2):
-                    self.session.say(f'SELECT pgmq.drop_queue({name_literal(name)})')
-                    self.session.say(f'SELECT pgmq.create({name_literal(name)})')
+        if planted and what.startswith('DROP TABLE IF EXISTS'):
+            # a row that refers is needed, and somebody who drops the queue
+            self.session.say('RESET ROLE')
+            lit = name_literal(queue)
+            self.session.say(f"SELECT pgmq.set_policy({lit}, '{{\"ttl\": 100000}}')")
+            self.session.say(f'INSERT INTO {fk} VALUES ({lit})')
+            if r.random() < 0.7:
+                self.session.say(f'SELECT pgmq.drop_queue({lit})')
+                self.session.say(f'SELECT pgmq.create({lit})')
         self.session.say('RESET ROLE')
         if r.random() < 0.5:
             # tables that look like ours, before there are any of ours
