@@ -220,7 +220,7 @@ foreach my $file ($dump, $old_dump)
 	{
 		like(
 			($node->psql($db, q{SELECT pgmq.send('jobs', '1')}))[2],
-			qr/"pgmq.q_jobs" is not a message queue\nDETAIL:  It has no column "last_read_at".*\nHINT:  If an older PGMQ made it, pgmq.convert_queue\(\) adds/,
+			qr/"pgmq.q_jobs" is not a message queue\nDETAIL:  It has no column "last_read_at".*\nHINT:  If an older version of PGMQ created it, add the missing columns with pgmq.convert_queue\(\)/,
 			'its queues lack a column');
 		is($node->safe_psql($db, 'SELECT * FROM pgmq.convert_queues_all() ORDER BY 1'),
 			"MyQueue\nfleeting\njobs\nparts", 'which they get');
