@@ -183,6 +183,7 @@ send_form(FunctionCallInfo fcinfo, int argno, Oid headers_type,
 		case PGMQ_MEANS_NOTHING:
 			return call_typed(fcinfo, call, plain);
 		case PGMQ_MEANS_HEADERS:
+			Assert(headers != NULL);
 			return call_typed(fcinfo, call, headers);
 		case PGMQ_MEANS_TIME:
 			break;
