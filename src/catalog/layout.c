@@ -362,7 +362,7 @@ callback_find(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 	const TableLook *look = arg;
 	Oid			owner;
 
-	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == '\0')
 		return;
 	if (!pgmq_queue_may(relid, PGMQ_NEED_ANY) &&
 		object_aclcheck(NamespaceRelationId, get_rel_namespace(relid),

@@ -103,7 +103,7 @@ check_is_table(const RangeVar *table, Oid relid)
 static void
 callback_drop(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
-	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == '\0')
 		return;
 	check_is_table(table, relid);
 	if (!object_ownercheck(RelationRelationId, relid, GetUserId()) &&
@@ -118,7 +118,7 @@ callback_purge(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	AclMode		needed[] = {ACL_SELECT, ACL_TRUNCATE};
 
-	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == '\0')
 		return;
 	check_is_table(table, relid);
 	for (int i = 0; i < lengthof(needed); i++)

@@ -101,8 +101,7 @@ callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 	const ArchiveOpen *open = arg;
 	char		relkind;
 
-	if (!OidIsValid(relid) || relid == old_relid ||
-		(relkind = get_rel_relkind(relid)) == '\0')
+	if (!OidIsValid(relid) || (relkind = get_rel_relkind(relid)) == '\0')
 		return;
 	pgmq_archive_check(open->queue, relid);
 	if (!pgmq_queue_may(relid, open->need))

@@ -236,14 +236,17 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 	return need == PGMQ_NEED_ANY && object_ownercheck(RelationRelationId, relid, me);
 }
 
-/* Lock callback: may the caller do what it is about to? */
+/*
+ * Lock callback: may the caller do what it is about to?  The server calls it
+ * again for the same table if something has changed while the lock was waited
+ * for, and so this and all other lock callbacks check again then.
+ */
 static void
 callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	PgmqNeed	need = *(PgmqNeed *) arg;
 
-	if (OidIsValid(relid) && relid != old_relid &&
-		get_rel_relkind(relid) != '\0' && !pgmq_queue_may(relid, need))
+	if (OidIsValid(relid) && get_rel_relkind(relid) != '\0' && !pgmq_queue_may(relid, need))
 		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
 					   get_relkind_objtype(get_rel_relkind(relid)), table->relname);
 }

@@ -247,7 +247,7 @@ misfit_error(const PgmqQueue *queue, const char *relname, const char *misfit)
 static void
 callback_owner(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
-	if (OidIsValid(relid) && relid != old_relid && get_rel_relkind(relid) != '\0' &&
+	if (OidIsValid(relid) && get_rel_relkind(relid) != '\0' &&
 		!is_our_owner(arg, pgmq_role_owner(relid)))
 		misfit_error(arg, table->relname, FOREIGN_OWNER);
 }

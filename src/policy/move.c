@@ -183,7 +183,7 @@ check_owner(const DeadOpen *open, Oid relid)
 static void
 callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
-	if (!OidIsValid(relid) || relid == old_relid || get_rel_relkind(relid) == '\0')
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == '\0')
 		return;
 	if (!pgmq_queue_may(relid, PGMQ_NEED_INSERT))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, table->relname);
