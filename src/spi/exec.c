@@ -3,7 +3,7 @@
  * exec.c
  *	  Running one statement through SPI: kept, fetched in pieces, or run once.
  *
- * Only this file and plans.c talk to SPI.  Statements run with read_only =
+ * Only this file and plans.c talk to SPI.  Kept statements run with read_only =
  * false: in READ COMMITTED each has a new snapshot, so that a polling read
  * sees what was committed meanwhile.
  *
@@ -137,7 +137,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 /* What stmt_run and pgmq_cursor_open have in common; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		   bool read_only, DestReceiver *dest, Portal *portal)
+		   DestReceiver *dest, Portal *portal)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
@@ -153,9 +153,9 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		pgmq_plan_begin();
 		running = true;
 		if (portal != NULL)
-			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, read_only);
+			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, false);
 		else
-			processed = plan_run(plan, params, read_only, dest);
+			processed = plan_run(plan, params, false, dest);
 		pgmq_plan_end();
 	}
 	PG_CATCH();
@@ -171,10 +171,9 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 }
 
 static uint64
-stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		 bool read_only, DestReceiver *dest)
+stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, DestReceiver *dest)
 {
-	return stmt_start(queue, id, args, read_only, dest, NULL);
+	return stmt_start(queue, id, args, dest, NULL);
 }
 
 /*
@@ -184,7 +183,7 @@ stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 uint64
 pgmq_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
-	return stmt_run(queue, id, args, false, None_Receiver);
+	return stmt_run(queue, id, args, None_Receiver);
 }
 
 /* Row function: keep the first column, a bigint, in *state. */
@@ -221,7 +220,7 @@ pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	FnReceiver	receiver;
 
 	receiver_init(&receiver, NULL, pgmq_row_int8, value);
-	return stmt_run(queue, id, args, false, &receiver.pub) > 0;
+	return stmt_run(queue, id, args, &receiver.pub) > 0;
 }
 
 /*
@@ -236,7 +235,7 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	FnReceiver	receiver;
 
 	receiver_init(&receiver, NULL, fn, state);
-	stmt_run(queue, id, args, false, &receiver.pub);
+	stmt_run(queue, id, args, &receiver.pub);
 }
 
 /*
@@ -252,7 +251,7 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	uint64		processed;
 
 	receiver_init(&receiver, pgmq_rows_desc(rows), pgmq_rows_store, rows);
-	processed = stmt_run(queue, id, args, false, &receiver.pub);
+	processed = stmt_run(queue, id, args, &receiver.pub);
 	pgmq_rows_sort(rows);
 	return processed;
 }
@@ -271,7 +270,7 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
 	PgmqCursor *cursor = palloc(sizeof(PgmqCursor));
 
-	stmt_start(queue, id, args, false, NULL, &cursor->portal);
+	stmt_start(queue, id, args, NULL, &cursor->portal);
 
 	/* CLOSE ALL in a user's function must not take it from under us */
 	PinPortal(cursor->portal);
