@@ -18,15 +18,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
-#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "common/common.h"
 
@@ -37,21 +34,6 @@ typedef struct ArchiveOpen
 	PgmqNeed	need;
 } ArchiveOpen;
 
-/* The owner of a relation; InvalidOid when it is gone by now. */
-static Oid
-owner_find(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 /* Whether a role may own the archive of a queue that another role owns. */
 bool
 pgmq_archive_may_own(Oid archive_owner, Oid queue_owner)
@@ -61,15 +43,15 @@ pgmq_archive_may_own(Oid archive_owner, Oid queue_owner)
 	if (archive_owner == queue_owner || has_privs_of_role(archive_owner, queue_owner))
 		return true;
 	meta = get_relname_relid("meta", get_namespace_oid(PGMQ_SCHEMA, false));
-	return OidIsValid(meta) && archive_owner == owner_find(meta);
+	return OidIsValid(meta) && archive_owner == pgmq_role_find_owner(meta);
 }
 
 /* Whether a table may be the archive of a queue; also when one is gone by now. */
 bool
 pgmq_archive_is_own(const PgmqQueue *queue, Oid archive)
 {
-	Oid			owner = owner_find(archive);
-	Oid			queue_owner = owner_find(queue->relid);
+	Oid			owner = pgmq_role_find_owner(archive);
+	Oid			queue_owner = pgmq_role_find_owner(queue->relid);
 
 	return !OidIsValid(owner) || !OidIsValid(queue_owner) ||
 		pgmq_archive_may_own(owner, queue_owner);

@@ -165,6 +165,7 @@ extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
  * Check the table's triggers and references, under its lock, before becoming its
  * owner.  An error restores the role with the transaction.
  */
+extern Oid	pgmq_role_find_owner(Oid relid);
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);

@@ -34,17 +34,29 @@
 
 #include "common/common.h"
 
-/* The owner of a relation.  Error: an internal one if it does not exist. */
+/* The owner of a relation; InvalidOid if it does not exist. */
+Oid
+pgmq_role_find_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/* The same.  Error: an internal one if it does not exist. */
 Oid
 pgmq_role_owner(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
+	Oid			owner = pgmq_role_find_owner(relid);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	return owner;
 }
 
@@ -106,11 +118,13 @@ pgmq_role_find_reference(Relation rel)
 	for (int i = 0; i < n; i++)
 	{
 		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		Oid			owner;
 
-		if (trigger->tgisinternal && OidIsValid(trigger->tgconstrrelid) &&
-			RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_PK &&
-			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(trigger->tgconstrrelid)) &&
-			pgmq_role_owner(trigger->tgconstrrelid) != rel->rd_rel->relowner)
+		if (!trigger->tgisinternal || !OidIsValid(trigger->tgconstrrelid) ||
+			RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK)
+			continue;
+		owner = pgmq_role_find_owner(trigger->tgconstrrelid);
+		if (OidIsValid(owner) && owner != rel->rd_rel->relowner)
 			return trigger;
 	}
 	return NULL;
