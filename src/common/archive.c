@@ -19,7 +19,6 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
@@ -81,14 +80,11 @@ static void
 callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	const ArchiveOpen *open = arg;
-	char		relkind;
 
-	if (!OidIsValid(relid) || (relkind = get_rel_relkind(relid)) == '\0')
+	if (!OidIsValid(relid))
 		return;
 	pgmq_archive_check(open->queue, relid);
-	if (!pgmq_queue_may(relid, open->need))
-		aclcheck_error(open->need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(relkind), table->relname);
+	pgmq_queue_check_right(relid, table->relname, open->need);
 }
 
 /*

@@ -149,6 +149,7 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
+extern void pgmq_queue_check_right(Oid relid, const char *relname, PgmqNeed need);
 
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);

@@ -237,6 +237,20 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 }
 
 /*
+ * Refuse a relation to which the caller does not have a right.  A relation that
+ * was just dropped passes, since the lock will show it.  Error: 42501.
+ */
+void
+pgmq_queue_check_right(Oid relid, const char *relname, PgmqNeed need)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind != '\0' && !pgmq_queue_may(relid, need))
+		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
+					   get_relkind_objtype(relkind), relname);
+}
+
+/*
  * Lock callback: may the caller do what it is about to?  The server calls it
  * again for the same table if something has changed while the lock was waited
  * for, and so this and all other lock callbacks check again then.
@@ -244,11 +258,8 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 static void
 callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
-	PgmqNeed	need = *(PgmqNeed *) arg;
-
-	if (OidIsValid(relid) && get_rel_relkind(relid) != '\0' && !pgmq_queue_may(relid, need))
-		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(get_rel_relkind(relid)), table->relname);
+	if (OidIsValid(relid))
+		pgmq_queue_check_right(relid, table->relname, *(PgmqNeed *) arg);
 }
 
 /*
