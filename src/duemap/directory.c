@@ -180,17 +180,15 @@ pgmq_directory_reclaim(void)
 
 /*
  * A reference to the map of a queue table of this database; its map is NULL if
- * there is none that can be used and describes this identity.
+ * there is none that can be used and describes this identity.  The caller has
+ * attached to shared memory.
  */
 PgmqMapRef
 pgmq_directory_find(Oid relid, uint64 identity)
 {
 	PgmqMapRef	ref = {NULL, 0, 0};
-	PgmqMap    *map;
+	PgmqMap    *map = pgmq_directory_lock(relid, LW_SHARED);
 
-	if (!pgmq_shmem_attach())
-		return ref;
-	map = pgmq_directory_lock(relid, LW_SHARED);
 	if (map == NULL)
 		return ref;
 	if (map->identity == identity && map->listed)
@@ -201,17 +199,13 @@ pgmq_directory_find(Oid relid, uint64 identity)
 
 /*
  * The same, but a map is made if there is none.  One that describes another
- * identity (see identity.c) is made unknown.  The map of the reference is NULL
- * only without shared memory.
+ * identity (see identity.c) is made unknown.
  */
 PgmqMapRef
 pgmq_directory_make(Oid relid, uint64 identity)
 {
-	PgmqMapRef	ref = {NULL, 0, 0};
+	PgmqMapRef	ref;
 	PgmqMap    *map;
-
-	if (!pgmq_shmem_attach())
-		return ref;
 
 	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
 	map = directory_search(relid);
