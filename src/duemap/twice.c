@@ -64,14 +64,23 @@ is_btree(Oid index)
 	return result;
 }
 
-/* An index of a partition that finds a msg_id; InvalidOid if there is none. */
+/*
+ * An index of a partition that finds a row by its id, which is column *msg_id.
+ * InvalidOid if there is none, for all rows would be read then (this is a queue
+ * of PGMQ that was not converted).  The same for an empty partition, which most
+ * are: a row that is inserted there now will find ours.
+ */
 static Oid
-id_index(Relation rel, AttrNumber msg_id)
+id_index(Relation rel, AttrNumber *msg_id)
 {
 	Oid			result = InvalidOid;
-	List	   *indexes = RelationGetIndexList(rel);
+	List	   *indexes;
 	ListCell   *lc;
 
+	if (RelationGetNumberOfBlocks(rel) == 0)
+		return InvalidOid;
+	*msg_id = get_attnum(RelationGetRelid(rel), "msg_id");
+	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
 	{
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
@@ -80,7 +89,7 @@ id_index(Relation rel, AttrNumber msg_id)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		form = (Form_pg_index) GETSTRUCT(tuple);
-		if (form->indisvalid && form->indkey.values[0] == msg_id &&
+		if (form->indisvalid && form->indkey.values[0] == *msg_id &&
 			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
 			is_btree(form->indexrelid))
 			result = form->indexrelid;
@@ -100,17 +109,10 @@ static bool
 leaf_has(Relation rel, int64 id, Relation self_rel, ItemPointer self)
 {
 	AttrNumber	msg_id;
-	Oid			index;
+	Oid			index = id_index(rel, &msg_id);
 	bool		found = false;
 	TransactionId wait_for;
 
-	/* most are empty: a row that is inserted there now will find ours */
-	if (RelationGetNumberOfBlocks(rel) == 0)
-		return false;
-
-	/* a queue of PGMQ that was not converted: all rows would be read */
-	msg_id = get_attnum(RelationGetRelid(rel), "msg_id");
-	index = id_index(rel, msg_id);
 	if (!OidIsValid(index))
 		return false;
 	do
@@ -230,16 +232,12 @@ static void
 leaf_look(Relation rel)
 {
 	AttrNumber	msg_id;
-	Oid			index;
+	Oid			index = id_index(rel, &msg_id);
 	SnapshotData dirty;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	if (RelationGetNumberOfBlocks(rel) == 0)
-		return;
-	msg_id = get_attnum(RelationGetRelid(rel), "msg_id");
-	index = id_index(rel, msg_id);
 	if (!OidIsValid(index))
 		return;
 	InitDirtySnapshot(dirty);
