@@ -58,11 +58,14 @@
 /* Of those only the ones with ids in a range. */
 #define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
 
-/* A read: lease the messages taken until $3. */
+/* A lease that begins now and ends at $3. */
+#define LEASE(now) \
+	"UPDATE {q} SET vt = $3, last_read_at = " now "," \
+	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
+
+/* A read: lease the messages taken. */
 #define READ(filter) \
-	"UPDATE {q} SET vt = $3, last_read_at = $1," \
-	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1" \
-	" WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+	LEASE("$1") " WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
 #define POP(filter) \
@@ -106,6 +109,12 @@
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
 	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+
+/* Headers as an object, to which more can be added. */
+#define HEADERS_OBJECT \
+	"CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb" \
+	" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers" \
+	" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
@@ -171,8 +180,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/* where the messages due at $1 between two ids are, oldest first */
 	[PGMQ_STMT_FIRST_READABLE] = {
-		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
-		" AND msg_id" GE "$2 AND msg_id" LE "$3 ORDER BY msg_id",
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" ORDER BY msg_id",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 
@@ -241,9 +250,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/* as SET_VT, and the headers get error $3 */
 	[PGMQ_STMT_SET_VT_ERROR] = {
-		"UPDATE {q} SET vt = $2, headers = CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
-		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers"
-		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		"UPDATE {q} SET vt = $2, headers = " HEADERS_OBJECT
 		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('" PGMQ_HEADER_ERROR "', $3)"
 		" WHERE " ONE,
 		3, {INT8OID, TIMESTAMPTZOID, TEXTOID}
@@ -293,9 +300,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 	/* lease the messages locked */
 	[PGMQ_STMT_GROUP_LEASE] = {
-		"UPDATE {q} SET vt = $3, last_read_at = $2,"
-		" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
-		" WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
+		LEASE("$2") " WHERE " SEVERAL " AND vt" LE "$2 RETURNING " RECORD,
 		3, {INT8ARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
 
@@ -336,10 +341,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/* out of the archive, with headers that say so */
 	[PGMQ_STMT_UNARCHIVE] = {
-		"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"
-		" CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb"
-		" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object' THEN headers"
-		" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+		"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, " HEADERS_OBJECT
 		" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('x-pgmq-unarchived',"
 		" pg_catalog.jsonb_build_object('msg_id', msg_id, 'archived_at', archived_at))",
 		1, {INT8ARRAYOID}
