@@ -119,7 +119,7 @@ FUZZ = {
                    'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
                    'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
     'fuzz reference': ('a foreign key of another owner may refer to our tables, and nothing restricts what it runs', 'common/role.c',
-                       'SearchSysCacheExists1(RELOID, ObjectIdGetDatum(trigger->tgconstrrelid)) &&', 'false &&',
+                       'if (OidIsValid(owner) && owner != rel->rd_rel->relowner)', 'if (false && OidIsValid(owner))',
                        'common/role.c', '\t\t\t\t\t\t   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS', '\t\t\t\t\t\t   SECURITY_NOFORCE_RLS'),
 }
 
@@ -134,10 +134,10 @@ LEDGER = {
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
                 'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
     'unarchive': ('unarchive leaves the message in the archive',
-                  'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message,"', '"SELECT msg_id, message,"',
+                  'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, "', '"SELECT msg_id, message, "',
                   'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
     'lease': ('one read in many leases nothing', 'spi/statements.c',
-              '"UPDATE {q} SET vt = $3, last_read_at = $1,"', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = $1,"'),
+              '"UPDATE {q} SET vt = $3, last_read_at = "', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = "'),
     'lock': ('a read does not lock, nor look again',
              'spi/statements.c', ' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of',
              'spi/statements.c', '"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\'),
