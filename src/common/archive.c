@@ -99,15 +99,13 @@ static void
 callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	const ArchiveOpen *open = arg;
-	char		relkind;
 
-	if (!OidIsValid(relid) || relid == old_relid ||
-		(relkind = get_rel_relkind(relid)) == '\0')
+	if (!OidIsValid(relid) || relid == old_relid)
 		return;
 	pgmq_archive_check(open->queue, relid);
 	if (!pgmq_queue_may(relid, open->need))
 		aclcheck_error(open->need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(relkind), table->relname);
+					   get_relkind_objtype(get_rel_relkind(relid)), table->relname);
 }
 
 /*
