@@ -233,13 +233,16 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 	return need == PGMQ_NEED_ANY && object_ownercheck(RelationRelationId, relid, me);
 }
 
-/* Lock callback: may the caller do what it is about to? */
+/*
+ * Lock callback: may the caller do what it is about to?  It is asked again
+ * after a wait for the lock, since the owner and the rights may have changed.
+ */
 static void
 callback_open(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {
 	PgmqNeed	need = *(PgmqNeed *) arg;
 
-	if (OidIsValid(relid) && relid != old_relid && !pgmq_queue_may(relid, need))
+	if (OidIsValid(relid) && !pgmq_queue_may(relid, need))
 		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
 					   get_relkind_objtype(get_rel_relkind(relid)), table->relname);
 }
