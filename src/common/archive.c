@@ -75,7 +75,11 @@ pgmq_archive_check(const PgmqQueue *queue, Oid archive)
 			 errhint("Give the table to the owner of the queue, or rename or drop it.")));
 }
 
-/* Lock callback: is it the archive, and may the caller do what it is about to? */
+/*
+ * Lock callback: is it the archive, and may the caller do what it is about to?
+ * It is asked again after a wait for the lock, since the owner and the rights
+ * may have changed.
+ */
 static void
 callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 {

@@ -201,7 +201,8 @@ pgmq_queue_missing(text *queue_name, const char *relname)
 /*
  * Whether the caller has a right to a table, or to any of its columns.  It is
  * asked before anything is done for the caller; the statement that follows
- * checks all rights that it needs.
+ * checks all rights that it needs.  True for a table that was just dropped,
+ * which the lock will show.
  */
 bool
 pgmq_queue_may(Oid relid, PgmqNeed need)
@@ -222,12 +223,8 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 	if (need == PGMQ_NEED_NOTHING)
 		return true;
 	if (need == PGMQ_NEED_OWNER)
-		return object_ownercheck(RelationRelationId, relid, me);
-	if (pg_class_aclcheck_ext(relid, me, modes[need], &is_missing) == ACLCHECK_OK)
-		return true;
-
-	/* it was just dropped, which the lock will show */
-	if (is_missing)
+		return get_rel_relkind(relid) == '\0' || object_ownercheck(RelationRelationId, relid, me);
+	if (pg_class_aclcheck_ext(relid, me, modes[need], &is_missing) == ACLCHECK_OK || is_missing)
 		return true;
 	for (AclMode mode = ACL_INSERT; mode <= ACL_UPDATE; mode <<= 1)
 		if ((modes[need] & mode) &&
@@ -243,11 +240,9 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 void
 pgmq_queue_check_right(Oid relid, const char *relname, PgmqNeed need)
 {
-	char		relkind = get_rel_relkind(relid);
-
-	if (relkind != '\0' && !pgmq_queue_may(relid, need))
+	if (!pgmq_queue_may(relid, need))
 		aclcheck_error(need == PGMQ_NEED_OWNER ? ACLCHECK_NOT_OWNER : ACLCHECK_NO_PRIV,
-					   get_relkind_objtype(relkind), relname);
+					   get_relkind_objtype(get_rel_relkind(relid)), relname);
 }
 
 /*

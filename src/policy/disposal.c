@@ -45,8 +45,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/tuptable.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -309,13 +307,6 @@ dead_part(PgmqMoved *dead, int n)
 	return nmove;
 }
 
-/* Whether the rights to remove messages are there. */
-static bool
-may_delete(const PgmqQueue *queue)
-{
-	return pg_class_aclcheck(queue->relid, GetUserId(), ACL_DELETE) == ACLCHECK_OK;
-}
-
 /*
  * Move or drop messages remembered.  Before an error it is noted whether they
  * could be moved at all, so that it may be about single ones.
@@ -434,7 +425,7 @@ remove_some(PgmqDisposal *disposal, PgmqRefusal *refusal, ErrorData *error)
 	{
 		.error = error
 	};
-	if (may_delete(disposal->queue))
+	if (pgmq_queue_may(disposal->queue->relid, PGMQ_NEED_DELETE))
 	{
 		pgmq_move_parts(disposal_remove, disposal, false,
 						disposal->dead + nmove, disposal->n - nmove, refusal);
@@ -469,7 +460,7 @@ static bool
 should_put_off(const PgmqDisposal *disposal, const ErrorData *error)
 {
 	return disposal->n >= PUT_OFF_MIN && !disposal->movable &&
-		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE && may_delete(disposal->queue);
+		error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE && pgmq_queue_may(disposal->queue->relid, PGMQ_NEED_DELETE);
 }
 
 /*

@@ -27,7 +27,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -125,7 +124,6 @@ wishes_add(Wishes *wishes, const PgmqPolicy *policy, Jsonb *headers, int index)
 /*
  * Take the queue's dedup lock if there are groups or ids to lock after it.
  * Returns the policy as it is then, by which there may be no ids to look for.
- * Error: 42501 when the caller may not send, and so must not learn what was sent.
  */
 static const PgmqPolicy *
 lock_dedup(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
@@ -134,8 +132,6 @@ lock_dedup(const PgmqQueue *queue, const PgmqPolicy *policy, Wishes *wishes)
 
 	if (wishes->nitems == 0 && ngroups == 0)
 		return policy;
-	if (!pgmq_queue_may(queue->relid, PGMQ_NEED_INSERT))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
 	if (wishes->nitems > 0)
 		wishes->before = RegisterSnapshot(GetLatestSnapshot());
 	wishes->alone = pgmq_lock_dedup_many(queue, ngroups > PGMQ_LOCK_FEW ||

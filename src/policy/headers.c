@@ -93,18 +93,20 @@ value_error(const char *name, JsonbValue *value, const char *must)
 void
 pgmq_header_check_ttl(Jsonb *headers)
 {
-	const char *must = psprintf("a number of seconds greater than 0 and at most %.0f", TTL_MAX);
 	JsonbValue	value;
-	double		seconds;
 
 	if (!header_find(headers, PGMQ_HEADER_TTL, &value))
 		return;
-	if (value.type != jbvNumeric)
-		value_error(PGMQ_HEADER_TTL, &value, must);
-	seconds = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-												 NumericGetDatum(value.val.numeric)));
-	if (!(seconds > 0 && seconds <= TTL_MAX))
-		value_error(PGMQ_HEADER_TTL, &value, must);
+	if (value.type == jbvNumeric)
+	{
+		double		seconds = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+																 NumericGetDatum(value.val.numeric)));
+
+		if (seconds > 0 && seconds <= TTL_MAX)
+			return;
+	}
+	value_error(PGMQ_HEADER_TTL, &value,
+				psprintf("a number of seconds greater than 0 and at most %.0f", TTL_MAX));
 }
 
 /* A message's deduplication id; NULL when it has none. */

@@ -483,10 +483,14 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	return count > 0;
 }
 
-/* The names of all queues with a policy, as a list of texts, in order. */
-List *
-pgmq_policy_names(void)
+/*
+ * The names of the queues whose rows in pgmq.policy fulfil a condition, an SQL
+ * expression over their columns and $1, as a list of texts, in order.
+ */
+static List *
+names_where(const char *condition, PgmqArg arg)
 {
+	static const Oid argtypes[] = {TEXTOID};
 	PgmqTexts	names = {CurrentMemoryContext, NIL};
 	Oid			table = pgmq_policy_table(true);
 	PgmqRole	saved;
@@ -494,34 +498,28 @@ pgmq_policy_names(void)
 	if (!OidIsValid(table))
 		return NIL;
 	saved = pgmq_role_become_owner(table);
-	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
-				   " WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 1",
-				   0, NULL, NULL, false, pgmq_row_texts, &names);
+	pgmq_exec_once(psprintf("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
+							" WHERE queue_name IS NOT NULL AND %s ORDER BY 1", condition),
+				   1, argtypes, &arg, false, pgmq_row_texts, &names);
 	pgmq_role_restore(saved);
 	return names.list;
 }
 
-/* The names of the queues whose policies name a queue for their dead letters. */
+/* The names of all queues with a policy, as a list of texts, in order. */
+List *
+pgmq_policy_names(void)
+{
+	return names_where("policy IS NOT NULL", PGMQ_ARG_NULL);
+}
+
+/* The same of the queues whose policies name a queue for their dead letters. */
 List *
 pgmq_policy_names_dead(const PgmqQueue *queue)
 {
-	static const Oid argtypes[] = {TEXTOID};
-	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	PgmqTexts	names = {CurrentMemoryContext, NIL};
-	Oid			table = pgmq_policy_table(true);
-	PgmqRole	saved;
-
-	if (!OidIsValid(table))
-		return NIL;
-	saved = pgmq_role_become_owner(table);
-	pgmq_exec_once("SELECT queue_name::pg_catalog.text FROM " PGMQ_SCHEMA ".policy"
-				   " WHERE queue_name IS NOT NULL AND"
-				   " pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
-				   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
-				   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1 ORDER BY 1",
-				   1, argtypes, args, false, pgmq_row_texts, &names);
-	pgmq_role_restore(saved);
-	return names.list;
+	return names_where("pg_catalog.lower('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
+					   " (policy::pg_catalog.jsonb OPERATOR(pg_catalog.->>)"
+					   " 'dead_letter_queue'::pg_catalog.text)) OPERATOR(pg_catalog.=) $1",
+					   PGMQ_ARG(CStringGetTextDatum(queue->relname)));
 }
 
 /* Relcache callback: forget.  relid 0 means every relation. */

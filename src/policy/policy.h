@@ -141,7 +141,12 @@ extern void pgmq_dedup_drop(const PgmqQueue *queue);
 extern int64 pgmq_dedup_rotate(const PgmqQueue *queue,
 							   const PgmqPolicy *policy);
 
-/* ---- enqueue.c: putting messages in, as the policy says ---- */
+/*
+ * ---- enqueue.c: putting messages in, as the policy says ----
+ *
+ * The queue must have been opened with PGMQ_NEED_INSERT: a caller that may not
+ * send must not learn which deduplication ids were sent.
+ */
 extern bool pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg,
 					 PgmqArg headers, int64 *id);
 extern void pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
