@@ -181,7 +181,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 		};
 
 		if (remove_told(&queue, ack_exec(&queue, id, args, NULL)))
-			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
+			pgmq_rows_put_id(ids[i].msg_id, rows);
 	}
 	return (Datum) 0;
 }

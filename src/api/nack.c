@@ -308,12 +308,7 @@ nack_batch(Nack *nack, FunctionCallInfo fcinfo, int cts_argno)
 	nack->ids = pgmq_ids_arg(fcinfo, cts_argno, &nack->nids);
 	count = nack_all(nack, fcinfo);
 	for (int i = 0; i < count; i++)
-	{
-		Datum		id = Int64GetDatum(nack->held[i]);
-		bool		isnull = false;
-
-		pgmq_rows_put(rows, &id, &isnull);
-	}
+		pgmq_rows_put_id(nack->held[i], rows);
 	return (Datum) 0;
 }
 

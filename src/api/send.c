@@ -126,16 +126,6 @@ pgmq_send_headers_at(PG_FUNCTION_ARGS)
 	return send_one(fcinfo, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
 }
 
-/* Add an id to the result. */
-static void
-put_id(int64 id, void *rows)
-{
-	Datum		value = Int64GetDatum(id);
-	bool		isnull = false;
-
-	pgmq_rows_put(rows, &value, &isnull);
-}
-
 /* Send a batch, and return the set of its ids in the order of the array. */
 static Datum
 send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
@@ -147,7 +137,7 @@ send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 		pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_INSERT, "INSERT");
-	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_id, rows);
+	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, pgmq_rows_put_id, rows);
 	return (Datum) 0;
 }
 

@@ -246,11 +246,6 @@ pgmq_unarchive_batch(PG_FUNCTION_ARGS)
 
 	unarchive(fcinfo, ids, nids, &un);
 	for (int i = 0; i < un.nids; i++)
-	{
-		Datum		value = Int64GetDatum(un.ids[i]);
-		bool		isnull = false;
-
-		pgmq_rows_put(rows, &value, &isnull);
-	}
+		pgmq_rows_put_id(un.ids[i], rows);
 	return (Datum) 0;
 }
