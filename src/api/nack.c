@@ -483,7 +483,7 @@ pgmq_release_batch_fenced(PG_FUNCTION_ARGS)
 Datum
 pgmq_release_delay(PG_FUNCTION_ARGS)
 {
-	Nack		nack = NOT_TRIED(pgmq_after(GetCurrentTimestamp(), delay_arg(fcinfo, 2)));
+	Nack		nack = NOT_TRIED(pgmq_from_now(delay_arg(fcinfo, 2)));
 
 	return nack_one(&nack, fcinfo, 3);
 }

@@ -117,6 +117,7 @@ extern int	pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced,
 extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
 extern PgmqArg pgmq_ids_array(const PgmqIdArg *pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
+extern PgmqArg pgmq_from_now(PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: names of queues, and opening one ---- */
