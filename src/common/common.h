@@ -150,6 +150,8 @@ pg_noreturn extern void pgmq_queue_missing(text *queue_name,
 extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
+extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
+							   const char *const *columns, int ncolumns);
 
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
