@@ -213,7 +213,7 @@ unarchive(FunctionCallInfo fcinfo, const PgmqIdArg *ids, int nids, Unarchive *un
 	un->max_ids = UNARCHIVE_PART;
 	un->ids = palloc(un->max_ids * sizeof(int64));
 
-	(void) pgmq_api_check_archive(queue_name, PGMQ_NEED_DELETE);
+	(void) pgmq_archive_check_may(queue_name, PGMQ_NEED_DELETE);
 	pgmq_queue_open(&queue, queue_name, RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
 	(void) pgmq_archive_open(&queue, RowExclusiveLock, PGMQ_NEED_DELETE);
 	for (int i = 0; i < nids; i += UNARCHIVE_PART)

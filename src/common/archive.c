@@ -94,6 +94,26 @@ pgmq_archive_check(const PgmqQueue *queue, Oid archive)
 			 errhint("Give the table to the owner of the queue, or rename or drop it.")));
 }
 
+/*
+ * Check that the caller has a privilege on the archive of a queue.  This comes
+ * before the queue is locked, so that a role without the privilege neither
+ * holds nor waits for a lock.  Returns false if there is no archive.
+ * Error: 42501.
+ */
+bool
+pgmq_archive_check_may(text *queue_name, PgmqNeed need)
+{
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+
+	if (!pgmq_name_fits(queue_name, 'a', relname))
+		return false;
+	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(relid) && !pgmq_queue_may(relid, need))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, relname);
+	return OidIsValid(relid);
+}
+
 /* Lock callback: is it the archive, and may the caller do what it is about to? */
 static void
 callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)

@@ -157,6 +157,7 @@ extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
 extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
 extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
+extern bool pgmq_archive_check_may(text *queue_name, PgmqNeed need);
 extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,
 							  PgmqNeed need, bool wait);
 extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
