@@ -94,6 +94,13 @@ SELECT pgmq.nack('release', 4, 0, 2, 'yes');
 RESET ROLE;
 SELECT headers -> 'x-pgmq-error' AS error FROM pgmq.peek('release');
 
+-- A queue of an old PGMQ has no headers yet, and so no place for an error.
+BEGIN;
+ALTER TABLE pgmq.q_release RENAME headers TO other;
+SET LOCAL ROLE regress_pgmq_reader;
+SELECT pgmq.nack('release', 4, 0, 2, 'no');				-- 42809
+ROLLBACK;
+
 -- In REPEATABLE READ, and rolled back to a savepoint.
 UPDATE pgmq.q_release SET read_ct = 0;
 BEGIN ISOLATION LEVEL REPEATABLE READ;

@@ -27,7 +27,6 @@
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -181,7 +180,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 		};
 
 		if (remove_told(&queue, ack_exec(&queue, id, args, NULL)))
-			pgmq_rows_put(rows, &args[0].value, &args[0].isnull);
+			pgmq_rows_put_id(ids[i].msg_id, rows);
 	}
 	return (Datum) 0;
 }
@@ -248,13 +247,6 @@ pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
 	return ack_batch_fenced(fcinfo, PGMQ_STMT_ARCHIVE_FENCED);
 }
 
-/* The time from which a message is readable, from argument 2 in seconds. */
-static PgmqArg
-vt_from_seconds(FunctionCallInfo fcinfo)
-{
-	return pgmq_after(GetCurrentTimestamp(), PGMQ_ARG_FROM(2));
-}
-
 /* Change the visibility time of one message, or of the messages of an array. */
 static Datum
 set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
@@ -297,7 +289,7 @@ set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 Datum
 pgmq_set_vt(PG_FUNCTION_ARGS)
 {
-	return set_vt(fcinfo, PGMQ_STMT_SET_VT, vt_from_seconds(fcinfo), false);
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT, pgmq_from_now(PGMQ_ARG_FROM(2)), false);
 }
 
 /* set_vt(queue_name text, msg_id bigint, vt timestamptz) */
@@ -311,7 +303,7 @@ pgmq_set_vt_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_set_vt_batch(PG_FUNCTION_ARGS)
 {
-	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, vt_from_seconds(fcinfo), false);
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_BATCH, pgmq_from_now(PGMQ_ARG_FROM(2)), false);
 }
 
 /* set_vt(queue_name text, msg_ids bigint[], vt timestamptz) */
@@ -325,7 +317,7 @@ pgmq_set_vt_batch_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_set_vt_fenced(PG_FUNCTION_ARGS)
 {
-	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, vt_from_seconds(fcinfo), true);
+	return set_vt(fcinfo, PGMQ_STMT_SET_VT_FENCED, pgmq_from_now(PGMQ_ARG_FROM(2)), true);
 }
 
 /* set_vt(queue_name text, msg_id bigint, vt timestamptz, read_ct integer) */
@@ -339,7 +331,7 @@ pgmq_set_vt_fenced_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_set_vt_batch_fenced(PG_FUNCTION_ARGS)
 {
-	return set_vt_batch_fenced(fcinfo, vt_from_seconds(fcinfo));
+	return set_vt_batch_fenced(fcinfo, pgmq_from_now(PGMQ_ARG_FROM(2)));
 }
 
 /*

@@ -35,9 +35,6 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
-/* ---- peek.c: rights to the archive of a queue ---- */
-extern bool pgmq_api_check_archive(text *queue_name, PgmqNeed need);
-
 /*
  * ---- argument_text.c: the text of an argument that has no type ----
  *

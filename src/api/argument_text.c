@@ -167,7 +167,7 @@ pgmq_call_meaning(FunctionCallInfo call, int argno, const char *what, Oid header
 	{
 		if (!type_try(INT4OID, str, &value, &why))
 			meaning_error(what, str, must, why);
-		value = pgmq_after(GetCurrentTimestamp(), PGMQ_ARG(value)).value;
+		value = pgmq_from_now(PGMQ_ARG(value)).value;
 	}
 	/* a text that is a timestamp and an interval has always been a timestamp */
 	else if (!type_try(TIMESTAMPTZOID, str, &value, &why))

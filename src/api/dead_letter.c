@@ -117,12 +117,7 @@ dead_letter_batch(FunctionCallInfo fcinfo, int cts_argno)
 	letters.ids = pgmq_ids_arg(fcinfo, cts_argno, &letters.nids);
 	dead_letter(&letters, fcinfo);
 	for (int i = 0; i < letters.n; i++)
-	{
-		Datum		id = Int64GetDatum(letters.dead[i].msg_id);
-		bool		isnull = false;
-
-		pgmq_rows_put(rows, &id, &isnull);
-	}
+		pgmq_rows_put_id(letters.dead[i].msg_id, rows);
 	return (Datum) 0;
 }
 

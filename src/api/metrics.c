@@ -37,10 +37,8 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -286,13 +284,7 @@ may_count(Oid relid)
 {
 	static const char *const columns[] = {"msg_id", "vt", "enqueued_at"};
 
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
-		return true;
-	for (int i = 0; i < lengthof(columns); i++)
-		if (pg_attribute_aclcheck(relid, get_attnum(relid, columns[i]),
-								  GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-			return false;
-	return true;
+	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
 }
 
 /*

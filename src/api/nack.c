@@ -30,11 +30,8 @@
 #include "common/pg_prng.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -224,20 +221,21 @@ error_arg(FunctionCallInfo fcinfo, int argno)
 
 /*
  * Check the right to change headers, which is not among those that reading
- * needs.  Error: 42501.
+ * needs.  Errors: 42501; 42809 when there are no headers.
  */
 static void
 error_check_may(const PgmqQueue *queue)
 {
-	AttrNumber	attno = get_attnum(queue->relid, "headers");
+	static const char *const columns[] = {"headers"};
 
-	if (pg_class_aclcheck(queue->relid, GetUserId(), ACL_UPDATE) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(queue->relid, attno, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for table %s", queue->relname),
-				 errdetail("The error is kept in the message's headers."),
-				 errhint("Have its owner grant UPDATE (headers) on the table.")));
+	if (pgmq_queue_may_all(queue->relid, ACL_UPDATE, columns, lengthof(columns)))
+		return;
+	pgmq_queue_check_shape(queue);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", queue->relname),
+			 errdetail("The error is kept in the message's headers."),
+			 errhint("Have its owner grant UPDATE (headers) on the table.")));
 }
 
 /*
@@ -308,12 +306,7 @@ nack_batch(Nack *nack, FunctionCallInfo fcinfo, int cts_argno)
 	nack->ids = pgmq_ids_arg(fcinfo, cts_argno, &nack->nids);
 	count = nack_all(nack, fcinfo);
 	for (int i = 0; i < count; i++)
-	{
-		Datum		id = Int64GetDatum(nack->held[i]);
-		bool		isnull = false;
-
-		pgmq_rows_put(rows, &id, &isnull);
-	}
+		pgmq_rows_put_id(nack->held[i], rows);
 	return (Datum) 0;
 }
 
@@ -488,7 +481,7 @@ pgmq_release_batch_fenced(PG_FUNCTION_ARGS)
 Datum
 pgmq_release_delay(PG_FUNCTION_ARGS)
 {
-	Nack		nack = NOT_TRIED(pgmq_after(GetCurrentTimestamp(), delay_arg(fcinfo, 2)));
+	Nack		nack = NOT_TRIED(pgmq_from_now(delay_arg(fcinfo, 2)));
 
 	return nack_one(&nack, fcinfo, 3);
 }

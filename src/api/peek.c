@@ -16,21 +16,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
-#include "policy/policy.h"
-#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_peek);
 PG_FUNCTION_INFO_V1(pgmq_peek_archive);
@@ -102,26 +92,6 @@ pgmq_peek(PG_FUNCTION_ARGS)
 }
 
 /*
- * Check that the caller has a privilege on the archive of a queue.  This comes
- * before the queue is locked, so that a role without the privilege neither
- * holds nor waits for a lock.  Returns false if there is no archive.
- * Error: 42501.
- */
-bool
-pgmq_api_check_archive(text *queue_name, PgmqNeed need)
-{
-	char		relname[NAMEDATALEN];
-	Oid			relid;
-
-	if (!pgmq_name_fits(queue_name, 'a', relname))
-		return false;
-	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
-	if (OidIsValid(relid) && !pgmq_queue_may(relid, need))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, relname);
-	return OidIsValid(relid);
-}
-
-/*
  * peek_archive(queue_name text, qty integer, after_msg_id bigint)
  * returns table (the columns of an archive)
  */
@@ -143,7 +113,7 @@ pgmq_peek_archive(PG_FUNCTION_ARGS)
 	 */
 	queue_name = pgmq_name_arg(fcinfo, 0);
 	pgmq_queue_open(&queue, queue_name, AccessShareLock,
-					pgmq_api_check_archive(queue_name, PGMQ_NEED_SELECT) ? PGMQ_NEED_NOTHING : PGMQ_NEED_ANY,
+					pgmq_archive_check_may(queue_name, PGMQ_NEED_SELECT) ? PGMQ_NEED_NOTHING : PGMQ_NEED_ANY,
 					NULL);
 	if (!some)
 	{

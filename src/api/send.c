@@ -52,13 +52,6 @@ vt_now(void)
 	return PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
 }
 
-/* The time from which a message with a delay in seconds is visible; NULL stays NULL. */
-static PgmqArg
-vt_delay(PgmqArg delay)
-{
-	return pgmq_after(GetCurrentTimestamp(), delay);
-}
-
 /*
  * Send one message.  Returns its id as the only row of a set, or no row if a
  * BEFORE trigger returned NULL for it.
@@ -96,7 +89,7 @@ pgmq_send_headers(PG_FUNCTION_ARGS)
 Datum
 pgmq_send_delay(PG_FUNCTION_ARGS)
 {
-	return send_one(fcinfo, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+	return send_one(fcinfo, PGMQ_ARG_NULL, pgmq_from_now(PGMQ_ARG_FROM(2)));
 }
 
 /* send(queue_name text, msg jsonb, delay timestamptz) returns setof bigint */
@@ -113,7 +106,7 @@ pgmq_send_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_send_headers_delay(PG_FUNCTION_ARGS)
 {
-	return send_one(fcinfo, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+	return send_one(fcinfo, PGMQ_ARG_FROM(2), pgmq_from_now(PGMQ_ARG_FROM(3)));
 }
 
 /*
@@ -124,16 +117,6 @@ Datum
 pgmq_send_headers_at(PG_FUNCTION_ARGS)
 {
 	return send_one(fcinfo, PGMQ_ARG_FROM(2), PGMQ_ARG_FROM(3));
-}
-
-/* Add an id to the result. */
-static void
-put_id(int64 id, void *rows)
-{
-	Datum		value = Int64GetDatum(id);
-	bool		isnull = false;
-
-	pgmq_rows_put(rows, &value, &isnull);
 }
 
 /* Send a batch, and return the set of its ids in the order of the array. */
@@ -147,7 +130,7 @@ send_batch(FunctionCallInfo fcinfo, bool validate, PgmqArg headers, PgmqArg vt)
 		pgmq_batch_validate(PGMQ_ARG_FROM(1), headers);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_INSERT, "INSERT");
-	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, put_id, rows);
+	pgmq_put_batch(&queue, vt, PGMQ_ARG_FROM(1), headers, pgmq_rows_put_id, rows);
 	return (Datum) 0;
 }
 
@@ -169,7 +152,7 @@ pgmq_send_batch_headers(PG_FUNCTION_ARGS)
 Datum
 pgmq_send_batch_delay(PG_FUNCTION_ARGS)
 {
-	return send_batch(fcinfo, true, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+	return send_batch(fcinfo, true, PGMQ_ARG_NULL, pgmq_from_now(PGMQ_ARG_FROM(2)));
 }
 
 /* send_batch(queue_name text, msgs jsonb[], delay timestamptz) */
@@ -183,7 +166,7 @@ pgmq_send_batch_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_send_batch_headers_delay(PG_FUNCTION_ARGS)
 {
-	return send_batch(fcinfo, true, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+	return send_batch(fcinfo, true, PGMQ_ARG_FROM(2), pgmq_from_now(PGMQ_ARG_FROM(3)));
 }
 
 /*

@@ -62,14 +62,6 @@ typedef struct PolicyDoc
 	Jsonb	   *doc;
 } PolicyDoc;
 
-/* The rows of pgmq.policy about a queue. */
-typedef struct PolicyRows
-{
-	MemoryContext context;
-	text	   *first;			/* the key of the one that counts */
-	int			n;
-} PolicyRows;
-
 /* Row function: keep the first column, a jsonb. */
 static void
 row_doc(TupleTableSlot *slot, void *state)
@@ -129,20 +121,6 @@ policy_write(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 						   argtype, value, fn, state);
 }
 
-/* Row function: count the rows, and keep the first column of the first, a text. */
-static void
-row_key(TupleTableSlot *slot, void *state)
-{
-	PolicyRows *rows = state;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-	MemoryContext old = MemoryContextSwitchTo(rows->context);
-
-	if (rows->n++ == 0)
-		rows->first = DatumGetTextPCopy(value);
-	MemoryContextSwitchTo(old);
-}
-
 /*
  * As policy_write, for a statement that changes the row whose key is $1, or
  * makes it.  A queue has one row, whatever spellings of its name meta knows:
@@ -154,7 +132,7 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 {
 	static const Oid argtypes[] = {TEXTOID};
 	PgmqArg		args[] = {PGMQ_ARG(CStringGetTextDatum(queue->relname))};
-	PolicyRows	rows = {CurrentMemoryContext, NULL, 0};
+	PgmqTexts	keys = {CurrentMemoryContext, NIL};
 	text	   *name = pgmq_meta_key(queue);
 	PgmqRole	saved;
 
@@ -168,16 +146,16 @@ policy_upsert(const PgmqQueue *queue, const char *sql, Oid argtype, Datum value,
 	saved = pgmq_role_become_owner(pgmq_policy_table(false));
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text" PGMQ_POLICY_ROWS,
-				   1, argtypes, args, true, row_key, &rows);
+				   1, argtypes, args, true, pgmq_row_texts, &keys);
 	PopActiveSnapshot();
 	pgmq_role_restore(saved);
-	if (rows.n > 0)
-		name = rows.first;
+	if (keys.list != NIL)
+		name = linitial(keys.list);
 
 	policy_write_as(queue, PointerGetDatum(name), sql, argtype, value, fn, state);
 
 	/* a version before 1.2.0 made one for each spelling */
-	if (rows.n > 1)
+	if (list_length(keys.list) > 1)
 		policy_write(queue,
 					 pgmq_policy_is_referenced() ?
 					 "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL WHERE " PGMQ_META_IS

@@ -24,7 +24,6 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -217,7 +216,7 @@ static Datum
 send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 {
 	text	   *key = pgmq_topic_key_arg(fcinfo, 0);
-	PgmqArg		vt = pgmq_after(GetCurrentTimestamp(), delay);
+	PgmqArg		vt = pgmq_from_now(delay);
 	List	   *routes;
 	ListCell   *lc;
 
@@ -307,13 +306,6 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	return (Datum) 0;
 }
 
-/* The time from which a message with a delay in seconds is visible; NULL stays NULL. */
-static PgmqArg
-vt_delay(PgmqArg delay)
-{
-	return pgmq_after(GetCurrentTimestamp(), delay);
-}
-
 /*
  * send_batch_topic(routing_key text, msgs jsonb[])
  * returns table (queue_name text, msg_id bigint)
@@ -322,7 +314,7 @@ Datum
 pgmq_send_batch_topic(PG_FUNCTION_ARGS)
 {
 	return send_batch_topic(fcinfo, PGMQ_ARG_NULL,
-							vt_delay(PGMQ_ARG(Int32GetDatum(0))));
+							pgmq_from_now(PGMQ_ARG(Int32GetDatum(0))));
 }
 
 /* send_batch_topic(routing_key text, msgs jsonb[], headers jsonb[]) */
@@ -330,14 +322,14 @@ Datum
 pgmq_send_batch_topic_headers(PG_FUNCTION_ARGS)
 {
 	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2),
-							vt_delay(PGMQ_ARG(Int32GetDatum(0))));
+							pgmq_from_now(PGMQ_ARG(Int32GetDatum(0))));
 }
 
 /* send_batch_topic(routing_key text, msgs jsonb[], delay integer) */
 Datum
 pgmq_send_batch_topic_delay(PG_FUNCTION_ARGS)
 {
-	return send_batch_topic(fcinfo, PGMQ_ARG_NULL, vt_delay(PGMQ_ARG_FROM(2)));
+	return send_batch_topic(fcinfo, PGMQ_ARG_NULL, pgmq_from_now(PGMQ_ARG_FROM(2)));
 }
 
 /* send_batch_topic(routing_key text, msgs jsonb[], delay timestamptz) */
@@ -354,7 +346,7 @@ pgmq_send_batch_topic_at(PG_FUNCTION_ARGS)
 Datum
 pgmq_send_batch_topic_headers_delay(PG_FUNCTION_ARGS)
 {
-	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2), vt_delay(PGMQ_ARG_FROM(3)));
+	return send_batch_topic(fcinfo, PGMQ_ARG_FROM(2), pgmq_from_now(PGMQ_ARG_FROM(3)));
 }
 
 /*

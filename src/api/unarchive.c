@@ -213,7 +213,7 @@ unarchive(FunctionCallInfo fcinfo, const PgmqIdArg *ids, int nids, Unarchive *un
 	un->max_ids = UNARCHIVE_PART;
 	un->ids = palloc(un->max_ids * sizeof(int64));
 
-	(void) pgmq_api_check_archive(queue_name, PGMQ_NEED_DELETE);
+	(void) pgmq_archive_check_may(queue_name, PGMQ_NEED_DELETE);
 	pgmq_queue_open(&queue, queue_name, RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
 	(void) pgmq_archive_open(&queue, RowExclusiveLock, PGMQ_NEED_DELETE);
 	for (int i = 0; i < nids; i += UNARCHIVE_PART)
@@ -246,11 +246,6 @@ pgmq_unarchive_batch(PG_FUNCTION_ARGS)
 
 	unarchive(fcinfo, ids, nids, &un);
 	for (int i = 0; i < un.nids; i++)
-	{
-		Datum		value = Int64GetDatum(un.ids[i]);
-		bool		isnull = false;
-
-		pgmq_rows_put(rows, &value, &isnull);
-	}
+		pgmq_rows_put_id(un.ids[i], rows);
 	return (Datum) 0;
 }

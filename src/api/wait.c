@@ -24,7 +24,6 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -114,12 +113,9 @@ static bool
 wait_may_dispose(const WaitState *wait)
 {
 	Oid			relid = wait->queue.relid;
-	Oid			me = GetUserId();
 
 	return !wait->atomic && !XactReadOnly && !IsolationUsesXactSnapshot() &&
-		pg_class_aclcheck(relid, me, ACL_DELETE) == ACLCHECK_OK &&
-		(pg_class_aclcheck(relid, me, ACL_UPDATE) == ACLCHECK_OK ||
-		 pg_attribute_aclcheck_all(relid, me, ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK) &&
+		pgmq_queue_may(relid, PGMQ_NEED_DELETE) && pgmq_queue_may(relid, PGMQ_NEED_UPDATE) &&
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
@@ -168,20 +164,12 @@ static void
 wait_open(WaitState *wait)
 {
 	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid"};
-	Oid			me = GetUserId();
 
 	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
 					PGMQ_NEED_SELECT, "CALL");
 	pgmq_queue_check_shape(&wait->queue);
-	if (pg_class_aclcheck(wait->queue.relid, me, ACL_SELECT) == ACLCHECK_OK)
-		return;
-	for (int i = 0; i < lengthof(columns); i++)
-	{
-		AttrNumber	attnum = get_attnum(wait->queue.relid, columns[i]);
-
-		if (pg_attribute_aclcheck(wait->queue.relid, attnum, me, ACL_SELECT) != ACLCHECK_OK)
-			aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
-	}
+	if (!pgmq_queue_may_all(wait->queue.relid, ACL_SELECT, columns, lengthof(columns)))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
 }
 
 /*

@@ -272,27 +272,18 @@ privileges_granted(const GrantCall *call)
 static void
 check_may_grant(const GrantCall *call)
 {
-	Oid			me = GetUserId();
-
 	for (int i = 0; i < lengthof(rights); i++)
 	{
 		const Right *right = &rights[i];
 		Oid			relid = call->parts[right->part];
 		AclMode		option = ACL_GRANT_OPTION_FOR(right->mode);
-		bool		may;
+		int			ncolumns = 0;
 
 		if ((call->privileges & right->privilege) == 0 || !OidIsValid(relid))
 			continue;
-		may = pg_class_aclcheck(relid, me, option) == ACLCHECK_OK;
-		if (!may && right->columns[0] != NULL)
-		{
-			may = true;
-			for (int j = 0; j < MAX_COLUMNS && right->columns[j] != NULL; j++)
-				may = may && pg_attribute_aclcheck(relid,
-												   get_attnum(relid, right->columns[j]),
-												   me, option) == ACLCHECK_OK;
-		}
-		if (!may)
+		while (ncolumns < MAX_COLUMNS && right->columns[ncolumns] != NULL)
+			ncolumns++;
+		if (!pgmq_queue_may_all(relid, option, right->columns, ncolumns))
 			aclcheck_error(ACLCHECK_NO_PRIV,
 						   right->part == PART_SEQUENCE ? OBJECT_SEQUENCE : OBJECT_TABLE,
 						   get_rel_name(relid));

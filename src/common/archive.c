@@ -76,6 +76,26 @@ pgmq_archive_check(const PgmqQueue *queue, Oid archive)
 }
 
 /*
+ * Check that the caller has a privilege on the archive of a queue.  This comes
+ * before the queue is locked, so that a role without the privilege neither
+ * holds nor waits for a lock.  Returns false if there is no archive.
+ * Error: 42501.
+ */
+bool
+pgmq_archive_check_may(text *queue_name, PgmqNeed need)
+{
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+
+	if (!pgmq_name_fits(queue_name, 'a', relname))
+		return false;
+	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (OidIsValid(relid))
+		pgmq_queue_check_right(relid, relname, need);
+	return OidIsValid(relid);
+}
+
+/*
  * Lock callback: is it the archive, and may the caller do what it is about to?
  * It is asked again after a wait for the lock, since the owner and the rights
  * may have changed.

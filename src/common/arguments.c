@@ -55,6 +55,13 @@ pgmq_after(TimestampTz now, PgmqArg seconds)
 										(int64) DatumGetInt32(seconds.value) * USECS_PER_SEC));
 }
 
+/* The same, counted from the present time. */
+PgmqArg
+pgmq_from_now(PgmqArg seconds)
+{
+	return pgmq_after(GetCurrentTimestamp(), seconds);
+}
+
 /* Refuse a NULL fence, which no read_ct would equal.  Error: 22004. */
 static void
 fence_check(bool isnull, const char *argname)

@@ -117,6 +117,7 @@ extern int	pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced,
 extern PgmqArg pgmq_int8_array(const int64 *values, int64 n);
 extern PgmqArg pgmq_ids_array(const PgmqIdArg *pairs, int nids);
 extern PgmqArg pgmq_after(TimestampTz now, PgmqArg seconds);
+extern PgmqArg pgmq_from_now(PgmqArg seconds);
 extern void pgmq_batch_validate(PgmqArg msgs, PgmqArg headers);
 
 /* ---- queue.c: names of queues, and opening one ---- */
@@ -150,11 +151,14 @@ extern const char *pgmq_queue_misfit(Oid relid, bool archive);
 extern void pgmq_queue_check_shape(const PgmqQueue *queue);
 extern bool pgmq_queue_may(Oid relid, PgmqNeed need);
 extern void pgmq_queue_check_right(Oid relid, const char *relname, PgmqNeed need);
+extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
+							   const char *const *columns, int ncolumns);
 
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
 extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
 extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
+extern bool pgmq_archive_check_may(text *queue_name, PgmqNeed need);
 extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,
 							  PgmqNeed need, bool wait);
 extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,

@@ -234,6 +234,28 @@ pgmq_queue_may(Oid relid, PgmqNeed need)
 }
 
 /*
+ * Whether the caller has a right to a table, or to each of these columns of it.
+ * A column that does not exist counts as one without the right.
+ */
+bool
+pgmq_queue_may_all(Oid relid, AclMode mode, const char *const *columns, int ncolumns)
+{
+	Oid			me = GetUserId();
+
+	if (pg_class_aclcheck(relid, me, mode) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < ncolumns; i++)
+	{
+		AttrNumber	attno = get_attnum(relid, columns[i]);
+
+		if (attno == InvalidAttrNumber ||
+			pg_attribute_aclcheck(relid, attno, me, mode) != ACLCHECK_OK)
+			return false;
+	}
+	return ncolumns > 0;
+}
+
+/*
  * Refuse a relation to which the caller does not have a right.  A relation that
  * was just dropped passes, since the lock will show it.  Error: 42501.
  */

@@ -216,6 +216,16 @@ pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
 						 (Datum *) values, (bool *) isnull);
 }
 
+/* Add a row that is an id to the result. */
+void
+pgmq_rows_put_id(int64 id, void *rows)
+{
+	Datum		value = Int64GetDatum(id);
+	bool		isnull = false;
+
+	pgmq_rows_put(rows, &value, &isnull);
+}
+
 /*
  * Rows that are collected apart from a result of labelled rows, of its type
  * but for the first column, the label.

@@ -122,6 +122,7 @@ extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
+extern void pgmq_rows_put_id(int64 id, void *rows);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
