@@ -462,36 +462,28 @@ redrive_begin(FunctionCallInfo fcinfo, int64 *qty)
 	return redrive;
 }
 
-/* Say that an option of redrive is not what it must be. */
-pg_noreturn static void
-option_error(const char *option, const char *must)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for option \"%s\"", option),
-			 errdetail("The value must be %s.", must)));
-}
-
 /*
  * Take an option of redrive.
  * Errors: 22023 for an unknown one or a bad value, 42P01 for no such queue,
  * 42501 for one that the caller may not send to.
  */
 static void
-redrive_option(Redrive *redrive, const char *option, JsonbValue *value)
+redrive_option(const char *option, const JsonbValue *value, void *state)
 {
+	Redrive    *redrive = state;
+
 	if (strcmp(option, "to_queue") == 0)
 	{
 		PgmqQueue	queue;
 
 		if (value->type != jbvString)
-			option_error(option, "the name of a queue");
+			pgmq_option_invalid(option, "the name of a queue");
 		pgmq_queue_open(&queue, cstring_to_text_with_len(value->val.string.val,
 														 value->val.string.len),
 						RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
 		pgmq_queue_check_shape(&queue);
 		if (queue.relid == redrive->queue.relid)
-			option_error(option, "another queue");
+			pgmq_option_invalid(option, "another queue");
 		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
 	}
 	else if (strcmp(option, "per_second") == 0)
@@ -501,7 +493,7 @@ redrive_option(Redrive *redrive, const char *option, JsonbValue *value)
 										   NumericGetDatum(value->val.numeric)));
 
 		if (!(number >= 0.001 && number <= 1000000))
-			option_error(option, "a number from 0.001 to 1000000");
+			pgmq_option_invalid(option, "a number from 0.001 to 1000000");
 		redrive->spacing = 1 / number;
 	}
 	else
@@ -531,25 +523,12 @@ pgmq_redrive_options(PG_FUNCTION_ARGS)
 {
 	int64		qty;
 	Redrive    *redrive = redrive_begin(fcinfo, &qty);
-	JsonbIterator *it;
-	JsonbValue	name;
-	JsonbValue	value;
 
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("options must not be null")));
-	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(2)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object")));
-	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(2)->root);
-	(void) JsonbIteratorNext(&it, &name, true);
-	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
-	{
-		(void) JsonbIteratorNext(&it, &value, true);
-		redrive_option(redrive, pnstrdup(name.val.string.val, name.val.string.len), &value);
-	}
+	pgmq_options_arg(fcinfo, 2, redrive_option, redrive);
 	PG_RETURN_INT64(redrive_all(redrive, qty));
 }
 

@@ -59,8 +59,6 @@
 #include "utils/timestamp.h"
 
 #include "common/common.h"
-#include "spi/spi.h"
-#include "catalog/catalog.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_notify_queue_listeners);

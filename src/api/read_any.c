@@ -46,48 +46,25 @@ typedef struct AnyRead
 } AnyRead;
 
 /*
- * Argument argno, the options of a read: tell whether all queues have an equal
- * share.  Error: 22023 for an unknown key or value.
+ * Take an option of a read: whether all queues have an equal share.
+ * Error: 22023 for an unknown option or a bad value.
  */
-static bool
-fair_arg(FunctionCallInfo fcinfo, int argno)
+static void
+any_option(const char *option, const JsonbValue *value, void *state)
 {
-	Jsonb	   *options;
-	JsonbIterator *it;
-	JsonbValue	name;
-	JsonbValue	value;
-	bool		fair = false;
+	AnyRead    *any = state;
+	char	   *order = NULL;
 
-	if (PG_ARGISNULL(argno))
-		return false;
-	options = PG_GETARG_JSONB_P(argno);
-	if (!JB_ROOT_IS_OBJECT(options))
+	if (strcmp(option, "order") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object")));
-	it = JsonbIteratorInit(&options->root);
-	(void) JsonbIteratorNext(&it, &name, true);
-	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
-	{
-		char	   *key = pnstrdup(name.val.string.val, name.val.string.len);
-		char	   *order = NULL;
-
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (strcmp(key, "order") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown option \"%s\"", key),
-					 errhint("The only option is: order.")));
-		if (value.type == jbvString)
-			order = pnstrdup(value.val.string.val, value.val.string.len);
-		fair = order != NULL && strcmp(order, "fair") == 0;
-		if (!fair && (order == NULL || strcmp(order, "priority") != 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid value for option \"order\""),
-					 errdetail("The value must be \"priority\" or \"fair\".")));
-	}
-	return fair;
+				 errmsg("unknown option \"%s\"", option),
+				 errhint("The only option is: order.")));
+	if (value->type == jbvString)
+		order = pnstrdup(value->val.string.val, value->val.string.len);
+	any->fair = order != NULL && strcmp(order, "fair") == 0;
+	if (!any->fair && (order == NULL || strcmp(order, "priority") != 0))
+		pgmq_option_invalid(option, "\"priority\" or \"fair\"");
 }
 
 static int
@@ -153,7 +130,8 @@ any_begin(AnyRead *any, FunctionCallInfo fcinfo, int options_argno)
 	any->messages = pgmq_rows_unlabelled(any->rows);
 	any->vt = PGMQ_ARG_FROM(1);
 	any->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
-	any->fair = fair_arg(fcinfo, options_argno);
+	any->fair = false;
+	pgmq_options_arg(fcinfo, options_argno, any_option, any);
 	any->nqueues = 0;
 	any_open(any, fcinfo, 0);
 }

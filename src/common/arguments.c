@@ -201,6 +201,44 @@ pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids)
 	return pair;
 }
 
+/*
+ * Argument argno, options: call fn for each of them; NULL has none.
+ * Error: 22023 if it is not an object.
+ */
+void
+pgmq_options_arg(FunctionCallInfo fcinfo, int argno, PgmqOptionFn fn, void *state)
+{
+	Jsonb	   *options;
+	JsonbIterator *it;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	options = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_OBJECT(options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+	it = JsonbIteratorInit(&options->root);
+	(void) JsonbIteratorNext(&it, &name, true);
+	while (JsonbIteratorNext(&it, &name, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&it, &value, true);
+		fn(pnstrdup(name.val.string.val, name.val.string.len), &value, state);
+	}
+}
+
+/* Say that an option is not what it must be.  Error: 22023. */
+void
+pgmq_option_invalid(const char *option, const char *must)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\"", option),
+			 errdetail("The value must be %s.", must)));
+}
+
 /* array_length(array, 1), which PGMQ compares; -1 where that is NULL. */
 static int
 array_length_1(ArrayType *array)

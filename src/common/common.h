@@ -108,6 +108,11 @@ typedef struct PgmqIdArg
 	int			place;			/* in the array */
 } PgmqIdArg;
 
+/* Takes one option of an argument that is a JSON object. */
+typedef void (*PgmqOptionFn) (const char *option, const JsonbValue *value, void *state);
+
+extern void pgmq_options_arg(FunctionCallInfo fcinfo, int argno, PgmqOptionFn fn, void *state);
+pg_noreturn extern void pgmq_option_invalid(const char *option, const char *must);
 extern PgmqArg pgmq_qty_arg(FunctionCallInfo fcinfo, int argno);
 extern PgmqArg pgmq_fence_arg(FunctionCallInfo fcinfo, int argno);
 extern PgmqIdArg *pgmq_id_arg(FunctionCallInfo fcinfo, int ct_argno, int *nids);
