@@ -25,7 +25,8 @@
  *
  * A sender holds the locks of lock.c: the ids' own, from before the look
  * until the end of the transaction, which makes the second sender of an id
- * wait for the first; and the queue's dedup lock, which a change of the window takes alone.
+ * wait for the first; and the queue's dedup lock, which a change of the window
+ * takes alone.
  * Looks take the newest snapshot whatever the isolation level, since the
  * first sender may have committed after the second one's snapshot.  They are
  * plain scans and not statements, so that the locks on the tables that are

@@ -46,10 +46,8 @@
 #include "catalog/namespace.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -264,20 +262,8 @@ disposal_fail(PgmqDisposal *disposal, const ErrorData *error, bool put_off)
 	bool		found;
 
 	disposal->passing = true;
-	if (unmovable_hash != NULL && hash_get_num_entries(unmovable_hash) >= UNMOVABLE_MAX)
-	{
-		hash_destroy(unmovable_hash);
-		unmovable_hash = NULL;
-	}
-	if (unmovable_hash == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Unmovable)};
-
-		ctl.hcxt = CacheMemoryContext;
-		unmovable_hash = hash_create("pgmq_c queues whose dead messages cannot be moved", 16, &ctl,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	entry = hash_search(unmovable_hash, &disposal->queue->relid, HASH_ENTER, &found);
+	entry = pgmq_policy_remember(&unmovable_hash, "pgmq_c queues whose dead messages cannot be moved",
+								 sizeof(Unmovable), UNMOVABLE_MAX, disposal->queue->relid, &found);
 	if (found && strcmp(entry->dead_letter, disposal->policy.dead_letter) != 0)
 		found = false;
 	strlcpy(entry->dead_letter, disposal->policy.dead_letter, NAMEDATALEN);

@@ -13,8 +13,9 @@
  *	   is left out, and its old id returned;
  *	4. one INSERT of what is left, and the new ids are kept in mind.
  *
- * Locks are taken in the same order by all senders: the queue's dedup lock, groups, ids, each in
- * rising order (lock.c).  For many groups or ids the dedup lock is taken alone.
+ * Locks are taken in the same order by all senders: the queue's dedup lock,
+ * groups, ids, each in rising order (lock.c).  For many groups or ids the dedup
+ * lock is taken alone.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

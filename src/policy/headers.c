@@ -19,9 +19,7 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "common/common.h"
@@ -179,20 +177,8 @@ pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy, Jsonb *header
 
 	if (!ttl && !dedup_id)
 		return;
-	if (warned_hash != NULL && hash_get_num_entries(warned_hash) >= WARNED_MAX)
-	{
-		hash_destroy(warned_hash);
-		warned_hash = NULL;
-	}
-	if (warned_hash == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(Warned)};
-
-		ctl.hcxt = CacheMemoryContext;
-		warned_hash = hash_create("pgmq_c warned queues", 16, &ctl,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	warned = hash_search(warned_hash, &queue->relid, HASH_ENTER, &found);
+	warned = pgmq_policy_remember(&warned_hash, "pgmq_c warned queues", sizeof(Warned), WARNED_MAX,
+								  queue->relid, &found);
 	if (!found)
 		warned->ttl = warned->dedup_id = false;
 	if (ttl)

@@ -257,8 +257,9 @@ error_is_of_function(const ErrorData *error)
 
 /*
  * Raise an error again that says nothing about the queues: what the server lacks,
- * and a conflict with other transactions that only a new snapshot ends.  A code alone says little.  A trigger of the dead-letter queue can raise
- * any, and its owner is not to stop the queue that the dead letters come from.
+ * and a conflict with other transactions that only a new snapshot ends.  A code
+ * alone says little.  A trigger of the dead-letter queue can raise any, and its
+ * owner is not to stop the queue that the dead letters come from.
  */
 static void
 error_check(ErrorData *error)

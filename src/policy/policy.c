@@ -34,7 +34,6 @@
 #include "mb/pg_wchar.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -365,6 +364,37 @@ policy_load(const PgmqQueue *queue, PgmqPolicy *policy)
 }
 
 /*
+ * The entry of a queue in a hash table of what this backend remembers of
+ * queues, by the OIDs of their tables; *found says whether it was there.  The
+ * table is made when there is none.  When it has max entries all are forgotten.
+ */
+void *
+pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize, long max,
+					 Oid relid, bool *found)
+{
+	if (*hash != NULL && hash_get_num_entries(*hash) >= max)
+	{
+		hash_destroy(*hash);
+		*hash = NULL;
+	}
+	if (*hash == NULL)
+	{
+		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = entrysize};
+
+		ctl.hcxt = CacheMemoryContext;
+		*hash = hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	return hash_search(*hash, &relid, HASH_ENTER, found);
+}
+
+/* What is kept of a queue, or NULL. */
+static PolicyEntry *
+kept_find(Oid relid)
+{
+	return policy_hash == NULL ? NULL : hash_search(policy_hash, &relid, HASH_FIND, NULL);
+}
+
+/*
  * The policy of an open queue, palloc'd in the current context; NULL when it has
  * none, which costs one look-up in a hash table.  Call it once, when the queue has
  * been opened: its lock guarantees that what is kept is up to date.
@@ -377,16 +407,7 @@ pgmq_policy(const PgmqQueue *queue)
 	PolicyEntry loaded = {.relid = queue->relid};
 	PgmqPolicy *result;
 
-	if (policy_hash == NULL)
-	{
-		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(PolicyEntry)};
-
-		ctl.hcxt = CacheMemoryContext;
-		policy_hash = hash_create("pgmq_c policies", 64, &ctl,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-
-	entry = hash_search(policy_hash, &queue->relid, HASH_FIND, NULL);
+	entry = kept_find(queue->relid);
 	if (entry == NULL)
 	{
 		uint64		invals = policy_invals;
@@ -399,11 +420,8 @@ pgmq_policy(const PgmqQueue *queue)
 		 * table is away: when it comes back that says nothing of the queue.
 		 */
 		if (invals == policy_invals && OidIsValid(pgmq_policy_table(true)))
-		{
-			if (hash_get_num_entries(policy_hash) >= KEPT_MAX)
-				pgmq_policy_inval((Datum) 0, InvalidOid);
-			*(PolicyEntry *) hash_search(policy_hash, &queue->relid, HASH_ENTER, NULL) = loaded;
-		}
+			*(PolicyEntry *) pgmq_policy_remember(&policy_hash, "pgmq_c policies", sizeof(PolicyEntry),
+												  KEPT_MAX, queue->relid, NULL) = loaded;
 	}
 	if (!entry->exists)
 		return NULL;
@@ -427,8 +445,7 @@ pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 TimestampTz
 pgmq_policy_paused_until(Oid relid)
 {
-	PolicyEntry *entry = policy_hash == NULL ? NULL :
-	hash_search(policy_hash, &relid, HASH_FIND, NULL);
+	PolicyEntry *entry = kept_find(relid);
 
 	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
 }

@@ -14,6 +14,8 @@
 #ifndef PGMQ_POLICY_H
 #define PGMQ_POLICY_H
 
+#include "utils/hsearch.h"
+
 #include "common/common.h"
 #include "spi/spi.h"
 
@@ -96,6 +98,8 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
+extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
+								  long max, Oid relid, bool *found);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
