@@ -18,27 +18,7 @@ use Time::HiRes qw(time usleep);
 # A clock that is as far off as a file says.
 my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
 my $shim = PostgreSQL::Test::Utils::tempdir . '/clock.so';
-append_to_file("$shim.c", q{
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
-
-int gettimeofday(struct timeval *restrict tv, void *restrict tz)
-{
-	static volatile int64_t *off;
-	struct timespec ts;
-
-	if (off == NULL)
-		off = mmap(NULL, sizeof(*off), PROT_READ, MAP_SHARED, open(getenv("TEST_CLOCK"), O_RDONLY), 0);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	tv->tv_sec = ts.tv_sec + *off;
-	tv->tv_usec = ts.tv_nsec / 1000;
-	return 0;
-}
-});
+my $source = dirname(__FILE__) . '/../data/clock.c';
 sub set_clock
 {
 	# the file is mapped: write into it, do not replace it
@@ -48,7 +28,7 @@ sub set_clock
 	close $to;
 }
 set_clock(0);
-my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $shim.c 2>$shim.log") == 0;
+my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $source 2>$shim.log") == 0;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
