@@ -68,7 +68,7 @@ SELECT msg_id, headers FROM pgmq.peek('release');
 SELECT msg_id, read_ct FROM pgmq.read('release', 600, 9);
 SELECT pgmq.nack('release', 1, NULL, 2, 'second');
 SELECT pgmq.nack('release', 2, 0, 2, NULL);
-SELECT pgmq.nack('release', 3, 0, 2, repeat('é', 5000));
+SELECT pgmq.nack('release', 3, 0, 2, 'x' || repeat('é', 5000));
 SELECT msg_id, CASE WHEN length(headers ->> 'x-pgmq-error') > 99 THEN to_jsonb(octet_length(headers ->> 'x-pgmq-error')) ELSE headers END FROM pgmq.peek('release');
 -- it goes into the dead letter, also into that of a read too many
 SELECT count(*) FROM pgmq.read('release', 600, 9);

@@ -102,6 +102,11 @@ CREATE ROLE regress_pgmq_team;
 ALTER TABLE pgmq.q_kept OWNER TO regress_pgmq_team;
 ALTER TABLE pgmq.a_kept OWNER TO regress_pgmq_victim;
 SELECT pgmq.archive('kept', 1);
+-- The role that the extension's tables belong to may own it, too, be it no superuser.
+BEGIN;
+ALTER TABLE pgmq.meta OWNER TO regress_pgmq_victim;
+SELECT pgmq.archive('kept', 1);
+ROLLBACK;
 GRANT regress_pgmq_team TO regress_pgmq_victim;
 SELECT pgmq.archive('kept', 1);
 

@@ -12,17 +12,18 @@ use Time::HiRes qw(time);
 
 our @EXPORT = qw(session begin result ask done until_is wait_in);
 
-# A psql of its own; the hash has what it said of late (out, err), its backend
-# (pid), and for how long the last statements ran (took).
+# A psql of its own, in a database (postgres), which may run for so many seconds;
+# the hash has what it said of late (out, err), its backend (pid), and for how long
+# the last statements ran (took).
 sub session
 {
-	my ($node) = @_;
+	my ($node, $db, $timeout) = @_;
 	my $s = { node => $node, in => '', out => '', err => '' };
 
 	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+		[ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-f', '-' ],
 		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		IPC::Run::timeout($timeout // $PostgreSQL::Test::Utils::timeout_default));
 	begin($s, 'SELECT pg_backend_pid();');
 	$s->{pid} = result($s);
 	return $s;

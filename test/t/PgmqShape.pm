@@ -12,7 +12,7 @@ use File::Basename qw(dirname);
 use PostgreSQL::Test::Utils qw(slurp_file append_to_file);
 use Test::More;
 
-our @EXPORT = qw(shape_sql shape_install shape_extension shape_data shape_user
+our @EXPORT = qw(shape_sql shape_install shape_extension shape_database shape_data shape_user
   shape_before share_is_private);
 
 my $data = dirname(abs_path(__FILE__)) . '/../data';
@@ -105,6 +105,25 @@ sub shape_extension
 	}
 	die "shape of $version: $err" if $rc != 0;
 	return;
+}
+
+# Create a database with the shape of one version, as an extension or as plain SQL
+# (how: extension, sql); its name.
+sub shape_database
+{
+	my ($node, $version, $how) = @_;
+	my $db = "db_${how}_$version" =~ tr/./_/r;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	if ($how eq 'extension')
+	{
+		shape_extension($node, $db, $version);
+	}
+	else
+	{
+		shape_install($node, $db, $version);
+	}
+	return $db;
 }
 
 # The queues in use, as one version made them.

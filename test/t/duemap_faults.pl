@@ -6,7 +6,10 @@ use strict;
 use warnings;
 
 use Config;
+use File::Basename qw(dirname);
 use IPC::Run;
+use lib dirname(__FILE__);
+use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -15,27 +18,7 @@ use Time::HiRes qw(time usleep);
 # A clock that is as far off as a file says.
 my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
 my $shim = PostgreSQL::Test::Utils::tempdir . '/clock.so';
-append_to_file("$shim.c", q{
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
-
-int gettimeofday(struct timeval *restrict tv, void *restrict tz)
-{
-	static volatile int64_t *off;
-	struct timespec ts;
-
-	if (off == NULL)
-		off = mmap(NULL, sizeof(*off), PROT_READ, MAP_SHARED, open(getenv("TEST_CLOCK"), O_RDONLY), 0);
-	clock_gettime(CLOCK_REALTIME, &ts);
-	tv->tv_sec = ts.tv_sec + *off;
-	tv->tv_usec = ts.tv_nsec / 1000;
-	return 0;
-}
-});
+my $source = dirname(__FILE__) . '/../data/clock.c';
 sub set_clock
 {
 	# the file is mapped: write into it, do not replace it
@@ -45,7 +28,7 @@ sub set_clock
 	close $to;
 }
 set_clock(0);
-my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $shim.c 2>$shim.log") == 0;
+my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $source 2>$shim.log") == 0;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
@@ -83,37 +66,6 @@ sub set_up
 	});
 }
 
-# A session that stays.
-sub session
-{
-	my $s = { in => '', out => '', err => '' };
-	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr($db), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $s;
-}
-
-sub order
-{
-	my ($s, $sql) = @_;
-
-	$s->{out} = '';
-	$s->{in} .= "$sql\n\\echo said\n";
-	$s->{psql}->pump_nb;
-}
-
-sub hear
-{
-	my ($s) = @_;
-
-	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
-	chomp $s->{out};
-	return $s->{out};
-}
-
-sub ask { order(@_); return hear($_[0]) }
-
 # Shoot a session, and see the server through what follows.
 sub shoot
 {
@@ -150,10 +102,10 @@ SKIP:
 	is(got('due'), '2', '.. and what is sent then can be read then');
 	is(exhaust('due'), 'nothing', '.. unless delayed');
 
-	my $s = session();
+	my $s = session($node, $db);
 	my $pid = ask($s, 'SELECT pg_backend_pid();');
 	my $began = time;
-	order($s, q{SELECT count(*) FROM pgmq.read_with_poll('due', 1, 1, 2);});
+	begin($s, q{SELECT count(*) FROM pgmq.read_with_poll('due', 1, 1, 2);});
 	wait_until_waiting($pid);
 	set_clock(-20000);
 	# the server's own timeouts would not end it
@@ -163,7 +115,7 @@ SKIP:
 		usleep(10_000);
 	}
 	like($s->{out}, qr/^0\nsaid/, 'a wait ends in time when the clock steps back');
-	set_clock(10000), hear($s) if $s->{out} !~ /said/;
+	set_clock(10000), result($s) if $s->{out} !~ /said/;
 	set_clock(-9900);
 	is(got('due'), '3', 'a step forward ends a delay');
 	$s->{in} .= "\\q\n";
@@ -208,7 +160,7 @@ SKIP:
 	sql(q{CREATE EXTENSION pg_surgery;
 		SELECT pgmq.create(q) FROM unnest(ARRAY['deceived', 'grouped', 'waited']) q;
 		SELECT pgmq.send(q, '1') FROM unnest(ARRAY['deceived', 'grouped', 'waited']) q});
-	my $old = session();
+	my $old = session($node, $db);
 	ask($old, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pgmq.q_deceived;');
 	for my $queue ('deceived', 'grouped', 'waited')
 	{
@@ -243,7 +195,7 @@ sql(q{
 	SELECT pgmq.send('due', '1') FROM generate_series(1, 3);
 });
 my $messages = sql('SELECT string_agg(msg_id::text, $$ $$ ORDER BY msg_id) FROM pgmq.q_due');
-my $s = session();
+my $s = session($node, $db);
 is(ask($s, q{BEGIN; SELECT got('due'), got('due'); SELECT pgmq.send('late', '1') IS NULL; COMMIT;}),
 	"$messages|nothing\nf", 'a commit that fails');
 like($s->{err}, qr/too late/, '.. at its last moment');
@@ -253,7 +205,7 @@ is(got('due'), 'nothing', '.. once');
 
 sql(q{CREATE TABLE skew (v int); SELECT count(*) FROM pgmq.set_vt('due', ARRAY(SELECT msg_id FROM pgmq.q_due), 0)});
 exhaust('late');
-my $other = session();
+my $other = session($node, $db);
 ask($_, 'BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM skew;') for $s, $other;
 ask($s, q{INSERT INTO skew VALUES (1); SELECT got('due'); SELECT pgmq.send('due', '4') IS NULL;});
 ask($other, 'INSERT INTO skew VALUES (1); COMMIT;');
@@ -275,7 +227,7 @@ SKIP:
 {
 	skip 'the queue of notifications cannot be made small', 4 if $node->pg_version < 17;
 
-	my $listener = session();
+	my $listener = session($node, $db);
 	ask($listener, q{LISTEN something; BEGIN; SELECT 1;});
 	sql(q{SELECT pgmq.create('loud'), pgmq.enable_notify_insert('loud', 0)});
 	exhaust('loud');
@@ -294,13 +246,13 @@ SKIP:
 }
 
 # A commit that takes its time: over for its session, not for others
-$s = session();
+$s = session($node, $db);
 my $pid = ask($s, 'SELECT pg_backend_pid();');
-order($s, q{SET synchronous_commit = on; SELECT pgmq.send('slow', '1') IS NULL;});
+begin($s, q{SET synchronous_commit = on; SELECT pgmq.send('slow', '1') IS NULL;});
 $node->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid") or die;
 is(exhaust('slow'), 'nothing', 'before a commit is there for all');
 sql("SELECT pg_cancel_backend($pid)");
-is(hear($s), 'f', '.. it ends');
+is(result($s), 'f', '.. it ends');
 is(got('slow'), 1, '.. and is announced after that');
 $s->{in} .= "\\q\n";
 $s->{psql}->finish;
@@ -319,7 +271,7 @@ for my $n (1 .. 3)
 	$v->{psql}->pump_nb;
 	push @victims, $v;
 }
-$s = session();
+$s = session($node, $db);
 while (grep { $_->{psql}->pumpable } @victims)
 {
 	ask($s, q{SELECT pg_cancel_backend(pid), pg_sleep(random() / 1000)
@@ -338,7 +290,7 @@ is(got('cancelled'), sql('SELECT string_agg(msg_id::text, $$ $$ ORDER BY msg_id)
 sql('TRUNCATE pgmq.q_due');
 my $id = sql(q{SELECT pgmq.send('due', '1')});
 exhaust('due');
-$s = session();
+$s = session($node, $db);
 $pid = ask($s, 'SELECT pg_backend_pid();');
 ask($s, qq{BEGIN; SELECT pgmq.send('due', '2'), pgmq.set_vt('due', $id, 0);});
 shoot($s, $pid);
@@ -346,21 +298,21 @@ is(sql(q{SELECT due_map, next_due FROM pgmq.engine_status() WHERE queue_name = '
 	'after a writer was shot nothing is known');
 is(got('due'), 'nothing', '.. and it has written nothing');
 
-$s = session();
+$s = session($node, $db);
 $pid = ask($s, 'SELECT pg_backend_pid();');
-my $w = session();
-order($w, q{CALL pgmq.wait('due', 60);});
-order($s, q{CALL pgmq.wait('due', 60);});
+my $w = session($node, $db);
+begin($w, q{CALL pgmq.wait('due', 60);});
+begin($s, q{CALL pgmq.wait('due', 60);});
 wait_until_waiting($pid);
 shoot($s, $pid);
 eval { $w->{in} .= "\\q\n"; $w->{psql}->finish };
 is(sql(q{SELECT waiting FROM pgmq.engine_status() WHERE queue_name = 'due'}), 0, 'after one who waits was shot nobody waits');
-$s = session();
+$s = session($node, $db);
 $pid = ask($s, 'SELECT pg_backend_pid();');
-order($s, q{SELECT message FROM pgmq.read_with_poll('due', 600, 1, 60, 60000);});
+begin($s, q{SELECT message FROM pgmq.read_with_poll('due', 600, 1, 60, 60000);});
 wait_until_waiting($pid);
 sql(q{SELECT pgmq.send('due', '"woken"')});
-is(hear($s), '"woken"', '.. and the next who does is woken');
+is(result($s), '"woken"', '.. and the next who does is woken');
 $s->{in} .= "\\q\n";
 $s->{psql}->finish;
 
@@ -370,11 +322,11 @@ sql('CREATE DATABASE gone');
 $db = 'gone';
 set_up();
 exhaust('due');
-$s = session();
+$s = session($node, $db);
 $pid = ask($s, 'SELECT pg_backend_pid();');
-order($s, q{CALL pgmq.wait('due', 60);});
+begin($s, q{CALL pgmq.wait('due', 60);});
 wait_until_waiting($pid);
-$w = session();
+$w = session($node, $db);
 ask($w, q{BEGIN; SELECT pgmq.send('due', '1'), pgmq.send('due', '2');});
 $db = 'postgres';
 sql('DROP DATABASE gone WITH (FORCE)');

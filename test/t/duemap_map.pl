@@ -6,7 +6,9 @@
 use strict;
 use warnings;
 
-use IPC::Run;
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -21,15 +23,17 @@ lock_timeout = '20s'
 restart_after_crash = on
 });
 $node->start;
-$node->safe_psql('postgres', q{
+
+# A queue with two messages, and what a read of it gets.
+my $set_up = q{
 	CREATE EXTENSION pgmq_c;
 	CREATE FUNCTION got(queue text DEFAULT 'due') RETURNS text LANGUAGE sql AS
 	$$ SELECT coalesce(string_agg(msg_id::text, ' ' ORDER BY msg_id), 'nothing')
 	   FROM pgmq.read(queue, 600, 100) $$;
 	SELECT pgmq.create('due');
 	INSERT INTO pgmq.q_due (message) VALUES ('1'), ('2');
-	SELECT pgmq.create('other');
-});
+};
+$node->safe_psql('postgres', "$set_up SELECT pgmq.create('other')");
 
 my $where = $node;
 my $db = 'postgres';
@@ -43,36 +47,6 @@ sub exhaust { got(@_); return got(@_) }
 sub map_of
 {
 	return sql("SELECT due_map FROM pgmq.engine_status() WHERE queue_name = '$_[0]'");
-}
-
-# A session that stays.
-sub session
-{
-	my $s = { in => '', out => '', err => '' };
-	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $where->connstr($db), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $s;
-}
-
-sub ask
-{
-	my ($s, $sql) = @_;
-
-	$s->{out} = '';
-	$s->{in} .= "$sql\n\\echo said\n";
-	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
-	chomp $s->{out};
-	return $s->{out};
-}
-
-sub done
-{
-	my ($s) = @_;
-
-	$s->{in} .= "\\q\n";
-	$s->{psql}->finish;
 }
 
 is(got(), '1 2', 'messages are read');
@@ -105,7 +79,7 @@ is(map_of('due'), 'on', 'the map is used again');
 
 sql(q{SELECT pgmq.set_vt('due', 1, 0)});
 {
-	my $s = session();
+	my $s = session($where, $db);
 	ask($s, q{BEGIN; SELECT got(), got(); PREPARE TRANSACTION 'due'; SELECT 1; SELECT 2;});
 	is(got(), 'nothing', 'what a prepared transaction leased is in flight');
 	sql(q{ROLLBACK PREPARED 'due'});
@@ -116,7 +90,7 @@ sql(q{SELECT pgmq.set_vt('due', 1, 0)});
 
 # A look that began before the end of a prepared transaction
 {
-	my $s = session();
+	my $s = session($where, $db);
 	sql(q{SELECT pgmq.set_vt('due', 1, 0)});
 	sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
 	is(ask($s, 'BEGIN; SELECT got();'), '1', 'reading beside a prepared transaction');
@@ -187,7 +161,7 @@ is(map_of('other'), 'on', '.. so that all is as ever');
 
 # Nobody needs a right to find out which there are
 {
-	my $s = session();
+	my $s = session($where, $db);
 	sql(q{SELECT pgmq.create('unlisted'); REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC;
 		CREATE ROLE regress_unlisted; GRANT USAGE ON SCHEMA pgmq TO regress_unlisted;
 		GRANT ALL ON pgmq.q_unlisted TO regress_unlisted});
@@ -211,7 +185,7 @@ sub blocks
 sub counted { return "SELECT queue_length, queue_visible_length FROM pgmq.metrics('counted');" }
 
 {
-	my $s = session();
+	my $s = session($where, $db);
 	sql(q{SELECT pgmq.create('counted')});
 	ask($s, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;');
 	sql(q{SELECT count(*) FROM pgmq.send_batch('counted', array_fill('{}'::jsonb, ARRAY[50000]))});
@@ -267,8 +241,8 @@ is(got('parts'), '1', '.. and committed when it is');
 
 # The schema is renamed away and back: there is no invalidation of its tables
 {
-	my $s = session();
-	my $open = session();
+	my $s = session($where, $db);
+	my $open = session($where, $db);
 
 	sql(q{ALTER SCHEMA pgmq RENAME TO away});
 	ask($s, q{INSERT INTO away.q_due (message) VALUES ('{"n": "away"}');});
@@ -317,21 +291,21 @@ exhaust();
 # A reader that is killed takes nothing along
 sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
 {
-	my $s = session();
+	my $s = session($where, $db);
 	ask($s, 'BEGIN; SELECT got(), got();');
 	my $pid = ask($s, 'SELECT pg_backend_pid();');
 	is(got(), 'nothing', 'leased by a reader');
 	sql("SELECT pg_terminate_backend($pid)");
 	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 	is(got(), '1 2', '.. who was terminated');
-	eval { done($s) };
+	done($s);
 	sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
 	exhaust();
 	sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
-	$s = session();
+	$s = session($where, $db);
 	ask($s, 'BEGIN; SELECT got(), got();');
 	kill 'KILL', ask($s, 'SELECT pg_backend_pid();');
-	eval { done($s) };
+	done($s);
 	$node->poll_query_until('postgres', undef, '');
 	is(got(), '1 2', '.. or shot');
 	is(exhaust(), 'nothing', '.. once');
@@ -340,14 +314,7 @@ sql(q{SELECT pgmq.set_vt('due', ARRAY[1, 2], 0)});
 # Another database under the same OID, with the same tables in the same files
 $node->safe_psql('postgres', 'CREATE DATABASE source');
 $db = 'source';
-sql(q{
-	CREATE EXTENSION pgmq_c;
-	CREATE FUNCTION got(queue text DEFAULT 'due') RETURNS text LANGUAGE sql AS
-	$$ SELECT coalesce(string_agg(msg_id::text, ' ' ORDER BY msg_id), 'nothing')
-	   FROM pgmq.read(queue, 600, 100) $$;
-	SELECT pgmq.create('due');
-	INSERT INTO pgmq.q_due (message) VALUES ('1'), ('2');
-});
+sql($set_up);
 for my $time ('a database', 'another database under its OID')
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE copy WITH OID = 900001 TEMPLATE = source');
@@ -367,8 +334,8 @@ sub use_up
 	return sql(qq{DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP PERFORM pgmq.read('many' || i, 30, 1); END LOOP; END \$\$});
 }
 {
-	my $w = session();
-	my $p = session();
+	my $w = session($where, $db);
+	my $p = session($where, $db);
 	exhaust();
 	ask($w, q{BEGIN; SELECT pgmq.set_vt('due', 1, 0);});
 	ask($p, q{BEGIN; SELECT pgmq.set_vt('due', 2, 0);});
@@ -493,7 +460,7 @@ sql(q{SELECT pgmq.create('net')});
 sql(q{ALTER TABLE pgmq.q_net SET (autovacuum_enabled = off)});
 sql(q{INSERT INTO pgmq.q_net (message, vt)
 	SELECT '{}', now() + interval '1 day' FROM generate_series(1, 25000)});
-my $reader = session();
+my $reader = session($where, $db);
 ask($reader, q{SELECT got('net'), got('net');});
 sql(q{UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'pgmq.q_net'::regclass});
 sql(q{UPDATE pgmq.q_net SET vt = now() WHERE msg_id = 22000});

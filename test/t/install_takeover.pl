@@ -63,22 +63,12 @@ my $fresh_members = $node->safe_psql('fresh', $members);
 sub take_over
 {
 	my ($version, $how) = @_;
-	my $db = "db_${how}_$version";
+	my $db = shape_database($node, $version, $how);
 	my $bindings = !shape_before($version, '1.11.0');
 	my $throttled = !shape_before($version, '1.8.0');
 	my $views = !shape_before($version, '1.10.0');
 	my $typed = !shape_before($version, '1.2.0');
 
-	$db =~ tr/./_/;
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	if ($how eq 'extension')
-	{
-		shape_extension($node, $db, $version);
-	}
-	else
-	{
-		shape_install($node, $db, $version);
-	}
 	shape_data($node, $db, $version);
 	shape_user($node, $db, $version);
 

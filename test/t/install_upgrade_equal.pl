@@ -111,18 +111,8 @@ foreach my $how (@kinds)
 {
 	foreach my $version (@PgmqShape::versions)
 	{
-		my $db = "db_${how}_$version";
+		my $db = shape_database($node, $version, $how);
 
-		$db =~ tr/./_/;
-		$node->safe_psql('postgres', "CREATE DATABASE $db");
-		if ($how eq 'extension')
-		{
-			shape_extension($node, $db, $version);
-		}
-		else
-		{
-			shape_install($node, $db, $version);
-		}
 		$node->safe_psql($db, 'CREATE EXTENSION pgmq_c');
 		life_is_same($node->safe_psql($db, $catalog),
 			$fresh, "$db: catalog as of a fresh installation");

@@ -8,8 +8,10 @@
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use FindBin;
-use IPC::Run;
+use lib dirname(__FILE__);
+use PgmqSession qw(session begin result done);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -24,38 +26,20 @@ my $seen_max = $full ? 4096 : 1536;
 
 my $node;
 
-# A session that stays.
-sub session
-{
-	my $s = { in => '', out => '', err => '' };
-	$s->{psql} = IPC::Run::start(
-		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($full ? 7200 : $PostgreSQL::Test::Utils::timeout_default));
-	return $s;
-}
-
-sub begin_ask
-{
-	my ($s, $sql) = @_;
-
-	$s->{out} = '';
-	$s->{in} .= "$sql;\n\\echo said\n";
-	$s->{psql}->pump_nb;
-}
+# A session that stays, and ends the test by an error.
+sub stay { return session($node, 'postgres', $full ? 7200 : undef) }
+sub begin_ask { begin($_[0], "$_[1];"); return }
 
 sub answer
 {
 	my ($s) = @_;
 
-	$s->{psql}->pump until $s->{out} =~ s/said\n$//;
+	result($s);
 	die $s->{err} if $s->{err} =~ /ERROR/;
-	chomp $s->{out};
 	return $s->{out};
 }
 
 sub ask { begin_ask(@_); return answer($_[0]) }
-sub done { $_[0]->{in} .= "\\q\n"; $_[0]->{psql}->finish }
 
 # As memory() says, below the notifications that there may be.
 sub memory { return ask($_[0], 'SELECT memory()') =~ /^(\S+) (\S+) (\S+)$/m }
@@ -82,7 +66,7 @@ sub calls
 sub test_calls
 {
 	my ($mode) = @_;
-	my $s = session();
+	my $s = stay();
 	my $rounds = $full ? 30 : 2;
 	my @measures;
 	my @calls;
@@ -106,7 +90,7 @@ sub test_calls
 sub test_coming_and_going
 {
 	my ($mode) = @_;
-	my ($s, $user, $idle) = (session(), session(), session());
+	my ($s, $user, $idle) = (stay(), stay(), stay());
 	my $rounds = $full ? 250 : 4;
 	my $patience = $mode eq 'plain' ? 0 : 1;
 	my (@mine, @users, @idles, @bare);
@@ -126,7 +110,7 @@ sub test_coming_and_going
 		push @idles, [ memory($idle) ];
 	}
 	done($_) foreach $s, $user, $idle;
-	$s = session();
+	$s = stay();
 	foreach (1 .. $parts)
 	{
 		ask($s, "CALL bare(2 * $rounds)");
@@ -153,7 +137,7 @@ sub test_coming_and_going
 sub test_one_transaction
 {
 	my ($mode) = @_;
-	my $s = session();
+	my $s = stay();
 	my $rounds = $full ? 5_000 : 450;
 
 	ask($s, "BEGIN; CALL one_transaction($rounds)");
@@ -170,7 +154,7 @@ sub test_many
 {
 	my ($mode) = @_;
 	my $n = $full ? 30_000 : 10_500;
-	my $s = session();
+	my $s = stay();
 
 	ask($s, "CALL many($n)");
 	done($s);
@@ -178,7 +162,7 @@ sub test_many
 	{
 		my ($sql, @whats) = @$_;
 
-		$s = session();
+		$s = stay();
 		ask($s, $sql);
 		foreach my $what (@whats)
 		{
@@ -195,7 +179,7 @@ sub test_many
 sub test_redrive
 {
 	my ($mode) = @_;
-	my $s = session();
+	my $s = stay();
 	my $n = $full ? 1_000_000 : 30_000;
 
 	ask($s, qq{SELECT pgmq.create('moved'), pgmq.create('spent');
@@ -220,10 +204,10 @@ sub test_redrive
 sub test_waiting
 {
 	my ($mode) = @_;
-	my $holder = session();
-	my $asker = session();
+	my $holder = stay();
+	my $asker = stay();
 	my $seconds = $full ? 600 : 7;
-	my @waiters = map { { sql => $_, s => session() } } (
+	my @waiters = map { { sql => $_, s => stay() } } (
 		"SELECT pgmq.read_with_poll('kept', 30, 1, $seconds + 2, 10)",
 		"SELECT pgmq.read_grouped_with_poll('kept', 30, 1, $seconds + 2, 10)",
 		"SELECT pgmq.read_any_with_poll('{kept}', 30, 1, $seconds + 2, 10)",
@@ -264,7 +248,7 @@ sub test_waiting
 # The worker, one round after another.
 sub test_worker
 {
-	my $s = session();
+	my $s = stay();
 	my $rounds = $full ? 1000 : 20;
 	my ($pid, $last, @seen, @used);
 	my $query = q{SELECT state_change FROM pg_stat_activity WHERE backend_type = 'pgmq_c maintenance' AND state = 'idle'};
