@@ -439,6 +439,7 @@ COMMENT ON FUNCTION pgmq.horizon() IS
  * dead-letter queue.  It is taken to be the role that owns the queue now.  Anything
  * that users attached to the table would run with the rights of this script, even
  * while a query of the table is merely planned; in that case no owner is recorded.
+ * An older snapshot would not show what another session has attached since.
  */
 DO LANGUAGE plpgsql $owners$
 BEGIN
@@ -447,10 +448,22 @@ BEGIN
 	THEN
 		RETURN;
 	END IF;
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_transaction_state',
+			MESSAGE = 'cannot change table pgmq.policy in a transaction that does not see the latest changes of it',
+			HINT = 'Run the command in a transaction whose isolation level is READ COMMITTED.';
+	END IF;
 	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
 	IF EXISTS (SELECT FROM pg_class c
 			   WHERE c.oid = 'pgmq.policy'::regclass
-			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+			   AND (c.relkind <> 'r'
+					OR c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+					-- a type of a user can have a cast of the user, which is called
+					OR EXISTS (SELECT FROM pg_attribute a
+							   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+							   AND a.atttypid NOT IN ('text'::regtype, 'jsonb'::regtype,
+								'timestamp with time zone'::regtype))
 					OR EXISTS (SELECT FROM pg_trigger t
 							   WHERE t.tgrelid = c.oid)
 					OR EXISTS (SELECT FROM pg_constraint k
@@ -463,7 +476,7 @@ BEGIN
 							   WHERE e.stxrelid = c.oid)))
 	THEN
 		RAISE WARNING 'dead-letter queues whose owner is not the owner of their queue get no messages'
-			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics, children or types of columns that are not PGMQ''s.',
 			HINT = 'Name such a dead-letter queue again with pgmq.set_policy(), key "dead_letter_queue".';
 		RETURN;
 	END IF;

@@ -154,6 +154,19 @@ BEGIN
 	END IF;
 
 	/*
+	 * An older snapshot would not show what another session has attached to meta
+	 * since, though it would run.
+	 */
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+		AND to_regclass('pgmq.meta') IS NOT NULL
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_transaction_state',
+			MESSAGE = 'cannot take over table pgmq.meta in a transaction that does not see the latest changes of it',
+			HINT = 'Run the command in a transaction whose isolation level is READ COMMITTED.';
+	END IF;
+
+	/*
 	 * A function of a role that is not trusted is left alone.  If it has the
 	 * arguments of one of ours, CREATE OR REPLACE fails below.
 	 */
@@ -408,7 +421,12 @@ WHERE f.class = 'pg_proc'::regclass AND f.oid = p.oid;
 CREATE FUNCTION pg_temp.pgmq_meta_is_plain(known regprocedure)
 RETURNS boolean LANGUAGE sql
 AS $plain$
-	SELECT NOT (c.relhasrules OR c.relhassubclass
+	SELECT NOT (c.relkind <> 'r' OR c.relhasrules OR c.relhassubclass
+		-- it may have changed since its columns were looked at
+		OR EXISTS (SELECT FROM pg_attribute a
+				   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+				   AND a.atttypid NOT IN ('character varying'::regtype,
+					'boolean'::regtype, 'timestamp with time zone'::regtype))
 		OR EXISTS (SELECT FROM pg_trigger t
 				   WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
 				   AND t.tgfoid IS DISTINCT FROM known)
@@ -451,7 +469,7 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
 			MESSAGE = 'cannot take over table pgmq.meta',
-			DETAIL = 'It has no key, and triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			DETAIL = 'It has no key, and triggers, rules, checks, indexes, statistics, children or types of columns that are not PGMQ''s.',
 			HINT = 'Add a unique constraint on column "queue_name".';
 	END IF;
 
@@ -572,6 +590,7 @@ CREATE TABLE IF NOT EXISTS pgmq.policy (
  * dead-letter queue.  It is taken to be the role that owns the queue now.  Anything
  * that users attached to the table would run with the rights of this script, even
  * while a query of the table is merely planned; in that case no owner is recorded.
+ * An older snapshot would not show what another session has attached since.
  */
 DO LANGUAGE plpgsql $owners$
 BEGIN
@@ -580,10 +599,22 @@ BEGIN
 	THEN
 		RETURN;
 	END IF;
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_transaction_state',
+			MESSAGE = 'cannot change table pgmq.policy in a transaction that does not see the latest changes of it',
+			HINT = 'Run the command in a transaction whose isolation level is READ COMMITTED.';
+	END IF;
 	ALTER TABLE pgmq.policy ADD COLUMN dead_letter_owner pg_catalog.text;
 	IF EXISTS (SELECT FROM pg_class c
 			   WHERE c.oid = 'pgmq.policy'::regclass
-			   AND (c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+			   AND (c.relkind <> 'r'
+					OR c.relhasrules OR c.relhassubclass OR c.relrowsecurity
+					-- a type of a user can have a cast of the user, which is called
+					OR EXISTS (SELECT FROM pg_attribute a
+							   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+							   AND a.atttypid NOT IN ('text'::regtype, 'jsonb'::regtype,
+								'timestamp with time zone'::regtype))
 					OR EXISTS (SELECT FROM pg_trigger t
 							   WHERE t.tgrelid = c.oid)
 					OR EXISTS (SELECT FROM pg_constraint k
@@ -596,7 +627,7 @@ BEGIN
 							   WHERE e.stxrelid = c.oid)))
 	THEN
 		RAISE WARNING 'dead-letter queues whose owner is not the owner of their queue get no messages'
-			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.',
+			USING DETAIL = 'Table "pgmq.policy" has triggers, rules, checks, indexes, statistics, children or types of columns that are not PGMQ''s.',
 			HINT = 'Name such a dead-letter queue again with pgmq.set_policy(), key "dead_letter_queue".';
 		RETURN;
 	END IF;
@@ -2299,7 +2330,7 @@ BEGIN
 		WHERE m.base = t.base;
 	ELSE
 		RAISE WARNING 'cannot look for queues that are not in table "pgmq.meta"'
-			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics or children that are not PGMQ''s.';
+			USING DETAIL = 'The table has triggers, rules, checks, indexes, statistics, children or types of columns that are not PGMQ''s.';
 	END IF;
 
 	FOR o IN

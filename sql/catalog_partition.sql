@@ -186,6 +186,7 @@ CREATE ROLE regress_pgmq_use;
 SELECT pgmq.create('part');
 ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
 ALTER TABLE pgmq.q_part OWNER TO "regress pgmq own";
+GRANT USAGE ON SCHEMA pgmq TO "regress pgmq own";
 GRANT INSERT ON pgmq.a_part TO regress_pgmq_use WITH GRANT OPTION;
 GRANT SELECT (msg_id, headers) ON pgmq.a_part TO PUBLIC;
 ALTER TABLE pgmq.a_part ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -204,6 +205,30 @@ SELECT attname, has_column_privilege('regress_pgmq_use', attrelid, attnum, 'SELE
 FROM pg_attribute WHERE attrelid = 'pgmq.a_part'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT pgmq.drop_queue('part');
 DROP TABLE pgmq.a_part_old;
+-- Functions of the owner do not run with the rights of a superuser that converts the archive.
+CREATE FUNCTION part_checks(bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+	IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN RAISE WARNING 'a superuser runs it'; END IF;
+	RETURN true; END $$;
+CREATE DOMAIN part_domain AS bigint CHECK (part_checks(VALUE));
+SELECT pgmq.create('part');
+ALTER TABLE pgmq.a_part OWNER TO "regress pgmq own";
+ALTER TABLE pgmq.q_part OWNER TO "regress pgmq own";
+SET ROLE "regress pgmq own";
+CREATE POLICY checks ON pgmq.a_part USING (msg_id = ANY ('{1}'::part_domain[]));
+RESET ROLE;
+SELECT pgmq.convert_archive_partitioned('part');
+SELECT policyname, qual FROM pg_policies WHERE tablename = 'a_part';
+SELECT pgmq.drop_queue('part');
+DROP TABLE pgmq.a_part_old;
+DROP DOMAIN part_domain;
+SELECT pgmq.create('part');
+DROP TABLE pgmq.q_part;
+CREATE VIEW pgmq.q_part AS SELECT 1::bigint AS msg_id WHERE part_checks(1);
+SELECT pgmq.convert_archive_partitioned('part');
+DROP VIEW pgmq.q_part;
+SELECT pgmq.drop_queue('part');
+DROP FUNCTION part_checks;
+REVOKE USAGE ON SCHEMA pgmq FROM "regress pgmq own";
 DROP ROLE "regress pgmq own", regress_pgmq_use;
 -- What else users have added is refused by name, since the new one would not have it.
 SELECT pgmq.create('part');

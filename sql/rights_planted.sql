@@ -68,7 +68,21 @@ SELECT pgmq.set_policy('work', '{"dead_letter_queue": "pl2", "create_dead_letter
 DROP TABLE pgmq.q_pl2;
 SELECT pgmq.set_policy('work', '{"dead_letter_queue": "pl2", "create_dead_letter_queue": true}');
 DROP TABLE pgmq.a_pl2, pgmq.q_half, pgmq.a_half;
+-- A default can name any sequence.  Privileges on a queue are none on the sequence of another role.
+CREATE SEQUENCE public.planted_ids;
+SELECT format('ALTER TABLE pgmq.q_model ALTER msg_id DROP IDENTITY, ALTER msg_id SET DEFAULT nextval(%L::regclass)', 'public.planted_ids'::regclass::oid) AS alter \gset
+SET ROLE regress_pgmq_gardener;
+:alter;
+RESET ROLE;
+SELECT pgmq.grant_queue('model', 'regress_pgmq_tenant', 'inspect');
+SELECT has_sequence_privilege('regress_pgmq_tenant', 'public.planted_ids', 'SELECT') AS sequence,
+	   has_column_privilege('regress_pgmq_tenant', 'pgmq.q_model', 'vt', 'SELECT') AS vt;
+GRANT SELECT ON SEQUENCE public.planted_ids TO regress_pgmq_tenant;
+SELECT pgmq.revoke_queue('model', 'regress_pgmq_tenant', 'inspect');
+SELECT has_sequence_privilege('regress_pgmq_tenant', 'public.planted_ids', 'SELECT') AS sequence,
+	   has_column_privilege('regress_pgmq_tenant', 'pgmq.q_model', 'vt', 'SELECT') AS vt;
 SET client_min_messages = warning;
 SELECT pgmq.drop_queue(q) FROM unnest('{work,work_dead,pl,model}'::text[]) q;
+DROP SEQUENCE public.planted_ids;
 DROP OWNED BY regress_pgmq_gardener, regress_pgmq_tenant;
 DROP ROLE regress_pgmq_gardener, regress_pgmq_tenant;

@@ -423,7 +423,12 @@ parts_find(GrantCall *call, text *queue_name, bool grant)
 	else if (OidIsValid(archive) && !pgmq_archive_is_own(&queue, archive))
 		archive = InvalidOid;
 	part_set(call, PART_ARCHIVE, archive);
+
+	/* the default of a column can name any sequence, also one of another role */
 	part_set(call, PART_SEQUENCE, pgmq_queue_sequence(queue.relid));
+	if (OidIsValid(call->parts[PART_SEQUENCE]) && get_rel_relkind(queue.relid) != '\0' &&
+		pgmq_role_owner(call->parts[PART_SEQUENCE]) != pgmq_role_owner(queue.relid))
+		call->parts[PART_SEQUENCE] = InvalidOid;
 }
 
 /*

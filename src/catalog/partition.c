@@ -167,22 +167,24 @@ index_rename(Oid archive, const char *name, const char *new_name)
 
 /*
  * The least id that a new archive of a queue may get, as an argument for
- * pg_partman; NULL when there is no such queue.
+ * pg_partman; NULL when there is no such queue.  A view in the queue's place would
+ * run its owner's functions with the caller's rights.
+ * Errors: 42501 when the caller may not read the queue; 42809 when it is none.
  */
 static PgmqArg
-first_id(const char *base)
+first_id(PgmqQueue *queue)
 {
-	char	   *queue = psprintf("q_%s", base);
-	Oid			relid = get_relname_relid(queue, get_namespace_oid(PGMQ_SCHEMA, false));
 	int64		start;
 	Oid			types[] = {INT8OID};
 	PgmqArg		args[1];
 
-	if (!OidIsValid(relid))
+	queue->relid = pgmq_queue_lock(queue->relname, AccessShareLock, PGMQ_NEED_SELECT);
+	if (!OidIsValid(queue->relid))
 		return PGMQ_ARG_NULL;
-	args[0] = PGMQ_ARG(Int64GetDatum(pgmq_queue_last_id(relid)));
+	pgmq_queue_check_shape(queue);
+	args[0] = PGMQ_ARG(Int64GetDatum(pgmq_queue_last_id(queue->relid)));
 	pgmq_exec_once(psprintf("SELECT COALESCE(pg_catalog.min(msg_id), $1) FROM %s",
-							pgmq_layout_name("", queue, "")),
+							pgmq_layout_name("", queue->relname, "")),
 				   1, types, args, false, pgmq_row_int8, &start);
 	return PGMQ_ARG(CStringGetTextDatum(psprintf(INT64_FORMAT, start)));
 }
@@ -243,26 +245,32 @@ text_of(const char *sql, Oid first, Oid second)
 	return texts.list == NIL ? NULL : text_to_cstring(linitial(texts.list));
 }
 
-/* Give the new archive the old one's owner, grants and row-level security. */
+/*
+ * Give the new archive the old one's owner, grants and row-level security.  To
+ * read a policy is to call the input functions of its constants' types, and these
+ * check domains of users.  So it is read with the rights of the role that owns it.
+ */
 static void
 inherit_rights(Oid old_relid, const char *table, const char *relname)
 {
-	static const char *const statements[] = {grants_sql, policies_sql};
 	Oid			relid = get_relname_relid(relname,
 										  get_namespace_oid(PGMQ_SCHEMA, false));
 	Oid			owner = pgmq_role_owner(old_relid);
 	int			nestlevel = NewGUCNestLevel();
+	char	   *commands;
 
 	RestrictSearchPath();
 	if (owner != GetUserId())
 		pgmq_exec_ddl("ALTER TABLE %s OWNER TO %s", table,
 					  quote_identifier(GetUserNameFromId(owner, false)));
-	for (int i = 0; i < lengthof(statements); i++)
+	if ((commands = text_of(grants_sql, old_relid, relid)) != NULL)
+		pgmq_exec_ddl("%s", commands);
+	if ((commands = text_of(policies_sql, old_relid, relid)) != NULL)
 	{
-		char	   *commands = text_of(statements[i], old_relid, relid);
+		PgmqRole	saved = pgmq_role_become_owner(relid);
 
-		if (commands != NULL)
-			pgmq_exec_ddl("%s", commands);
+		pgmq_exec_ddl("%s", commands);
+		pgmq_role_restore(saved);
 	}
 	AtEOXact_GUC(false, nestlevel);
 }
@@ -399,7 +407,7 @@ pgmq_convert_archive_partitioned(PG_FUNCTION_ARGS)
 
 	/* By id, the partitions begin where the queue is now. */
 	if (strcmp(plan.column, "msg_id") == 0)
-		plan.start = first_id(base);
+		plan.start = first_id(&queue);
 
 	table = pgmq_layout_name("a_", base, "");
 	pgmq_exec_ddl("ALTER TABLE %s RENAME TO %s", table,

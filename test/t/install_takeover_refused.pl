@@ -8,6 +8,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
+use PgmqSession;
 use PgmqShape;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -252,6 +253,86 @@ foreach my $hook (
 		? qr/NOTICE:  tables "q_lost" and "a_lost" are not adopted as a queue\n.*\n.*adopt_queue\('lost'\)/
 		: qr/WARNING:  cannot look for queues that are not in table "pgmq.meta"/,
 		'and says what becomes of the orphan');
+}
+
+# The update gives policies a column, and looks at the others for that.  What else
+# the table has then does not run either, and no policy gets an owner.
+my $cast = q{
+	CREATE TYPE public.bait AS (word text);
+	CREATE FUNCTION public.swallow(public.bait) RETURNS jsonb LANGUAGE plpgsql
+	AS $$ BEGIN PERFORM public.spring(); RETURN '{"dead_letter_queue": "dead"}'; END $$;
+	CREATE CAST (public.bait AS jsonb) WITH FUNCTION public.swallow(public.bait) AS IMPLICIT;
+	CREATE FUNCTION public.swallow_text(public.bait) RETURNS text LANGUAGE plpgsql
+	AS $$ BEGIN PERFORM public.spring(); RETURN 'dead'; END $$;
+	CREATE CAST (public.bait AS text) WITH FUNCTION public.swallow_text(public.bait) AS IMPLICIT;
+};
+foreach my $hook (
+	'CREATE TRIGGER trap BEFORE UPDATE ON pgmq.policy FOR EACH ROW EXECUTE FUNCTION public.trap()',
+	'ALTER TABLE pgmq.policy ADD CHECK (public.trap(queue_name)) NOT VALID',
+	'CREATE INDEX trap ON pgmq.policy ((public.lure(1)))',
+	'ALTER TABLE pgmq.policy ALTER policy DROP DEFAULT,'
+	. ' ALTER policy TYPE public.bait USING row(policy)::public.bait')
+{
+	$db = database('CREATE SCHEMA pgmq', 'alice');
+	run_as($db, 'alice', "$trap $cast" . q{
+		CREATE EXTENSION pgmq_c VERSION '1.1.0';
+		SELECT pgmq.create('dead'); SELECT pgmq.create('live');
+		SELECT pgmq.set_policy('live', '{"max_reads": 1, "dead_letter_queue": "dead"}');} . $hook);
+	my ($rc, $out, $err) =
+	  $node->psql($db, 'SET SESSION AUTHORIZATION alice; ALTER EXTENSION pgmq_c UPDATE');
+	is($rc, 0, "updated: $hook") or diag $err;
+	like($err, qr/WARNING:  dead-letter queues whose owner is not .* get no messages/, 'and says what is left');
+	is(run_as($db, 'alice', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice';
+		  SELECT dead_letter_owner IS NULL FROM pgmq.policy}),
+		"f\nt", 'and no rights given away');
+	$node->safe_psql('postgres', 'ALTER ROLE alice NOSUPERUSER');
+}
+
+# An old snapshot does not show what another session has made since.
+foreach my $case (
+	[ "CREATE EXTENSION pgmq_c VERSION '1.1.0'", 'policy', 'ALTER EXTENSION pgmq_c UPDATE' ],
+	[ shape_sql('1.13.1'), 'meta', 'CREATE EXTENSION pgmq_c' ])
+{
+	my ($before, $table, $command) = @$case;
+
+	$db = database("CREATE SCHEMA pgmq; $before; $trap", 'alice');
+	my $s = session($node);
+	ask($s, "\\c $db\nSET SESSION AUTHORIZATION alice; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;");
+	run_as($db, 'alice', "CREATE INDEX trap ON pgmq.$table ((public.lure(1)));"
+		  . "CREATE TRIGGER trap AFTER UPDATE ON pgmq.$table FOR EACH STATEMENT EXECUTE FUNCTION public.trap()");
+	ask($s, "$command; COMMIT;");
+	like($s->{err}, qr/ERROR:  cannot .* table pgmq.$table in a transaction that does not see/,
+		"$command: refused with an old snapshot");
+	done($s);
+	is($node->safe_psql($db, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice'}), 'f',
+		'and no rights given away');
+	$node->safe_psql('postgres', 'ALTER ROLE alice NOSUPERUSER');
+}
+$db = database();
+run_as($db, 'alice', q{SET default_transaction_isolation TO 'serializable'; CREATE EXTENSION pgmq_c});
+is(run_as($db, 'alice', q{SELECT pgmq.create('q'); SELECT pgmq.send('q', '1')}), "\n1",
+	'a fresh installation is possible in any isolation level');
+
+# A type that changes while the take-over waits for the table
+$db = database("$shape $trap $orphan $cast ALTER TABLE pgmq.notify_insert_throttle"
+	  . ' DROP CONSTRAINT notify_insert_throttle_meta_queue_name_fk;'
+	  . 'ALTER TABLE pgmq.topic_bindings DROP CONSTRAINT topic_bindings_queue_name_fkey', 'alice');
+{
+	my ($changer, $s) = (session($node), session($node));
+
+	ask($changer, "\\c $db\nSET SESSION AUTHORIZATION alice; BEGIN;"
+		  . ' ALTER TABLE pgmq.meta ALTER queue_name TYPE public.bait USING row(queue_name)::public.bait;');
+	$s->{pid} = ask($s, "\\c $db\nSET SESSION AUTHORIZATION alice; SELECT pg_backend_pid();");
+	begin($s, 'CREATE EXTENSION pgmq_c;');
+	until_is($s, "wait_event_type = 'Lock'");
+	ask($changer, 'COMMIT;');
+	result($s);
+	like($s->{err}, qr/WARNING:  cannot look for queues that are not in table "pgmq.meta"/,
+		'a type that changes during the take-over is seen');
+	done($changer, $s);
+	is($node->safe_psql($db, q{SELECT rolsuper FROM pg_roles WHERE rolname = 'alice'}), 'f',
+		'and no rights given away');
+	$node->safe_psql('postgres', 'ALTER ROLE alice NOSUPERUSER');
 }
 
 # Shapes
