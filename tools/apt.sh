@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install packages, as root: their files and nothing more. Debian would start
 # what it installs, with the first server package even a server on the standard
-# port, and start it again at every boot. Packages that are installed already
-# are left alone.
+# port, and start it again at every boot. Services that were there
+# before are left alone.
 #
 # usage: apt.sh PACKAGE...
 set -eu

@@ -43,7 +43,7 @@ inside() {
 }
 
 # Before the first package, this makes sure that none starts a service or makes
-# a cluster, that nothing waits for the disk, and that manuals are left out. A
+# a cluster, that nothing waits for the disk, and that manuals are left out.  A
 # mirror that lags behind, or a clock that runs ahead, is good enough.
 prepare_root() {
     mkdir -p "$1/etc/dpkg/dpkg.cfg.d" "$1/etc/apt/apt.conf.d" \
