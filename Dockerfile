@@ -21,7 +21,8 @@ RUN make -C /src with_llvm=no \
 FROM postgres:${PG_MAJOR}
 ARG PG_MAJOR
 COPY --from=build /installed /
-# What a new cluster's postgresql.conf is made of. For a cluster that is there
-# already: docker run .. pgmq_c -c shared_preload_libraries=pgmq_c
+# The sample that a new cluster's postgresql.conf is made of. For a cluster
+# that is there already: docker run .. pgmq_c -c
+# shared_preload_libraries=pgmq_c
 RUN echo "shared_preload_libraries = 'pgmq_c'" \
 	>>/usr/share/postgresql/${PG_MAJOR}/postgresql.conf.sample

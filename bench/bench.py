@@ -5,8 +5,8 @@ usage: bench.py BINDIR SOCKET_DIRECTORY RESULTS_DIRECTORY     (run.sh calls it)
 
 Needs nothing but Python's library, pgbench and psql.  The sides of a cell take
 turns, on fresh data each time; a ratio is the median of the ratios of each turn,
-so that a machine that slows down for a while slows down both.  What a run did is
-counted in the tables afterwards.  Losing cells are shown like the others.
+so that a machine that slows down for a while slows down both.  The tables
+show afterwards how much a run did.  Losing cells are shown like the others.
 """
 
 import os

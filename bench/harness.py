@@ -1,7 +1,7 @@
 """What the parts of the benchmark share: running psql and pgbench, and showing results.
 
-Needs nothing but Python's library, pgbench and psql.  What is called bare is a
-statement prepared by hand.
+Needs nothing but Python's library, pgbench and psql.  A bare statement is
+one prepared by hand.
 """
 
 import datetime

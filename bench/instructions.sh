@@ -58,7 +58,7 @@ trap finish EXIT
 make_user "pgmq_instr_$$"
 
 # The statements: a queue for each verb, so that none has to be checked in the
-# time; what is measured lies between two marks.
+# time; the part that is measured is between two marks.
 statements() {
     mark="DISCARD SEQUENCES"
     echo "CREATE EXTENSION pgmq_c"

@@ -2,8 +2,8 @@
 -- peer.sql
 --      What pgmq_c is compared with: a queue by PL/pgSQL and EXECUTE.
 --
--- The usual way to write such functions: the queue's name is put into the
--- text of each statement by format(), so every call plans anew.  The table has
+-- The usual way to write such functions: the queue's name is put into the text
+-- of each statement by format(), so every call plans again.  The table has
 -- PGMQ's columns and indexes: a primary key and an index on vt, so that no read
 -- is a HOT update.  All storage parameters are the server's defaults.
 --

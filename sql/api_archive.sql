@@ -3,7 +3,7 @@ SELECT pgmq.create('archive');
 SELECT count(*) FROM pgmq.send_batch('archive', (SELECT array_agg(to_jsonb(n) ORDER BY n) FROM generate_series(1, 20) n),
 									 (SELECT array_agg(jsonb_build_object('h', n) ORDER BY n) FROM generate_series(1, 20) n));
 
--- Everything is kept, and when it happened is added.
+-- The archive keeps every column, and adds the time of archiving.
 SELECT msg_id FROM pgmq.read('archive', 30, 2);
 CREATE TEMP TABLE stored AS SELECT msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers FROM pgmq.q_archive;
 SELECT clock_timestamp() AS before \gset
@@ -19,7 +19,7 @@ SELECT pgmq.archive('archive', 1);
 SELECT pgmq.archive('archive', 100), pgmq.archive('archive', 0), pgmq.archive('archive', -1), pgmq.archive('archive', NULL::bigint);
 SELECT pgmq.archive(queue_name => 'archive', msg_id => 2);
 
--- Several: the ids of those there were, in order, each once.
+-- Several: it returns the ids of those that existed, in order, each once.
 SELECT * FROM pgmq.archive('archive', ARRAY[10, 100, 8, 9, -1, 8, NULL, 1]);
 SELECT * FROM pgmq.archive(queue_name => 'archive', msg_ids => ARRAY[5, 6]);
 SELECT * FROM pgmq.archive('archive', ARRAY[5, 6]);

@@ -13,7 +13,7 @@ SELECT msg_id FROM pgmq.read('delete', 30, 1);
 UPDATE pgmq.q_delete SET vt = now() + '1 hour' WHERE msg_id = 4;
 SELECT pgmq.delete('delete', 3), pgmq.delete('delete', 4);
 
--- Several: the ids of those there were, in order, each once.
+-- Several: it returns the ids of those that existed, in order, each once.
 SELECT * FROM pgmq.delete('delete', ARRAY[10, 100, 8, 9, -1, 8, NULL, 1]);
 SELECT * FROM pgmq.delete(queue_name => 'delete', msg_ids => ARRAY[5, 6]);
 SELECT * FROM pgmq.delete('delete', ARRAY[5, 6]);
@@ -31,7 +31,7 @@ FROM ROWS FROM (pgmq.delete('delete', (SELECT array_agg(n * 2 ORDER BY md5(n::te
 	 WITH ORDINALITY AS d (id, n);
 SELECT count(*), count(*) FILTER (WHERE msg_id % 2 = 0) AS even FROM pgmq.q_delete;
 
--- An untyped NULL names no one function.
+-- An untyped NULL does not single out one function.
 \set VERBOSITY sqlstate
 SELECT pgmq.delete('delete', NULL);
 \set VERBOSITY default

@@ -92,7 +92,7 @@ SELECT replace(fn::text, 'timestamp with time zone', 'timestamptz') AS fn, arg,
 FROM verbs JOIN strange USING (type) WHERE arg <> 'queue_name'
 GROUP BY fn, arg, ord ORDER BY fn::text COLLATE "C", ord;
 
--- Nothing of all that did anything.
+-- None of these calls changed anything.
 SELECT msg_id, read_ct, message, headers FROM pgmq.q_errors;
 SELECT count(*) FROM pgmq.a_errors;
 

@@ -6,7 +6,7 @@ SELECT count(*) FROM pgmq.send_batch('fenced', (SELECT array_agg(to_jsonb(n) ORD
 -- The first consumer reads; its lease ends; the second reads the same.
 SELECT msg_id, read_ct FROM pgmq.read('fenced', 0, 6);
 SELECT msg_id, read_ct FROM pgmq.read('fenced', 100, 6);
--- Too late for the first,
+-- The first consumer is too late,
 SELECT pgmq.delete('fenced', 1, 1);
 SELECT pgmq.archive('fenced', 2, 1);
 SELECT * FROM pgmq.set_vt('fenced', 3, 0, 1);
@@ -17,7 +17,7 @@ SELECT * FROM pgmq.set_vt('fenced', ARRAY[3, 4], 0, ARRAY[1, 1]);
 SELECT * FROM pgmq.set_vt('fenced', ARRAY[3, 4], timestamptz '2100-01-01 00:00+00', ARRAY[1, 1]);
 SELECT count(*) FROM pgmq.a_fenced;
 SELECT msg_id, read_ct, vt > now() AS in_flight FROM pgmq.q_fenced WHERE msg_id <= 6 ORDER BY msg_id;
--- but not for the second.
+-- and the second is not.
 SELECT pgmq.delete('fenced', 1, 2);
 SELECT pgmq.archive('fenced', 2, 2);
 SELECT msg_id, read_ct, vt - last_read_at > '100 s' AS longer FROM pgmq.set_vt('fenced', 3, 200, 2);
@@ -46,7 +46,7 @@ SELECT msg_id FROM pgmq.delete(queue_name => 'fenced', msg_ids => ARRAY[26], rea
 SELECT msg_id FROM pgmq.archive(queue_name => 'fenced', msg_ids => ARRAY[27], read_cts => ARRAY[0]) AS msg_id;
 SELECT msg_id FROM pgmq.set_vt(queue_name => 'fenced', msg_ids => ARRAY[28], vt => 0, read_cts => ARRAY[0]);
 
--- No id, nothing done; but a fence that is missing is an error: 22004.
+-- Without an id nothing is done; but a missing fence is an error: 22004.
 SELECT pgmq.delete('fenced', NULL, 1), pgmq.archive('fenced', NULL::bigint, 1);
 SELECT * FROM pgmq.delete('fenced', NULL::bigint[], ARRAY[1]);
 SELECT * FROM pgmq.archive('fenced', '{}', '{}'::integer[]);

@@ -17,7 +17,7 @@ SELECT msg_id, read_ct, message, headers, vt <= clock_timestamp() AS readable FR
 SELECT pgmq.forward(queue_name => 'fwd', msg_id => 3, to_queue => 'fwd', msg => '"next"', headers => NULL, read_ct => 0);
 SELECT msg_id, message, read_ct FROM pgmq.q_fwd;
 
--- What fails leaves the message where it is.
+-- A call that fails leaves the message where it is.
 CREATE FUNCTION fwd_swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER swallow BEFORE INSERT ON pgmq.q_fwd_next FOR EACH ROW EXECUTE FUNCTION fwd_swallow();
 SELECT pgmq.forward('fwd', 4, 'fwd_next', '1', NULL, 0);

@@ -40,7 +40,8 @@ SELECT msg_id, message = pg_temp.payload((message -> 'size')::int) AS same, leng
 SELECT msg_id, message = pg_temp.payload((message -> 'size')::int) AS same, headers = pg_temp.payload(30000) AS same_headers
 FROM pgmq.pop('large', 100);
 SELECT count(*) FROM pgmq.q_large;
--- What was popped outlives its row: a cursor that is held, a later vacuum.
+-- A message that was popped outlives its row: in a cursor that is held, and
+-- after a vacuum.
 SELECT * FROM pgmq.send('large', pg_temp.payload(1000000));
 BEGIN;
 DECLARE held CURSOR WITH HOLD FOR SELECT message FROM pgmq.pop('large');

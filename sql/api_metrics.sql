@@ -36,7 +36,8 @@ SELECT pgmq.create('m_default');
 SELECT pgmq.send('m_default', '{}');
 ANALYZE pgmq.q_m_default;
 SELECT queue_length, default_partition_length FROM pgmq.metrics('m');
--- In a queue that has a default partition the rows in it are, as far as known.
+-- In a queue that has a default partition the rows in it are counted, as far
+-- as they are known.
 CREATE TABLE pgmq.q_m_part (LIKE pgmq.q_m INCLUDING DEFAULTS, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
 ALTER TABLE pgmq.q_m_part ALTER msg_id SET DEFAULT 0;
 CREATE TABLE pgmq.a_m_part (LIKE pgmq.a_m INCLUDING DEFAULTS, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);

@@ -27,7 +27,7 @@ SELECT * FROM pgmq.nack('nack', NULL::bigint[]) a, pgmq.nack('nack', '{}'::bigin
 SELECT pgmq.nack('nack', 1, 2147483647);
 SELECT vt > now() + interval '68 years' AS far FROM pgmq.q_nack WHERE msg_id = 1;
 
--- By the policy, from read_ct, whatever that is.
+-- The policy computes the delay from read_ct, whatever that is.
 CREATE FUNCTION nack_after(policy jsonb, VARIADIC reads integer[]) RETURNS SETOF numeric LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pgmq.set_policy('nack', '{"backoff_base": null, "backoff_factor": null, "backoff_cap": null, "backoff_jitter": false}'::jsonb || policy);

@@ -1,5 +1,5 @@
--- Notification on insert: turning it on and off.  What listeners hear is
--- shown by the isolation tests.
+-- Notification on insert: turning it on and off.  The isolation tests show
+-- what listeners hear.
 SET client_min_messages = notice;
 
 CREATE FUNCTION outcome(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -41,7 +41,7 @@ TABLE triggers;
 SELECT queue_name, throttle_interval_ms, last_notified_at = to_timestamp(0) AS never FROM pgmq.notify_insert_throttle ORDER BY queue_name;
 SELECT queue_name, throttle_interval_ms, last_notified_at = to_timestamp(0) AS never FROM pgmq.list_notify_insert_throttles();
 
--- again: the same trigger stays, the row is written anew
+-- again: the same trigger stays, the row is written again
 UPDATE pgmq.notify_insert_throttle SET last_notified_at = now();
 SELECT oid AS trigger FROM pg_trigger WHERE tgrelid = 'pgmq.q_notify_a'::regclass AND tgname LIKE 'trigger_notify%' \gset
 SELECT pgmq.enable_notify_insert('NOTIFY_A', 500);
@@ -121,7 +121,7 @@ SELECT outcome($$SELECT pgmq.set_vt('notify_b', 2, 0)$$);
 DROP TRIGGER after ON pgmq.q_notify_b;
 SELECT outcome($$SELECT pgmq.notify_queue_listeners()$$);
 
--- who may not change the table may not turn it on or off
+-- a role that may not change the table may not turn it on or off
 CREATE ROLE regress_notify;
 GRANT USAGE ON SCHEMA pgmq TO regress_notify;
 GRANT ALL ON pgmq.notify_insert_throttle, pgmq.meta TO regress_notify;

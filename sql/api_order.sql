@@ -79,7 +79,7 @@ SELECT n, timestamptz '2001-06-01 00:00+00' + n * 7 % 4 * interval '1 year', jso
 ANALYZE pgmq.q_order;
 SELECT * FROM pg_temp.each_disorder('order');
 
--- Here one id can be there twice; only the copy that is due is handed out.
+-- Here two rows can have one id; only the copy that is due is handed out.
 TRUNCATE pgmq.q_order;
 INSERT INTO pgmq.q_order (msg_id, enqueued_at, vt, message) VALUES
 	(1, '2001-06-01 00:00+00', now() + '1 hour', '"leased"'),
@@ -95,7 +95,7 @@ SELECT msg_id, read_ct, message FROM pgmq.q_order ORDER BY msg_id;
 SELECT * FROM pgmq.delete('order', ARRAY[1, 2]);
 SELECT pgmq.archive('order', 3);
 SELECT count(*) FROM pgmq.q_order;
--- A new message finds its partition by itself.
+-- A new message goes to its partition.
 SELECT count(*) FROM pgmq.send('order', '{}');
 SELECT tableoid::regclass FROM pgmq.q_order;
 DROP TABLE pgmq.q_order, pgmq.a_order;

@@ -47,7 +47,7 @@ SELECT parallel_call($$create_fifo_indexes_all()$$);
 SELECT parallel_call($$grant_queue('parallel', 'pg_monitor', 'inspect')$$);
 SELECT parallel_call($$revoke_queue('parallel', 'pg_monitor', 'inspect')$$);
 SELECT parallel_call($$acquire_queue_lock('parallel')$$);
--- what only looks may do so
+-- functions that only look may run there
 SELECT parallel_call($$peek('parallel')$$);
 SELECT parallel_call($$peek_archive('parallel')$$);
 SELECT parallel_call($$metrics('parallel')$$);

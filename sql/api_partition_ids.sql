@@ -26,7 +26,8 @@ SELECT scans - :before <= 30 * 20 AS few FROM ids_scans;
 COMMIT;
 SELECT count(*), count(DISTINCT msg_id), max(msg_id) FROM pgmq.q_ids;
 
--- What is there twice is found: within a statement, in another partition, after a savepoint, in the middle of a batch.
+-- It finds an id that exists twice: within a statement, in another partition, after a savepoint, in
+-- the middle of a batch.
 INSERT INTO pgmq.q_ids (msg_id, enqueued_at) VALUES (5000, '2021-01-01'), (5000, '2001-01-01');
 INSERT INTO pgmq.q_ids (msg_id, enqueued_at) VALUES (5000, '2021-01-01'), (5001, '2001-01-01'), (5000, '2022-01-01');
 INSERT INTO pgmq.q_ids (msg_id, enqueued_at) VALUES (3000, '2001-01-01');

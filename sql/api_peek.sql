@@ -19,7 +19,7 @@ SELECT array_agg(msg_id) FROM pgmq.peek('peek_q', after_msg_id => 4);
 SELECT array_agg(msg_id) FROM pgmq.peek('peek_q', after_msg_id => -9223372036854775808);
 SELECT array_agg(msg_id) FROM pgmq.peek('peek_q', after_msg_id => 9223372036854775807);
 
--- Nothing was touched, and nothing is locked: a read-only transaction can do it, and takes no xid.
+-- It changes and locks nothing: a read-only transaction can do it, and takes no xid.
 BEGIN READ ONLY;
 SELECT count(*) FROM pgmq.peek('peek_q');
 SELECT count(*) FROM pgmq.peek_archive('peek_q');
@@ -77,7 +77,7 @@ SELECT pgmq.archive('peek_q', 11);
 SELECT pgmq.unarchive('peek_q', 11);
 SELECT msg_id, headers ? 'x-pgmq-dedup-id' AS kept FROM pgmq.peek('peek_q', after_msg_id => 10);
 
--- What a trigger swallows stays in the archive.
+-- A message that a trigger swallows stays in the archive.
 CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER swallow BEFORE INSERT ON pgmq.q_peek_q FOR EACH ROW EXECUTE FUNCTION swallow();
 SELECT pgmq.archive('peek_q', '{5,6}'::bigint[]);

@@ -12,12 +12,12 @@ SELECT msg_id FROM pgmq.pop('pop', 3);
 SELECT msg_id FROM pgmq.pop(queue_name => 'pop', qty => 1);
 SELECT msg_id FROM pgmq.q_pop ORDER BY msg_id;
 
--- neither what is in flight nor what is delayed
+-- neither messages in flight nor delayed ones
 SELECT msg_id FROM pgmq.read('pop', 30, 1);
 UPDATE pgmq.q_pop SET vt = now() + '1 hour' WHERE msg_id = 8;
 SELECT msg_id FROM pgmq.pop('pop', 2);
 SELECT msg_id FROM pgmq.q_pop ORDER BY msg_id;
--- what was read before shows it
+-- a message that was read before shows it
 UPDATE pgmq.q_pop SET vt = now() WHERE msg_id = 6;
 SELECT msg_id, read_ct, last_read_at IS NOT NULL AS was_read FROM pgmq.pop('pop', 0);
 SELECT msg_id, read_ct, last_read_at IS NOT NULL AS was_read FROM pgmq.pop('pop', 2147483647);

@@ -30,7 +30,7 @@ SELECT * FROM pgmq.read('read', 30, NULL);
 SELECT * FROM pgmq.read('read', 30, -1);
 SELECT * FROM pgmq.read('read', NULL, 1);
 \set VERBOSITY default
--- With nothing to take there is no row that could miss a vt.
+-- Where the read finds nothing, no row could lack a vt.
 SELECT * FROM pgmq.read('read', NULL, 0);
 SELECT count(*) FROM pgmq.read('read', 0, 2147483647);
 

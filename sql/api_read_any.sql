@@ -40,7 +40,7 @@ SELECT count(*) FROM pgmq.read_any('{any_a}', 0, 0);
 SELECT queue_name, msg_id FROM pgmq.read_any(ARRAY[['any_c', 'any_a'], ['any_c', 'any_b']], 0, 2);
 SELECT count(*) FROM pgmq.read_any(array_fill('any_a'::text, ARRAY[1000]), 0, 10);
 
--- What is paused is passed over.
+-- A paused queue is passed over.
 SELECT pgmq.pause('any_a', 'infinity');
 SELECT queue_name, msg_id FROM pgmq.read_any('{any_a,any_b}', 0, 1);
 SELECT count(*) FROM pgmq.read_any_with_poll('{any_a}', 0, 1, 0);

@@ -42,7 +42,7 @@ SELECT call, pg_temp.outcome(call) FROM (VALUES
 	($$set_vt('ro', 1, 1, 0)$$),
 	($$set_vt('ro', ARRAY[1], 1, ARRAY[0])$$),
 	($$_validate_batch_params(ARRAY['{}']::jsonb[], NULL)$$)) AS c (call);
--- The table is read as any other.
+-- The table can be read like any other.
 SELECT msg_id, read_ct FROM pgmq.q_ro;
 COMMIT;
 -- also when the transaction became read-only after a plan was kept

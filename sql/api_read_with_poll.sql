@@ -2,11 +2,12 @@
 SELECT pgmq.create('poll');
 SELECT pgmq.send('poll', '{"n": 1}'), pgmq.send('poll', '{"n": 2}'), pgmq.send('poll', '{"n": 3}');
 
--- What is there is returned at once, also when it is less than asked for.
+-- It returns at once the messages that there are, also when they are fewer
+-- than asked for.
 SELECT msg_id, read_ct, vt - last_read_at AS lease FROM pgmq.read_with_poll('poll', 30, 2, 86400);
 SELECT msg_id FROM pgmq.read_with_poll('poll', 30, 100, 86400, 10000);
 
--- Nothing there: it waits its time.
+-- Without a message it waits until its time is over.
 SELECT clock_timestamp() AS before \gset
 SELECT * FROM pgmq.read_with_poll('poll', 30, 2, 1);
 SELECT clock_timestamp() - :'before' >= '1 s' AS waited;
@@ -30,7 +31,7 @@ SELECT msg_id, last_read_at >= timestamptz :'before' + interval '1 s' AS when_du
 SELECT msg_id, read_ct FROM pgmq.read_with_poll('poll', 30, 1, 60, 10);
 
 -- An interval of nothing does not burn the CPU, nor does it wait for ever.
--- Without the map: by it a look in vain is not repeated.
+-- Without the map, because with it a look in vain is not repeated.
 SET pgmq_c.due_map = off;
 CREATE SEQUENCE looks;
 CREATE FUNCTION count_look() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -56,7 +57,7 @@ SELECT clock_timestamp() AS before \gset
 SELECT * FROM pgmq.read_with_poll('poll', 30, 1, NULL, NULL);
 SELECT clock_timestamp() - :'before' >= '5 s' AS waited;
 
--- A drop that was rolled back sends nobody away.
+-- A drop that was rolled back sends no reader away.
 SELECT pgmq.create('poll_kept');
 BEGIN;
 SAVEPOINT s;
@@ -82,7 +83,7 @@ SELECT * FROM pgmq.read_with_poll('poll', 0, NULL, 60);
 SELECT * FROM pgmq.read_with_poll('poll', 0, -1, 60);
 SELECT * FROM pgmq.read_with_poll('poll', NULL, 1, 60);
 SELECT * FROM pgmq.read_with_poll('no such queue', 0, 1, 60);
--- statement_timeout ends the wait, not its own end.
+-- statement_timeout ends the wait before its own time is over.
 SET statement_timeout = '200ms';
 SELECT * FROM pgmq.read_with_poll('poll', 0, 1, 86400, 100, '{"none": 1}');
 SELECT * FROM pgmq.read_with_poll('poll', 0, 1, 86400, 60000, '{"none": 1}');

@@ -1,7 +1,7 @@
 -- api_release: the lease ends as if the message had not been read.
 SELECT pgmq.create('release');
 SELECT pgmq.set_policy('release', '{"max_reads": 2, "dead_letter_queue": "release_dead", "create_dead_letter_queue": true}');
--- To set it again is no news.
+-- The same policy set again gives no notice.
 SELECT pgmq.set_policy('release', '{"max_reads": 2, "dead_letter_queue": "release_dead", "create_dead_letter_queue": true}');
 SELECT pgmq.send_batch('release', '{1,2,3,4}');
 CREATE VIEW pg_temp.state AS
@@ -17,8 +17,8 @@ SELECT pgmq.release('release', 1, read_ct => 1);
 SELECT msg_id, read_ct FROM pgmq.read('release', 600, 1);
 SELECT * FROM pg_temp.state WHERE msg_id = 1;
 
--- Not what nobody has: released already, never read, gone, its lease over, or
--- read again since.
+-- It does nothing for a message that nobody holds: released already, never
+-- read, gone, its lease over, or read again since.
 SELECT pgmq.release('release', 1, 2);
 SELECT pgmq.release('release', 1), pgmq.release('release', 1);
 SELECT pgmq.release('release', 2), pgmq.release('release', 99), pgmq.release('release', NULL::bigint);
@@ -79,7 +79,7 @@ SELECT pgmq.redrive('release_dead', 9);
 SELECT message, headers FROM pgmq.peek('release') ORDER BY 1;
 DELETE FROM pgmq.q_release WHERE msg_id > 4;
 
--- To keep an error takes a right that reading does not.
+-- Keeping an error needs a right that reading does not.
 CREATE ROLE regress_pgmq_reader;
 SELECT pgmq.grant_queue('release', 'regress_pgmq_reader', 'read');
 SET ROLE regress_pgmq_reader;

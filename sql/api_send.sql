@@ -31,7 +31,7 @@ SELECT msg_id, message ->> 'form' AS form, headers,
 FROM pgmq.q_send ORDER BY msg_id;
 TRUNCATE pgmq.q_send;
 
--- An untyped third literal: what it is shows in its form.
+-- An untyped third literal: its form shows what it is.
 SELECT clock_timestamp() AS before \gset
 SELECT * FROM pgmq.send('send', '{"n": 1}', '{"h": 1}');
 SELECT * FROM pgmq.send('send', '{"n": 2}', E' \n{"h": 2}');
@@ -59,7 +59,8 @@ SELECT pgmq.send('send', '{}', '2100-13-01');
 \set VERBOSITY default
 TRUNCATE pgmq.q_send;
 
--- What PGMQ accepts: no body, no headers, any JSON for either, a negative delay.
+-- PGMQ accepts these: no body, no headers, any JSON for either, a negative
+-- delay.
 SELECT * FROM pgmq.send('send', NULL);
 SELECT * FROM pgmq.send('send', 'null');
 SELECT * FROM pgmq.send('send', '"text"', '[1, 2]'::jsonb);
@@ -68,7 +69,7 @@ SELECT * FROM pgmq.send('send', '[]', 'true', -5);
 SELECT * FROM pgmq.send('send', '[]', NULL, '-infinity'::timestamptz);
 SELECT message, headers, message IS NULL AS no_body, vt <= clock_timestamp() AS due FROM pgmq.q_send ORDER BY msg_id;
 
--- A set-returning function may stand wherever one may.
+-- The function may stand wherever a set-returning function may.
 SELECT pgmq.send('send', '{"place": "target list"}') IS NOT NULL AS sent;
 SELECT n, send IS NOT NULL AS sent FROM generate_series(1, 3) n, pgmq.send('send', to_jsonb(n));
 SELECT count(*) FROM (SELECT pgmq.send('send', to_jsonb(n)) FROM generate_series(1, 1000) n) s;

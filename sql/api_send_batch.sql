@@ -39,7 +39,7 @@ SELECT * FROM pgmq.send_batch('send_batch', '[5:6]={5,6}'::jsonb[], '[-1:0]={"{\
 SELECT * FROM pgmq.send_batch('send_batch', ARRAY[['7', '8'], ['9', '10']]::jsonb[]);
 SELECT msg_id, message, headers FROM pgmq.q_send_batch ORDER BY msg_id;
 
--- What PGMQ refuses keeps its words and its code.
+-- Refusals of PGMQ's have the same words and the same code.
 \set VERBOSITY terse
 SELECT pgmq.send_batch('send_batch', NULL::jsonb[]);
 SELECT pgmq.send_batch('send_batch', '{}'::jsonb[]);

@@ -71,7 +71,7 @@ SELECT pgmq.send_topic('order.1', '{}');
 SELECT queue_name FROM pgmq.send_batch_topic('order.1', ARRAY['{}']::jsonb[]);
 DROP FUNCTION swallow CASCADE;
 
--- who sends must be allowed to read the bindings and to write the queues
+-- a sender must be allowed to read the bindings and to write the queues
 CREATE ROLE regress_topic;
 GRANT USAGE ON SCHEMA pgmq TO regress_topic;
 SET ROLE regress_topic;
@@ -118,8 +118,8 @@ SELECT pgmq.send_topic('logs.error', '{"n": 6}');
 ROLLBACK;
 SELECT pgmq.send_topic('logs.error', '{"n": 7}');
 
--- bindings go with their queue; a queue whose table was dropped behind our
--- back is named, and nobody gets the message
+-- bindings go with their queue; a queue whose table was dropped by hand is
+-- named, and no queue gets the message
 SELECT pgmq.drop_queue('topic_b');
 SELECT pattern, queue_name FROM pgmq.list_topic_bindings('topic_b');
 SELECT max(msg_id) AS last FROM pgmq.q_topic_a \gset
@@ -167,7 +167,8 @@ DROP TABLE key, by_regex, by_us;
 SELECT string_agg(chr(c), '') || '-_.-' AS all FROM generate_series(48, 122) AS c WHERE chr(c) ~ '[[:alnum:]]' \gset
 SELECT pgmq.bind_topic(:'all', 'topic_all');
 SELECT compiled_regex FROM pgmq.test_routing(:'all') WHERE pattern = :'all' AND :'all' ~ compiled_regex;
--- what was put into the table past bind_topic is taken literally, too
+-- a pattern that was put into the table past bind_topic is taken literally,
+-- too
 INSERT INTO pgmq.topic_bindings VALUES ('a.(b|c)+', 'topic_all'), ('**', 'topic_all'), ('\', 'topic_all'), ('a?', 'topic_all'), ('', 'topic_all');
 SELECT pattern, compiled_regex, 'aa' ~ compiled_regex AS regex, EXISTS (SELECT FROM pgmq.test_routing('aa') AS r WHERE r.pattern = b.pattern) AS routed
 FROM pgmq.topic_bindings AS b WHERE pattern IN ('a.(b|c)+', '**', '\', 'a?', '') ORDER BY pattern COLLATE "C";

@@ -1,6 +1,7 @@
 -- Arguments without a type, as node-pg sends all, JDBC with
 -- stringtype=unspecified its strings and timestamps, psycopg its strings, None
--- and empty lists.  The parameter types are what a driver is told that asks.
+-- and empty lists.  A driver that asks for the types of its parameters is told
+-- these.
 SELECT pgmq.create('untyped');
 SELECT pgmq.set_policy('untyped', '{"dead_letter_queue": "untyped_dead", "create_dead_letter_queue": true}');
 SELECT pgmq.create_fifo_index('untyped_dead');
@@ -12,7 +13,8 @@ $$;
 CREATE VIEW pg_temp.later AS
 	SELECT msg_id, read_ct, greatest(-9999, 10 * round(extract(epoch FROM vt - clock_timestamp()) / 10)) AS "after", headers FROM pgmq.q_untyped;
 
--- Sending: the third argument says by its form what it is, and so does a delay.
+-- Sending: the form of the third argument shows what it is, and so does that of
+-- a delay.
 PREPARE send3 AS SELECT pgmq.send($1, $2, $3);
 PREPARE send4 AS SELECT pgmq.send($1, $2, $3, $4);
 PREPARE send_delay AS SELECT pgmq.send($1, $2, delay => $3);
@@ -160,12 +162,12 @@ EXECUTE unarchive2('untyped', '2');
 EXECUTE unarchive2('untyped', '{3,1}');
 EXECUTE unarchive2('untyped', '{}');
 
--- What a driver is told that asks for the types of its parameters.
+-- The types that a driver is told when it asks for those of its parameters.
 SELECT name, parameter_types FROM pg_prepared_statements ORDER BY 1;
 DEALLOCATE ALL;
 
 -- A call that names an argument by the name of the typed form finds that form,
--- and what was typed before is the same still.
+-- and a call that was typed before finds the same one still.
 PREPARE a AS SELECT pgmq.delete(queue_name => 'untyped', msg_id => $1);
 PREPARE b AS SELECT pgmq.delete('untyped', $1, read_ct => $2);
 PREPARE c AS SELECT pgmq.delete('untyped', 5, $1);

@@ -45,14 +45,14 @@ SET LOCAL statement_timeout = 1;
 DO $$ BEGIN FOR i IN 1 .. 100000 LOOP PERFORM pgmq.create_fifo_indexes_all(); END LOOP; END $$;
 ROLLBACK;
 
--- A role that may see meta only hears nothing of the queues.
+-- A role that may see only meta learns nothing about the queues.
 SET ROLE regress_pgmq_aq;
 SELECT count(*) FROM pgmq.metrics_all();
 SELECT count(*) FROM pgmq.engine_status();
 SELECT pgmq.create_fifo_indexes_all();
 SELECT * FROM pgmq.convert_queues_all();
 RESET ROLE;
--- the bad rows it is told of, as far as it can look at them
+-- it is told of the bad rows, as far as it can look at them
 DELETE FROM pgmq.meta WHERE queue_name IN ('aq_bad;name', 'aq_gone', 'AQ_Z') OR queue_name LIKE 'aq_longaq%';
 SET ROLE regress_pgmq_aq;
 SELECT count(*) FROM pgmq.metrics_all();
@@ -60,7 +60,8 @@ SELECT count(*) FROM pgmq.engine_status();
 SELECT pgmq.create_fifo_indexes_all();
 SELECT * FROM pgmq.convert_queues_all();
 RESET ROLE;
--- one that owns a queue has it done, and is told of what it may use, but does not own
+-- a role that owns a queue has it converted, and is told of queues that it may use
+-- but does not own
 ALTER TABLE pgmq.q_aq_z OWNER TO regress_pgmq_aq_owner;
 GRANT CREATE ON SCHEMA pgmq TO regress_pgmq_aq_owner;
 CREATE INDEX aq_z_vt ON pgmq.q_aq_z (vt);
@@ -70,7 +71,7 @@ SELECT * FROM pgmq.convert_queues_all();
 SELECT queue_name FROM pgmq.metrics_all();
 RESET ROLE;
 
--- Who may read may count; who may send needs "inspect".
+-- A role that may read may count; one that may send needs "inspect".
 \set VERBOSITY default
 SELECT pgmq.grant_queue('aq_a', 'regress_pgmq_aq', 'send');
 SET ROLE regress_pgmq_aq;

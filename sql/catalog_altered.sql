@@ -1,5 +1,6 @@
--- Whoever owns the extension, who need be no superuser, can alter its tables
--- and types: what no longer fits is an error, never a crash.
+-- The owner of the extension, who need not be a superuser, can alter its
+-- tables and types: a table or type that no longer fits is an error, never a
+-- crash.
 SELECT pgmq.create('altered');
 SELECT pgmq.bind_topic('#', 'altered');
 \set VERBOSITY sqlstate

@@ -24,7 +24,7 @@ SELECT pgmq.create_unlogged('cd_un');
 SELECT message FROM pgmq.q_cd;
 SELECT count(*) FROM pgmq.meta WHERE queue_name LIKE 'cd%';
 
--- An archive that is missing is made anew.
+-- An archive that is missing is made again.
 DROP TABLE pgmq.a_cd;
 SELECT pgmq.create('cd');
 SELECT pgmq.archive('cd', 1);
@@ -58,7 +58,8 @@ SELECT pgmq.send('cd', '{}');
 DROP VIEW cd_view;
 SELECT pgmq.drop_queue('cd');
 
--- In a transaction that is rolled back, all comes back, or never was.
+-- When the transaction rolls back, a dropped queue is there again and a new
+-- one never existed.
 BEGIN;
 SELECT pgmq.create('cd');
 SELECT pgmq.send('cd', '{}');
@@ -105,7 +106,7 @@ ALTER TABLE pgmq.q_cd ALTER msg_id ADD GENERATED ALWAYS AS IDENTITY;
 SELECT pgmq.create('cd');
 SELECT pgmq.send('cd', '1');
 SELECT pgmq.drop_queue('cd');
--- What fails halfway leaves nothing.
+-- A call that fails halfway leaves nothing behind.
 CREATE TYPE pgmq.a_cd AS ENUM ('taken');
 \set VERBOSITY terse
 SELECT pgmq.create('cd');

@@ -11,7 +11,8 @@ CREATE INDEX q_fi_fifo_idx ON pgmq.q_fi USING gin (headers);
 SELECT pgmq.create_fifo_index('fi');
 SELECT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE relname = 'q_fi_fifo_idx';
 
--- It serves: what is read of it follows the messages taken, not the queue.
+-- It serves: the part of it that a call reads depends on the messages taken,
+-- not on the queue.
 SELECT count(*) FROM pgmq.send_batch('fi',
 	(SELECT array_agg(to_jsonb(i)) FROM generate_series(1, 5000) i),
 	(SELECT array_agg(jsonb_build_object('x-pgmq-group', 'g' || i % 1000)) FROM generate_series(1, 5000) i));
@@ -37,7 +38,7 @@ CREATE TABLE pgmq.q_fi_part_p1 PARTITION OF pgmq.q_fi_part FOR VALUES FROM (10) 
 SELECT relid::regclass, level FROM pg_partition_tree('pgmq.q_fi_part_fifo_idx') ORDER BY level, relid::regclass::text COLLATE "C";
 SELECT pgmq.create_fifo_index('fi_part');
 
--- All queues; one of meta that is not there needs none.
+-- All queues; one that is in meta but does not exist needs none.
 INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged) VALUES ('fi_lost', false, false);
 SELECT pgmq.create('fi_two');
 SET client_min_messages = warning;
@@ -47,7 +48,7 @@ SELECT count(*) FROM pgmq.meta m WHERE to_regclass('pgmq.' || quote_ident('q_' |
 	AND queue_name <> 'fi_lost';
 DELETE FROM pgmq.meta WHERE queue_name = 'fi_lost';
 
--- A name that is taken, a queue that is none.
+-- A name that is taken, and a queue that does not exist.
 SELECT pgmq.drop_queue('fi_two');
 SELECT pgmq.create('fi_two_fifo_idx');
 SELECT pgmq.create('fi_two');

@@ -1,5 +1,5 @@
 -- catalog_free_sequence: ids from a sequence that the queue's table does not own, as
--- tools make it that take queues apart for a backup
+-- it is after a tool took the queue apart for a backup
 CREATE FUNCTION pg_temp.set_free(queue text, sequence text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('ALTER TABLE pgmq.%I ALTER msg_id DROP IDENTITY', 'q_' || queue);
@@ -23,7 +23,7 @@ SELECT has_sequence_privilege('regress_pgmq_fs', 'pgmq.q_fs_msg_id_seq', 'SELECT
 SELECT pgmq.revoke_queue('fs', 'regress_pgmq_fs', 'inspect');
 SELECT has_sequence_privilege('regress_pgmq_fs', 'pgmq.q_fs_msg_id_seq', 'SELECT');
 
--- dropped with the queue, and made anew with it
+-- dropped with the queue, and made again with it
 SELECT pgmq.drop_queue('fs');
 SELECT to_regclass('pgmq.q_fs_msg_id_seq');
 SELECT pgmq.create('fs');
@@ -41,7 +41,7 @@ SELECT total_messages FROM pgmq.metrics('fs');
 SELECT pgmq.drop_queue('fs');
 SELECT to_regclass('pgmq.q_fs_msg_id_seq');
 
--- What else needs it keeps it, and create takes another name.
+-- Where another object needs it, it stays, and create takes another name.
 SELECT pgmq.create('fs');
 SELECT pg_temp.set_free('fs', 'pgmq.q_fs_msg_id_seq');
 CREATE TABLE fs_other (id bigint DEFAULT nextval('pgmq.q_fs_msg_id_seq'));
@@ -66,7 +66,7 @@ SELECT pgmq.drop_queue('fs');
 SELECT to_regclass('pgmq.q_fs_msg_id_seq');
 DROP TABLE pgmq.fs_other;
 
--- One that was not made for the queue is counted by, and stays.
+-- A sequence that was not made for the queue is used for counting, and stays.
 CREATE SEQUENCE fs_common START 40;
 SELECT pgmq.create('fs');
 SELECT pg_temp.set_free('fs', 'fs_common');
@@ -75,7 +75,7 @@ SELECT total_messages FROM pgmq.metrics('fs');
 SELECT pgmq.convert_queue('fs');
 SELECT pgmq.drop_queue('fs');
 SELECT to_regclass('fs_common');
--- one that another role owns is only for who may read it, even under the queue's name
+-- one that another role owns needs a right to read it, even under the queue's name
 SELECT pgmq.create('fs');
 SELECT pg_temp.set_free('fs', 'pgmq.q_fs_msg_id_seq');
 GRANT CREATE ON SCHEMA pgmq TO regress_pgmq_fs;

@@ -19,7 +19,7 @@ COPY pgmq.q_lay (message) FROM STDIN;
 {"from": "copy 2"}
 \.
 SELECT msg_id, read_ct, message, headers FROM pgmq.read('lay', 30, 10);
--- and so does INSERT; ids cannot be made up
+-- and so does INSERT; the caller cannot choose ids
 INSERT INTO pgmq.q_lay (message) VALUES ('{"from": "insert"}');
 INSERT INTO pgmq.q_lay (msg_id, message) VALUES (100, '{}');
 SELECT msg_id, message FROM pgmq.pop('lay');

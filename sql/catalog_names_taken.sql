@@ -1,5 +1,5 @@
--- catalog_names_taken: the names that a queue's sequence, keys and indexes would have
--- are another relation's, as after its tables were renamed away
+-- catalog_names_taken: another relation has a name that the queue's sequence, keys or
+-- indexes would get, as after its tables were renamed away
 SELECT pgmq.create('nt');
 SELECT pgmq.create_fifo_index('nt');
 SELECT pgmq.send('nt', '"old"', headers => '{"x-pgmq-group": "g"}');
@@ -39,7 +39,8 @@ SELECT pgmq.send('nt', '1'), pgmq.archive('nt', 1);
 SELECT pgmq.drop_queue('nt');
 DROP TABLE pgmq.a_nt_old;
 
--- The FIFO index under another name is one, on a partitioned queue too; what is none of it is not.
+-- A FIFO index under another name counts, on a partitioned queue too; an index of another shape
+-- does not.
 SELECT pgmq.create('nt');
 CREATE INDEX nt_partial ON pgmq.q_nt ((COALESCE(headers ->> 'x-pgmq-group', '_default_fifo_group') COLLATE "C"), msg_id) WHERE read_ct = 0;
 CREATE INDEX nt_bytes ON pgmq.q_nt ((COALESCE(headers ->> 'x-pgmq-group', '_default_fifo_group')), msg_id);

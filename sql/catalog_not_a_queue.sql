@@ -1,5 +1,5 @@
--- Something that has a queue's name but is none: 42809 for every verb, and
--- nothing happens to it.
+-- A relation that has a queue's name but is not a queue: every verb fails with
+-- 42809, and leaves it as it is.
 SET client_min_messages = warning;
 CREATE FUNCTION pg_temp.outcome(call text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

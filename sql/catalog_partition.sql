@@ -68,7 +68,8 @@ FROM pg_partition_tree('pgmq.q_part') t JOIN pg_class c ON c.oid = t.relid WHERE
 -- and reads are HOT
 SELECT pg_stat_force_next_flush();
 SELECT relname, n_tup_upd, n_tup_hot_upd = n_tup_upd AS hot FROM pg_stat_user_tables WHERE relname = 'q_part_p0';
--- Beyond the partitions there is the default one, which metrics tells.
+-- Messages beyond the partitions go to the default one, and metrics counts
+-- them.
 SELECT count(*) FROM pgmq.send_batch('part', array_fill('{}'::jsonb, ARRAY[500]));
 -- (counted, whether or not an ANALYZE has been there)
 SELECT default_partition_length = (SELECT count(*) FROM pgmq.q_part_default) AS counted,
@@ -109,7 +110,7 @@ DROP PUBLICATION part_pub;
 SELECT count(*) FROM part_man.part_config;
 SELECT relname FROM pg_class WHERE relname LIKE '%\_part' AND relkind IN ('r', 'p');
 
--- Dropped behind our back, it can be created again.
+-- A queue whose tables were dropped by hand can be created again.
 SELECT pgmq.create_partitioned('part', '100');
 DROP TABLE pgmq.q_part, pgmq.a_part;
 SELECT pgmq.create_partitioned('part', '1 day', '7 days');
@@ -133,7 +134,7 @@ UPDATE pgmq.q_part SET enqueued_at = now() WHERE msg_id = 7;
 INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (7, now() + interval '1 s');
 ROLLBACK;
 SELECT pgmq.send('part', '{"n": 5}') > 3 AS beyond, count(*) FROM pgmq.q_part;
--- what pg_partman moves is the same message
+-- a message that pg_partman moves stays the same
 INSERT INTO pgmq.q_part (msg_id, enqueued_at) VALUES (100, now() + interval '60 days');
 -- pg_partman 5.5 compares times as texts, which is right only in the form of ISO
 SET datestyle = 'ISO';
@@ -146,7 +147,8 @@ SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index
 WHERE indrelid IN ('pgmq.q_part'::regclass, 'pgmq.a_part'::regclass) ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT pgmq.drop_queue('part');
 
--- Its search_path is not the caller's, nor does it change the caller's.
+-- pg_partman does not run with the caller's search_path, and does not change
+-- it.
 CREATE SCHEMA part_evil;
 CREATE FUNCTION part_evil.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
 CREATE OPERATOR part_evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = part_evil.never);
@@ -230,7 +232,8 @@ SELECT pgmq.drop_queue('part');
 DROP FUNCTION part_checks;
 REVOKE USAGE ON SCHEMA pgmq FROM "regress pgmq own";
 DROP ROLE "regress pgmq own", regress_pgmq_use;
--- What else users have added is refused by name, since the new one would not have it.
+-- Other objects that users have added are refused by name, since the new one would
+-- lack them.
 SELECT pgmq.create('part');
 CREATE FUNCTION part_nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 ALTER TABLE pgmq.a_part ADD COLUMN "my own" text, ADD CHECK (msg_id > 0), ADD UNIQUE (enqueued_at),
@@ -278,7 +281,8 @@ SELECT string_agg(format('DROP TABLE pgmq.%I', relname), '; ') AS drop FROM pg_c
 :drop;
 SELECT relname FROM pg_class WHERE relname LIKE '%ppppp%' AND relkind IN ('r', 'p');
 
--- What pg_partman knows of a queue whose tables were dropped by hand goes when the name is used again, and when it is dropped.
+-- pg_partman's rows of a queue whose tables were dropped by hand are removed when the name is used
+-- again, and when the queue is dropped.
 SELECT pgmq.create_partitioned('part');
 DROP TABLE pgmq.q_part, pgmq.a_part;
 SELECT pgmq.create('part');

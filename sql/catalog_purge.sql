@@ -15,7 +15,7 @@ SELECT pg_typeof(pgmq.purge_queue('purge'));
 SELECT pgmq.send('purge', '{}');
 SELECT pgmq.purge_queue('purge_un'), pgmq.send('purge_un', '{}'), pgmq.purge_queue('purge_un');
 
--- undone with its transaction
+-- a rollback undoes it
 BEGIN;
 SELECT pgmq.purge_queue('purge');
 ROLLBACK;

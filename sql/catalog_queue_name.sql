@@ -2,7 +2,7 @@
 \set VERBOSITY terse
 SET client_min_messages = warning;
 
--- What PGMQ refuses is refused in its words, P0001.
+-- A name that PGMQ refuses is refused in PGMQ's words, P0001.
 SELECT pgmq.create('a$b');
 SELECT pgmq.create('a;b');
 SELECT pgmq.create('a''b');

@@ -82,7 +82,8 @@ SELECT msg_id, message, headers FROM pgmq.read('trig', 0, 100);
 SELECT msg_id, message, headers, vt = '2100-01-01 00:00+00' AS delayed FROM pgmq.q_trig ORDER BY msg_id;
 DROP TRIGGER censor ON pgmq.q_trig;
 
--- BEFORE UPDATE and DELETE: what they keep back is neither done nor returned.
+-- BEFORE UPDATE and DELETE: a row that they keep back is neither changed nor
+-- returned.
 CREATE FUNCTION keep_odd() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF old.msg_id % 2 = 1 THEN
@@ -157,7 +158,7 @@ SELECT msg_id FROM pgmq.set_vt('trig', ARRAY[1, 2], 30);
 SELECT count(*) FILTER (WHERE read_ct = 1) AS once, count(*) FILTER (WHERE read_ct > 1) AS more_often FROM pgmq.q_trig;
 DROP TRIGGER nested_read ON pgmq.q_trig;
 -- Before the row is leased, the inner read takes the row of the outer one;
--- that is PostgreSQL's to refuse.
+-- PostgreSQL refuses that.
 CREATE TRIGGER nested_read BEFORE UPDATE ON pgmq.q_trig FOR EACH ROW EXECUTE FUNCTION nested_read();
 \set VERBOSITY sqlstate
 SELECT msg_id FROM pgmq.read('trig', 3600, 2);
@@ -195,7 +196,8 @@ COMMIT;
 SELECT count(*) FROM fired;
 DROP TRIGGER deferred ON pgmq.q_trig;
 
--- Our planner settings are ours alone: a trigger's queries are planned as ever.
+-- Our planner settings hold for our statements alone: a trigger's queries are
+-- planned as usual.
 CREATE FUNCTION settings() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	line text;

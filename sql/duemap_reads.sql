@@ -1,6 +1,6 @@
--- The due map says where a read need not look.  Whatever makes a message
--- readable must undo that.  In each case below the reads before it have shown
--- the map that there is nothing to be had.
+-- The due map says where a read need not look.  Every change that makes a
+-- message readable must undo that.  In each case below the reads before it
+-- have shown the map that there is nothing to read.
 SET client_min_messages = warning;
 SELECT pgmq.create('due');
 
@@ -40,7 +40,7 @@ INSERT INTO pgmq.q_due (message) VALUES ('{}');
 RESET session_replication_role;
 SELECT got(), got();
 
--- by whoever may write to it, though he may not look into the schema
+-- by a role that may write to it, though it may not look into the schema
 CREATE ROLE regress_pgmq_due;
 GRANT INSERT ON due_view TO regress_pgmq_due;
 SET ROLE regress_pgmq_due;
@@ -164,8 +164,8 @@ END
 $$;
 SELECT got(), got();
 
--- A transaction sees what it did itself, and nothing is learned from what
--- may yet be undone.
+-- A transaction sees its own changes, and the map learns nothing from changes
+-- that may yet be undone.
 BEGIN;
 SELECT pgmq.delete('due', 63);
 SELECT got();
@@ -235,14 +235,14 @@ ROLLBACK TO s;
 COMMIT;
 SELECT got(), got();
 
--- A filter says nothing of the rest.
+-- A read with a filter says nothing about the other messages.
 SELECT pgmq.send('due', '{"a": 1}') \gset
 SELECT count(*) FROM pgmq.read('due', 600, 10, '{"a": 2}');
 SELECT count(*) FROM pgmq.read('due', 600, 10, '{"a": 2}');
 SELECT count(*) FROM pgmq.read('due', 600, 10);
 
--- Another table under the same name or the same rows otherwise: the map is
--- of something else.
+-- Another table under the same name, or one whose rows were rewritten: the map
+-- does not belong to it.
 UPDATE pgmq.q_due SET vt = now() + interval '1 day';
 SELECT got();
 ALTER TABLE pgmq.q_due ALTER vt TYPE timestamptz USING vt - CASE WHEN msg_id = 63 THEN interval '2 days' ELSE '0' END;
@@ -324,7 +324,7 @@ COMMIT;
 SELECT got(), got();
 SELECT pgmq.purge_queue('due');
 SELECT got();
--- .. or made anew
+-- .. or made again
 SELECT pgmq.drop_queue('due');
 SELECT pgmq.create('due');
 SELECT pgmq.send('due', '{}');
@@ -380,7 +380,7 @@ INSERT INTO pgmq.q_due (msg_id, message) VALUES (4, '{}');
 SELECT got(), got();
 UPDATE pgmq.q_due_p1 SET vt = now() WHERE msg_id = 4;
 SELECT got(), got();
--- a partition that comes filled
+-- a partition that is attached with rows in it
 CREATE TABLE pgmq.due_p2b (LIKE pgmq.q_due INCLUDING DEFAULTS);
 INSERT INTO pgmq.due_p2b (msg_id, message) VALUES (51, '{}'), (52, '{}');
 ALTER TABLE pgmq.q_due_p2 ATTACH PARTITION pgmq.due_p2b FOR VALUES FROM (50) TO (100);
@@ -391,7 +391,7 @@ SELECT got();
 INSERT INTO pgmq.due_p2b (msg_id, message) VALUES (53, '{}');
 ALTER TABLE pgmq.q_due_p2 ATTACH PARTITION pgmq.due_p2b FOR VALUES FROM (50) TO (100);
 SELECT got(), got();
--- one partition is not heard of
+-- one partition does not announce its rows
 ALTER TABLE pgmq.due_p2b DISABLE TRIGGER ALL;
 SELECT got();
 INSERT INTO pgmq.q_due (msg_id, message) VALUES (54, '{}');

@@ -1,5 +1,5 @@
--- install: what the extension consists of, and that PGMQ's functions are all
--- there under their exact signatures
+-- install: the members of the extension; PGMQ's functions are all there under
+-- their exact signatures
 \pset format unaligned
 \pset tuples_only on
 
@@ -13,7 +13,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 		WHERE t.oid = d.objid AND (t.typcategory = 'A' OR c.relkind <> 'c')))
 ORDER BY pg_describe_object(classid, objid, objsubid) COLLATE "C";
 
--- Functions: all are run by their caller's rights, and none in parallel.
+-- Functions: all run by their caller's rights, and none in parallel.
 SELECT format('%s(%s) -> %s%s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid),
 	CASE provolatile WHEN 'i' THEN ' immutable' WHEN 's' THEN ' stable' ELSE '' END)
 FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace
@@ -42,7 +42,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgmq_c')
 	AND classid = 'pg_proc'::regclass AND obj_description(objid, classid::regclass::name) IS NULL;
 
--- What monitoring may read.
+-- The tables that monitoring may read.
 SELECT relname || ' ' || has_table_privilege('pg_monitor', oid, 'SELECT')::text
 FROM pg_class WHERE relnamespace = 'pgmq'::regnamespace AND relkind = 'r' ORDER BY 1;
 SELECT defaclacl FROM pg_default_acl WHERE defaclnamespace = 'pgmq'::regnamespace;

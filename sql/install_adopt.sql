@@ -10,7 +10,7 @@ CREATE DATABASE regression_pgmq_adopt;
 --
 -- Orphans
 --
--- not to hear that there is no shared memory, where there is none
+-- this silences the warning that there is no shared memory
 SET client_min_messages TO error;
 CREATE EXTENSION pgmq_c;
 RESET client_min_messages;
@@ -198,7 +198,7 @@ SELECT message FROM pgmq.pop('jobs', 2);
 SELECT pgmq.send('jobs', '"hot"');
 SELECT * FROM hot(20);
 
--- An index of a user's is kept, and complained about
+-- An index of a user's is kept, with a warning
 CREATE INDEX mine ON pgmq.q_jobs (read_ct) WHERE vt > '2020-01-01';
 SELECT pgmq.convert_queue('jobs');
 DROP INDEX pgmq.mine;

@@ -32,7 +32,7 @@ CREATE EXTENSION pgmq_c;
 SELECT queue_name FROM pgmq.list_queues() ORDER BY 1;
 SELECT pgmq.send('stays', '1', '{"h": 1}'::jsonb), pgmq.archive('stays', 1);
 SELECT message, headers FROM pgmq.peek_archive('stays');
--- it still can be read, but nobody who goes round all queues meets it
+-- it can still be read, but calls over all queues leave it out
 SELECT count(*) FROM pgmq.metrics_all() WHERE queue_name = 'rot_old';
 
 -- By a call it becomes one
@@ -77,7 +77,7 @@ SELECT message FROM pgmq.peek_archive('older');
 SELECT pgmq.unarchive('older', 100), pgmq.archive('older', 2);
 SELECT message FROM seen;
 
--- It takes the owner of both tables, and what create takes
+-- The caller must own both tables, and needs the rights that create needs
 SELECT 'CREATE TABLE pgmq.q_' || n || ' (LIKE pgmq.q_older INCLUDING ALL)',
 	'CREATE TABLE pgmq.a_' || n || ' (LIKE pgmq.a_older INCLUDING ALL)'
 FROM unnest('{mine,half,no_message,no_default,bad_archive}'::text[]) n

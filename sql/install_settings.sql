@@ -1,4 +1,4 @@
--- What is installed is the same whatever the session's settings make of
+-- The installed objects are the same whatever the session's settings make of
 -- string literals and names.
 SELECT current_database() AS this_database \gset
 CREATE DATABASE regression_pgmq_settings;
@@ -7,7 +7,7 @@ SET standard_conforming_strings = off;
 SET escape_string_warning = off;
 SET quote_all_identifiers = on;
 SET backslash_quote = off;
--- not to hear that there is no shared memory, where there is none
+-- this silences the warning that there is no shared memory
 SET client_min_messages = error;
 CREATE EXTENSION pgmq_c;
 RESET client_min_messages;

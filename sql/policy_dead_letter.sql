@@ -2,12 +2,12 @@
 SELECT pgmq.create('dl');
 SELECT pgmq.set_policy('dl', '{"max_reads": 2, "dead_letter_queue": "DL_dead", "create_dead_letter_queue": true}');
 SELECT queue_name FROM pgmq.list_queues() WHERE queue_name ILIKE 'dl_dead';
--- what a dead letter says of itself, apart from when
+-- what a dead letter says about itself, except for the time
 CREATE VIEW dl_dead AS SELECT msg_id, read_ct, message, headers #- '{x-pgmq-dead-letter,at}' AS headers,
 	(headers #>> '{x-pgmq-dead-letter,at}')::timestamptz BETWEEN now() - interval '1 hour' AND clock_timestamp() AS at
 	FROM pgmq.q_dl_dead ORDER BY msg_id;
 
--- Two reads return it, the third does not, and moves it; live ones it returns.
+-- Two reads return it; the third moves it instead, and returns live ones.
 SELECT * FROM pgmq.send('dl', '{"n": 1}', '{"k": "v"}'::jsonb);
 SELECT * FROM pgmq.send('dl', '{"n": 2}');
 SELECT msg_id, read_ct FROM pgmq.read('dl', 0, 10);
@@ -39,13 +39,14 @@ SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped('dl', 0, 1); SELECT co
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped('dl', 10, 9); SELECT count(*) FROM dl_dead;
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped_rr('dl', 0, 2); SELECT count(*) FROM dl_dead;
 SELECT dl_spent(3); SELECT message FROM pgmq.read_grouped_head('dl', 0, 2); SELECT count(*) FROM dl_dead;
--- what a read returns for the last time, with a lease of no length, it does not take away itself
+-- a message that a read returns for the last time, with a lease of no length, is not moved by
+-- the same read
 SELECT pgmq.create('dl_last'), pgmq.set_policy('dl_last', '{"max_reads": 2, "dead_letter_queue": "dl_last_dead", "create_dead_letter_queue": true}');
 INSERT INTO pgmq.q_dl_last (vt, message, read_ct, headers) SELECT now(), to_jsonb(i), ('{2,2,1,0}'::int[])[i], jsonb_build_object('x-pgmq-group', i > 2) FROM generate_series(1, 4) i;
 SELECT message, read_ct FROM pgmq.read_grouped_head('dl_last', 0, 9);
 SELECT message, read_ct FROM pgmq.q_dl_last ORDER BY 1;
 SELECT pgmq.drop_queue('dl_last'), pgmq.drop_queue('dl_last_dead');
--- a wait is not ended by what no read returns
+-- a message that no read returns does not end a wait
 SELECT dl_spent(0); SELECT count(*) FROM pgmq.pop('dl', 10);
 INSERT INTO pgmq.q_dl (vt, message, read_ct) SELECT clock_timestamp(), '0', 2;
 SELECT clock_timestamp() AS before \gset
@@ -126,7 +127,7 @@ SET ROLE regress_pgmq_dead;
 SELECT message FROM pgmq.read('dl', 0, 1);
 RESET ROLE;
 SELECT count(*) FROM dl_dead;
--- Who may not delete.
+-- A reader that may not delete.
 REVOKE DELETE ON pgmq.q_dl FROM regress_pgmq_dead;
 SELECT dl_spent(1);
 SET ROLE regress_pgmq_dead;
@@ -171,7 +172,7 @@ SELECT count(*) FROM pgmq.dead_letter('dl', (SELECT array_agg(msg_id) FROM pgmq.
 SELECT pgmq.redrive('dl_dead', 4, '{"to_queue": "DL_other", "per_second": 2}');
 SELECT message, vt - min(vt) OVER () AS after, headers FROM pgmq.q_dl_other ORDER BY msg_id;
 SELECT pgmq.redrive('dl_dead', 100, '{}');
--- what did not come from anywhere, or from where there is nothing any more, or from here
+-- messages that came from no queue, from one that no longer exists, or from this one
 SELECT pgmq.send('dl_dead', '1'), pgmq.send('dl_dead', '2', '{"x-pgmq-dead-letter": {"queue": "dl_nowhere"}}'::jsonb),
 	pgmq.send('dl_dead', '3', '{"x-pgmq-dead-letter": {"queue": "dl_dead"}}'::jsonb),
 	pgmq.send('dl_dead', '4', '{"x-pgmq-dead-letter": {"queue": "a;''\" $ --"}}'::jsonb),
@@ -190,7 +191,8 @@ SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i)) F
 SELECT pgmq.redrive('dl_dead', 2000);
 SELECT pgmq.redrive('dl_dead', 2000);
 
--- Nor does one in the way whose queue is another's, as anybody can say in a header.
+-- Nor does a dead letter whose header names a queue of another owner, as anybody
+-- can write it, stop the others.
 SELECT pgmq.create('dl_role'), pgmq.create('dl_role_dead');
 GRANT ALL ON pgmq.q_dl_role, pgmq.q_dl_role_dead TO regress_pgmq_dead;
 SET ROLE regress_pgmq_dead;
@@ -202,7 +204,7 @@ SELECT message FROM pgmq.q_dl_role;
 RESET ROLE;
 SELECT pgmq.drop_queue('dl_role'), pgmq.drop_queue('dl_role_dead');
 
--- To many queues at a time, each its own.
+-- To many queues at a time, each gets its own messages.
 SELECT count(pgmq.create('dl_to_' || i)) FROM generate_series(1, 20) i;
 SELECT count(*) FROM pgmq.send_batch('dl_dead', (SELECT array_agg(to_jsonb(i % 20 + 1)) FROM generate_series(1, 4000) i),
 	(SELECT array_agg(jsonb_build_object('x-pgmq-dead-letter', jsonb_build_object('queue', 'dl_to_' || i % 20 + 1))) FROM generate_series(1, 4000) i));

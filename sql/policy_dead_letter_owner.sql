@@ -4,7 +4,8 @@ CREATE ROLE regress_pgmq_ops;
 CREATE ROLE regress_pgmq_thief;
 GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_app, regress_pgmq_ops, regress_pgmq_thief;
 GRANT SELECT, INSERT, DELETE ON pgmq.meta TO regress_pgmq_app, regress_pgmq_ops, regress_pgmq_thief;
--- what a role other than the first owner of the dead-letter queue makes of it
+-- another role makes a queue that all may write to, with a trigger that says
+-- as which role it runs
 CREATE FUNCTION own_make(name text, owner text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', owner);
@@ -43,7 +44,7 @@ SELECT message FROM pgmq.read('own', 0, 1);
 SELECT message FROM pgmq.read('own', 0, 1);
 SELECT pgmq.dead_letter('own', (SELECT min(msg_id) FROM pgmq.q_own), 'hopeless');
 CALL pgmq.maintain();
--- what else the policy is told changes nothing
+-- other keys of the policy change nothing
 SELECT pgmq.set_policy('own', '{"ttl": 86400}');
 SELECT pgmq.dead_letter('own', (SELECT min(msg_id) FROM pgmq.q_own), 'hopeless');
 RESET ROLE;

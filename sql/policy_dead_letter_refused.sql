@@ -6,7 +6,7 @@ CREATE FUNCTION ref_spent(n integer) RETURNS void LANGUAGE sql AS $$
 	TRUNCATE pgmq.q_ref, pgmq.q_ref_dead RESTART IDENTITY;
 	INSERT INTO pgmq.q_ref (vt, message, read_ct, headers)
 	SELECT clock_timestamp(), to_jsonb(i), CASE WHEN i > n THEN 0 ELSE 2 END, jsonb_build_object('x-pgmq-group', i) FROM generate_series(1, n + 2) i $$;
--- what was refused, as it stands in the queue: as it was, but put off
+-- the refused messages as they are in the queue: unchanged, but put off
 CREATE VIEW ref_stays AS SELECT message, read_ct, vt > clock_timestamp() AND vt <= clock_timestamp() + '60 s' AS later
 	FROM pgmq.q_ref WHERE read_ct = 2 ORDER BY msg_id;
 -- warnings name ids
@@ -20,10 +20,10 @@ SELECT message FROM pgmq.read('ref', 60, 1);
 \set VERBOSITY terse
 SELECT array_agg(message ORDER BY msg_id) FROM pgmq.q_ref_dead;
 SELECT * FROM ref_stays;
--- nobody meets them any more, in this session or in another
+-- no read meets them any more, in this session or in another
 SELECT message FROM pgmq.read('ref', 60, 5);
 SELECT message FROM pgmq.read('ref', 60, 5);
--- until a minute later; and what is spent meanwhile goes
+-- until a minute later; and messages that are spent meanwhile go
 INSERT INTO pgmq.q_ref (vt, message, read_ct) SELECT now(), to_jsonb(i), 2 FROM generate_series(20, 22) i;
 UPDATE pgmq.q_ref SET vt = now() WHERE read_ct = 2;
 SELECT message FROM pgmq.read('ref', 60, 5);
@@ -35,7 +35,8 @@ UPDATE pgmq.q_ref SET vt = now() WHERE read_ct = 2;
 SELECT message FROM pgmq.read('ref', 60, 5);
 SELECT message, headers #>> '{x-pgmq-dead-letter,read_ct}' AS reads FROM pgmq.q_ref_dead ORDER BY msg_id DESC LIMIT 3;
 
--- Every way of reading.  What a lease met is not counted as read.
+-- Every way of reading.  A message that was leased and then put off does not
+-- count as read.
 ALTER TABLE pgmq.q_ref_dead ADD CONSTRAINT ref_not CHECK (message <> '2') NOT VALID;
 SELECT ref_spent(3); SELECT message FROM pgmq.read('ref', 60, 3); SELECT * FROM ref_stays; SELECT count(*) FROM pgmq.q_ref_dead;
 SELECT ref_spent(3); SELECT message FROM pgmq.read('ref', 60, 1, '4'); SELECT * FROM ref_stays; SELECT count(*) FROM pgmq.q_ref_dead;
@@ -65,7 +66,7 @@ SELECT count(*) FROM pgmq.q_ref_dead;
 SELECT * FROM ref_stays;
 ALTER TABLE pgmq.q_ref_dead DROP CONSTRAINT ref_not;
 
--- Whatever it is that refuses: a trigger that raises, one that swallows, row-level security.
+-- A refusal can come from a trigger that raises, one that swallows, or row-level security.
 CREATE FUNCTION ref_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	IF NEW.message = '2' THEN IF TG_ARGV[0] = 'swallow' THEN RETURN NULL; END IF; RAISE 'not this one'; END IF; RETURN NEW; END $$;
 CREATE TRIGGER t BEFORE INSERT ON pgmq.q_ref_dead FOR EACH ROW EXECUTE FUNCTION ref_trigger('raise');
@@ -84,11 +85,12 @@ SELECT message FROM pgmq.read('ref', 60, 1);
 RESET ROLE;
 SELECT * FROM ref_stays; SELECT count(*) FROM pgmq.q_ref_dead;
 ALTER TABLE pgmq.q_ref_dead DISABLE ROW LEVEL SECURITY;
--- a pause is one of reads
+-- a pause concerns reads only
 SELECT pgmq.pause('ref_dead', 'infinity');
 SELECT ref_spent(3); SELECT message FROM pgmq.read('ref', 60, 1); SELECT count(*) FROM pgmq.q_ref_dead;
 
--- Where all are refused a read tries so long only, and others pass.
+-- Where all are refused, a read tries for a limited time, and then returns
+-- others.
 ALTER TABLE pgmq.q_ref_dead ADD CONSTRAINT ref_none CHECK (message IS NULL) NOT VALID;
 SELECT ref_spent(3000);
 SELECT message FROM pgmq.read('ref', 60, 1);
@@ -96,7 +98,7 @@ SELECT message FROM pgmq.read('ref', 60, 1);
 SELECT count(*) BETWEEN 1 AND 100 AS put_off FROM ref_stays WHERE later;
 SELECT count(*) FROM pgmq.q_ref WHERE read_ct = 2;
 ALTER TABLE pgmq.q_ref_dead DROP CONSTRAINT ref_none;
--- What is to be dropped goes though the others cannot.
+-- Messages that are to be dropped go, even though the others cannot.
 SELECT pgmq.set_policy('ref', '{"ttl": 1000}');
 ALTER TABLE pgmq.q_ref_dead ADD CONSTRAINT ref_not CHECK (message <> '2') NOT VALID;
 SELECT ref_spent(3);
@@ -104,26 +106,30 @@ UPDATE pgmq.q_ref SET read_ct = 0, enqueued_at = now() - interval '1 hour' WHERE
 SELECT message FROM pgmq.read('ref', 60, 1);
 SELECT message FROM pgmq.q_ref ORDER BY msg_id;
 SELECT * FROM ref_stays;
--- This read said so, and the next one does not pass over what comes then.
+-- This read said so, and the next one does not pass over messages that come
+-- later.
 INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) VALUES ('20', 2, now()), ('21', 0, now() - interval '1 hour');
 SELECT message FROM pgmq.read('ref', 60, 9);
 SELECT message FROM pgmq.q_ref ORDER BY msg_id;
 SELECT message FROM pgmq.q_ref_dead ORDER BY msg_id;
--- Maintenance, too: what is dropped stays dropped, over more than a batch of it.
+-- Maintenance, too: dropped messages stay dropped, also when they are more than
+-- a batch.
 SELECT ref_spent(3);
 UPDATE pgmq.q_ref SET read_ct = 0, enqueued_at = now() - interval '1 hour' WHERE message IN ('1', '3');
 INSERT INTO pgmq.q_ref (message, enqueued_at) SELECT '0', now() - interval '1 hour' FROM generate_series(1, 2500);
 CALL pgmq.maintain();
 SELECT message FROM pgmq.q_ref ORDER BY msg_id;
 ALTER TABLE pgmq.q_ref_dead DROP CONSTRAINT ref_not;
--- Where there is no dead-letter queue what is to be dropped goes as well, whatever lies before it.
+-- Where there is no dead-letter queue, messages that are to be dropped go as well, whatever is
+-- before them.
 SELECT ref_spent(2500);
 INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) SELECT '0', 0, now() - interval '1 hour' FROM generate_series(1, 2500);
 INSERT INTO pgmq.q_ref (message, read_ct, enqueued_at) VALUES ('"both"', 2, now() - interval '1 hour');
 ALTER TABLE pgmq.q_ref_dead RENAME TO q_ref_away;
 CALL pgmq.maintain();
 SELECT count(*) FILTER (WHERE read_ct = 2) AS to_be_moved, count(*) FILTER (WHERE message = '0') AS to_be_dropped FROM pgmq.q_ref;
--- Reads put off what they meet, when it is a lot, so that the next ones do not walk past it.
+-- Reads that meet many such messages put them off, so that the next reads do not walk past
+-- them.
 DELETE FROM pgmq.q_ref WHERE message = '"both"';
 SELECT message FROM pgmq.read('ref', 60, 1);
 SELECT message FROM pgmq.read('ref', 60, 1);

@@ -31,7 +31,7 @@ SELECT pgmq.send('dedup_q', '4', dedup_id('b'), 60), pgmq.send('DEDUP_Q', '5', d
 SELECT pgmq.send('dedup_q', '6'), pgmq.send('dedup_q', '6', '{"x-pgmq-group": "g"}'), pgmq.send('dedup_q', '6', NULL::jsonb);
 SELECT msg_id, message FROM pgmq.q_dedup_q ORDER BY 1;
 
--- What was consumed is still remembered.
+-- The id of a message that was consumed is still remembered.
 SELECT count(*) FROM pgmq.pop('dedup_q', 100);
 SELECT pgmq.purge_queue('dedup_q');
 SELECT pgmq.send('dedup_q', '7', dedup_id('a'));
@@ -100,7 +100,8 @@ END $$;
 SELECT pgmq.send('dedup_q', '1', dedup_id('young')) = :young AS same, pgmq.send('dedup_q', '1', dedup_id('old')) > :young AS later;
 SELECT pgmq.send('dedup_q', '1', dedup_id('young')) = :young AS same, pgmq.send('dedup_q', '1', dedup_id('old')) > :young AS later;
 
--- In whichever table an entry of the window stands: the other ones are looked at in their turn.
+-- An entry within the window counts in whichever table it is: a lookup goes through the other
+-- ones, too.
 CREATE FUNCTION dedup_shift(seconds integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	-- as if so many seconds had passed: window 1000 makes generations of 1000 s
@@ -121,8 +122,9 @@ SELECT pgmq.send('dedup_q', '1', dedup_id('shift')) = :shift AS same;
 SELECT dedup_shift(300);
 SELECT pgmq.send('dedup_q', '1', dedup_id('shift')) > :shift AS later;
 
--- .. and whichever the clock says is current: when it goes back, by a failover too, what was sent later by it is still known, and not
--- truncated.  At each moment one of the three tables is the one whose turn comes next.
+-- .. and whichever the clock says is current: when it goes back, by a failover too, ids that were
+-- sent later by that clock are still known, and not truncated.  At each moment one of the three
+-- tables is the one whose turn comes next.
 CREATE PROCEDURE dedup_place(place int, at interval) LANGUAGE plpgsql AS $$
 BEGIN
 	TRUNCATE pgmq.d0_dedup_q, pgmq.d1_dedup_q, pgmq.d2_dedup_q;
@@ -151,7 +153,8 @@ SELECT pgmq.send('dedup_q', '1', dedup_id('clock'));
 CALL dedup_place(2, '2 seconds');
 CALL pgmq.maintain();
 SELECT pgmq.send('dedup_q', '1', dedup_id('clock'));
--- What is too old is truncated in its turn: one of the three.
+-- Entries that are too old are truncated when the turn of their table comes:
+-- one of the three.
 CALL dedup_place(0, '-1 day');
 INSERT INTO pgmq.d1_dedup_q TABLE pgmq.d0_dedup_q;
 INSERT INTO pgmq.d2_dedup_q TABLE pgmq.d0_dedup_q;
@@ -170,14 +173,14 @@ SELECT pgmq.send('dedup_q', '1', dedup_id('long')) = :long AS same;
 COMMIT;
 SELECT pgmq.send('dedup_q', '1', dedup_id('long')) > :long AS later;
 
--- Another window: what was sent within it is still known.
+-- Another window: ids that were sent within it are still known.
 SELECT pgmq.send('dedup_q', '1', dedup_id('window')) AS w \gset
 SELECT count(*) FROM generate_series(700, 7000, 900) s, pgmq.set_policy('dedup_q', format('{"dedup_window": %s}', s)::jsonb) p,
 	pgmq.send('dedup_q', '1', dedup_id('window')) i WHERE p IS NOT NULL AND i = :w;
--- .. in whichever table it stands.
+-- .. in whichever table they are.
 CALL dedup_try('-2000 seconds');
 
--- None: the tables go, and what they knew.
+-- No window: the tables go, and with them the ids.
 SELECT pgmq.set_policy('dedup_q', '{"dedup_window": null}');
 SELECT * FROM dedup_tables;
 SELECT pgmq.send('dedup_q', '1', dedup_id('window')) > :w AS later;
@@ -208,7 +211,8 @@ SELECT pgmq.set_policy('dedup_q', '{"dedup_window": null}');
 SELECT relname FROM dedup_tables;
 DROP TABLE pgmq.d0_dedup_q, pgmq.d1_dedup_q, pgmq.d2_dedup_q;
 
--- Roles: who may only INSERT can send, and can neither see nor change the ids.
+-- Roles: one that may only INSERT can send, and can neither see nor change the
+-- ids.
 ALTER TABLE pgmq.q_dedup_q OWNER TO regress_pgmq_dedup_owner;
 SET ROLE regress_pgmq_dedup_owner;
 SELECT pgmq.set_policy('dedup_q', '{"dedup_window": 1000}');
@@ -228,12 +232,12 @@ REVOKE INSERT ON pgmq.q_dedup_q FROM regress_pgmq_dedup;
 SET ROLE regress_pgmq_dedup;
 SELECT refused('dedup_q', dedup_id('role 3'));
 
--- Nor is who may not send told what was sent.
+-- Nor does a role that may not send learn what was sent.
 SELECT refused('dedup_q', dedup_id('role'));
 SELECT count(*) FROM pgmq.send_batch('dedup_q', ARRAY['1']::jsonb[], ARRAY[dedup_id('role')]);
 RESET ROLE;
 
--- Nobody's triggers run by the rights of the tables' owner.
+-- No role's triggers run by the rights of the tables' owner.
 GRANT ALL ON ALL TABLES IN SCHEMA pgmq TO regress_pgmq_dedup;
 CREATE FUNCTION leap() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -260,7 +264,8 @@ SET ROLE regress_pgmq_dedup;
 SELECT refused('dedup_q', dedup_id('leap'));
 RESET ROLE;
 
--- Triggers: what one leaves out is not remembered, and a batch says that it cannot tell.
+-- Triggers: a message that one leaves out is not remembered, and a batch says that it
+-- cannot tell which one that was.
 CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN CASE WHEN NEW.message <> '"out"' THEN NEW END;
@@ -304,7 +309,8 @@ SELECT pgmq.send_topic('dedup.x', '2', dedup_id('topic'), 0), pgmq.send_topic('d
 SELECT * FROM pgmq.send_batch_topic('dedup.x', ARRAY['3', '4']::jsonb[], ARRAY[dedup_id('topic'), dedup_id('more')], 0) ORDER BY queue_name, msg_id;
 SELECT (SELECT count(*) FROM pgmq.q_dedup_u), (SELECT count(*) FROM pgmq.q_dedup_plain);
 
--- Whoever was in a snapshot's past: REPEATABLE READ and SERIALIZABLE send as ever.
+-- A transaction with a snapshot from before: REPEATABLE READ and SERIALIZABLE send
+-- as usual.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pgmq.send('dedup_u', '5', dedup_id('rr')) = pgmq.send('dedup_u', '5', dedup_id('rr')) AS same;
 COMMIT;

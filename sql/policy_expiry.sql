@@ -56,14 +56,15 @@ SELECT exp_put('"50"', 50), exp_put('"70"', 70);
 SELECT message FROM pgmq.read('exp', 0, 10);
 SELECT message FROM pgmq.read('exp', 0, 10);
 SELECT message, headers #- '{x-pgmq-dead-letter,at}' AS headers FROM pgmq.q_exp_dead ORDER BY msg_id;
--- over its limit and expired: a dead letter also where what expires is dropped
+-- over its limit and expired: a dead letter, also where expired messages are
+-- dropped
 SELECT pgmq.set_policy('exp', '{"expired": "drop"}'), pgmq.purge_queue('exp_dead');
 SELECT exp_put('"both"', 70), exp_put('"expired"', 70);
 UPDATE pgmq.q_exp SET read_ct = 1 WHERE message = '"both"';
 SELECT message FROM pgmq.read('exp', 0, 10);
 SELECT message, headers #>> '{x-pgmq-dead-letter,reason}' AS reason FROM pgmq.q_exp_dead ORDER BY msg_id;
 SELECT count(*) FROM pgmq.q_exp;
--- back again, it lives anew
+-- sent back, its age starts again at zero
 SELECT pgmq.redrive('exp_dead', 10);
 SELECT message FROM pgmq.read('exp', 0, 10);
 
@@ -76,7 +77,8 @@ INSERT INTO pgmq.q_exp_unlogged (vt, enqueued_at, message) VALUES (now(), now() 
 SELECT message FROM pgmq.read('exp_unlogged', 0, 1);
 SELECT count(*) FROM pgmq.q_exp_unlogged;
 
--- Rows of a table that allows NULL: no age, never read.  Both the test of rows that were read and that of SQL spare them.
+-- Rows of a table that allows NULL: no age, never read.  The test of rows that were read spares
+-- them, and so does the test in SQL.
 SELECT pgmq.purge_queue('exp'), pgmq.purge_queue('exp_dead');
 SELECT pgmq.set_policy('exp', '{"ttl": 60, "expired": "dead_letter", "max_reads": 2}');
 ALTER TABLE pgmq.q_exp ALTER enqueued_at DROP NOT NULL, ALTER read_ct DROP NOT NULL;

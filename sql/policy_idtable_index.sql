@@ -1,4 +1,4 @@
--- policy_idtable_index: indexes that run no code of users may be on the tables that hold deduplication ids
+-- policy_idtable_index: the tables of deduplication ids may have indexes that run no code of users
 \set VERBOSITY terse
 CREATE FUNCTION id_send(id text) RETURNS bigint LANGUAGE sql AS
 	$$ SELECT pgmq.send('rx', '1', jsonb_build_object('x-pgmq-dedup-id', id)) $$;

@@ -1,7 +1,7 @@
--- policy_maintain: what policies want done when nobody reads
+-- policy_maintain: the work of policies when nobody reads
 SELECT pgmq.create(q) FROM unnest('{maintain_q,maintain_none,maintain_bad,maintain_z}'::text[]) q;
 
--- Expired by the policy: what is leased stays until its lease has ended, what nobody has goes.
+-- Expired by the policy: leased messages stay until their lease has ended, all others go.
 SELECT count(*) FROM pgmq.send_batch('maintain_q', '{1,2,3,4}'::jsonb[]);
 SELECT pgmq.send('maintain_q', '5', 1000);
 SELECT pgmq.send('maintain_none', '1');
@@ -37,7 +37,8 @@ CALL pgmq.maintain();
 SELECT array_agg(msg_id) FROM pgmq.peek('maintain_header');
 SELECT pgmq.drop_queue('maintain_header');
 
--- Dead letters: what has expired, what was read too often; and what cannot be moved stays.
+-- Dead letters: expired messages, and those that were read too often; the ones that cannot
+-- be moved stay.
 SELECT pgmq.create('maintain_dying');
 SELECT pgmq.purge_queue('maintain_none');
 SELECT count(*) FROM pgmq.send_batch('maintain_dying', '{1,2,3,4}'::jsonb[]);
@@ -75,7 +76,8 @@ SELECT array_agg(msg_id) FROM pgmq.peek_archive('maintain_q');
 CALL pgmq.maintain();
 SELECT count(*) FROM pgmq.a_maintain_q;
 
--- The window for duplicates: what has left it leaves the disk, what counts stays.
+-- The window for duplicates: ids that have left it leave the disk, those that
+-- count stay.
 SELECT pgmq.create('maintain_dedup');
 SELECT pgmq.set_policy('maintain_dedup', '{"dedup_window": 1000}');
 SELECT pgmq.send('maintain_dedup', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
@@ -104,7 +106,7 @@ BEGIN READ ONLY;
 CALL pgmq.maintain();
 ROLLBACK;
 
--- What is wrong with one queue keeps no other from its turn, nor what was done of it before.
+-- A fault of one queue neither keeps another from its turn, nor undoes earlier batches.
 CREATE FUNCTION maintain_fails() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF OLD.msg_id = 2100 THEN RAISE EXCEPTION 'not this one' USING DETAIL = 'A detail.'; END IF; RETURN OLD; END $$;
 CREATE TRIGGER fails BEFORE DELETE ON pgmq.q_maintain_bad FOR EACH ROW EXECUTE FUNCTION maintain_fails();
@@ -119,7 +121,7 @@ CALL pgmq.maintain();
 SELECT count(*), min(msg_id) FROM pgmq.q_maintain_bad;
 SELECT count(*) FROM pgmq.a_maintain_bad;
 SELECT count(*) FROM pgmq.q_maintain_z;
--- nor what its triggers raise by the code of a cancel
+-- nor does an error that its triggers raise by the code of a cancel
 CREATE OR REPLACE FUNCTION maintain_fails() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'no cancel' USING ERRCODE = 'query_canceled'; END $$;
 INSERT INTO pgmq.q_maintain_z (message, enqueued_at) VALUES ('1', now() - interval '1 hour');
@@ -167,7 +169,7 @@ BEGIN;
 CALL pgmq.maintain();
 ROLLBACK;
 
--- Everybody maintains his own queues.
+-- Each role maintains its own queues.
 SET ROLE regress_pgmq_other;
 CALL pgmq.maintain();
 RESET ROLE;

@@ -1,4 +1,5 @@
--- policy_redrive: what cannot go holds up nobody, and how much it looks at
+-- policy_redrive: messages that cannot go do not hold up others, and how much
+-- it looks at
 SELECT pgmq.create('rd_dead');
 SELECT pgmq.create('rd_a');
 SELECT pgmq.create('rd_b');
@@ -56,7 +57,7 @@ BEGIN;
 SELECT pgmq.redrive('rd_dead', 2);
 SELECT message, xmax <> 0 AS locked FROM pgmq.q_rd_dead ORDER BY msg_id;
 COMMIT;
--- and what is looked at: so many, and a thousand that cannot go
+-- and how many it looks at: qty, and a thousand that cannot go
 SELECT rd_fill(VARIADIC array_fill(NULL::text, ARRAY[5000]) || 'rd_a'::text);
 BEGIN;
 SELECT pgmq.redrive('rd_dead', 1);

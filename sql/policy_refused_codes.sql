@@ -47,7 +47,8 @@ SELECT message FROM pgmq.q_codes_dead;
 DROP TRIGGER codes ON pgmq.q_codes;
 ALTER TABLE pgmq.q_codes_dead ENABLE TRIGGER codes;
 
--- A serialization failure ends what only another snapshot could do, and a cancel is a cancel.
+-- A serialization failure ends a call that only another snapshot could finish, and a cancel
+-- is a cancel.
 SELECT codes_spent('40001');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT message FROM pgmq.read('codes', 60, 9);

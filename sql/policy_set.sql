@@ -3,7 +3,8 @@ SELECT pgmq.create('Policy_Q');
 SELECT pgmq.create('policy_dead');
 SELECT pgmq.create('policy_more');
 
--- None at first; keys that are absent stay, null removes, case of the name is no matter.
+-- At first there is none; absent keys stay, null removes a key, and the case of the name
+-- does not matter.
 SELECT pgmq.get_policy('policy_q');
 SELECT pgmq.set_policy('Policy_Q', '{"max_reads": 3, "dead_letter_queue": "policy_dead"}');
 SELECT pgmq.set_policy('policy_q', '{"backoff": "exponential", "backoff_base": 0.5, "max_reads": null}');
@@ -33,7 +34,7 @@ SELECT jsonb_pretty(pgmq.set_policy('policy_q', '{"max_reads": 5, "dead_letter_q
 	"dedup_window": 300, "ttl": 60, "ttl_header": true, "expired": "dead_letter",
 	"archive_retention": 86400, "strict_fifo": true}'));
 
--- What is no policy.
+-- Values that are not a policy.
 CREATE FUNCTION refused(policy jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	detail text;
@@ -126,7 +127,7 @@ SELECT pgmq.set_policy('policy_more', '{"ttl": 1000}');
 SELECT msg_id FROM pgmq.read('policy_more', 0, 10);
 RESET ROLE;
 
--- Nonsense in the table is named, and a read says so rather than guess.
+-- An error names nonsense in the table, and a read says so rather than guess.
 UPDATE pgmq.policy SET policy = '{"ttl": -1}' WHERE queue_name = 'policy_more';
 ALTER TABLE pgmq.q_policy_more SET (fillfactor = 50);
 SELECT count(*) FROM pgmq.read('policy_more', 0, 10);

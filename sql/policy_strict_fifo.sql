@@ -10,7 +10,8 @@ SELECT count(*) FROM locks;
 COMMIT;
 SELECT pgmq.set_policy('strict_sql', '{"strict_fifo": true}');
 
--- One lock for each group, which none of the users' own can be, and a share in that of the queue.
+-- It takes one lock for each group, apart from the locks that users can take, and a share in that
+-- of the queue.
 BEGIN;
 SELECT pgmq.send('strict_sql', '1', '{"x-pgmq-group": "a"}'::jsonb);
 SELECT pgmq.send('strict_sql', '1', '{"x-pgmq-group": "a", "b": 1}'::jsonb);
@@ -19,7 +20,7 @@ SELECT objid AS a FROM locks WHERE mode = 'ExclusiveLock' \gset
 COMMIT;
 SELECT count(*) FROM locks;
 
--- Whatever a reader takes for the same group is the same group here.
+-- Messages that a reader takes for one group are one group here.
 CREATE FUNCTION group_lock(headers jsonb) RETURNS oid LANGUAGE plpgsql AS $$
 DECLARE
 	lock oid;
@@ -59,7 +60,7 @@ SELECT pgmq.send('strict_two', '1', '{"x-pgmq-group": "a"}'::jsonb);
 SELECT queue, mode FROM locks;
 COMMIT;
 
--- So it is for a batch over ten queues, of either kind.
+-- The same holds for a batch over ten queues, of either kind.
 SELECT count(pgmq.create('strict_many_' || i)), count(pgmq.set_policy('strict_many_' || i, '{"strict_fifo": true, "dedup_window": 1000}')),
 	count(pgmq.bind_topic('strict.many', 'strict_many_' || i)) FROM generate_series(1, 10) i;
 BEGIN;

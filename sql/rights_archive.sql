@@ -110,7 +110,8 @@ ROLLBACK;
 GRANT regress_pgmq_team TO regress_pgmq_victim;
 SELECT pgmq.archive('kept', 1);
 
--- An archive that is missing is made anew by the owner, and belongs to him whoever calls.
+-- The owner can make a missing archive again, and it belongs to the owner whatever role
+-- calls.
 ALTER TABLE pgmq.a_kept RENAME TO kept_old;
 SET ROLE regress_pgmq_planter;
 \set VERBOSITY default
@@ -127,7 +128,7 @@ SELECT pgmq.archive('kept', 2);
 \set VERBOSITY terse
 SELECT count(*) FROM pgmq.q_kept;
 
--- The queue can be dropped; what is not its own stays.
+-- The queue can be dropped; a table that is not its own stays.
 SET ROLE regress_pgmq_victim;
 \set VERBOSITY default
 SELECT pgmq.drop_queue('vq');

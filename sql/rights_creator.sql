@@ -1,4 +1,5 @@
--- rights_creator: what a role can do that creates queues, with the rights that docs/how-to/privileges.md proposes, and what it cannot
+-- rights_creator: what a role that creates queues can do, and what it cannot, with the rights that
+-- docs/how-to/privileges.md proposes
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
 CREATE ROLE regress_pgmq_creator;
@@ -8,7 +9,8 @@ GRANT SELECT, INSERT, DELETE ON pgmq.meta TO regress_pgmq_creator, regress_pgmq_
 CREATE SCHEMA regress_pgmq_creator AUTHORIZATION regress_pgmq_creator;
 GRANT USAGE ON SCHEMA regress_pgmq_creator TO PUBLIC;
 SET ROLE regress_pgmq_creator;
--- Code of his says by whose rights it ran; the planner runs what is immutable.
+-- The creator's code says by whose rights it ran; the planner runs immutable
+-- functions.
 CREATE FUNCTION regress_pgmq_creator.spy() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
 	IF current_user <> 'regress_pgmq_creator' THEN
@@ -158,13 +160,13 @@ SELECT pg_temp.try($$SELECT pgmq.set_policy('creator', '{}')$$);
 SELECT pgmq.set_policy('creator', '{"dedup_window": null}');
 SELECT count(*) FROM pg_class WHERE relname ~ '^d[0-2]_creator';
 
--- Where they are stored is not for him to say.
+-- The creator does not decide where they are stored.
 SET default_tablespace = 'pg_global';
 SELECT pgmq.set_policy('creator', '{"dedup_window": 60}');
 RESET default_tablespace;
 
--- Nor does he get there between a look and a write, by a trigger of his queue:
--- not even if he was granted TRIGGER.
+-- Nor does a trigger on the creator's queue get there between a look and a
+-- write: not even with TRIGGER granted.
 RESET ROLE;
 GRANT ALL ON pgmq.d0_creator, pgmq.d1_creator, pgmq.d2_creator TO regress_pgmq_creator;
 SET ROLE regress_pgmq_creator;
@@ -235,7 +237,8 @@ SELECT pgmq.create('heirloom');
 SET client_min_messages = warning;
 SELECT pgmq.get_policy('heirloom');
 
--- Rows of his in meta: another spelling of a name takes nothing from a policy.
+-- The creator's rows in meta: another spelling of a name takes nothing from a
+-- policy.
 SET ROLE regress_pgmq_rival;
 SELECT pgmq.create('pay');
 SELECT pgmq.set_policy('pay', '{"ttl": 1000, "archive_retention": 1000}');
@@ -248,19 +251,20 @@ SELECT pgmq.set_policy('PAY', '{"ttl": null}');
 SELECT pgmq.pause('Pay', 'infinity');
 RESET ROLE;
 SELECT queue_name, policy, paused_until FROM pgmq.policy WHERE queue_name ILIKE 'pay';
--- What an earlier version made of it is put right: the row that says most counts.
+-- Rows that an earlier version made are put right: the one that says most counts.
 INSERT INTO pgmq.policy VALUES ('Pay', '{"backoff": "linear"}'), ('PAY', '{}');
 SELECT pgmq.get_policy('pay');
 SET ROLE regress_pgmq_rival;
 SELECT pgmq.resume('pay'), pgmq.set_policy('pay', '{"ttl": 5}');
 RESET ROLE;
 SELECT queue_name, policy, paused_until FROM pgmq.policy WHERE queue_name ILIKE 'pay';
--- He cannot take out the row of another's queue, whatever its spelling.
+-- The creator cannot take out the row of another role's queue, whatever its
+-- spelling.
 SET ROLE regress_pgmq_creator;
 SELECT pg_temp.try($$DELETE FROM pgmq.meta WHERE queue_name = 'PAY'$$);
 SELECT pg_temp.try($$DELETE FROM pgmq.meta WHERE queue_name = 'pay'$$);
 
--- What is another's stays so.
+-- Objects of another role remain that role's.
 SELECT c, pg_temp.try(c) FROM unnest(ARRAY[
 	$$SELECT pgmq.send('pay', '1')$$, $$SELECT pgmq.read('pay', 1, 1)$$, $$SELECT pgmq.purge_queue('pay')$$, $$SELECT pgmq.drop_queue('pay')$$,
 	$$SELECT pgmq.set_policy('pay', '{}')$$, $$SELECT pgmq.pause('pay', 'infinity')$$, $$SELECT pgmq.grant_queue('pay', 'regress_pgmq_creator', 'read')$$,
@@ -273,7 +277,7 @@ SELECT c, pg_temp.try(c) FROM unnest(ARRAY[
 	$$DROP FUNCTION pgmq.send(text, jsonb)$$, $$DROP TABLE pgmq.q_pay$$, $$ALTER TABLE pgmq.policy RENAME TO away$$,
 	$$ALTER SCHEMA pgmq RENAME TO mine$$]) AS c;
 
--- What he can do: keep a name from others that is free, and be in their way.
+-- What the creator can do: take a free name, and so be in the way of others.
 CREATE TABLE pgmq.q_squatted ();
 CREATE TABLE pgmq.d2_pay (dedup_id text);
 SET ROLE regress_pgmq_rival;

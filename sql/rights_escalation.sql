@@ -1,4 +1,5 @@
--- rights_escalation: what users hang on tables does not run by the rights of others
+-- rights_escalation: code that users attach to tables does not run by the rights of
+-- others
 CREATE ROLE regress_pgmq_climber;
 -- as is often done to let an application use its queues; it includes TRIGGER
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_climber;
@@ -48,8 +49,9 @@ RESET ROLE;
 SELECT pgmq.pause('esc', 'infinity');
 DROP TRIGGER t ON pgmq.policy;
 
--- A foreign key is a trigger as well, and REFERENCES is part of GRANT ALL: what it deletes runs triggers of the table that refers,
--- deferred ones too.  So nothing is deleted where one of another owner refers to the machinery's tables.
+-- A foreign key is a trigger as well, and REFERENCES is part of GRANT ALL: what it deletes runs
+-- triggers of the table that refers, deferred ones too.  So nothing is deleted where a table of
+-- another owner refers to the machinery's tables.
 SET client_min_messages = warning;
 SELECT pgmq.create('esc_fk');
 SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 60}');
@@ -71,7 +73,8 @@ SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 30}');
 DO $$ BEGIN PERFORM pgmq.send('esc_fk', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb); EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE WARNING 'refused'; END $$;
 SELECT pgmq.set_policy('esc_fk', '{"ttl": 60, "dedup_window": null}');
 SELECT pgmq.resume('esc_fk');
--- The tables are new ones, without what was granted and hung on the old ones.
+-- The tables are new ones, without the grants, triggers and keys of the old
+-- ones.
 SELECT pgmq.set_policy('esc_fk', '{"dedup_window": 30}');
 SELECT pgmq.send('esc_fk', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb) FROM generate_series(1, 2);
 SET ROLE regress_pgmq_climber;
@@ -98,7 +101,8 @@ SELECT pgmq.drop_queue('esc_other');
 DROP TABLE regress_pgmq_climb.throttles;
 RESET client_min_messages;
 
--- Maintenance acts as the owner of each queue, so what others hang on it runs by these rights, but by no more, whoever calls.
+-- Maintenance acts as the owner of each queue, so code that others attach to it runs by these
+-- rights, but by no more, whatever role calls.
 CREATE ROLE regress_pgmq_owner;
 GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_owner;
 ALTER TABLE pgmq.q_esc OWNER TO regress_pgmq_owner;

@@ -1,5 +1,5 @@
--- rights_execute: where EXECUTE is not everybody's but granted one by one, as
--- docs/how-to/privileges.md says it
+-- rights_execute: where EXECUTE was revoked from PUBLIC and granted one by
+-- one, as docs/how-to/privileges.md says
 CREATE ROLE regress_pgmq_er;
 GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_er;
 GRANT SELECT, INSERT, DELETE ON pgmq.meta TO regress_pgmq_er;
@@ -25,7 +25,8 @@ GRANT EXECUTE ON FUNCTION pgmq._announce() TO regress_pgmq_er;
 SET ROLE regress_pgmq_er;
 SELECT pg_temp.outcome($$SELECT pgmq.create('er')$$), pg_temp.outcome($$SELECT pgmq.create_unlogged('er_two')$$);
 SELECT pg_temp.outcome($$SELECT pgmq.enable_notify_insert('er')$$);
--- what fires needs no right of the sender, and what was dropped by hand is made again
+-- the triggers need no right of the sender, and a trigger that was dropped by hand
+-- is made again
 DROP TRIGGER pgmq_announce ON pgmq.q_er;
 CREATE INDEX q_er_fifo_idx ON pgmq.q_er USING gin (headers);
 SELECT pg_temp.outcome($$SELECT pgmq.convert_queue('er')$$);

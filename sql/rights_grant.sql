@@ -117,7 +117,8 @@ SELECT replace(c.call, 'granted', '.') AS call, max(answer) FILTER (WHERE role =
 	max(answer) FILTER (WHERE role = 'manage') AS manage, max(answer) FILTER (WHERE role = 'none') AS "none"
 FROM answers a JOIN calls c USING (call) GROUP BY c.n, c.call ORDER BY c.n;
 
--- To take one back takes nothing that another needs: all pairs, and all four, less each one.
+-- Revoking one privilege takes nothing that another needs: all pairs, and all four, less
+-- each one.
 DO $$
 DECLARE
 	all_of text[] := '{send,read,inspect,manage}';
@@ -152,7 +153,7 @@ BEGIN
 END
 $$;
 
--- SELECT that was granted by itself is not taken back with send.
+-- SELECT that was granted on its own is not revoked with send.
 REVOKE ALL ON pgmq.q_granted, pgmq.a_granted, pgmq.q_granted_msg_id_seq FROM regress_pgmq_hand;
 GRANT SELECT ON pgmq.q_granted TO regress_pgmq_hand;
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_hand', 'send'), pgmq.revoke_queue('granted', 'regress_pgmq_hand', 'send');
@@ -192,7 +193,7 @@ BEGIN READ ONLY;
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_send', 'send');
 ROLLBACK;
 
--- Only who may GRANT: the owner, and with the grant option.  To have the
+-- Only who may GRANT: the owner, and with the grant option.  Having the
 -- privilege is not enough; GRANT by hand would only warn.
 SET ROLE regress_pgmq_send;
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_none', 'send');
@@ -206,7 +207,8 @@ SELECT pgmq.grant_queue('granted', 'regress_pgmq_none', 'read');
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_hand', 'send');
 RESET ROLE;
 SELECT pg_temp.acl('regress_pgmq_none');
--- what was granted on by others depends on it, and is theirs to revoke
+-- grants by a role with the grant option depend on it, and only that role
+-- revokes them
 SET ROLE regress_pgmq_owner;
 SELECT pgmq.revoke_queue('granted', 'regress_pgmq_none', 'send');
 SELECT pgmq.revoke_queue('granted', 'regress_pgmq_send', 'send');
@@ -219,7 +221,7 @@ SET ROLE regress_pgmq_owner;
 SELECT pgmq.revoke_queue('granted', 'regress_pgmq_send', 'send');
 RESET ROLE;
 SELECT pg_temp.acl('regress_pgmq_send');
--- who cannot grant USAGE says so, and grants nothing by half
+-- a role that cannot grant USAGE gets an error, and nothing is granted by half
 REVOKE USAGE ON SCHEMA pgmq FROM regress_pgmq_owner CASCADE;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_owner;
 CREATE ROLE regress_pgmq_late;
@@ -230,8 +232,9 @@ SELECT pgmq.grant_queue('granted', 'regress_pgmq_late', 'send');
 RESET ROLE;
 SELECT pg_temp.acl('regress_pgmq_late');
 
--- What the queue gets later carries on: tables of duplicates, a dead-letter
--- queue (which takes its own send), a new archive, a conversion.
+-- The privileges hold for tables that the queue gets later: those of
+-- duplicates, a dead-letter queue (which needs a send of its own), a new
+-- archive, a converted one.
 SELECT pgmq.grant_queue('granted', 'regress_pgmq_send', 'send'), pgmq.grant_queue('granted', 'regress_pgmq_read', 'read');
 SELECT pgmq.set_policy('granted', '{"dedup_window": 60, "max_reads": 1, "dead_letter_queue": "granted_dead", "create_dead_letter_queue": true}');
 SELECT pgmq.purge_queue('granted');

@@ -1,7 +1,7 @@
 -- Names of queues that are no plain identifiers
 SET client_min_messages = error;
 
--- What PGMQ accepts is a name: every verb works with it.
+-- A name that PGMQ accepts is a name: every verb works with it.
 CREATE FUNCTION pg_temp.use(name text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	r pgmq.message_record;
@@ -44,7 +44,7 @@ SELECT shown, pg_temp.use(name) FROM (VALUES
 	('digits', '123'), ('emoji', '🐘'), ('umlaut', 'übel'), ('backtick', '`x`'),
 	('47 bytes', repeat('x', 47)), ('47 bytes, of several each', repeat('é', 23) || 'x')) AS n (shown, name);
 
--- What PGMQ refuses is refused, by every function, with its words.
+-- A name that PGMQ refuses is refused by every function, in PGMQ's words.
 SELECT shown, pg_temp.use(name) FROM (VALUES
 	('dollar', 'a$b'), ('parameter', '$1'), ('semicolon', 'a;b'), ('comment', 'a--b'), ('only a comment', '--'), ('single quote', 'a''b'),
 	('the classic', 'x''; DROP TABLE pgmq.meta; --'),
@@ -79,7 +79,8 @@ SELECT msg_id FROM pgmq.read('Host', 30, 1);
 SELECT pgmq.drop_queue('host');
 SELECT relname FROM pg_class WHERE relnamespace = 'pgmq'::regnamespace AND relname LIKE '%host%';
 
--- What is no queue's name, in a table that goes by names, spoils nothing for the others.
+-- A row that is not a queue's name, in a table that goes by names, does no harm to the
+-- others.
 SELECT pgmq.create('good');
 INSERT INTO pgmq.meta (queue_name, is_partitioned, is_unlogged) SELECT name, false, false FROM unnest('{bad;name,long}'::text[]) AS n, repeat(n, 20) AS name;
 INSERT INTO pgmq.policy (queue_name) SELECT queue_name FROM pgmq.meta WHERE queue_name ~ '^(bad|long)';

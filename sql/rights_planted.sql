@@ -27,7 +27,8 @@ RESET ROLE;
 SELECT pgmq.create('half');
 SELECT queue_name FROM pgmq.meta WHERE queue_name IN ('pl', 'half');
 
--- What is his own the role may make a queue of; a superuser says so explicitly.
+-- The role may make a queue of its own tables; a superuser must say so
+-- explicitly.
 SET ROLE regress_pgmq_gardener;
 SELECT pgmq.create('pl');
 SELECT pgmq.drop_queue('pl');
@@ -43,7 +44,8 @@ SET ROLE regress_pgmq_tenant;
 SELECT pgmq.create('pl');
 SELECT pgmq.create_unlogged('pl');
 
--- Nor does it become the dead-letter queue of one who thinks that his own is created.
+-- Nor does it become the dead-letter queue of a role that expects its own to be
+-- created.
 SELECT pgmq.create('work');
 SELECT pgmq.set_policy('work', '{"max_reads": 3, "dead_letter_queue": "model", "create_dead_letter_queue": true}');
 \set VERBOSITY terse

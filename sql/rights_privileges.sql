@@ -61,13 +61,14 @@ SET ROLE regress_pgmq_maker;
 SELECT pgmq.drop_queue('priv_own');
 RESET ROLE;
 
--- Who waits need not see messages.
+-- A role that waits need not see messages.
 GRANT SELECT (msg_id, vt, tableoid, ctid) ON pgmq.q_priv TO regress_pgmq_nobody;
 SET ROLE regress_pgmq_nobody;
 CALL pgmq.wait('priv', 0);
 RESET ROLE;
 REVOKE SELECT (msg_id, vt, tableoid, ctid) ON pgmq.q_priv FROM regress_pgmq_nobody;
--- But who may not look may not wait either, were it for the first message.
+-- But a role that may not look may not wait either, not even for the first
+-- message.
 SELECT pgmq.create('priv_wait');
 SELECT pgmq.grant_queue('priv_wait', 'regress_pgmq_nobody', 'send', 'inspect');
 SELECT count(*) FROM pgmq.read('priv_wait', 30, 1);

@@ -1,5 +1,5 @@
--- Privileges and row-level security are those of whoever calls, at every call,
--- also with plans that were kept for somebody else.
+-- Privileges and row-level security are those of the caller, at every call,
+-- also with plans that were kept for another role.
 SELECT pgmq.create('rls');
 CREATE ROLE regress_pgmq_a;
 CREATE ROLE regress_pgmq_b;
@@ -115,7 +115,7 @@ EXECUTE take;
 RESET ROLE;
 EXECUTE take;
 ROLLBACK;
--- What a policy forbids to write is not written.
+-- A row that a policy forbids is not written.
 SET ROLE regress_pgmq_a;
 \set VERBOSITY terse
 SELECT pgmq.send('rls', '{}', '{"tenant": "regress_pgmq_b"}');
@@ -203,7 +203,7 @@ INSERT INTO answers SELECT n, 'owner', pg_temp.outcome(call) FROM verbs ORDER BY
 RESET client_min_messages;
 SELECT replace(v.call, 'rls_', '') AS call, max(answer) FILTER (WHERE role = 'a') AS a, max(answer) FILTER (WHERE role = 'b') AS b,
 	max(answer) FILTER (WHERE role = 'owner') AS owner FROM verbs v JOIN answers USING (n) GROUP BY v.n, v.call ORDER BY v.n;
--- A spent message of another's is none to be disposed of.
+-- A spent message of another tenant is not disposed of.
 UPDATE pgmq.q_rls_all SET read_ct = 5 WHERE msg_id IN (1, 2);
 SET ROLE regress_pgmq_a;
 SELECT pg_temp.outcome($$(SELECT msg_id FROM pgmq.read('rls_all', 30, 99))$$);
@@ -211,7 +211,8 @@ SELECT count(*) FROM pgmq.read('rls_all', 0, 99);
 RESET ROLE;
 SELECT msg_id, read_ct FROM pgmq.q_rls_all ORDER BY 1;
 SELECT headers #>> '{x-pgmq-dead-letter,msg_id}' AS of, headers ->> 'tenant' AS tenant FROM pgmq.q_rls_dead ORDER BY 1;
--- Who may put a dead letter nowhere keeps it where it is.
+-- A reader that may write to no dead-letter queue leaves the message where it
+-- is.
 DROP POLICY tenant ON pgmq.q_rls_dead;
 CREATE POLICY nobody ON pgmq.q_rls_dead USING (true) WITH CHECK (false);
 SET ROLE regress_pgmq_a;
@@ -232,7 +233,8 @@ COMMIT;
 RESET client_min_messages;
 RESET ROLE;
 SELECT count(*) FROM pgmq.q_rls_all WHERE read_ct = 5;
--- Ids against duplicates are a queue's: who may send learns, and takes, those of others.
+-- Deduplication ids belong to the queue: a role that may send learns of ids of others,
+-- and can take them.
 SELECT pgmq.set_policy('rls_all', '{"dedup_window": 60}');
 SET ROLE regress_pgmq_a;
 SELECT pgmq.send('rls_all', '1', '{"tenant": "regress_pgmq_a", "x-pgmq-dedup-id": "shared"}'::jsonb) AS id \gset

@@ -49,7 +49,7 @@ CREATE TEMP TABLE q_path (LIKE pgmq.q_path INCLUDING ALL);
 CREATE TEMP TABLE a_path (LIKE pgmq.a_path INCLUDING ALL);
 CREATE TEMP TABLE meta (LIKE pgmq.meta);
 
--- Plans kept from a session's peaceful days meet the same path.
+-- Plans that a session kept from before meet the same path.
 CREATE PROCEDURE pg_temp.verbs() LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
 	PERFORM pgmq.read('path', -1, 1);
@@ -59,7 +59,7 @@ CALL pg_temp.verbs();
 
 SET search_path = pg_temp, evil, pg_catalog;
 
--- The trap bites: what is not qualified is fooled.
+-- The trap bites: a statement that does not qualify its names is fooled.
 SELECT count(*) FROM q_path;
 SELECT msg_id FROM pgmq.q_path WHERE msg_id = 1::bigint;
 SELECT msg_id FROM pgmq.q_path WHERE vt <= clock_timestamp();
@@ -196,7 +196,7 @@ SELECT 1 IS DISTINCT FROM 2;
 SELECT '(x)'::text;
 SELECT * FROM pg_class;
 SELECT * FROM meta;
--- Nobody else meets them.  All verbs, with whatever statement each has.
+-- No other session meets them.  All verbs, with whatever statement each has.
 SELECT pgmq.send('path', '15');
 SELECT pgmq.send('path', '16', '{"x-pgmq-group": "g"}'::pg_catalog.jsonb);
 SELECT pgmq.send('path', '17', 0);

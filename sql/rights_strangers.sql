@@ -1,4 +1,5 @@
--- rights_strangers: what everybody may do, and what one who has no right to a queue can do to it
+-- rights_strangers: what everybody may do, and what a role that has no right to a queue can do
+-- to it
 \set VERBOSITY terse
 
 -- After CREATE EXTENSION everybody may call the functions and use the types,
@@ -24,10 +25,11 @@ FROM (
 WHERE g.grantee = 0 OR g.grantee::regrole::text LIKE 'pg\_%'
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
--- No function runs by its owner's rights.  (What C does by others' rights is
--- told in docs/security.md, and tested by escalation.)
+-- No function runs by its owner's rights.  (docs/security-roles.md tells what
+-- C does by the rights of others, and rights_escalation tests it.)
 SELECT proname FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace AND prosecdef;
--- What is not C names its objects when it is made, not when it runs.
+-- Functions that are not C resolve their names when they are created, not when
+-- they run.
 SELECT proname, lanname FROM pg_proc p JOIN pg_language l ON l.oid = prolang
 WHERE pronamespace = 'pgmq'::regnamespace AND lanname <> 'c' AND prosqlbody IS NULL AND proconfig IS NULL;
 -- The one trigger on the extension's tables is our own, which keeps others' from running by other rights.
@@ -49,8 +51,8 @@ GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_stranger, regress_pgmq_clerk;
 GRANT SELECT ON pgmq.meta, pgmq.policy TO regress_pgmq_clerk;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgmq.topic_bindings, pgmq.notify_insert_throttle TO regress_pgmq_clerk;
 
--- Calls of every function there is, their arguments made up by name and type:
--- about this queue, and with as little to do as possible.
+-- Calls of every function, with arguments made up by name and type: about this
+-- queue, and with as little to do as possible.
 CREATE FUNCTION pg_temp.argument(name text, type text, idle boolean) RETURNS text LANGUAGE sql AS $$
 	SELECT format('%L::%s', CASE
 		WHEN name IN ('queue_name', 'to_queue', 'table_name') THEN 'secret'
@@ -144,7 +146,7 @@ SELECT count(*) FROM pgmq.read('secret', 1000, 9);
 SELECT pg_temp.attempt_all(r, 'empty') FROM unnest('{regress_pgmq_stranger,regress_pgmq_clerk}'::text[]) r;
 RESET client_min_messages;
 
--- Nobody is left with a lock on the queue, and nothing answers but this.
+-- No call keeps a lock on the queue, and only these return anything.
 SELECT role, function, state, idle, answer FROM pg_temp.outcomes WHERE answer LIKE 'HOLDS%' ORDER BY 1, 2, 3, 4;
 SELECT role, function, answer, count(*) = 8 AS always FROM pg_temp.outcomes
 WHERE answer = 'returns' GROUP BY 1, 2, 3 ORDER BY 1, function::text COLLATE "C";
@@ -153,7 +155,7 @@ SELECT answer, count(*) > 100 AS many FROM pg_temp.outcomes WHERE answer <> 'ret
 SELECT function, answer, string_agg(DISTINCT CASE WHEN idle THEN 'idle' ELSE 'not idle' END, ', ') FROM pg_temp.outcomes
 WHERE answer NOT IN ('42501', 'returns') GROUP BY 1, 2 ORDER BY function::text COLLATE "C";
 
--- What names tell: that a queue is there is no secret, since the catalogs tell it.
+-- Names: the existence of a queue is no secret, since the catalogs show it.
 SET ROLE regress_pgmq_stranger;
 SELECT pgmq.read('secret', 1, 1);
 SELECT pgmq.read('secret_not', 1, 1);
@@ -187,8 +189,8 @@ SELECT pgmq.acquire_queue_lock('secret');
 SELECT classid, objsubid > 2 AS apart FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 ROLLBACK;
 
--- Dead letters that name a queue, and a policy that does, lock it for nobody
--- who has no right to it: only his own.
+-- Dead letters that name a queue, and a policy that does, lock only the
+-- caller's own queue, not one that the caller has no right to.
 INSERT INTO pgmq.q_secret_dead (message, headers) VALUES ('1', '{"x-pgmq-dead-letter": {"queue": "secret"}}');
 SELECT pgmq.set_policy('secret', '{"max_reads": null, "dead_letter_queue": null}');
 ALTER TABLE pgmq.q_secret_dead OWNER TO regress_pgmq_stranger;
@@ -198,8 +200,8 @@ SELECT pg_temp.attempt($$SELECT pgmq.set_policy('secret_dead', '{"dead_letter_qu
 RESET ROLE;
 ALTER TABLE pgmq.q_secret_dead OWNER TO CURRENT_USER;
 
--- Nor does who makes and drops queues of his own take those of others out of
--- meta, with which their topics would go.
+-- Nor does a role that makes and drops queues of its own take those of others
+-- out of meta, with which their topics would go.
 GRANT SELECT, DELETE ON pgmq.meta TO regress_pgmq_stranger;
 INSERT INTO pgmq.meta VALUES ('secret_nothing', false, false);
 SET ROLE regress_pgmq_stranger;

@@ -4,7 +4,7 @@ SELECT pgmq.create('ec');
 SELECT pgmq.send_batch('ec', '{1,2,3}'::jsonb[], '{"{\"x-pgmq-group\": \"g\"}",null,null}'::jsonb[]);
 CREATE FUNCTION ec_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
 
--- kept plans; what a user's code says of itself stays
+-- kept plans; the context of a user's code stays
 CREATE TRIGGER ec BEFORE INSERT OR UPDATE OR DELETE ON pgmq.q_ec FOR EACH ROW EXECUTE FUNCTION ec_refuse();
 SELECT pgmq.send('ec', '4');
 SELECT pgmq.send_batch('ec', '{4,5}'::jsonb[]);
@@ -15,7 +15,7 @@ SELECT pgmq.delete('ec', 1);
 SELECT pgmq.archive('ec', 1);
 SELECT pgmq.set_vt('ec', 1, 30);
 DROP TRIGGER ec ON pgmq.q_ec;
--- and what a user called us by
+-- and the statement by which a user called us
 DO $$ BEGIN PERFORM pgmq.send('ec_none', '1'); END $$;
 -- nested, on the same queue
 CREATE FUNCTION ec_again() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,5 +1,6 @@
--- spi_planner_guard: what is planned while our own statements are being planned, as
--- the queries of a function in an index, is planned by the session's settings
+-- spi_planner_guard: queries that are planned while our own statements are being
+-- planned, such as those of a function in an index, are planned by the session's
+-- settings
 SET client_min_messages = warning;
 CREATE TABLE nested (id int PRIMARY KEY);
 INSERT INTO nested SELECT generate_series(1, 3);
@@ -15,7 +16,7 @@ SELECT pgmq.create('nested');
 SELECT pgmq.send('nested', '1');
 CREATE INDEX ON pgmq.q_nested ((read_ct + nested_count(1)));
 
--- Planning looks into the index anew, and so calls the function.
+-- Planning looks into the index again, and so calls the function.
 CREATE FUNCTION nested_scans(OUT seq bigint, OUT idx bigint) LANGUAGE sql AS
 $$ SELECT pg_stat_get_xact_numscans('nested'::regclass), pg_stat_get_xact_numscans('nested_pkey'::regclass) $$;
 BEGIN;

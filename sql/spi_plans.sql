@@ -1,4 +1,4 @@
--- Kept plans follow whatever happens to the queue's tables, and never become
+-- Kept plans follow every change of the queue's tables, and never become
 -- sequential scans.
 SET client_min_messages = warning;
 CREATE PROCEDURE pg_temp.all_verbs(queue text, OUT outcome text) LANGUAGE plpgsql AS $$
@@ -26,7 +26,7 @@ SELECT pgmq.create('plan');
 CALL pg_temp.all_verbs('plan', NULL);
 CALL pg_temp.all_verbs('plan', NULL);
 
--- dropped and made anew
+-- dropped and made again
 SELECT pgmq.drop_queue('plan');
 SELECT pgmq.create('plan');
 CALL pg_temp.all_verbs('plan', NULL);
@@ -146,7 +146,7 @@ ANALYZE pgmq.q_empty;
 CALL pg_temp.each_verb();
 SELECT pg_stat_force_next_flush() \g /dev/null
 SELECT seq_scan - :before AS after_analyze, idx_tup_fetch - :fetched < 10000 AS few_rows FROM scans;
--- The session's own settings do not lead astray either.
+-- The session's own settings do not mislead the planner either.
 SET enable_indexscan = off;
 SET enable_indexonlyscan = off;
 SET random_page_cost = 1000;

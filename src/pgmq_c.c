@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * pgmq_c.c
- *	  Module magic, and what is registered with the server.
+ *	  Module magic, and the hooks, callbacks and settings that the server
+ *	  calls.
  *
  * The words used everywhere, in one sense each: a *queue* holds *messages*.
  * A producer *sends* a message; a consumer *reads* it, which leases it for
  * the *visibility timeout* (vt): until then no other read returns it, it is
- * *in flight*.  A message whose vt lies in the future without having been
- * read is *delayed*.  When the work is done the consumer *deletes* the message,
- * or *archives* it: moves it to the queue's archive table.
+ * *in flight*.  A message that was never read and whose vt is in the future
+ * is *delayed*.  When the work is done the consumer *deletes* the message, or
+ * *archives* it: moves it to the queue's archive table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -51,8 +52,8 @@ pgmq_library_1_2_0(PG_FUNCTION_ARGS)
 }
 
 /*
- * What lies in shared memory.  The directory has a sixth of pgmq_c.shared_memory,
- * which is over 10,000 maps by default.
+ * The parts of shared memory.  The directory has a sixth of
+ * pgmq_c.shared_memory, which is over 10,000 maps by default.
  */
 static const PgmqShmemPart shmem_parts[] = {
 	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install packages, as root: their files and nothing more. Debian would start
 # what it installs, with the first server package even a server on the standard
-# port, and start it again at every boot. What is here already is left alone.
+# port, and start it again at every boot. Services that were there
+# before are left alone.
 #
 # usage: apt.sh PACKAGE...
 set -eu
@@ -18,8 +19,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# What is started at boot. The unit `postgresql` stands for the clusters that
-# there are, which is none: clusters made later need it.
+# The services that start at boot. The unit `postgresql` stands for the
+# clusters that there are, which is none: clusters made later need it.
 enabled() {
     ls -d /etc/systemd/system/*.wants/* /etc/rc2.d/S* 2>/dev/null |
         sed 's,.*/,,; s,^S[0-9][0-9],,' | grep -Ev '^postgresql(\.service)?$' | sort -u

@@ -176,7 +176,7 @@ logged() {
     status=$(cat "$WORK/status")
 }
 
-# What a transaction left open, its server only says in its log.
+# The server says only in its log what a transaction left open.
 check_log() {
     ! grep -E 'WARNING:.*(leak|was not closed|non-empty SPI stack|alloc set)|TRAP:' "$@" 2>/dev/null ||
         failed=$((failed + 1))
@@ -187,8 +187,8 @@ list() {
 }
 
 # On a server in one of two modes: "plain", the library loaded by its first use,
-# or "preload", with the shared memory that the due map lives in.  What the
-# tests expect is the same.
+# or "preload", with the shared memory that the due map lives in.  The expected
+# output is the same.
 regress_and_isolation() {
     echo "# mode $1"
     if wants regress; then

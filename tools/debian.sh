@@ -42,8 +42,8 @@ inside() {
         ${https_proxy:+"https_proxy=$https_proxy"} "$@" </dev/null
 }
 
-# What has to be there before the first package: none starts a service or makes
-# a cluster, nothing waits for the disk, and nobody reads manuals in there.  A
+# Before the first package, this makes sure that none starts a service or makes
+# a cluster, that nothing waits for the disk, and that manuals are left out.  A
 # mirror that lags behind, or a clock that runs ahead, is good enough.
 prepare_root() {
     mkdir -p "$1/etc/dpkg/dpkg.cfg.d" "$1/etc/apt/apt.conf.d" \
@@ -54,7 +54,7 @@ prepare_root() {
     printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
     chmod 755 "$1/usr/sbin/policy-rc.d"
     printf 'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\n' >"$1/etc/apt/apt.conf.d/90small"
-    # npm trusts in there whom this machine trusts, be it a proxy
+    # npm in there trusts what this machine trusts, such as a proxy
     mkdir -p "$1/etc/ssl"
     cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/host.crt" 2>/dev/null || : >"$1/etc/ssl/host.crt"
 }

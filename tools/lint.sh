@@ -24,8 +24,8 @@ skip() {
     echo "ok $1 # SKIP $2"
 }
 
-# What is under version control, and outside of it what is about to be.
-# As root in somebody else's tree git wants to be told that this is meant.
+# The files under version control, and outside of it those that are about to
+# be. As root in somebody else's tree git wants to be told that this is meant.
 files() {
     git -c safe.directory='*' ls-files --cached --others --exclude-standard "$@"
 }
@@ -57,7 +57,7 @@ for layer in $layers; do
 done | rule "no file of src/ includes one of a folder above its own"
 grep -nE '^[[:space:]]*extern .*pgmq_' src/*/*.c src/*.c | but_not 'PGDLLEXPORT' | rule "prototypes are in headers"
 
-# What an includer needs besides, a header includes itself.
+# A header includes all that it needs.
 includes=$("${PG_CONFIG:-pg_config}" --includedir-server 2>/dev/null || true)
 if [ -r "$includes/postgres.h" ]; then
     for header in src/*/*.h; do

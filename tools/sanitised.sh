@@ -30,9 +30,9 @@ cd "$(dirname "$0")/.."
 PARTS=${PARTS:-assert discard valgrind ubsan analyse}
 SMOKE=${SMOKE:-}
 [ "$SMOKE" != 0 ] || SMOKE=
-# What CI has time for: little where each statement takes long, and no volume
-# elsewhere.  The server of `ubsan` has assertions too, so of the two suites
-# `assert` and `ubsan` run one each.
+# The selection that CI has time for: little where each statement takes long,
+# and no volume elsewhere.  The server of `ubsan` has assertions too, so of the
+# two suites `assert` and `ubsan` run one each.
 smoke_discard='api_fenced api_forward api_pop api_set_vt'
 smoke_valgrind='api_fenced api_pop api_send'
 smoke_valgrind_isolation='api_exactly_once'
@@ -192,8 +192,8 @@ have_server() {
 }
 
 # Replace the server program in the bin directory $1 by a script that starts the
-# postmaster, and so every backend, with the words $2 in front of it. What
-# initdb runs is left alone.
+# postmaster, and so every backend, with the words $2 in front of it.  Servers
+# that initdb runs are left alone.
 wrap_server() {
     mv "$1/postgres" "$1/postgres.real"
     cat >"$1/postgres" <<END
@@ -259,10 +259,10 @@ discard_part() {
     verdict "$counted"
 }
 
-# What valgrind said of all processes: each error, each leak of ours, and at
-# last how many of both there are.  A leak is ours when our source asked for
-# the memory, be it by way of the server's allocator or its lists and strings;
-# what the server's caches and planner keep is not.
+# The findings of valgrind in all processes: each error, each leak of ours, and
+# at last the number of both.  A leak is ours when our source asked for the
+# memory, be it by way of the server's allocator or its lists and strings; what
+# the server's caches and planner keep is not.
 valgrind_report() {
     cat "$1"/*.log 2>/dev/null | sed 's/^==[0-9]*== \{0,1\}//; s/^\*\*[0-9]*\*\* *//' |
         awk -v ours='[(]/[^ ]*/pgmq_check[.][^/]*/src/src/' \

@@ -16,7 +16,7 @@ const connection = { host: socket, port: 5432, user: 'postgres', database };
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 const clock = () => performance.now() / 1000;
 
-// Counts what is done, and cuts it into steps.
+// Counts the work done, and cuts it into steps.
 class Counter {
     constructor(seconds, step) {
         this.begun = clock();

@@ -112,10 +112,10 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
 
 /* ---- poll.c: blocked readers ---- */
-/* What a wait is like. */
+/* Kinds of waits. */
 typedef enum PgmqPollFlags
 {
-	PGMQ_POLL_GROUPED = 1 << 0, /* that a message is gone may make another
+	PGMQ_POLL_GROUPED = 1 << 0, /* removing a message may make another one
 								 * readable */
 	PGMQ_POLL_FREE = 1 << 1		/* it holds no lock and no snapshot between
 								 * two attempts */

@@ -4,7 +4,7 @@
  *	  Sending messages elsewhere: dead_letter, redrive, forward.
  *
  * Each removes a message from one queue and puts it into another in one
- * transaction: whatever fails, it is in one of them.
+ * transaction, so after any failure it is in one of them.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(pgmq_forward);
  * ----------------------------------------------------------------
  */
 
-/* What a consumer gives up. */
+/* The messages that a consumer gives up. */
 typedef struct DeadLetters
 {
 	PgmqIdArg  *ids;			/* what it named */
@@ -177,8 +177,9 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 	" ELSE gone.headers OPERATOR(pg_catalog.-) " DEAD_HEADER " END"
 
 /*
- * The same, without the error that a nack has put there, which may have wrapped
- * headers to which none can be added.  What has no header left had NULL.
+ * The same, without the error that a nack has put there, which may have
+ * wrapped headers to which none can be added.  A message without a header
+ * left had NULL.
  */
 #define ERROR_HEADER "'" PGMQ_HEADER_ERROR "'::pg_catalog.text"
 #define LIVE_HEADERS \
@@ -245,10 +246,10 @@ target_open(Redrive *redrive, const char *name)
 	snprintf(target->queue.relname, NAMEDATALEN, "q_%s", name);
 
 	/*
-	 * Any role that can send to the dead-letter queue can write any name.  So
-	 * it is no error when there is no such queue for the caller, and a queue
-	 * that the caller may not use is not locked, nor one waited for that
-	 * somebody else has locked.
+	 * Any role that can send to the dead-letter queue can write any name. So
+	 * it is no error when there is no such queue for the caller.  A queue
+	 * that the caller may not use is not locked, and one that another session
+	 * has locked is not waited for.
 	 */
 	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
 														target->queue.relname, -1),

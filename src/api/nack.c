@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * nack.c
- *	  Giving a message back: it is to be read again, after a while.
+ *	  Giving a message back, so that it is read again after a while.
  *
  * nack says that an attempt has failed.  The caller says how long to wait, or
  * the queue's policy does, by the number of times that the message was read.
@@ -62,7 +62,7 @@ PG_FUNCTION_INFO_V1(pgmq_release_at);
 /* How much of an error is kept, in bytes. */
 #define ERROR_MAX		8192
 
-/* What is to be given back, and when each is to be read again. */
+/* The messages to be given back, and when each is to be read again. */
 typedef struct Nack
 {
 	PgmqQueue	queue;
@@ -106,7 +106,7 @@ backoff(const PgmqPolicy *policy, int32 read_ct)
 			break;
 	}
 	delay = Min(delay, Min(policy->backoff_cap, MAX_BACKOFF));
-	/* what failed together is not to come back together, nor at once */
+	/* messages that fail together must not return together, nor at once */
 	if (policy->backoff_jitter)
 		delay *= 0.5 + 0.5 * pg_prng_double(&pg_global_prng_state);
 	return delay;
@@ -240,7 +240,7 @@ error_check_may(const PgmqQueue *queue)
 
 /*
  * Give back one of the messages held, by its number among them; false when it
- * is not to be released, since nobody has it.
+ * is not to be released, since no reader has it.
  */
 static bool
 nack_held(Nack *nack, int i)
@@ -315,7 +315,10 @@ nack_batch(Nack *nack, FunctionCallInfo fcinfo, int cts_argno)
  * ----------------------------------------------------------------
  */
 
-/* What an attempt that failed leaves: a delay and an error, -1 without. */
+/*
+ * Give back after a failed attempt. The arguments are those with a delay and
+ * an error, or -1.
+ */
 #define FAILED(delay_argno, error_argno) \
 	{ \
 		.delay = delay_arg(fcinfo, delay_argno), .error = error_arg(fcinfo, error_argno), \

@@ -66,7 +66,10 @@ PG_FUNCTION_INFO_V1(pgmq_notify_queue_listeners);
 #define THROTTLE_INDEX		"notify_insert_throttle_queue_name_key"
 #define DEFAULT_INTERVAL_MS 250
 
-/* With more queues than this the throttle starts anew, so each may notify once more. */
+/*
+ * With more queues than this the throttle starts again, so each may notify
+ * once more.
+ */
 #define THROTTLE_MAX_QUEUES 1000
 
 /* When a queue last notified. */
@@ -122,7 +125,7 @@ throttle_prepare(void)
  * Return where to record that a queue notifies now, or NULL if it must not,
  * because it did so less than its interval ago.  May raise an error.
  *
- * A function that sets the interval writes the row anew, and so ends an
+ * A function that sets the interval writes the row again, and so ends an
  * interval that is running.
  */
 static Throttle *

@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(pgmq_update_notify_insert);
 
 #define TRIGGER_NAME		"trigger_notify_queue_insert_listeners"
 
-/* What a queue table has under the name of the trigger. */
+/* The trigger that a queue table has under our name. */
 typedef enum TriggerState
 {
 	TRIGGER_NONE,
@@ -109,7 +109,7 @@ interval_not_null(FunctionCallInfo fcinfo)
 				 errmsg("throttle_interval_ms must not be null")));
 }
 
-/* Write the throttle row of a queue anew. */
+/* Write the throttle row of a queue again. */
 static void
 throttle_row_write(text *name, PgmqArg interval)
 {

@@ -3,8 +3,8 @@
  * poll.c
  *	  The poll loop of waiting readers: read, sleep, read again.
  *
- * wait_list.c has the lists by which a commit wakes a reader.  Here is what a
- * reader does that is in such lists, or in none.
+ * wait_list.c has the lists by which a commit wakes a reader.  This file has
+ * what a reader does that is in such lists, or in none.
  *
  * Sometimes the read just repeats after the interval: when something is due that
  * it could not get, for the holder of its lock may roll back, which wakes no
@@ -12,9 +12,9 @@
  * announced; and when the transaction has one snapshot, which shows nothing new.
  *
  * A wake-up that was in vain is passed on.  The first sleeping waiter also
- * passes one on whenever it has read in vain, and the waiter that had the watch
- * gives one to the first.  No waiter does that more often than every PASS_MS, so
- * that what wake-ups cost is bounded.
+ * passes one on whenever it has read in vain, and the waiter that had the
+ * watch gives one to the first.  No waiter does that more often than every
+ * PASS_MS, so that the cost of wake-ups is bounded.
  *
  * Latches use the monotonic clock and due times the system's clock, so no sleep
  * is longer than MAX_SLEEP_MS.
@@ -23,10 +23,10 @@
  * by PREPARE TRANSACTION, see it in the map, and read again after the interval
  * until the transaction has ended.
  *
- * A session that has not loaded the library tells nobody when it drops a queue
- * or changes its trigger.  The server's caches hear of it, so a long sleep stops
- * every CHECK_MS to see what they have heard, and ends if that was about one of
- * its queues.
+ * A session that has not loaded the library wakes no waiter when it drops a
+ * queue or changes its trigger.  The server's caches hear of it, so a long
+ * sleep stops every CHECK_MS to see what they have heard, and ends if that
+ * was about one of its queues.
  *
  * A message that is leased for a client that has gone is unavailable to all
  * others until the lease ends.  So a waiting read checks that its client is
@@ -143,7 +143,7 @@ client_sleep(int64 ms, uint32 event)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
 	else
 	{
-		/* whatever uses this set says first what it wants of the socket */
+		/* each user of this set says first what it wants of the socket */
 		ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
 		if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) == 1)
 		{

@@ -3,8 +3,9 @@
  * read.c
  *	  Reading messages: read and read_with_poll under a lease, pop for good.
  *
- * The clock is read once for each part of the scan (scan.now): what is due by
- * then is taken, and leased until then plus the visibility timeout.
+ * The clock is read once for each part of the scan (scan.now): messages that
+ * are due by then are taken, and leased until then plus the visibility
+ * timeout.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -30,7 +31,7 @@ PG_FUNCTION_INFO_V1(pgmq_read);
 PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_pop);
 
-/* What one attempt needs to know. */
+/* The arguments and state of one attempt. */
 typedef struct ReadState
 {
 	PgmqQueue	queue;
@@ -136,7 +137,7 @@ read_once(void *state)
 
 /*
  * Read for a wait, which ends also when it has disposed of something: until
- * the commit nobody else sees that, and the messages are locked.
+ * the commit no other session sees that, and the messages are locked.
  */
 static uint64
 poll_once(void *state)

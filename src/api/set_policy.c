@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * set_policy.c
- *	  Saying what a queue's policy is; pausing and resuming it.
+ *	  Setting and showing a queue's policy; pausing and resuming the
+ *	  queue.
  *
  * Only the owner of the queue may do this.  Rows of pgmq.policy are written with
  * the rights of that table's owner.  Backends that keep the old policy learn of
@@ -46,8 +47,8 @@ PG_FUNCTION_INFO_V1(pgmq_resume);
 #define MAX_DEAD_LETTER_CHAIN	100
 
 /*
- * What a policy gets that begins to have a back-off: a base that outlasts a
- * restart of what the consumers need.  It is written into the policy, so that
+ * The base that a policy gets with its first back-off: it outlasts a restart
+ * of what the consumers need.  It is written into the policy, so that
  * policies from before this keep the base that they were made with.
  */
 #define BACKOFF_DEFAULTS(policy) \
@@ -88,8 +89,8 @@ queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
 }
 
 /*
- * Run a statement on pgmq.policy about a queue, whose name in some form is $1,
- * and tell those that keep its policy.  The number of rows.
+ * Run a statement on pgmq.policy about a queue, whose name in some form is
+ * $1, and tell the backends that keep its policy.  The number of rows.
  */
 static uint64
 policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype,
@@ -209,10 +210,10 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 }
 
 /*
- * Note whose the dead-letter queue is that a policy names.  One that somebody
- * else makes under its name later gets no messages, until the policy's owner
- * names it again.  The owner's name is kept and not an OID, since a dump has
- * to bring the note back.
+ * Note the owner of the dead-letter queue that a policy names.  A queue that
+ * another role makes under its name later gets no messages, until the
+ * policy's owner names it again.  The owner's name is kept and not an OID,
+ * since a dump has to bring the note back.
  */
 static void
 dead_letter_note(const PgmqQueue *queue, const PgmqPolicy *policy)
@@ -237,7 +238,7 @@ dead_letter_note(const PgmqQueue *queue, const PgmqPolicy *policy)
 }
 
 /*
- * Take the key "create_dead_letter_queue" out of what set_policy was told;
+ * Take the key "create_dead_letter_queue" out of the argument of set_policy;
  * *create is whether it was true.  Error: 22023 when it is neither that nor
  * false nor null.
  */
@@ -261,10 +262,10 @@ create_key_take(Jsonb *doc, bool *create)
 }
 
 /*
- * Refuse a dead-letter queue that was to be created and is there already, when
- * it belongs neither to the queue's owner nor to the caller: a role may have
- * made it in order to get the messages.  One that old, the policy so far,
- * trusts as well is no news.  Error: 55000.
+ * Refuse a dead-letter queue that was to be created and is there already,
+ * when it belongs neither to the queue's owner nor to the caller: a role may
+ * have made it in order to get the messages.  There is no error if old, the
+ * policy so far, trusts that queue as well.  Error: 55000.
  */
 static void
 dead_letter_check_owner(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqQueue *dead)
@@ -305,8 +306,7 @@ dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
 				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"", PGMQ_POLICY_CREATE_KEY),
 				 errhint("It names the queue to create.")));
 	queue_name = cstring_to_text_with_len(value.val.string.val, value.val.string.len);
-
-	/* a policy that is set again finds it there, whole, which is no news */
+	/* when a policy is set again the queue exists, which needs no notice */
 	pgmq_name_format(queue_name, 'q', queue.relname);
 	pgmq_name_format(queue_name, 'a', archive);
 	queue.relid = get_relname_relid(queue.relname, schema);
@@ -325,9 +325,9 @@ dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
 /*
  * set_policy(queue_name text, policy jsonb) returns jsonb
  *
- * The whole policy as it is now.
- * Errors: 22023 for what is not a policy, 42P01 for a queue or dead-letter
- * queue that does not exist, 42501 when the caller does not own the queue.
+ * The whole policy as it is now.  Errors: 22023 for a value that is not a
+ * policy, 42P01 for a queue or dead-letter queue that does not exist, 42501
+ * when the caller does not own the queue.
  */
 Datum
 pgmq_set_policy(PG_FUNCTION_ARGS)
@@ -391,7 +391,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 /*
  * get_policy(queue_name text) returns jsonb
  *
- * What set_policy was told; an empty object for a queue without a policy.
+ * Returns the policy, or an empty object for a queue without one.
  */
 Datum
 pgmq_get_policy(PG_FUNCTION_ARGS)

@@ -6,9 +6,9 @@
  *
  * A queue that was taken over or restored works as it is, only slower: PGMQ's
  * index on vt makes each read write to an index.  Converting it changes what
- * hangs on its tables (indexes, storage parameters, defaults, keys, grants),
- * in place.  No row is rewritten and no column moves, since views, grants and
- * publications of users stand on them.
+ * belongs to its tables (indexes, storage parameters, defaults, keys,
+ * grants), in place.  No row is rewritten and no column moves, since views,
+ * grants and publications of users depend on them.
  *
  * A statement on the catalog returns the commands that are left to do.  So
  * there are none for a queue that has the layout, and a queue that was partly
@@ -96,7 +96,7 @@ static const char *const commands_sql =
 " JOIN pg_class x ON x.oid = i.indexrelid"
 " JOIN pg_am m ON m.oid = x.relam"
 " WHERE p.kind = 'q' AND NOT x.relispartition), "
-/* that of another role is not the caller's to change */
+/* the caller may not change one of another role */
 "sequence AS MATERIALIZED ("
 " SELECT s.oid, s.relpersistence, s.relacl, s.relnamespace = q.relnamespace"
 " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"

@@ -71,11 +71,11 @@ each_call(void *arg)
 
 /*
  * Call fn for a queue, in a subtransaction; what it returns, or false and a
- * warning when it fails with any error but a cancel (57014).  What it did stays
- * if keep is true and it returned true.  Otherwise the subtransaction is rolled
- * back even though fn wrote nothing, because of its locks: those of thousands
- * of queues would fill the lock table, and be gone through at the end of each
- * subtransaction.
+ * warning when it fails with any error but a cancel (57014).  Its changes
+ * stay if keep is true and it returned true.  Otherwise the subtransaction is
+ * rolled back even though fn wrote nothing, because of its locks: those of
+ * thousands of queues would fill the lock table, and be gone through at the
+ * end of each subtransaction.
  */
 bool
 pgmq_each_try(text *queue_name, PgmqEachFn fn, void *state, bool keep)

@@ -71,8 +71,8 @@ typedef struct Right
 } Right;
 
 /*
- * What privileges consist of.  A send needs to see msg_id for RETURNING, and
- * an archive to see that of the archive.
+ * The rights that each privilege consists of.  A send needs to see msg_id for
+ * RETURNING, and an archive to see that of the archive.
  */
 static const Right rights[] = {
 	{SEND, PART_QUEUE, ACL_INSERT, {"vt", "message", "headers"}},
@@ -97,7 +97,7 @@ static const Right rights[] = {
 	{MANAGE, PART_ARCHIVE, ACL_TRUNCATE, {NULL}},
 };
 
-/* What is granted or revoked. */
+/* The arguments of a call. */
 typedef struct GrantCall
 {
 	int			privileges;		/* a set of them */
@@ -401,9 +401,9 @@ part_set(GrantCall *call, Part part, Oid relid)
 }
 
 /*
- * The relations of a queue, which nothing keeps from going away later.
- * Error: 55000 when the archive is another role's and rights are to be granted
- * on it.  To revoke them from the queue must be possible all the same.
+ * Find the relations of a queue.  They may be dropped later.  Error: 55000
+ * when the archive is another role's and rights are to be granted on it.
+ * Revoking them from the queue must be possible all the same.
  */
 static void
 parts_find(GrantCall *call, text *queue_name, bool grant)
@@ -477,8 +477,8 @@ pgmq_grant_queue(PG_FUNCTION_ARGS)
  * revoke_queue(queue_name text, role text, VARIADIC privileges text[])
  * returns void
  *
- * Errors: those of grant_queue; 2BP01 when the role has granted it further.
- * A warning, 01006, when somebody else has granted it, too.
+ * Errors: those of grant_queue; 2BP01 when the role has granted it further. A
+ * warning, 01006, when another role has granted it, too.
  */
 Datum
 pgmq_revoke_queue(PG_FUNCTION_ARGS)

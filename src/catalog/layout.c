@@ -23,7 +23,7 @@
  *	  The default of 20 % lets a backlog of millions rot.  It pauses less than
  *	  usual since it mostly meets pages that are in memory.
  *	- Analyze hardly ever: our statements' plans do not depend on statistics,
- *	  and each ANALYZE makes every session plan them anew.
+ *	  and each ANALYZE makes every session plan them again.
  *
  * The archive only grows, for which the defaults are right.
  *
@@ -63,7 +63,7 @@
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
-/* What monitoring may see: all but the messages' contents. */
+/* The columns that monitoring may see: all but the messages' contents. */
 #define PUBLIC_COLUMNS		"msg_id, read_ct, enqueued_at, last_read_at, vt"
 
 /* The columns between msg_id and the end of the two tables. */
@@ -353,8 +353,8 @@ typedef struct TableLook
 
 /*
  * Lock callback: may the caller know more of a table than that it is there,
- * and is it a queue's, or his own to make a queue of?  Nobody is to take over
- * what another role has prepared, least of all a superuser.
+ * and is it a queue's, or his own to make a queue of?  No role may take over
+ * a table that another role has prepared, least of all a superuser.
  */
 static void
 callback_find(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
@@ -382,7 +382,7 @@ table_find(const char *relname, TableLook *look)
 									callback_find, look);
 }
 
-/* Make the archive anew that an open queue of the caller's has lost. */
+/* Make the archive again that an open queue of the caller's has lost. */
 static void
 archive_complete(const PgmqQueue *queue)
 {
@@ -408,7 +408,7 @@ pgmq_layout_draws_ids(Oid relid)
 	return result;
 }
 
-/* Part of a notice: whose a queue is that somebody wanted to create. */
+/* Part of a notice: the owner of a queue that the caller wanted to create. */
 static int
 notice_owner(const PgmqQueue *queue)
 {
@@ -424,9 +424,9 @@ notice_owner(const PgmqQueue *queue)
  *
  * True when the caller is to create its tables and then call
  * pgmq_layout_finish.  False when the queue is there already; a notice has
- * been given then.  Tables of the caller's that look like a queue's but are in
- * no row of meta become one; an archive that is missing is made anew when the
- * queue is the caller's.
+ * been given then.  Tables of the caller's that look like a queue's but are
+ * in no row of meta become one; an archive that is missing is made again when
+ * the queue is the caller's.
  *
  * Errors: P0001 for a bad name, 42P07 when the name of one of its tables is
  * taken by something else, 55000 when that of the archive is, 42501 when the

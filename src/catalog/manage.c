@@ -162,8 +162,8 @@ table_drop(char *relname)
 }
 
 /*
- * Drop the archive of a queue that is gone, and whose owner that role was.  A
- * table of its name that is none of the queue's stays, and so does an archive
+ * Drop the archive of a queue that is gone, and that the role owned.  A table
+ * of its name that does not belong to the queue stays, and so does an archive
  * that the caller may not drop.
  */
 static void

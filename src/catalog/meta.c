@@ -179,10 +179,10 @@ pgmq_meta_names(void)
  */
 
 /*
- * Refuse to delete the row of a queue that is not the caller's.  To drop queues
- * of its own a role needs DELETE on meta, and so on all rows.  But with a row go
- * its bindings, and what is sent by topic would not arrive any more.
- * Error: 42501.
+ * Refuse to delete the row of a queue that is not the caller's.  To drop
+ * queues of its own a role needs DELETE on meta, and so on all rows.  But
+ * deleting a row deletes its bindings, and messages sent by topic would no
+ * longer arrive.  Error: 42501.
  */
 static void
 guard_row(const TriggerData *trigger)

@@ -228,8 +228,8 @@ static const char policies_sql[] =
 " FROM pg_policy p WHERE p.polrelid = $1) AS s (command)";
 
 /*
- * What a statement about table $1, and $2, says in one text; NULL when it says
- * nothing.
+ * The text that a statement about table $1, and $2, returns; NULL when it
+ * says nothing.
  */
 static char *
 text_of(const char *sql, Oid first, Oid second)
@@ -276,8 +276,9 @@ inherit_rights(Oid old_relid, const char *table, const char *relname)
 }
 
 /*
- * What table $1 has that no archive of ours has, and that a new one would not
- * get from it: by kind and name, as one text.  Runs with a safe search_path.
+ * Additions to table $1 that no archive of ours has, and that a new one would
+ * not get from it: by kind and name, as one text.  Runs with a safe
+ * search_path.
  */
 static const char *const extras_sql =
 "SELECT string_agg(s.what, ', ' ORDER BY s.what COLLATE \"C\") FROM pg_class c"

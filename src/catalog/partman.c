@@ -107,8 +107,8 @@ pgmq_partman_require(void)
 
 /*
  * Have pg_partman make and maintain the partitions of a new partitioned
- * table; see pgmq_partman_require.  What it may still hold about a table of
- * the same name that was dropped behind its back is removed first.
+ * table; see pgmq_partman_require.  Its rows about a table of the same name
+ * that was dropped by hand are removed first.
  *
  * plan->start is the value that the first partition is to hold; NULL for
  * where the table's data, or time, begins.
@@ -167,7 +167,7 @@ pgmq_partman_template(const char *relname)
 
 /*
  * Have pg_partman forget a table that is gone, and drop the template that it
- * made for it.  Nothing when it is not installed.
+ * made for it.  Does nothing when it is not installed.
  */
 void
 pgmq_partman_forget(const char *relname)
@@ -188,8 +188,8 @@ pgmq_partman_forget(const char *relname)
 }
 
 /*
- * The same for what a queue has left behind whose tables somebody has dropped by
- * hand, as far as the caller has the rights to that.
+ * The same for a queue whose tables were dropped by hand, as far as the
+ * caller has the rights to that.
  */
 void
 pgmq_partman_clean(const char *relname)

@@ -6,8 +6,8 @@
  * An archive is found by its name, and a role that may create queues can make
  * a table of that name when the archive was dropped, renamed or left out of a
  * dump.  Messages would go there, and its triggers would run by the rights of
- * those who archive.  So an archive must belong to a role that could do all
- * that with the queue itself, or to the owner of pgmq.meta.
+ * the roles that archive.  So an archive must belong to a role that could do
+ * all that with the queue itself, or to the owner of pgmq.meta.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -114,8 +114,8 @@ callback_archive(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 /*
  * Find the archive of an open queue and lock it, for a caller who has a right
  * to it; its OID.  InvalidOid when there is none; and, unless it is to wait,
- * when somebody else has it locked.  The caller is checked before the lock, so
- * that nobody waits for the lock of a table that is no archive.
+ * when another session has it locked.  The caller is checked before the lock,
+ * so that no session waits for the lock of a table that is no archive.
  *
  * The lock keeps the name on the table, so a statement that comes after it
  * finds the same one.

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.c
- *	  What the arguments mean that many verbs take: how many, when, and which
- *	  arrays make a batch.
+ *	  Arguments that many verbs take: how many, when, and which arrays
+ *	  make a batch.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

@@ -184,7 +184,7 @@ extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 
 /* ---- lock.c: locks on a queue's name, dedup ids and groups ---- */
-/* What a lock is for; part of its tag, where users' locks have 1 or 2. */
+/* The kinds of locks; part of their tags, where users' locks have 1 or 2. */
 typedef enum PgmqLockKind
 {
 	PGMQ_LOCK_DEDUP = 20807,

@@ -63,9 +63,9 @@ RestrictSearchPath(void)
 #endif
 
 /*
- * What libpq/libpq.h declares of the client's connection.  That file needs the
- * headers of GSSAPI and OpenSSL, which a package that builds extensions does
- * not bring.
+ * The declarations of libpq/libpq.h about the client's connection.  That file
+ * needs the headers of GSSAPI and OpenSSL, which a package that builds
+ * extensions does not bring.
  */
 #include "storage/latch.h"
 

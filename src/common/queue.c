@@ -5,8 +5,8 @@
  *
  * A queue's name becomes relation names by one rule, kept here.  A name is
  * resolved afresh on every call: the table's OID under its lock is the only
- * truth, so a queue that another session drops, renames or creates anew
- * needs no cache to be told.
+ * truth, so no cache has to learn that another session drops, renames or
+ * creates a queue again.
  *
  * Errors about queues are raised here and nowhere else, so that their texts
  * and codes cannot drift apart.
@@ -356,8 +356,8 @@ pgmq_queue_try_open(PgmqQueue *queue, text *queue_name, LOCKMODE lockmode)
 }
 
 /*
- * Why a relation cannot be a queue table, or an archive, as a sentence for
- * an error's detail; NULL when it can.
+ * The reason why a relation cannot be a queue table, or an archive, as a
+ * sentence for an error's detail; NULL when it can.
  */
 const char *
 pgmq_queue_misfit(Oid relid, bool archive)

@@ -44,7 +44,7 @@
 #define SEGMENT_NAME	"pgmq_c"
 #define SEGMENT_MAGIC	0x70676d71
 
-/* Changes with any change of what lies in the memory. */
+/* Changes with any change of the structs in the memory. */
 #define SEGMENT_LAYOUT	4
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
@@ -59,7 +59,7 @@ typedef struct Segment
 	Size		size;			/* of all */
 } Segment;
 
-/* What lies in the memory, in this order. */
+/* The parts of the memory, in this order. */
 static const PgmqShmemPart *parts = NULL;
 static int	nparts = 0;
 
@@ -283,7 +283,7 @@ segment_failed(ErrorData *error, bool found)
 	told = true;
 }
 
-/* What is got from the registry. */
+/* The piece that the registry hands out. */
 typedef struct SegmentGot
 {
 	void	   *memory;

@@ -66,7 +66,7 @@ cancel_watch(void)
 		cancel_seen = CANCEL_REQUEST;
 }
 
-/* Raise a cancel that has come, whatever became of it; error may be NULL. */
+/* Raise a cancel that has come, even if it was caught; error may be NULL. */
 static void
 cancel_check(ErrorData *error)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  Waking waiters when a command changes what their queue is.
+ *	  Waking waiters when a command changes or drops their queue.
  *
  * A waiting read holds a lock on its queue's table, which keeps most of these
  * commands out.  pgmq.wait holds none.  Its queue may be dropped; the queue or
@@ -10,8 +10,9 @@
  * calls a hook for each of these, whichever command does it, and at the commit
  * the waiters of the table look again.
  *
- * The hook is called only in sessions that have loaded the library.  What other
- * sessions do the waiting backend learns from its own caches, see poll.c.
+ * The hook is called only in sessions that have loaded the library.  Of
+ * commands in other sessions the waiting backend learns from its own caches,
+ * see poll.c.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

@@ -54,7 +54,7 @@ typedef struct PgmqMapRef
 	uint64		identity;		/* of the queue, when the reference was made */
 } PgmqMapRef;
 
-/* What engine_status shows of a map. */
+/* The columns that engine_status shows of a map. */
 typedef struct PgmqMapStatus
 {
 	bool		usable;
@@ -79,7 +79,7 @@ extern PgmqMapRef pgmq_directory_find(Oid relid, uint64 identity);
 extern PgmqMapRef pgmq_directory_make(Oid relid, uint64 identity);
 extern void pgmq_directory_drop(Oid relid);
 
-/* What a map says.  None of these raises an error. */
+/* Questions to a map. None of these raises an error. */
 extern bool pgmq_map_is_current(PgmqMapRef ref);
 extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 						  PgmqRange *ranges, int max);

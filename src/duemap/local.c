@@ -289,8 +289,9 @@ pgmq_local_announced(const PgmqLocalTable *table)
 }
 
 /*
- * What our trigger must know of the table that it fires for.  function is the
- * trigger's function.  Error: 42809 if the table has not a queue's columns.
+ * Find what our trigger must know of the table that it fires for. function is
+ * the trigger's function.  Error: 42809 if the table has not a queue's
+ * columns.
  */
 const PgmqLocalTable *
 pgmq_local_table(Relation rel, Oid function)

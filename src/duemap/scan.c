@@ -76,7 +76,7 @@ bool		pgmq_use_due_map = true;
  * ----------------------------------------------------------------
  */
 
-/* What is left of some blocks: the least vt of each. */
+/* The remaining messages of some blocks: the least vt of each. */
 typedef struct Left
 {
 	PgmqMin    *mins;
@@ -148,7 +148,7 @@ scan_advance(PgmqScan *scan, int64 upto)
  * ----------------------------------------------------------------
  */
 
-/* What a full check has found. */
+/* The findings of a full check. */
 typedef struct Check
 {
 	PgmqMapRef	map;
@@ -430,9 +430,9 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  * and the largest id among all it took.  scan.count is the sum.  Ranges come
  * in the order of ids, but several concurrent readers begin at different ones.
  *
- * Each range needs a snapshot that is taken after pgmq_scan_next.  What the
- * scan allocates is in the current memory context, and small.  It raises the
- * errors of the statements that it runs.
+ * Each range needs a snapshot that is taken after pgmq_scan_next.  The scan
+ * allocates little, in the current memory context.  It raises the errors of
+ * the statements that it runs.
  */
 void
 pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,

@@ -18,11 +18,11 @@
  * own triggers.  A read in such a trigger, or in the very statement that
  * inserts, may use a map that does not know of the row yet, and miss it.
  *
- * What was remembered is announced after the commit, when other transactions
- * can see it.  A transaction that has an xid also defers its advances to the
- * commit, since it may still roll back what it saw itself.  They are discarded
- * when a subtransaction is rolled back, which may have held a lease that they
- * count on, and by PREPARE TRANSACTION.
+ * The remembered rows are announced after the commit, when other transactions
+ * can see them.  A transaction that has an xid also defers its advances to
+ * the commit, since it may still roll back what it saw itself.  They are
+ * discarded when a subtransaction is rolled back, which may have held a lease
+ * that they count on, and by PREPARE TRANSACTION.
  *
  * Some changes make nothing due, but waiting readers must look again: removed
  * messages, which may have been the heads of groups.  The verbs that remove
@@ -77,7 +77,9 @@ typedef struct Advance
 	PgmqMin    *mins;
 } Advance;
 
-/* What this transaction remembers of a queue; in TopTransactionContext. */
+/*
+ * The memory that this transaction has of a queue; in TopTransactionContext.
+ */
 typedef struct PgmqXactQueue
 {
 	PgmqLocal  *local;
@@ -508,9 +510,9 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 
 /*
  * Subtransaction callback: must not raise an error.  Only advances are
- * forgotten.  What else the subtransaction did stays remembered, which does no
- * harm: an announcement too many wastes a look, and a queue that is not dropped
- * after all gets a new map.
+ * forgotten.  Other notes of the subtransaction stay, which does no harm: a
+ * needless announcement wastes a look, and a queue that is not dropped after
+ * all gets a new map.
  */
 void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,

@@ -12,11 +12,11 @@
  * that the ids that leave the window are never deleted one by one.
  *
  * That is the rule, but the clock may go back, by a failover too, and the
- * length of the generations changes with the window.  So what counts is always
- * told by sent_at: a send looks into all three tables, and a table is truncated
- * only when it holds nothing of the window.  A table that nobody truncated in
- * time is only larger than need be: what is left in it is too old, and gives
- * way when its id comes again.
+ * length of the generations changes with the window.  So sent_at alone
+ * decides whether an entry counts: a send looks into all three tables, and a
+ * table is truncated only when it holds nothing of the window.  A table that
+ * was not truncated in time is only larger than necessary: its entries are
+ * too old, and each is replaced when its id comes again.
  *
  * While the transaction of the first send runs its id counts, however long
  * that takes.  A sender of the same id waits for it, and takes a snapshot
@@ -124,7 +124,7 @@ lock_ids(const PgmqQueue *queue, text **ids, int n)
 	pgmq_lock_all(queue, PGMQ_LOCK_DEDUP_ID, &set);
 }
 
-/* Was what wrote a row still running when the look began? */
+/* Was the transaction that wrote a row still running when the look began? */
 static bool
 was_running(HeapTuple tuple, Snapshot before)
 {
@@ -190,7 +190,7 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 		.sent_at = palloc(n * sizeof(TimestampTz))
 	};
 
-	/* what is to be written stays locked until the transaction ends */
+	/* the table to be written stays locked until the transaction ends */
 	for (int i = 0; i < lengthof(rels); i++)
 	{
 		rels[i] = pgmq_idtable_open(queue, i, i == current ?
@@ -217,8 +217,8 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 }
 
 /*
- * Keep in mind that messages have been sent now with these ids, in the table
- * that pgmq_dedup_find told.
+ * Store that messages have been sent now with these ids, in the table that
+ * pgmq_dedup_find returned.
  */
 void
 pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,

@@ -439,7 +439,7 @@ refusal_warn(const PgmqDisposal *disposal, const PgmqRefusal *refusal)
 /*
  * Whether messages that could not be removed are to be put off: if there are
  * so many that each read would spend its time on passing them over.  Where
- * only the reader's rights are missing somebody else may be able to remove
+ * only the reader's rights are missing another role may be able to remove
  * them.
  */
 static bool
@@ -477,7 +477,10 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 		disposal->disposed += disposal->n;
 	else
 	{
-		/* what was found is locked no longer, and may be somebody's by now */
+		/*
+		 * the messages found are locked no longer, and another reader may
+		 * have them by now
+		 */
 		if (nmet > 0)
 			memcpy(disposal->dead, met, nmet * sizeof(PgmqMoved));
 		disposal->n = nmet;
@@ -485,8 +488,7 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 			disposal_find(disposal, lo, hi, disposal->puts_off ? PUT_OFF_WINDOW : SWEEP_WINDOW);
 		disposal->movable = disposal->movable && !disposal->puts_off;
 		remove_some(disposal, &refusal, error);
-
-		/* nobody got those that were met: their lease did not happen */
+		/* no client got those that were met: their lease did not happen */
 		if (nmet > 0)
 			pgmq_exec(disposal->queue, PGMQ_STMT_UNREAD, args);
 		if (error != NULL)
@@ -516,9 +518,10 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 }
 
 /*
- * Dispose of the dead messages among the rows tested, and of others after them,
- * up to an id.  Locks neither the dead-letter queue nor anything below it for
- * long: what is not to be had counts as refused.
+ * Dispose of the dead messages among the rows tested, and of others after
+ * them, up to an id.  Waits for the locks of the dead-letter queue, and of
+ * anything below it, for a short time only: a lock that is not to be had
+ * counts as a refusal.
  */
 void
 pgmq_disposal_run(PgmqDisposal *disposal, int64 hi)

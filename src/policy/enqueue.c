@@ -9,8 +9,8 @@
  *	1. the headers that the policy reads are checked;
  *	2. strict FIFO: the groups are locked until the transaction ends.  The ids
  *	   are drawn after that, so in a group they rise as the senders commit;
- *	3. deduplication: the ids are locked, and looked for.  What was sent before
- *	   is left out, and its old id returned;
+ *	3. deduplication: the ids are locked, and looked for.  Messages that
+ *	   were sent before are left out, and their old ids returned;
  *	4. one INSERT of what is left, and the new ids are kept in mind.
  *
  * Locks are taken in the same order by all senders: the queue's dedup lock,
@@ -59,7 +59,7 @@ typedef struct DedupItem
 	int			first;			/* of the batch's messages with this id */
 } DedupItem;
 
-/* What of several messages the policy is about. */
+/* The parts of several messages that the policy is about. */
 typedef struct Wishes
 {
 	PgmqLockSet groups;
@@ -67,7 +67,8 @@ typedef struct Wishes
 	int			nitems;
 	Snapshot	before;			/* of before any lock was waited for, if there
 								 * are ids */
-	bool		alone;			/* nobody else sends, so no locks are needed */
+	bool		alone;			/* no other session sends, so no locks are
+								 * needed */
 } Wishes;
 
 /* Row function: the first column is the id of a message. */
@@ -382,7 +383,7 @@ put_batch_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt
 	return true;
 }
 
-/* Warn of what the headers of a batch, which may be NULL, ask for in vain. */
+/* Warn of headers of a batch, which may be NULL, that have no effect. */
 static void
 warn_batch(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg headers)
 {

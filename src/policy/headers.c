@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * headers.c
- *	  What the headers of a message mean to a send.
+ *	  The headers of a message that matter to a send.
  *
  * Where a queue's policy reads a header it is checked; where it does not, a
  * sender that counts on it is told once.  Headers that are no JSON object hold
@@ -161,8 +161,8 @@ warn_once(const PgmqQueue *queue, bool *warned, const char *name, const char *ke
 }
 
 /*
- * Warn of what the headers of a message ask for in vain, since the queue's
- * policy (NULL: it has none) does not read it.
+ * Warn of headers of a message that have no effect, since the queue's policy
+ * (NULL: it has none) does not read them.
  */
 void
 pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy, Jsonb *headers)

@@ -156,9 +156,9 @@ index_is_plain(Relation rel, Oid relid)
 }
 
 /*
- * What is wrong with the indexes of an open table, or NULL.  There must be the
- * primary key, of the ids.  Others may be there, as a REINDEX CONCURRENTLY makes
- * one for a while, and leaves it behind when it is canceled.
+ * The fault of the indexes of an open table, or NULL.  There must be the
+ * primary key, of the ids.  Others may be there, as a REINDEX CONCURRENTLY
+ * makes one for a while, and leaves it behind when it is canceled.
  */
 static const char *
 table_misfit_index(Relation rel)
@@ -185,10 +185,11 @@ table_misfit_index(Relation rel)
 }
 
 /*
- * What an open table has that we did not give it, as a sentence for an error's
- * detail; NULL when it is as we make it.  All that code of users can hang on
- * must be looked for, also what only the planner would run.  It is looked for
- * in the relcache, at each use, and costs little beside a statement.
+ * An addition to an open table that is not ours, as a sentence for an error's
+ * detail; NULL when it is as we make it.  Everything that can run code of
+ * users must be looked for, also what only the planner would run.  It is
+ * looked for in the relcache, at each use, and costs little beside a
+ * statement.
  */
 static const char *
 table_misfit(Relation rel)
@@ -241,8 +242,8 @@ misfit_error(const PgmqQueue *queue, const char *relname, const char *misfit)
 	"It belongs neither to the owner of table \"" PGMQ_SCHEMA ".policy\" nor to that of the queue."
 
 /*
- * Lock callback: does the table belong to one who may own it?  Another owner
- * could have it locked for as long as he likes.
+ * Lock callback: does the table belong to a role that may own it?  Another
+ * owner could keep it locked for as long as it likes.
  */
 static void
 callback_owner(const RangeVar *table, Oid relid, Oid old_relid, void *arg)

@@ -5,25 +5,27 @@
  *	  deleting old archived ones, truncating tables of deduplication ids.
  *
  * A round goes over all queues, one batch of each work in each, and over
- * those where there is more again, so that no backlog keeps another queue from
- * its turn.  It ends where it began: what comes while it goes on, from a trigger
- * that puts back what is deleted, say, is for the next one.  It also ends when
- * its time is over, but not before each queue has had a turn.  A worker's batch that
- * takes longer than that is canceled.
+ * those where there is more again, so that no backlog keeps another queue
+ * from its turn.  It deals with the messages that were there when it began:
+ * those that come meanwhile, say from a trigger that puts deleted ones back,
+ * are for the next one.  It also ends when its time is over, but not before
+ * each queue has had a turn.  A worker's batch that takes longer than that is
+ * canceled.
  *
  * Each batch is a transaction of its own where the caller may commit, and is
  * followed by a rest as long as the batch, so that maintenance takes half of
- * a session's time at most.  Within it a subtransaction holds the batch, so that
- * an error is a warning about one queue and the others get their turn.  What
- * ends the session cannot be caught; see suspect.c.  Rows that somebody has
- * locked are skipped, and so are queues that DDL has; several sessions may
- * maintain at once, and share the work.
+ * a session's time at most.  Within it a subtransaction holds the batch, so
+ * that an error is a warning about one queue and the others get their turn.
+ * An error that ends the session cannot be caught; see suspect.c.  Rows that
+ * another session has locked are skipped, and so are queues that DDL has
+ * locked; several sessions may maintain at once, and share the work.
  *
- * Triggers of users run here as anywhere.  They run as the owner of the queue,
- * not as the caller, and cannot leave anything behind that would run as somebody
- * else: in a security-restricted operation, as when autovacuum calls users'
- * functions, and with settings that are put back.  Deferred triggers run at
- * once where we commit; elsewhere the server refuses them here.
+ * Triggers of users run here as anywhere.  They run as the owner of the
+ * queue, not as the caller, and cannot leave anything behind that would run
+ * as another role: in a security-restricted operation, as when autovacuum
+ * calls users' functions, and with settings that are put back.  Deferred
+ * triggers run at once where we commit; elsewhere the server refuses them
+ * here.
  *
  * Messages that are leased are left alone, expired or not, until their lease
  * has ended.
@@ -153,7 +155,7 @@ rows_at_most(Oid relid)
 	return pages * MaxHeapTuplesPerPage;
 }
 
-/* What has been in the archive for long enough. */
+/* Delete messages that have been in the archive for long enough. */
 static bool
 step_archive(Maintain *m)
 {
@@ -420,7 +422,7 @@ round_turns(bool worker, List **first, List **last)
 }
 
 /*
- * Do what the policies of all queues want done that the caller owns; commit
+ * Do the work that the policies of all queues of the caller's ask for; commit
  * between the batches, and report the statistics then, if that is allowed.
  * Whether there is more to do, for which there was no time.
  */

@@ -123,10 +123,10 @@ pgmq_move(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
 }
 
 /*
- * The headers of a dead letter: its own, and one that says whence and why.
- * Headers to which none can be added, or from which taking it away again would
- * not give back the same, are kept in that one as a whole; but what goes round
- * in a circle does not grow for ever.
+ * The headers of a dead letter: its own, and one that says from which queue
+ * it came and why.  Headers to which none can be added, or from which taking
+ * it away again would not give back the same, are kept in that one as a
+ * whole; but what goes round in a circle does not grow for ever.
  */
 #define DEAD_HEADER "'" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text"
 #define IS_PLAIN_OBJECT \
@@ -256,10 +256,11 @@ error_is_of_function(const ErrorData *error)
 }
 
 /*
- * Raise an error again that says nothing about the queues: what the server lacks,
- * and a conflict with other transactions that only a new snapshot ends.  A code
- * alone says little.  A trigger of the dead-letter queue can raise any, and its
- * owner is not to stop the queue that the dead letters come from.
+ * Raise an error again that says nothing about the queues: a lack of the
+ * server's resources, and a conflict with other transactions that only a new
+ * snapshot ends.  A code alone says little.  A trigger of the dead-letter
+ * queue can raise any, and its owner is not to stop the queue that the dead
+ * letters come from.
  */
 static void
 error_check(ErrorData *error)

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * policy.c
- *	  What a queue's policy is: reading it, keeping it at hand.
+ *	  A queue's policy: reading it, and keeping it in the backend.
  *
  * A policy is a jsonb object in pgmq.policy, keys as in policy_keys below.
  * set_policy.c writes it; sends and reads ask here, and get a struct.
  *
- * The struct is kept per backend and queue table, and most of all it is kept
- * that a queue has none, so that such a queue pays for a look into a hash
- * table.  A change of a policy sends a relcache invalidation of the queue table
- * with it, and a backend that has the table's lock has received it.
+ * The struct is kept per backend and queue table.  Above all a backend
+ * remembers that a queue has none, so that such a queue pays for a look into
+ * a hash table.  A change of a policy sends a relcache invalidation of the
+ * queue table with it, and a backend that has the table's lock has received
+ * it.
  *
- * Callers get a copy: an invalidation may come at any time, and takes away
- * what is kept.
+ * Callers get a copy: an invalidation may come at any time, and removes the
+ * struct.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,7 +46,7 @@
 #include "spi/spi.h"
 #include "policy/policy.h"
 
-/* What the value of a key is, and how the struct holds it. */
+/* The kinds of values of a key, and how the struct holds them. */
 typedef enum KeyKind
 {
 	KEY_INTEGER,				/* int32 */
@@ -97,7 +98,7 @@ static const PolicyKey policy_keys[] = {
 	BOOLEAN(strict_fifo),
 };
 
-/* What is kept of a queue. */
+/* An entry of the cache. */
 typedef struct PolicyEntry
 {
 	Oid			relid;			/* hash key: the queue table */
@@ -122,7 +123,7 @@ static uint64 policy_invals = 0;	/* how many invalidations came */
  * ----------------------------------------------------------------
  */
 
-/* Say that a key's value is not what it must be. */
+/* Raise the error about a bad value of a key. */
 pg_noreturn static void
 value_error(const PolicyKey *key, JsonbValue *value)
 {
@@ -417,7 +418,7 @@ pgmq_policy(const PgmqQueue *queue)
 
 		/*
 		 * It is not kept if it may have been changed meanwhile, or if the
-		 * table is away: when it comes back that says nothing of the queue.
+		 * table is away: its return tells nothing about the queue.
 		 */
 		if (invals == policy_invals && OidIsValid(pgmq_policy_table(true)))
 			*(PolicyEntry *) pgmq_policy_remember(&policy_hash, "pgmq_c policies", sizeof(PolicyEntry),
@@ -465,11 +466,10 @@ pgmq_policy_is_referenced(void)
 }
 
 /*
- * Forget a queue's policy; whether it had one.  Where foreign keys of other owners
- * refer to the table the row stays, and says nothing: to delete it would run
- * what hangs on their tables, or fail.
- * Errors: 55000 when there are triggers, 40001 when the transaction's
- * snapshot is too old to see it.
+ * Forget a queue's policy; whether it had one.  Where foreign keys of other
+ * owners refer to the table the row stays, emptied: deleting it would run
+ * triggers of their tables, or fail.  Errors: 55000 when there are triggers,
+ * 40001 when the transaction's snapshot is too old to see it.
  */
 bool
 pgmq_policy_forget(const PgmqQueue *queue)

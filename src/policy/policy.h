@@ -19,7 +19,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 
-/* What happens to messages that expired. */
+/* The treatment of messages that expired. */
 #define PGMQ_EXPIRED_DROP			1
 #define PGMQ_EXPIRED_DEAD_LETTER	2
 
@@ -34,7 +34,7 @@ typedef struct PgmqPolicy
 	int32		max_reads;		/* a message is delivered at most this often;
 								 * then it goes to the dead-letter queue */
 	char		dead_letter[NAMEDATALEN];	/* table of the dead-letter queue */
-	Oid			dead_letter_owner;	/* whose it was when it was named */
+	Oid			dead_letter_owner;	/* its owner when it was named */
 	bool		dead_letter_any;	/* the SQL before 1.2.0 does not note that */
 	int			backoff;
 	double		backoff_base;
@@ -59,7 +59,7 @@ extern void pgmq_worker_init(void);
 extern bool pgmq_maintain_all(bool may_commit, bool may_report, bool worker);
 
 /* ---- suspect.c: what outlives the session that maintained ---- */
-/* What is to be done with a queue, by what is known of it and its owner. */
+/* The treatment of a queue, by what is known of it and its owner. */
 typedef enum PgmqSuspicion
 {
 	PGMQ_SUSPECT_NO,
@@ -175,7 +175,7 @@ typedef struct PgmqMoved
 /* Halving ends after so many errors; by then it has found at least 5 messages. */
 #define PGMQ_REFUSALS_MAX		64
 
-/* What became of messages that could not be moved or deleted all at once. */
+/* The outcome for messages that could not be moved or deleted all at once. */
 typedef struct PgmqRefusal
 {
 	ErrorData  *error;			/* the first one */

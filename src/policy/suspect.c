@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * suspect.c
- *	  What maintenance remembers though the session that did it has ended.
+ *	  The queues that ended a session of maintenance, remembered for the
+ *	  next ones.
  *
  * A trigger of a queue's owner can end the session that maintains the queue:
  * by a timeout whose error is FATAL, or by exit_on_error.  No code of ours can
@@ -41,7 +42,7 @@
 #define WAIT_FIRST		(60 * USECS_PER_SEC)
 #define WAIT_MAX		(3600 * USECS_PER_SEC)
 
-/* One that was not met again for so long (microseconds) is one no longer. */
+/* A suspect that was not met again for so long (microseconds) is forgotten. */
 #define FORGET_AFTER	(24 * 3600 * USECS_PER_SEC)
 
 typedef struct Suspect
@@ -51,7 +52,7 @@ typedef struct Suspect
 	Oid			owner;
 	int			deaths;			/* how many sessions have ended with it */
 	TimestampTz until;			/* it waits */
-	bool		told;			/* somebody has said so */
+	bool		told;			/* a session has said so */
 } Suspect;
 
 typedef struct SuspectArea
@@ -189,7 +190,7 @@ pgmq_suspect_hold(Oid relid, Oid owner)
 	return true;
 }
 
-/* And has come through with it. */
+/* The session has come through with the queue in hand. */
 void
 pgmq_suspect_release(void)
 {
@@ -206,8 +207,8 @@ pgmq_suspect_release(void)
 }
 
 /*
- * What is known of a queue and its owner.  With PGMQ_SUSPECT_WAITS *until says
- * how long, and *told whether somebody has been told so before.
+ * Tell what is known of a queue and its owner.  With PGMQ_SUSPECT_WAITS
+ * *until says how long, and *told whether a session has said so before.
  */
 PgmqSuspicion
 pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told)

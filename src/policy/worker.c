@@ -48,8 +48,8 @@
 #include "policy/policy.h"
 
 /*
- * Seconds until a worker that failed is started again, and so long it waits
- * after it could not connect, twice as long each further time.
+ * Seconds until a worker that failed is started again. A worker that could
+ * not connect waits that long first, and twice as long each further time.
  */
 #define RESTART_SECONDS		10
 #define RESTART_MAX			300
@@ -89,7 +89,7 @@ databases_check(char **newval, void **extra, GucSource source)
 	bool		valid = SplitGUCList(copy, ',', &names);
 	ListCell   *lc;
 
-	/* nobody starts a worker any more */
+	/* no worker is started after this */
 	if (pgmq_shmem_too_late("pgmq_c.maintain_database", source, &told))
 		**newval = '\0';
 	if (!valid)

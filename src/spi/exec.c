@@ -134,7 +134,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 	return SPI_processed;
 }
 
-/* What stmt_run and pgmq_cursor_open have in common; see there. */
+/* The common part of stmt_run and pgmq_cursor_open; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		   DestReceiver *dest, Portal *portal)

@@ -5,12 +5,13 @@
  *
  * A generic plan made while a queue is empty would be a sequential scan, and
  * stay one when a hundred thousand messages arrive.  Our statements are
- * therefore always planned with index scans only.  They carry a private bit in
- * their cursor options, which reaches the planner on every planning, the plan
- * cache's own replanning included; the planner hook sees the bit and holds the
- * settings for the time of planning.  Nothing is set while a statement runs,
- * so triggers' own queries are planned as usual.  So are queries that are planned
- * while ours is, such as those of a function in an index.
+ * therefore always planned with index scans only.  They carry a private bit
+ * in their cursor options, which reaches the planner on every planning, the
+ * plan cache's own replanning included; the planner hook sees the bit and
+ * holds the settings for the time of planning.  The settings are not held
+ * while a statement runs, so triggers' own queries are planned as usual.  So
+ * are queries that are planned while ours is, such as those of a function in
+ * an index.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -29,7 +30,7 @@
 
 static planner_hook_type prev_planner = NULL;
 
-/* What is held while our statements are planned. */
+/* The settings that are held while our statements are planned. */
 static const struct
 {
 	bool	   *setting;

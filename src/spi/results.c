@@ -53,9 +53,8 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
  * Whether a set of at most one value is asked for its first.  A value a call
  * is cheaper than a tuplestore of one; but then, the caller asks again until
  * it is told that there is no more, and in a target list beside a longer set
- * even when it was told that this was all.  What the function does must not
- * be done a second time.
- * Error: 0A000 where no set is accepted.
+ * even when it was told that this was all.  The function must not do its work
+ * a second time.  Error: 0A000 where no set is accepted.
  */
 bool
 pgmq_set_first(FunctionCallInfo fcinfo)

@@ -83,7 +83,7 @@ typedef struct PgmqStmt
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
 
-/* What a set-returning function collects; see pgmq_rows_begin. */
+/* The result that a set-returning function collects; see pgmq_rows_begin. */
 typedef struct PgmqRows PgmqRows;
 
 /* Receives one row of a result; the slot is valid during the call only. */

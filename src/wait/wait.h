@@ -47,7 +47,7 @@ extern int	pgmq_waiter_count(Oid relid);
 extern void pgmq_waiter_send_away(Oid relid);
 extern void pgmq_waiter_drop(Oid relid);
 
-/* What ended a sleep. */
+/* The reasons why a sleep ended. */
 typedef struct PgmqWakeUp
 {
 	bool		watched;		/* it had the watch */

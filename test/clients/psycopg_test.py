@@ -57,7 +57,7 @@ def equal(got, expected):
 
 
 def near(moment, seconds):
-    """moment lies so many seconds from now, give or take five"""
+    """whether moment is so many seconds from now, give or take five"""
     off = (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds() - seconds
     if abs(off) > 5:
         raise AssertionError(f"{moment} is off by {off} seconds")
@@ -458,7 +458,7 @@ def deep_pipeline(conninfo):
 
 
 def transactions(conninfo):
-    """What a transaction sends and takes is undone with it."""
+    """A rollback undoes what the transaction sent and took."""
     db, other = Db(conninfo), Db(conninfo)
     fresh(db, "py_tx")
     take = "SELECT msg_id FROM pgmq.read('py_tx', 60, 10)"

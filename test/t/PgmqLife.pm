@@ -16,7 +16,7 @@ our @EXPORT = qw(life_fill life_messages life_catalog life_goes_on life_is_same
 
 # Queues in use, for any version of pgmq_c from 1.0.0 on.  The caller has made
 # the extension, and, where there is to be a partitioned queue, pg_partman.
-# The connection may be that of a role that is no superuser.
+# The role of the connection need not be a superuser.
 my $fill = q{
 	SELECT pgmq.create('jobs'), pgmq.create('Mixed "Case"'), pgmq.create('groups'),
 		pgmq.create('letters'), pgmq.create('paused'), pgmq.create('empty'),
@@ -77,9 +77,9 @@ my $fill_partitioned = q{
 	SELECT pgmq.archive('parts', ARRAY[1, 150]);
 };
 
-# What the extension's users see of their database, but for the messages, as
-# every version of the server says it.  Since 17 partitions are identity columns
-# as their parents are.
+# The view that the extension's users have of their database, except for the
+# messages, in a form that is the same for every version of the server.  Since
+# 17 partitions are identity columns as their parents are.
 my $catalog = q{
 	SELECT 'queue', to_jsonb(q)::text FROM pgmq.list_queues() q
 	UNION ALL SELECT 'policy', to_jsonb(p)::text FROM pgmq.policy p
@@ -246,7 +246,7 @@ sub life_goes_on
 	return;
 }
 
-# A session that stays; what it is told to do, and what it has said, errors last.
+# A session that stays: the statements it gets, and its output, errors last.
 sub life_session
 {
 	my ($node, $db) = @_;

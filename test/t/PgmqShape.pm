@@ -17,8 +17,8 @@ our @EXPORT = qw(shape_sql shape_install shape_extension shape_database shape_da
 
 my $data = dirname(abs_path(__FILE__)) . '/../data';
 
-# Newest first: each with another catalog than the next one, but for two that
-# differ in what they do only.
+# Newest first: each has another catalog than the next one, except for two that
+# differ only in the bodies of functions.
 our @versions =
   ('1.13.1', '1.13.0', '1.12.0', '1.11.1', '1.11.0', '1.10.1', '1.10.0', '1.9.0',
 	'1.8.0', '1.7.0', '1.6.0', '1.5.1', '1.4.4', '1.2.0', '1.0.0');
@@ -186,9 +186,9 @@ sub shape_data
 	return;
 }
 
-# What users build on it, but for what forbids a take-over: a view on a read and
-# a table of messages before 1.10, calls that are not texts before 1.5.  Before
-# 1.2 there is no type.
+# Objects that users build on it, except for those that forbid a take-over: a
+# view on a read and a table of messages before 1.10, calls that are not texts
+# before 1.5.  Before 1.2 there is no type.
 sub shape_user
 {
 	my ($node, $db, $version) = @_;

@@ -88,9 +88,9 @@ is($node->safe_psql('postgres', q{
 	LEFT JOIN pg_proc b ON b.oid = before::regprocedure LEFT JOIN pg_proc a ON a.oid = after::regprocedure
 	WHERE before IS NOT NULL AND (a.prosrc, a.prorettype) IS DISTINCT FROM (b.prosrc, b.prorettype)
 	ORDER BY n LIMIT 20}),
-	'', 'what was resolved is resolved as before');
+	'', 'a call that was resolved is resolved as before');
 
-# What was ambiguous, without a type or with some.
+# Calls that were ambiguous, without a type or with some.
 my @clear = (
 	'delete(NULL, NULL)', 'delete(NULL, NULL, NULL)', 'archive(NULL, NULL)', 'archive(NULL, NULL, NULL)',
 	'nack(NULL, NULL)', 'nack(NULL, NULL, NULL)', 'nack(NULL, NULL, NULL, NULL)', 'nack(NULL, NULL, NULL::smallint)',
@@ -106,7 +106,7 @@ my $list = join ', ', map { "('pgmq.$_')" } @clear;
 is($node->safe_psql('postgres', "INSERT INTO calls (call) SELECT c FROM (VALUES $list) v (c) WHERE c NOT IN (SELECT call FROM calls);"
 		. " UPDATE calls SET after = resolved(call) WHERE after IS NULL AND call IN (SELECT c FROM (VALUES $list) v (c));"
 		. " SELECT call, before, after FROM calls WHERE call IN (SELECT c FROM (VALUES $list) v (c)) AND (before IS NOT NULL OR after IS NULL)"),
-	'', 'what was ambiguous is resolved');
+	'', 'a call that was ambiguous is resolved');
 
 note $node->safe_psql('postgres', q{SELECT count(*) FROM calls WHERE before IS NULL AND after IS NOT NULL}), ' more calls are resolved';
 

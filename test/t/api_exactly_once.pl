@@ -72,7 +72,7 @@ is( $node->safe_psql(
 		'postgres',
 		q{SELECT count(*) FROM (SELECT FROM taken GROUP BY msg_id HAVING count(*) > 1) twice}),
 	0, 'no message was delivered twice');
-# what nobody took can still be taken
+# messages that no worker took can still be taken
 $node->safe_psql('postgres',
 	q{INSERT INTO taken SELECT msg_id, 'rest' FROM pgmq.read('once', 1000, 1000000)});
 is( $node->safe_psql(
@@ -84,7 +84,7 @@ is( $node->safe_psql(
 		q{SELECT count(*) FROM pgmq.q_once q JOIN taken USING (msg_id) WHERE read_ct <> 1 OR how = 'pop'}),
 	0, 'read_ct counts one delivery');
 
-# Leases of no time: everybody reads the same, again and again.
+# Leases of no time: all workers read the same messages, again and again.
 workers(
 	'leases that run out', 8, 200,
 	[ 2, q{WITH r AS MATERIALIZED (SELECT msg_id, read_ct FROM pgmq.read('again', 0, 3))

@@ -38,7 +38,8 @@ while ($page =~ /^```sql\n(.*?)^```$/msg)
 {
 	my $block = $1;
 
-	# what only looks; the examples that change something are docs_pages's
+	# queries that only look; docs_pages runs the examples that change
+	# something
 	next if $block !~ /^\s*(SELECT|WITH)\b/i || $block =~ /drop_queue|purge_queue|convert|send|read\(|SET /;
 	my ($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '20s'; $block");
 	is($err, '', 'within 20 seconds: ' . substr($block =~ s/\s+/ /gr, 0, 70));

@@ -5,8 +5,8 @@
 # such a block it may print anything but an error.  A failing block is named by
 # its page and line.
 #
-# Compared is what does not change from one run to the next: times, process
-# ids and the widths of columns may differ.
+# Only output that does not change from one run to the next is compared: times,
+# process ids and the widths of columns may differ.
 #
 # The tables of functions and of error codes are held against the catalog and
 # against the errors themselves.  docs/how-to/moving.md starts in a database
@@ -28,7 +28,7 @@ use Test::More;
 my $root = dirname(abs_path(__FILE__)) . '/../..';
 my $node = PostgreSQL::Test::Cluster->new('main');
 
-# What the documents assume: the defaults of psql and of the server.
+# The documents assume the defaults of psql and of the server.
 $node->init(extra => [ '--no-sync', '--encoding=UTF8', '--no-locale' ]);
 $node->append_conf('postgresql.conf',
 	"max_prepared_transactions = 5\nlog_statement = none");
@@ -175,7 +175,7 @@ find(
 	"$root/docs");
 @pages = ('README.md', sort @pages);
 
-# What is in a page's database before its first block.
+# The objects that a page's database has before its first block.
 my %prepare = (
 	'docs/how-to/moving.md' => sub {
 		my ($db) = @_;
@@ -227,9 +227,9 @@ is( join("\n", sort @descriptions),
 	join("\n", sort split(/\n/, $comments)),
 	'docs/reference/ describes the functions as the catalog does');
 
-# Each code in the reference's table of errors comes out, and no other: what
-# raises it, after preparation that must not fail.  The server's text is not
-# ours.
+# Each code in the reference's table of errors is raised, and no other: here
+# are the statements that raise it, after preparation that must not fail.
+# These texts are the server's, and not compared.
 
 my $psql = 'psql -X -q -d ' . "'" . $node->connstr('postgres') . "'";
 my @raises = (
@@ -380,7 +380,7 @@ is( join(' ', sort keys %raised),
 	join(' ', sort $reference =~ /^\| ([0-9A-Z]{5}) \|/mg),
 	"docs/reference/ has the error codes that come out");
 
-# Every link between the documents leads somewhere.
+# Every link between the documents has a target.
 
 foreach my $file (@pages, 'src/README.md', 'test/README.md', 'bench/README.md',
 	'CONTRIBUTING.md', 'CHANGELOG.md')

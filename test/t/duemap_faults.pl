@@ -1,7 +1,7 @@
 
-# What may go wrong around the due map: a clock that steps, processes that are
-# shot, errors at the last moment, cancels while committing, a database that
-# is dropped under its users; and the full check, of a map that was deceived.
+# Faults around the due map: a clock that steps, processes that are shot,
+# errors at the last moment, cancels while committing, a database that is
+# dropped under its users; and the full check, of a map that was deceived.
 use strict;
 use warnings;
 
@@ -123,7 +123,8 @@ SKIP:
 	set_clock(0);
 	sql('TRUNCATE pgmq.q_due');
 
-	# Queues use up the memory, and go: another gets what they had
+	# Queues use up the memory, and are dropped: another queue gets their
+	# memory
 	my $scattered = q{INSERT INTO pgmq.q_%s (msg_id, vt, message) OVERRIDING SYSTEM VALUE
 		SELECT i * 4096, now() + interval '1 day', '{}' FROM generate_series(1, 4000) i};
 	my $bytes = q{SELECT bytes FROM pgmq.engine_status() WHERE queue_name = 'roomy'};
@@ -306,13 +307,13 @@ begin($s, q{CALL pgmq.wait('due', 60);});
 wait_until_waiting($pid);
 shoot($s, $pid);
 eval { $w->{in} .= "\\q\n"; $w->{psql}->finish };
-is(sql(q{SELECT waiting FROM pgmq.engine_status() WHERE queue_name = 'due'}), 0, 'after one who waits was shot nobody waits');
+is(sql(q{SELECT waiting FROM pgmq.engine_status() WHERE queue_name = 'due'}), 0, 'after a waiting session was shot no session waits');
 $s = session($node, $db);
 $pid = ask($s, 'SELECT pg_backend_pid();');
 begin($s, q{SELECT message FROM pgmq.read_with_poll('due', 600, 1, 60, 60000);});
 wait_until_waiting($pid);
 sql(q{SELECT pgmq.send('due', '"woken"')});
-is(result($s), '"woken"', '.. and the next who does is woken');
+is(result($s), '"woken"', '.. and the next one that waits is woken');
 $s->{in} .= "\\q\n";
 $s->{psql}->finish;
 
@@ -334,13 +335,13 @@ eval { $_->{in} .= "\\q\n"; $_->{psql}->finish } for $s, $w;
 sql('CREATE DATABASE gone');
 $db = 'gone';
 set_up();
-is(got('due'), 'nothing', 'a database that was dropped and made anew');
+is(got('due'), 'nothing', 'a database that was dropped and made again');
 is(sql(q{SELECT waiting FROM pgmq.engine_status()}), 0, '.. with nobody waiting');
 sql(q{SELECT pgmq.send('due', '1')});
 is(got('due'), '1', '.. has its own messages');
 $db = 'postgres';
 
-# ---- and of all that
+# ---- the server's log
 
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal (?!9\b)/, 'nothing has upset the server');
 $node->stop;

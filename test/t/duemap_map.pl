@@ -1,8 +1,8 @@
 
 # The due map where a regression test does not reach: prepared transactions,
-# restarts, crashes, promotion, replication, little memory, databases that
-# come and go.  Before each question the map has been shown that there is
-# nothing to be had; what then becomes readable must be read.
+# restarts, crashes, promotion, replication, little memory, databases that come
+# and go.  Before each question the map has been shown that there is nothing to
+# read; a message that becomes readable then must be read.
 use strict;
 use warnings;
 
@@ -159,7 +159,7 @@ is(got('other'), '2', '.. and then that commits, too');
 exhaust('other');
 is(map_of('other'), 'on', '.. so that all is as ever');
 
-# Nobody needs a right to find out which there are
+# No right is needed to find out which prepared transactions there are
 {
 	my $s = session($where, $db);
 	sql(q{SELECT pgmq.create('unlisted'); REVOKE SELECT ON pg_prepared_xacts FROM PUBLIC;
@@ -173,7 +173,7 @@ is(map_of('other'), 'on', '.. so that all is as ever');
 	done($s);
 }
 
-# Counting does not come by what is dead
+# Counting does not walk over dead rows
 sub blocks
 {
 	# not counting what a new session reads of the catalogs
@@ -190,7 +190,7 @@ sub counted { return "SELECT queue_length, queue_visible_length FROM pgmq.metric
 	ask($s, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;');
 	sql(q{SELECT count(*) FROM pgmq.send_batch('counted', array_fill('{}'::jsonb, ARRAY[50000]))});
 	sql(q{SELECT count(*) FROM pgmq.delete('counted', ARRAY(SELECT msg_id FROM pgmq.q_counted))});
-	cmp_ok(blocks('counted'), '>', 500, 'what is dead is in the way of counting');
+	cmp_ok(blocks('counted'), '>', 500, 'dead rows slow down the counting');
 	is(exhaust('counted'), 'nothing', '.. until a read has found it dead');
 	sql(q{SELECT pgmq.send('counted', '{}', 'infinity'::timestamptz);
 		SELECT pgmq.send('counted', '{}', 3600);
@@ -259,11 +259,12 @@ is(got('parts'), '1', '.. and committed when it is');
 	exhaust();
 	is(map_of('due'), 'on', '.. by the map');
 
-	# A partition hears nothing of where its queue is
+	# A partition is not told when its queue is renamed
 	sql(q{ALTER TABLE pgmq.q_parts SET SCHEMA public});
 	ask($s, q{INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (2, '1');});
 	ask($open, q{INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (3, '1');});
-	# who knows the partition takes no lock on the table that it is of
+	# a session that knows the partition takes no lock on the partitioned
+	# table
 	ask($open, q{BEGIN; INSERT INTO pgmq.parts_1 (msg_id, message) VALUES (4, '1');});
 	sql(q{ALTER TABLE q_parts SET SCHEMA pgmq});
 	is(got('parts'), '2 3', 'what was put into a partition of a queue that was elsewhere');
@@ -277,12 +278,12 @@ is(got('parts'), '1', '.. and committed when it is');
 	done($open);
 }
 
-# A restart knows nothing, but what is prepared
+# After a restart the map knows nothing but the prepared transactions
 sql(q{SELECT pgmq.set_vt('due', 1, 0)});
 sql(q{BEGIN; SELECT pgmq.set_vt('due', 2, 0); PREPARE TRANSACTION 'due'});
 $node->stop('immediate');
 $node->start;
-is(got(), '1', 'what was readable before a crash is afterwards');
+is(got(), '1', 'a message that was readable before a crash is readable afterwards');
 is(exhaust(), 'nothing', '.. once');
 sql(q{COMMIT PREPARED 'due'});
 is(got(), '2', '.. and a transaction prepared before it can be committed');
@@ -340,7 +341,7 @@ sub use_up
 	ask($w, q{BEGIN; SELECT pgmq.set_vt('due', 1, 0);});
 	ask($p, q{BEGIN; SELECT pgmq.set_vt('due', 2, 0);});
 	use_up();
-	is(exhaust(), 'nothing', 'the map is made anew');
+	is(exhaust(), 'nothing', 'the map is made again');
 	ask($w, 'COMMIT;');
 	is(got(), '1', '.. and hears of a writer that knew the old one');
 	exhaust();
@@ -391,9 +392,9 @@ is(sql($have), $had, '.. and looking how they stand takes none from others');
 sql(q{SELECT count(*) FROM pgmq.metrics_all()});
 is(sql($have), $had, '.. nor does counting');
 is(sql(q{SELECT count(*) FROM pgmq.engine_status() WHERE due_map = 'prepared transaction'}), 0,
-	'what was prepared and has ended is not in the way');
+	'a prepared transaction that has ended is not in the way');
 
-# Ids so far apart that there is no room to tell them apart
+# Ids so far from each other that there is no room for a node for each
 sql(q{INSERT INTO pgmq.q_due (msg_id, vt, message) OVERRIDING SYSTEM VALUE
 	SELECT (9e18::bigint / 5000) * i, CASE WHEN i % 7 = 0 THEN now() ELSE now() + interval '1 day' END, '{}'
 	FROM generate_series(1, 5000) i});
@@ -441,7 +442,7 @@ sql(q{DROP SUBSCRIPTION due});
 $replica->stop;
 $where = $node;
 
-# A transaction does not walk over all that it has itself
+# A transaction does not walk over all messages that it holds itself
 sql(q{SELECT pgmq.create('own')});
 sql(q{INSERT INTO pgmq.q_own (message) SELECT '{}' FROM generate_series(1, 3000)});
 sql(q{SELECT count(*) FROM pgmq.read('own', 0, 10000)});
@@ -453,9 +454,9 @@ my ($buffers) = sql(q{
 cmp_ok($buffers, '<', 150, 'a read in a transaction that holds 2,000 messages');
 is(sql(q{SELECT min(msg_id) FROM pgmq.read('own', 600, 1)}), 2002, '.. and what others read next');
 
-# The net finds what the map hides, wherever it lies.  Nobody announces the
-# row: a session that knows the trigger only by a catalog that was tampered
-# with does not fire it, and the reader has not been told.
+# The full check finds a message that the map hides, wherever it is.  No
+# session announces the row: a session that knows the trigger only by a catalog
+# that was tampered with does not fire it, and the reader has not been told.
 sql(q{SELECT pgmq.create('net')});
 sql(q{ALTER TABLE pgmq.q_net SET (autovacuum_enabled = off)});
 sql(q{INSERT INTO pgmq.q_net (message, vt)

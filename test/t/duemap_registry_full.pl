@@ -1,6 +1,6 @@
 
-# Shared memory from the DSM registry where there is no room for it: all goes
-# on without it, and nothing is hidden from those who get it later.
+# Shared memory from the DSM registry where there is no room for it: everything
+# goes on without it, and no message is hidden from sessions that get it later.
 use strict;
 use warnings;
 
@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# A library by which a file says what there is no room for.
+# A library that reads from a file for what there is no room.
 my $dir = PostgreSQL::Test::Utils::tempdir;
 append_to_file("$dir/room.c", q{
 #define _GNU_SOURCE
@@ -124,7 +124,7 @@ is(map_now(), 'on', '.. and when all have ended there is the map');
 $_->quit foreach values %open;
 is(sql(q{SELECT sum(net_finds) FROM pgmq.engine_status()}), 0, 'nothing was hidden');
 
-# Who cannot come to the memory that others have
+# A session that cannot attach to the memory that others have
 my $has = $node->background_psql('postgres', on_error_stop => 0);
 $has->query(q{SELECT pgmq.engine_status()});
 my $comes = $node->background_psql('postgres', on_error_stop => 0);
@@ -156,7 +156,7 @@ $sends->query('COMMIT');
 is(got(), $id, '.. nothing is hidden');
 $sends->quit;
 
-# A transaction that is prepared goes without to its end
+# A prepared transaction goes without the memory to its end
 start_with('none');
 sql(q{BEGIN; SELECT pgmq.send('q', '9'); PREPARE TRANSACTION 'p'});
 room('enough');

@@ -24,7 +24,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 # kB that five queues get that would each take more than a quarter.
 sub room { return sql('CALL room()') }
 
-# What the server has allotted under our name, and altogether.
+# The memory that the server has allotted under our name, and altogether.
 sub allotted
 {
 	return sql(q{SELECT coalesce(sum(allocated_size) FILTER (WHERE name = 'pgmq_c'), 0), sum(allocated_size) FROM pg_shmem_allocations});
@@ -136,7 +136,8 @@ pgmq_c.shared_memory = '1MB'
 	cmp_ok($room, '>', 700, "$mode: there is room for maps");
 	is(room(), $room, "$mode: what was dropped has left it at once");
 
-	# Several sessions, some of which wait for what is dropped meanwhile.
+	# Several sessions, some of which wait for queues that are dropped
+	# meanwhile.
 	my $rounds = $full ? 3_000 : 45;
 	foreach my $part (1 .. ($full ? 10 : 2))
 	{

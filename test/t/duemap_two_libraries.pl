@@ -1,7 +1,7 @@
 
 # Two builds of the library in use on one server at a time, as after an upgrade
 # without a restart: where the shared memory comes from the DSM registry, they
-# share it only if they mean the same by it.  Else both do without.
+# share it only if they mean the same by it.  Otherwise both go without it.
 use strict;
 use warnings;
 

@@ -44,7 +44,8 @@ foreach my $stage (@stages)
 	ok(!$used || $declared, '.. which the stage knows');
 }
 
-# What is copied into the image: all but what .dockerignore names.
+# The files that are copied into the image: all except those that .dockerignore
+# names.
 my $build = PostgreSQL::Test::Utils::tempdir();
 my @ignored = map { "--exclude=$_" } map { s/^\*\*\///r } split /\n/, slurp_file("$root/.dockerignore");
 mkdir "$build/$_" foreach qw(src installed share);
@@ -78,7 +79,8 @@ foreach my $stage (@stages)
 like($packages, qr/ $_( |$)/, "what is built with is installed: $_") foreach qw(gcc libc6-dev make);
 like($packages, qr/ postgresql-server-dev-\$\{PG_MAJOR\}( |$)/, '.. and the headers of the server');
 
-# What is copied from the first stage into the second lies where the server looks.
+# The files that are copied from the first stage into the second are where the
+# server looks.
 is_deeply([ grep { $_->[0] eq 'COPY' } @{ $stages[1] } ], [ [ 'COPY', '--from=build /installed /' ] ],
 	'what was built is copied into the image');
 my @files;

@@ -41,10 +41,10 @@ like($err, qr/invalid configuration parameter name "pgmq_c.mistake"/, 'a mistake
 my @invalid = $err =~ /invalid configuration parameter name/g;
 is(scalar(@invalid), 1, '.. and nothing else is taken for one');
 is($node->safe_psql('postgres', q{LOAD 'pgmq_c'; SHOW pgmq_c.shared_memory; SHOW pgmq_c.maintain_database; SHOW pgmq_c.maintain_interval}),
-	($registry ? '16MB' : 'none') . "\n\n7s", 'what is shown is what holds');
+	($registry ? '16MB' : 'none') . "\n\n7s", 'SHOW gives the value that holds');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'pgmq_c'}), 0, 'there is no worker');
 
-# A reload tells nobody again
+# A reload gives no second warning
 my $session = $node->background_psql('postgres', on_error_stop => 0);
 $session->query(q{LOAD 'pgmq_c'});
 $session->{stderr} = '';

@@ -17,8 +17,8 @@ $node->init(extra => [ '--no-sync' ]);
 $node->append_conf('postgresql.conf', 'wal_level = logical');
 $node->start;
 
-# What must be the same afterwards: no message touched, no table rewritten, no
-# object made anew.
+# This must be the same afterwards: no message touched, no table rewritten, no
+# object made again.
 my $unchanged = q{
 	SELECT 'file', relname, oid, relfilenode FROM pg_class
 	WHERE relnamespace = 'pgmq'::regnamespace AND relkind IN ('r', 'i', 'S')
@@ -85,11 +85,12 @@ sub take_over
 	my $before = $node->safe_psql($db, $unchanged);
 	my $throttles_before = $throttled ? $node->safe_psql($db, $throttles) : '';
 
-	# Without a key, who created a queue twice made two rows.
+	# Without a key, creating a queue twice made two rows.
 	$node->safe_psql($db, q{INSERT INTO pgmq.meta VALUES ('jobs', false, false, now())})
 	  unless $typed;
 
-	# What returned another type is made anew, and all did before 1.2.
+	# Functions that returned another type are made again, and before 1.2
+	# all did.
 	$before =~ s/^function\|pgmq\.(?!my_wrapper).*\n//mg unless $typed;
 	my ($rc, $out, $err) = $node->psql($db, 'CREATE EXTENSION pgmq_c');
 	is($rc, 0, "$db: created") or diag $err;
@@ -134,7 +135,7 @@ sub take_over
 		"4\n1",
 		"$db: queues known, function that depends on the extension kept");
 
-	# What users call
+	# Functions that users call
 	$node->safe_psql($db, 'CREATE VIEW public.queue_lengths AS SELECT * FROM pgmq.metrics_all()')
 	  unless $typed;
 	is( $node->safe_psql($db,
@@ -167,7 +168,7 @@ sub take_over
 		qq("a"\n{"f": 1}\n325\n26\nt\n"a"),
 		"$db: queues of every kind are read");
 
-	# Notifications, by the triggers of old if there were
+	# Notifications, by the old triggers if there were any
 	$node->safe_psql($db,
 		q{SELECT pgmq.enable_notify_insert('jobs', 0), pgmq.enable_notify_insert('MyQueue')})
 	  if shape_before($version, '1.7.0');
@@ -266,7 +267,7 @@ sub take_over
 		'0',
 		"$db: no trace of users' grants among the initial ones");
 
-	# What must outlive a crash, and be replicated
+	# These tables must outlive a crash, and be replicated
 	is( $node->safe_psql(
 			$db,
 			q{SELECT relpersistence, relreplident FROM pg_class
@@ -276,7 +277,7 @@ sub take_over
 		$throttled ? 'p|i' : 'p|d',
 		"$db: throttle is logged; published tables can be changed");
 
-	# What was archived before, and what is in flight
+	# Messages that were archived before, and messages in flight
 	is( $node->safe_psql(
 			$db,
 			q{SELECT msg_id, read_ct, message FROM pgmq.peek_archive('jobs', 10);
@@ -287,7 +288,7 @@ sub take_over
 		qq(1|1|{"n": 1}\n2|4|2100-01-01\nt\n{"n": 1}\n0),
 		"$db: what was archived can be seen, and sent again");
 
-	# And back again: only what is the extension's goes with it.
+	# And back again: only the extension's own objects go with it.
 	($rc, $out, $err) = $node->psql($db, 'DROP EXTENSION pgmq_c CASCADE');
 	is($rc, 0, "$db: dropped");
 	is( $node->safe_psql(

@@ -337,8 +337,8 @@ $db = database("$shape $trap $orphan $cast ALTER TABLE pgmq.notify_insert_thrott
 
 # Shapes
 
-# What stands on columns by their number, or on a result or a default that is
-# no more, is named; without it the take-over goes on.
+# An object that refers to columns by their number, or to a result or a default
+# that no longer exists, is named; without it the take-over goes on.
 foreach my $case (
 	[ '1.9.0', q{CREATE VIEW public.mine AS SELECT msg_id, vt FROM pgmq.read('q', 1, 1)},
 		'DROP VIEW public.mine', qr/composite type pgmq.message_record\nDETAIL:  .*: view public.mine\.\nHINT:  Drop these/ ],

@@ -130,7 +130,7 @@ $node->safe_psql('at_once',
 life_is_same($node->safe_psql('at_once', $catalog),
 	$fresh, 'taken over in the transaction that made it');
 
-# What users have made, apart from when they did.
+# The objects that users have made, apart from times.
 sub timeless
 {
 	return life_catalog($node, $_[0]) =~ s/"(?:created_at|bound_at)": "[^"]*"//gr;
@@ -179,7 +179,8 @@ foreach my $user ('', 'alice')
 }
 
 # Under the name pgmq the version is a label, which is put down and up again.
-# What 1.0.0 installed under that name is made from its script alone.
+# The objects that 1.0.0 installed under that name are made from its script
+# alone.
 my $root = dirname(abs_path(__FILE__)) . '/../..';
 my $folder = PgmqShape::share_folder();
 my $alone = PostgreSQL::Test::Utils::tempdir();

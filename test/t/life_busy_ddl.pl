@@ -23,9 +23,9 @@ mkdir $space or die;
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# The producers number their messages, so that what was sent is known.  A
-# consumer archives what it has read, by the fence, and reads in groups now and
-# then.  Each statement is a transaction.
+# The producers number their messages, so that the test knows which were sent.
+# A consumer archives what it has read, by the fence, and reads in groups now
+# and then.  Each statement is a transaction.
 append_to_file("$dir/produce.sql", q{
 \set n random(1, 5)
 SELECT count(*) FROM pgmq.send_batch('busy', ARRAY(SELECT to_jsonb(nextval('sent')) FROM generate_series(1, :n)));
@@ -120,7 +120,8 @@ foreach my $preload ('', 'pgmq_c')
 			$b->{run}->finish;
 		}
 	}
-	# who waited does so to the end, and takes what comes
+	# a session that waited does so to the end, and takes the message that
+	# comes
 	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
 	is(join('', map { "$_: $1" if $bench{$_}->{err} =~ /(ERROR.*)/ } sort keys %bench), '', "$name: nobody met an error");
 

@@ -1,8 +1,8 @@
 
-# What is done to queues past the functions: tables dropped, the schema
+# Changes to queues that bypass the functions: tables dropped, the schema
 # renamed, the extension dropped with tables left or its members taken out.
-# Either it works or an error says what is missing; and all is well again when
-# it was put right.
+# Either it works or an error says what is missing; and everything works again
+# once the change is undone.
 use strict;
 use warnings;
 
@@ -17,7 +17,7 @@ $node->start;
 my $db;
 sub sql { return $node->safe_psql($db, $_[0]) }
 
-# What a statement says beside its result: severity, SQLSTATE and message
+# The notices and errors of a statement: severity, SQLSTATE and message
 sub says
 {
 	my ($sql) = @_;

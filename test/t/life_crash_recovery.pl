@@ -1,7 +1,7 @@
 
-# What was committed survives a crash: messages, leases, archives.  An unlogged
-# queue is empty after one, which is its bargain, but its ids go on, so that
-# its archive never meets one of them twice.
+# Committed messages, leases and archives survive a crash.  An unlogged queue
+# is empty afterwards, as it must be, but its ids go on, so that its archive
+# never gets one of them twice.
 use strict;
 use warnings;
 
@@ -50,7 +50,8 @@ my %before = map { $_ => content($_) } qw(pgmq.q_logged pgmq.a_logged pgmq.a_fas
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pgmq.q_fast'),
 	96, 'the unlogged queue has messages');
 
-# What is not committed when it happens is gone, and takes nothing with it.
+# A transaction that is not committed when it happens is gone, and takes
+# nothing with it.
 my ($stdin, $stdout, $stderr) = ('', '', '');
 my $session = IPC::Run::start(
 	[ 'psql', '-XAtq', '-d', $node->connstr('postgres') ],
@@ -85,7 +86,8 @@ is( $node->safe_psql(
 	'87|11|0|2',
 	'leases hold');
 
-# What was prepared still is: it holds its messages, then it counts or not.
+# A prepared transaction is still prepared: it holds its messages, and then
+# commits or rolls back.
 my $states = q{SELECT string_agg(msg_id || ':' || read_ct, ' ' ORDER BY msg_id) FROM pgmq.q_prepared};
 is( $node->safe_psql('postgres', q{SELECT string_agg(msg_id::text, ' ') FROM pgmq.read('prepared', -1, 100)}),
 	'4 8', 'messages of prepared transactions are passed over');

@@ -22,7 +22,7 @@ $node->safe_psql('postgres', "CREATE TABLESPACE $_ LOCATION '$dir/$_'") foreach 
 sub sql { return $node->safe_psql(@_) }
 sub ids { return sql($_[0], "SELECT string_agg(msg_id::text, ' ' ORDER BY msg_id) FROM pgmq.read('" . ($_[1] // 'q') . "', 600, 100)") }
 
-# What was read twice, so that the map knows that there is nothing.
+# Reads twice, so that the map knows that there is nothing.
 sub exhausted { ids(@_); return ids(@_) eq '' }
 
 # A session that waits for a message, and what it got

@@ -1,6 +1,7 @@
 
 # A full disk: sends fail with 53100 and leave nothing behind, reads and
-# deletes go on, so a queue can be drained; what that frees is used again.
+# deletes go on, so a queue can be drained, and the space that this frees is
+# used again.
 use strict;
 use warnings;
 
@@ -137,7 +138,7 @@ is(sql('SELECT drain()'), 500 + $sent, 'every message that was sent is read and 
 is(sql(q{SELECT queue_length FROM pgmq.metrics('jobs')}), '0', 'the queue is empty');
 sql('VACUUM (TRUNCATE false) pgmq.q_jobs');
 ($sent, $code) = split /\|/, sql('CALL fill(NULL, NULL)');
-cmp_ok($sent, '>', 0, 'what vacuum has freed is used again, before the disk has room');
+cmp_ok($sent, '>', 0, 'space that vacuum has freed is used again, before the disk has room');
 unlink $flag;
 is(sql('SELECT drain()'), $sent, 'and nothing is lost or doubled when it has');
 ok(sql(q{SELECT pgmq.send('jobs', '1')}) > 0, 'sends go on');

@@ -1,7 +1,7 @@
 
 # Dumps of parts of a database, and restores that do not go straight on: by
 # several jobs, one queue, one schema, data only, while the queues are in use.
-# What comes back is read at once, and ids go on.
+# Messages that come back can be read at once, and ids go on.
 use strict;
 use warnings;
 
@@ -74,7 +74,7 @@ sql('source', q{
 	SELECT pgmq.send('parts', to_jsonb(n)) FROM generate_series(1, 25) n;
 	SELECT pgmq.archive('parts', 7)}) if $partman;
 
-# What must have come back
+# The messages that must have come back
 sub check_all
 {
 	my ($db, $ids) = @_;
@@ -185,7 +185,7 @@ my $messages = dump_of('messages.sql', '--data-only', '--table=pgmq.q_jobs',
 new_database('loaded', q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('jobs')});
 is(ids('loaded', 'jobs') . ids('loaded', 'jobs'), '', 'loaded: nothing there');
 restore_sql('loaded', $messages);
-is(ids('loaded', 'jobs'), '1 4 5', 'loaded: what is loaded is announced');
+is(ids('loaded', 'jobs'), '1 4 5', 'loaded: messages that are loaded are announced');
 is(sql('loaded', q{SELECT pgmq.send('jobs', '6')}), '6', 'loaded: ids go on');
 
 sql('loaded', 'DELETE FROM pgmq.q_jobs; DELETE FROM pgmq.a_jobs');

@@ -17,7 +17,7 @@ $node->init(extra => [ '--no-sync' ]);
 $node->append_conf('postgresql.conf', 'wal_level = logical');
 $node->start;
 
-# What a database with queues consists of, in its users' eyes.
+# The parts of a database with queues that its users see.
 my $content = q{
 	SELECT 'queue', to_jsonb(q)::text FROM pgmq.list_queues() q
 	UNION ALL SELECT 'binding', to_jsonb(b)::text FROM pgmq.topic_bindings b

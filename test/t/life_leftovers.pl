@@ -1,6 +1,6 @@
 
-# What a session must not leave behind, however a call ends: places in lists of
-# waiters, locks, open files, temporary files, references.
+# A session must not leave these behind, however a call ends: places in lists
+# of waiters, locks, open files, temporary files, references.
 #
 # MEMORY=full does more of it.
 use strict;
@@ -58,7 +58,7 @@ my @waits = (
 my $out = '';
 start_session(\$out, 'SET statement_timeout = 3', (@waits) x ($full ? 1700 : 40),
 	'RESET statement_timeout', 'SELECT sum(waiting) FROM pgmq.engine_status()')->finish;
-is($out, "0\n", 'nobody waits in a session whose waits were cancelled');
+is($out, "0\n", 'no entry of a wait list is left in a session whose waits were cancelled');
 is(waiting(), 0, '.. nor after it');
 
 foreach (1 .. ($full ? 50 : 2))
@@ -70,7 +70,7 @@ foreach (1 .. ($full ? 50 : 2))
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()});
 	eval { $_->finish } foreach @sessions;
 }
-is(waiting(), 0, 'nobody waits whose session was terminated');
+is(waiting(), 0, 'no entry of a wait list is left of a session that was terminated');
 
 # Locks and open files, after errors, each in a transaction of its own, and
 # after calls.

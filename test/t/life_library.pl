@@ -1,7 +1,7 @@
 
 # A library and an SQL script of different versions: new SQL with the old library
 # still in memory, the new library with old SQL, and both libraries in one server.
-# All that was there goes on; what is new works, or says what to do (55000).
+# Old functions go on; new ones work, or say what to do (55000).
 #
 # The old library is built here from the source of its commit, in test/data by
 # tools/lib.sh where there is a history to have it from.

@@ -1,7 +1,7 @@
 
 # Logical replication of everything (FOR ALL TABLES): queues of all kinds, their
-# archives, policies and deduplication.  What is applied is announced to the due
-# map and wakes who waits; then the subscriber takes over.
+# archives, policies and deduplication.  Rows that are applied are announced to
+# the due map and wake waiting readers; then the subscriber takes over.
 use strict;
 use warnings;
 
@@ -82,7 +82,7 @@ is($subscriber->safe_psql('work', 'SELECT count(*) FROM pgmq.q_fleeting'), 0, 'b
 is($subscriber->safe_psql('work', q{SELECT count(*) FROM pgmq.engine_status() WHERE due_map = 'not announced'}),
 	0, 'every queue there has its trigger');
 
-# What happens to messages happens there too, and is announced.  The subscriber's
+# Changes of messages are replicated, too, and are announced.  The subscriber's
 # map knows each queue before.
 $publisher->safe_psql('work', q{SELECT pgmq.create('empty') FROM pgmq.purge_queue('empty')});
 $publisher->wait_for_catchup('sub');
@@ -93,7 +93,7 @@ $publisher->safe_psql('work', q{SELECT pgmq.send('jobs', '"sent"'); SELECT pgmq.
 $publisher->wait_for_catchup('sub');
 is(due('jobs'), '10 201 203', 'sent, made readable, given back: readable there at once');
 
-# Who waits there wakes, long before it would look again.
+# A reader that waits there wakes, long before it would look again.
 foreach my $call (
 	q{SELECT msg_id FROM pgmq.read_with_poll('empty', 0, 1, 60, 60000)},
 	q{CALL pgmq.wait('empty', 60); SELECT msg_id FROM pgmq.read('empty', 0, 1)})
@@ -113,7 +113,7 @@ foreach my $call (
 	life_end($waiter);
 }
 
-# All that a queue can do, with a publication of everything
+# Every operation on queues, with a publication of everything
 $publisher->safe_psql('work', q{DELETE FROM pgmq.q_jobs WHERE msg_id > 202; UPDATE pgmq.q_jobs
 	SET vt = 'infinity' WHERE msg_id IN (10, 201); DELETE FROM pgmq.q_empty;
 	UPDATE pgmq.q_jobs SET read_ct = read_ct, vt = vt});

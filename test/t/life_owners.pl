@@ -1,8 +1,9 @@
 
 # Owners and grants that change hands: REASSIGN OWNED, DROP OWNED, OWNER TO,
 # for the owner of a queue, for the extension's, who is no superuser here, and
-# for who was granted something.  Roles can be dropped afterwards; what is
-# half done works by what is granted, and says what is not.
+# for a role that was granted something.  Roles can be dropped afterwards;
+# between two steps calls work by the grants that there are, and say which one
+# is missing.
 use strict;
 use warnings;
 
@@ -25,7 +26,7 @@ sub fails
 	like($err, qr/ERROR:  $error/, $name);
 }
 
-# Whose is what
+# The owner of each object
 sub owner_of
 {
 	my ($pattern) = @_;
@@ -115,6 +116,6 @@ is(sql(q{SELECT msg_id FROM pgmq.read('theirs', 0, 1)}), 1, '.. which work');
 sql('DROP OWNED BY heir CASCADE; DROP OWNED BY half; DROP ROLE heir, half');
 is(sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'pgmq_c'}), 0, '.. unless told to');
 is(sql(q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('jobs'), pgmq.send('jobs', '1'); SELECT msg_id FROM pgmq.read('jobs', 0, 1); SELECT due_map, net_finds FROM pgmq.engine_status()}),
-	"|1\n1\non|0", 'and all begins anew');
+	"|1\n1\non|0", 'and everything can start again');
 
 done_testing();

@@ -1,7 +1,7 @@
 
 # pg_upgrade of a cluster with queues in use.  From an older server where
-# OLD_BINDIR names one that has pgmq_c installed (tools/pg-upgrade.sh); else from
-# this version to itself, which pg_upgrade does as well.
+# OLD_BINDIR names one that has pgmq_c installed (tools/pg-upgrade.sh); otherwise
+# from this version to itself, which pg_upgrade does as well.
 use strict;
 use warnings;
 
@@ -96,12 +96,13 @@ my $plain = $catalog{plain};
 cmp_ok(length($messages{$_}), '>', 500, "$_: there are messages") foreach @dbs;
 $old->stop;
 
-# What a newer server says in other words, or pg_upgrade does to any extension
+# Differences because a newer server uses other words, or because of what
+# pg_upgrade does to any extension
 sub words
 {
 	my ($text) = @_;
 
-	# it belongs to whoever runs pg_upgrade
+	# it belongs to the role that runs pg_upgrade
 	$text =~ s/^(extension\|\S* \S*).*/$1/mg;
 
 	# the right to maintain a table came with 17

@@ -1,7 +1,7 @@
 
-# Ids at the ends of their range: the largest and the least, a sequence that
-# is used up, goes round, is set back, or counts down.  Whoever cannot send is
-# told why; reads find everything, by the map, at a price that does not grow.
+# Ids at the ends of their range: the largest and the least, a sequence that is
+# used up, goes round, is set back, or counts down.  A send that fails says
+# why; reads find everything, by the map, at a price that does not grow.
 use strict;
 use warnings;
 

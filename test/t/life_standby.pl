@@ -29,7 +29,7 @@ $primary->safe_psql(
 	SELECT pgmq.archive('q', 1)});
 $primary->wait_for_catchup($standby);
 
-# What only looks, works.
+# Calls that only look work.
 is( $standby->safe_psql(
 		'postgres',
 		q{SELECT queue_length, total_messages >= 100, queue_visible_length FROM pgmq.metrics('q')}),
@@ -49,7 +49,7 @@ is( $standby->safe_psql(
 is($standby->safe_psql('postgres', q{SELECT msg_id FROM pgmq.peek_archive('q')}),
 	1, 'peek_archive');
 
-# What changes something is refused.
+# Calls that change something are refused.
 for my $call (
 	q{pgmq.send('q', '{}')},
 	q{pgmq.send_batch('q', '{1,2}'::jsonb[])},

@@ -1,5 +1,5 @@
 
-# What a standby and a recovery make of queues: sessions of a standby, its
+# Queues on a standby and after a recovery: sessions of a standby, its
 # promotion, and a database recovered to a point in the middle of its work.
 use strict;
 use warnings;
@@ -74,7 +74,7 @@ is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE
 my $session = life_session($standby, 'work');
 like(life_ask($session, q{CALL pgmq.wait('signal', 60)}), qr/ERROR:  25006:/, 'a standby does not wait');
 
-# What is done now belongs to the time after the point
+# Changes from here on belong to the time after the point
 life_goes_on($primary, 'work', 'after the point');
 $primary->safe_psql('work', q{SELECT pgmq.purge_queue('busy')});
 $primary->wait_for_catchup($standby);

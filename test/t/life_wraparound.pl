@@ -111,7 +111,7 @@ is(sql(q{SELECT (SELECT last_value FROM sent) - count(*), count(*) - count(DISTI
 		(SELECT count(*) FROM pgmq.q_busy) FROM pgmq.a_busy}), '0|0|1|0', 'nothing was lost or doubled');
 is(sql(q{SELECT pgmq.delete('grouped', ARRAY[1, 2]); SELECT string_agg(msg_id::text, ' ') FROM pgmq.read_grouped_rr('grouped', 600, 2)}), "1\n2\n3 4",
 	'groups go on');
-is(sql(q{SELECT pgmq.set_vt('old', 3, 0); SELECT msg_id FROM pgmq.read('old', 600, 5)}) =~ /^3$/m, 1, 'what was delayed all the time is read');
+is(sql(q{SELECT pgmq.set_vt('old', 3, 0); SELECT msg_id FROM pgmq.read('old', 600, 5)}) =~ /^3$/m, 1, 'a message that was delayed all the time is read');
 is(sql(q{SELECT sum(net_finds) FROM pgmq.engine_status()}), '0', 'the net found nothing');
 
 # Rows that several transactions have locked (multixacts), through savepoints

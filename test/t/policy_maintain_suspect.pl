@@ -19,9 +19,9 @@ pgmq_c.maintain_time_limit = 3
 });
 $node->start;
 
-# What mallory, who owns two queues, can do: exit_on_error is for anybody to
-# set, and so is transaction_timeout, since 17.  That he maintains his queues
-# himself, before, does not hide which one was in hand.
+# Mallory owns two queues and can do this: any role may set exit_on_error, and
+# since 17 also transaction_timeout. An earlier CALL of mallory's own does not
+# hide which queue was in hand.
 my $timeout = $node->safe_psql('postgres',
 	"SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'");
 my $ending = "PERFORM set_config('exit_on_error', 'on', true); RAISE EXCEPTION 'that was all';";
@@ -82,7 +82,7 @@ $node->safe_psql('called', q{
 like($err, qr/statement timeout/, 'a trigger that does not end');
 $node->safe_psql('called', "INSERT INTO pgmq.q_jobs (enqueued_at) VALUES ('-infinity')");
 ($rc, $out, $err) = $node->psql('called', "SET statement_timeout = '60s'; CALL pgmq.maintain()");
-is($rc, 0, 'holds nobody up either');
+is($rc, 0, 'holds up no other queue either');
 like($err, qr/queue "slow" is not maintained until/, 'and is named');
 
 # The worker ends a batch itself that takes longer than a round may.
@@ -96,7 +96,7 @@ $node->safe_psql('worked', q{
 $node->wait_for_log(qr/\] WARNING: +queue "a_slow" is not maintained until/, $log);
 $node->safe_psql('worked', "INSERT INTO pgmq.q_jobs (enqueued_at) VALUES ('-infinity')");
 ok($node->poll_query_until('worked', 'SELECT count(*) = 0 FROM pgmq.q_jobs'),
-	'the worker does not wait for what does not end');
+	'the worker does not wait for a trigger that does not end');
 
 # The trigger has gone: the queue is served. The other one waits longer each time.
 $node->safe_psql('worked', 'DROP TRIGGER ends ON pgmq.q_b_bad');

@@ -1,7 +1,7 @@
 
 # The maintenance worker: does its round unasked, in each database of its
-# setting, as nobody but the owners of the queues; shows what it is; outlives
-# what goes wrong; and ends with the server.
+# setting, with the rights of the queues' owners only; shows what it is;
+# outlives what goes wrong; and ends with the server.
 use strict;
 use warnings;
 
@@ -115,7 +115,7 @@ $node->safe_psql('Two', $setup);
 ok($node->poll_query_until('Two', "SELECT count(*) = 1 FROM pgmq.q_jobs"),
 	'a new extension is served');
 
-# What the database sets for its sessions is not for the worker.
+# The worker ignores settings that the database has for its sessions.
 $node->safe_psql(
 	'postgres', q{
 	ALTER DATABASE one SET default_transaction_read_only = on;
@@ -148,7 +148,7 @@ ok($node->poll_query_until('one', 'SELECT count(*) = 1 FROM told'),
 	'a role that is set hides no queue');
 is($node->safe_psql('one', 'SELECT who FROM told'), '', 'no timeout is left, and no exit');
 
-# A list that is none is told of, and stands for none.
+# A list that is not valid gives a message, and counts as empty.
 $node->append_conf('postgresql.conf', q{pgmq_c.maintain_database = 'one,,two'});
 $node->restart;
 like(

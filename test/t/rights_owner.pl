@@ -1,6 +1,6 @@
 
-# Who may do what, where one session or one database does not reach: who owns
-# what is installed, what a dump keeps, who waits, and what listeners hear.
+# Rights that need more than one session or one database: the owners of what is
+# installed, the grants that a dump keeps, waiting, and what listeners hear.
 use strict;
 use warnings;
 
@@ -16,7 +16,7 @@ $node->start;
 $node->safe_psql('postgres',
 	'CREATE ROLE builder LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE app LOGIN');
 
-# What SQL prints, and its error, as somebody
+# The output of SQL, and its error, as a role
 sub as
 {
 	my ($role, $db, $sql) = @_;
@@ -76,8 +76,9 @@ is($node->safe_psql('restored', $acl), $node->safe_psql('own_120', $acl),
 my ($out, $err) = as('app', 'restored', "SELECT count(*) FROM pgmq.read('mine', 30, 9)");
 is($err, '', 'which are good there');
 
-# .. and that which belongs to a queue, though the extension is now of who
-# restored it.  The owner of the extension's tables before was the queue's, too.
+# .. and the tables that belong to a queue, though the extension now belongs to
+# the role that restored it.  The owner of the extension's tables before was the
+# queue's, too.
 ($out, $err) = as('builder', 'restored', q{
 	SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb);
 	SELECT pgmq.send('mine', '1', '{"x-pgmq-dedup-id": "new"}'::jsonb);
@@ -89,8 +90,8 @@ is( $node->safe_psql('restored', q{SELECT pgmq.drop_queue('mine');
 		SELECT count(*) FROM pg_class WHERE relname ~ '^d[0-2]_mine'}),
 	"t\n0", 'and go with their queue');
 
-# A stranger does not wait, where there is nothing to read and no statement
-# that would refuse him.
+# A stranger cannot wait where there is nothing to read, and so no statement
+# that would refuse.
 my $db = 'own_120';
 $node->safe_psql($db, "GRANT USAGE ON SCHEMA pgmq TO stranger; SELECT pgmq.create('empty');"
 	  . " SELECT count(*) FROM pgmq.read('empty', 30, 1)");
@@ -115,7 +116,7 @@ foreach my $call (
 }
 is($node->safe_psql($db, "SELECT sum(waiting) FROM pgmq.engine_status()"), '0', 'nobody waits');
 
-# Everybody who can connect hears that something was sent, and not what.
+# Every role that can connect hears that something was sent, and not what.
 $node->safe_psql($db, "SELECT pgmq.enable_notify_insert('mine', 0)");
 $out = $node->safe_psql($db, q{
 	SET ROLE stranger;
@@ -123,7 +124,7 @@ $out = $node->safe_psql($db, q{
 	RESET ROLE;
 	SELECT count(*) FROM pgmq.send('mine', '"secret"')});
 like($out, qr/^1\nAsynchronous notification "pgmq.q_mine.INSERT" received from server process with PID \d+\.$/,
-	'anybody can listen, and hears no more than a name');
+	'any role can listen, and hears no more than a name');
 
 $node->stop;
 done_testing();

@@ -1,8 +1,8 @@
 
 # A backend that serves queues for a long time does not grow: not by calls, not
-# by errors, not by queues that come and go, be it by itself or by others.  Nor
-# does one that sees no more of them than invalidations, nor one that waits, nor
-# the maintenance worker.
+# by errors, not by queues that it or others create and drop.  Nor does one that
+# sees no more of them than invalidations, nor one that waits, nor the
+# maintenance worker.
 #
 # MEMORY=full takes half an hour where the usual length takes half a minute.
 use strict;
@@ -148,8 +148,8 @@ sub test_one_transaction
 	done($s);
 }
 
-# Who looks at more queues than anybody will ask for again.  What is known of
-# them is measured in a fresh session each, by the name of what holds it.
+# A session that looks at more queues than it will use again.  Each is measured
+# in a fresh session, by the name of the memory context.
 sub test_many
 {
 	my ($mode) = @_;
@@ -199,8 +199,8 @@ sub test_redrive
 	done($s);
 }
 
-# Who waits for what it cannot have looks again and again.  By what the server
-# logs of it meanwhile, since all is gone when it has ended.
+# A reader that waits for a message that it cannot have looks again and again.
+# By what the server logs of it meanwhile, since all is gone when it has ended.
 sub test_waiting
 {
 	my ($mode) = @_;

@@ -31,7 +31,7 @@ sub waits
 	return $s;
 }
 
-# What it returned; how long that took is in $took.
+# Returns its output; $took has how long that took.
 my $took;
 
 sub ends
@@ -84,8 +84,8 @@ sql("SELECT pgmq.pause('q', clock_timestamp() + interval '1 s')");
 is(ends($s), '1', 'a pause is made shorter');
 cmp_ok($took, '<', $soon, 'at once');
 
-# What becomes visible by COMMIT PREPARED tells nobody; so who waits looks at
-# the interval while there is such a transaction
+# COMMIT PREPARED wakes no reader; so waiting readers look at the interval
+# while there is such a transaction
 my $often = $poll =~ s/600000/100/r;
 
 fresh();
@@ -112,7 +112,7 @@ $s = waits("SELECT count(*) FROM pgmq.read_with_poll('q', 600, 1, 3, 100)");
 sql("SELECT pgmq.send('q', '1')");
 is(ends($s), '0', 'one that is rolled back resumes nothing');
 
-# Pausing who waits already
+# Pausing a queue that a reader waits for
 fresh();
 $s = waits("SELECT count(*) FROM pgmq.read_with_poll('q', 600, 1, 3, 600000)");
 sql("SELECT pgmq.pause('q', 'infinity')");
@@ -161,7 +161,7 @@ sql("SELECT pgmq.resume('b')");
 is(ends($s), 'b|1', 'a pause ends in one of them');
 cmp_ok($took, '<', $soon, 'at once');
 
-# What it got from one queue, its wake-up in another is not lost with it.
+# A read that got a message from one queue hands on its wake-up in another.
 fresh();
 @s = (waits(any('a,b', '')), waits($poll =~ s/'q'/'b'/r));
 sql("SELECT pgmq.send('a', '1')");
@@ -173,7 +173,7 @@ cmp_ok($took, '<', $soon, 'at once');
 fresh();
 $s = waits(any('a,b', ''));
 sql("SELECT pgmq.drop_queue('b')");
-is(ends($s), '', 'who drops one of the queues sends it away');
+is(ends($s), '', 'dropping one of the queues sends it away');
 cmp_ok($took, '<', $soon, 'at once');
 
 $node->stop;

@@ -1,8 +1,8 @@
 
-# What goes wrong around a waiting read: its client dies, others like it are
-# blocked, its queue is renamed, a part of it is rolled back, or there is
-# nothing but messages that nobody is to read.  Intervals are so long that
-# nothing is found by looking again, unless the test is about that.
+# Trouble around a waiting read: its client dies, others like it are blocked,
+# its queue is renamed, a part of it is rolled back, or all messages are spent.
+# Intervals are so long that nothing is found by looking again, unless the test
+# is about that.
 use strict;
 use warnings;
 
@@ -144,7 +144,7 @@ ask($s[3], 'SELECT pg_advisory_lock(1);');
 	eval { $dead->{psql}->finish };
 	ask($s[3], 'SELECT pg_advisory_unlock(1);');
 	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $dead->{pid})") or die;
-	is(sql("SELECT msg_id, read_ct FROM pgmq.read('q', 600, 10)"), '1|1', 'what a client takes that has gone meanwhile is given back');
+	is(sql("SELECT msg_id, read_ct FROM pgmq.read('q', 600, 10)"), '1|1', 'a message that a client takes that has gone meanwhile is given back');
 }
 
 #
@@ -170,7 +170,7 @@ is(result($s[0]), 2, '.. and the blocked one gets its own');
 ask($s[0], 'RESET application_name;');
 
 #
-# Nobody goes round without having slept
+# No reader goes round without sleeping
 #
 fresh();
 wait_in($s[0], "CALL pgmq.wait('q', $long);");
@@ -188,7 +188,7 @@ wait_in($s[0], "CALL pgmq.wait('q', $long);");
 sql('ALTER TABLE pgmq.q_q DISABLE TRIGGER pgmq_announce');
 sql("SELECT pgmq.send('q', '1')");
 result($s[0]);
-cmp_ok($s[0]{took}, '<', $soon, 'a wait sees that nobody tells any more');
+cmp_ok($s[0]{took}, '<', $soon, 'a wait notices that its queue announces no longer');
 
 # .. also when it writes into one of its queues, whose map it does not use then
 fresh();
@@ -208,7 +208,7 @@ ask($s[1], 'ROLLBACK;');
 ask($s[0], 'RESET application_name;');
 
 #
-# What is rolled back inside of a wait is not the wait
+# A rollback inside of a wait does not end the wait
 #
 fresh();
 sql(q{SELECT pgmq.set_policy('q', '{"max_reads": 1, "dead_letter_queue": "dead", "create_dead_letter_queue": true}');
@@ -260,7 +260,7 @@ foreach my $end ('COMMIT', "PREPARE TRANSACTION 'p'")
 	sql('DROP TABLE pgmq.q_old');
 }
 
-# .. or nobody has it any more
+# .. or no table has it any more
 fresh();
 wait_in($s[0], "\\set VERBOSITY sqlstate\nCALL pgmq.wait('q', $long);");
 sql('ALTER SCHEMA pgmq RENAME TO elsewhere');
@@ -331,7 +331,7 @@ sql("SELECT pgmq.send('q', '1')");
 result($s[0]);
 cmp_ok($s[0]{took}, '<', $soon, '.. until there is something to read');
 
-# .. also by who may not, or cannot
+# .. also by a role that may not, or cannot, dispose of them
 fresh();
 sql($policy);
 sql(sprintf($spend, 100_000));

@@ -103,8 +103,8 @@ lock_timeout = '${soon}s'
 		result($s[0]);
 	}
 
-	# Many who look again, since something is due that is locked, do not have
-	# each other look all the time
+	# Many readers that look again, because a due message is locked, do not
+	# make each other look all the time
 	SKIP:
 	{
 		skip 'nobody is told without shared memory', 1 unless $told;
@@ -121,7 +121,8 @@ lock_timeout = '${soon}s'
 		wait_in($_, "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 100);") foreach @many;
 		my $looks = sql('SELECT -last_value FROM looks')
 		  + sql('SELECT pg_sleep(2); SELECT last_value FROM looks') =~ s/^\s+//r;
-		# each once by itself and once by the first's token, every 100 ms
+		# each once at its interval and once by the first one's token,
+		# every 100 ms
 		cmp_ok($looks, '<=', 2 * 20 * $many + $many, "$mode: $many waiters before a locked message");
 		sql("SELECT pg_cancel_backend($_->{pid})") foreach @many;
 		result($_) foreach @many;
@@ -133,7 +134,8 @@ lock_timeout = '${soon}s'
 		sql("SELECT pgmq.send('q', '{}');\n" x 300);
 		usleep(500_000);
 		my @after = split /\|/, sql($looked);
-		# .. beside one for each: again once by itself and once by another's token
+		# .. beside one for each: again once at its interval and once by another's
+		# token
 		cmp_ok($after[0] - $before[0], '<=', 300 + 20 * ($after[1] - $before[1]) * $many + $many,
 			'.. and when messages are sent');
 		sql("SELECT pgmq.send('q', '1') FROM generate_series(1, $many)");
@@ -143,7 +145,8 @@ lock_timeout = '${soon}s'
 		ask($s[0], 'ROLLBACK;');
 	}
 
-	# Neither snapshot nor transaction is held, also of those who look again
+	# No snapshot and no transaction is held, not even by readers that look
+	# again
 	fresh();
 	wait_in($s[0], "CALL pgmq.wait('q', $long);");
 	ok($node->poll_query_until('postgres', "SELECT backend_xmin IS NULL AND backend_xid IS NULL"
@@ -154,7 +157,7 @@ lock_timeout = '${soon}s'
 	result($s[0]);
 	cmp_ok($s[0]{took}, '<', $soon, '.. and ends when a message is sent');
 
-	# What is locked cannot be read, so it does not end a wait
+	# A locked message cannot be read, so it does not end a wait
 	ask($s[1], "BEGIN; SELECT msg_id FROM pgmq.q_q FOR UPDATE;");
 	ask($s[0], "CALL pgmq.wait('q', 1);");
 	cmp_ok($s[0]{took}, '>=', 1, "$mode: pgmq.wait passes over a message that is locked");
@@ -281,7 +284,7 @@ lock_timeout = '${soon}s'
 	sql("SELECT pgmq.send('q', '{}', 3)");
 	sql("SELECT pg_cancel_backend($s[0]{pid})");
 	result($s[0]);
-	is(result($s[1]), 1, 'a delayed message is read when who kept the timer is gone');
+	is(result($s[1]), 1, 'a delayed message is read when the session with the watch is gone');
 	cmp_ok($s[1]{took}, '<', $soon, '.. when it is due');
 	is(sql("SELECT last_read_at - enqueued_at BETWEEN '3 s' AND '$soon s' FROM pgmq.q_q"), 't', '.. not before');
 
@@ -308,7 +311,7 @@ lock_timeout = '${soon}s'
 	{
 		my $call = sprintf($how, $head);
 
-		# behind another, who does not read groups
+		# behind another reader, which does not read groups
 		wait_in($s[1], "SELECT msg_id FROM pgmq.read_with_poll('q', 600, 1, $long, 600000, '{\"none\": 1}');");
 		wait_in($s[0], $grouped);
 		ask($s[2], "BEGIN; SELECT $call;");
@@ -325,7 +328,7 @@ lock_timeout = '${soon}s'
 	is(result($s[0]), ++$head, 'the next one after a pop');
 	cmp_ok($s[0]{took}, '<', $soon, '.. soon');
 
-	# Nothing is used while nothing happens
+	# A wait uses no CPU while nothing happens
 	fresh();
 	sql("SELECT pgmq.send('q', '{}', 1000)");
 	foreach my $wait ($poll, $grouped, "CALL pgmq.wait('q', $long);")
@@ -343,16 +346,16 @@ lock_timeout = '${soon}s'
 		result($s[0]);
 	}
 
-	# A waiter is shot, and everybody with it
+	# A waiter is shot, and all sessions end with it
 	fresh();
 	wait_in($s[0], $poll);
 	wait_in($s[1], $poll);
-	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '2|', 'two wait for what is not there');
+	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '2|', 'two wait for a message that does not come');
 	kill 'KILL', $s[0]{pid};
 	done(@s);
 	$node->poll_query_until('postgres', undef, '');
 	is(sql("SELECT waiting, next_due FROM pgmq.engine_status()"), '0|',
-		'after a crash nobody waits, and nothing is known');
+		'after a crash no session waits, and the map is empty');
 	@s = map { session($node) } 1 .. 2;
 	wait_in($s[0], $poll);
 	sql("SELECT pgmq.send('q', '{}')");

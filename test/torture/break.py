@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take out one rule of the due map after the other, and see whether due_map.py
 finds out; break one promise of the queue after the other, and see whether
-ledger.py does; and break the care of strangers likewise, for fuzz.py, and what
+ledger.py does; and break the care of strangers, for fuzz.py, and what
 deduplication does about the clock, for clock.py.
 
 usage: PG_CONFIG=pg_config test/torture/break.py [--seconds N] [--options=..]
@@ -123,7 +123,7 @@ FUZZ = {
                        'common/role.c', '\t\t\t\t\t\t   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS', '\t\t\t\t\t\t   SECURITY_NOFORCE_RLS'),
 }
 
-# The same for ledger.py.  Not tried is what PostgreSQL promises and not we.
+# The same for ledger.py.  Promises of PostgreSQL's own are not tried.
 LEDGER = {
     'delete': ('delete of one says true and deletes nothing', 'spi/statements.c',
                '"DELETE FROM {q} WHERE " ONE,', '"SELECT 1 FROM {q} WHERE " ONE,'),
@@ -189,7 +189,7 @@ ALL = RULES | LEDGER | FUZZ | CLOCK
 
 
 def edits(rule):
-    """What is changed by a rule: file, old, new."""
+    """The changes that a rule makes: file, old, new."""
     _, *flat = ALL[rule]
     return [flat[i:i + 3] for i in range(0, len(flat), 3)]
 

@@ -1,4 +1,4 @@
-"""What the ledger and the database must agree upon: the rules of ledger.py.
+"""The rules of ledger.py, by which the ledger and the database must agree.
 
 The ledger has two lines for each step of a client: what it is about to do
 (time t, transaction x, number n in it, op and its arguments), and what it was
@@ -122,7 +122,7 @@ class Checker:
                 for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM pgmq.{prefix}_{q}")}
 
     def begin(self, conn, queues):
-        """What is there now is what the next round begins with."""
+        """The next round begins with what is there now."""
         with snapshot(conn):
             conn.execute('DELETE FROM mark')
             conn.execute('DELETE FROM effect')
@@ -462,7 +462,7 @@ class Checker:
         return count
 
     def check_keys(self):
-        """Nothing is there, or was returned, that nobody sent."""
+        """Every message that is there, or was returned, was sent."""
         began = {row.k for rows in (self.live, self.archive) for row in rows.values()}
         for pair, row in list(self.L.items()) + list(self.A.items()):
             if pair[0] == 'unlogged' and any(op.tx.x in self.pending for op, maybe in self.removals.get(pair, [])):
@@ -535,7 +535,7 @@ class Checker:
                     # who waited for the other may have found the window over
                     sent[b.q, b.k] = b.headers['x-pgmq-dedup-id'], INF if b.maybe else (b.op.t1 + self.wall) * US + 50000, self.us(b.op.tx.began)
         for x, q, id, k, fenced in self.E:
-            # popped, and nobody heard of it
+            # popped, and no client got the answer
             if fenced and (q, k) in sent and id not in seen[q]:
                 seen[q][id] = (k, sent[q, k][2])
         for q, ids in seen.items():
@@ -602,7 +602,8 @@ class Checker:
                     allowed[k] += row.at + self.ttl(row.headers) * US < self.now
             for b in self.births[k]:
                 if b.q.startswith('dedup') and b.headers:
-                    # a duplicate is none; that it is no loss says check_dedup
+                    # a duplicate is not counted; check_dedup sees that it is
+                    # no loss
                     born = k in visible or there[k] > 0
                     low += born
                     high += born
@@ -629,7 +630,7 @@ class Checker:
         return min(TTL['ttl'], headers['x-pgmq-ttl']) if headers and headers.get('x-pgmq-ttl') in (1, 2) else headers['x-pgmq-ttl'] if headers and 'x-pgmq-ttl' in headers else TTL['ttl']
 
     def check_removals(self):
-        """What was removed is not there; what could not be removed is not there as it was."""
+        """A removed message is gone; one that could not be removed has changed since."""
         for pair, removals in self.removals.items():
             for op, maybe in removals:
                 if not maybe and pair in self.L:
@@ -694,7 +695,7 @@ class Checker:
             self.find(f'{pair} was archived, and is not in the archive', pair)
 
     def check_reads(self):
-        """What one call returns: what was asked for, in order."""
+        """One call returns what was asked for, in order."""
         for op, rows in self.calls:
             a = op.args
             pairs = [(s.q, s.id) for s in rows]
@@ -787,7 +788,7 @@ class Checker:
         return row.vt > vt and (row.rc >= MAX_READS.get(q, INF) or q == 'ttl_dead' and row.vt - row.at > TTL[q] * US)
 
     def check_rows(self):
-        """What lies in the queue is as it was left."""
+        """Each message in the queue is as the last step left it."""
         for pair, row in self.L.items():
             reads = [s for s in self.seen.get(pair, []) if s.op.op == 'read' and s.op.undone == INF and s.op.tx.state == 'committed']
             if not reads:

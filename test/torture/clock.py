@@ -12,7 +12,7 @@ usage: PG_BINDIR=$(pg_config --bindir) test/torture/clock.py [options]
 Sessions send messages with few deduplication ids to queues with windows of
 several lengths.  Between two rounds the clock of the server is set: forward by
 up to a window, often to the edge of a generation of ids, and back by up to
-BACK seconds; then maintenance runs.  It is a find when an id is accepted anew
+BACK seconds; then maintenance runs.  It is a find when an id is accepted again
 although its message was committed less than a window before, by the server's
 clock, or when two sends of one round differ about an id.
 """
@@ -38,7 +38,7 @@ SHIM = os.path.dirname(os.path.abspath(__file__)) + '/../data/clock.c'
 
 
 class Clock:
-    """The server's: the machine's and an offset that only grows but for a few seconds."""
+    """The server's clock: the machine's and an offset that only grows, except for a few seconds."""
 
     def __init__(self, folder):
         self.path = folder + '/clock'

@@ -47,7 +47,7 @@ BIG = 9 * 10**18
 QUEUES = ['plain', 'unlogged', 'parts', 'rls', 'trig', 'wide', 'fresh']
 ROLES = ['regress_torture_a', 'regress_torture_b']
 
-# What a session may be told in a storm; anything else is a find.
+# Errors that a session may get in a storm; any other is a find.
 EXPECTED = {
     '40001',  # serialization_failure
     '40P01',  # deadlock_detected
@@ -80,7 +80,7 @@ EXPECTED = {
 
 
 class Lost(Exception):
-    """A connection broke under a question that nobody may disturb."""
+    """A connection broke during a question that nothing may disturb."""
 
 
 # ---------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class Lost(Exception):
 # ---------------------------------------------------------------------------
 
 def make_server(options):
-    # who waits before it commits leaves others time
+    # a session that waits before it commits leaves others time
     slow = options.seed % 3 == 0
     server = Server('pgmq_torture', f"""
 fsync = {'on' if slow else 'off'}
@@ -399,7 +399,8 @@ class Worker:
     def ddl_load(self, q):
         table = self.random.choice(['q_plain', 'q_wide', 'q_parts', 'parts_0', 'parts_1a'])
         if self.random.random() < 0.4:
-            # what is read between two changes of one transaction has the identity that comes back
+            # messages read between two changes of one transaction have the identity that comes
+            # back
             self.execute(f'ALTER TABLE pgmq.{table} DISABLE TRIGGER ALL')
             self.execute(f'ALTER TABLE pgmq.{table} ENABLE ALWAYS TRIGGER pgmq_announce')
             self.op_drain({'q_plain': 'plain', 'q_wide': 'wide'}.get(table, 'parts'))
@@ -439,7 +440,8 @@ class Worker:
         self.execute('ALTER SCHEMA pgmq RENAME TO away')
         try:
             if self.random.random() < 0.6:
-                # what the session knew of the table it has to find out anew
+                # the session has to find out again what it knew about the
+                # table
                 self.execute(f'ALTER TABLE away.q_{q} ALTER read_ct SET DEFAULT 0')
             for _ in range(self.random.choice([0, 1, 3])):
                 self.execute(f"INSERT INTO away.q_{q} (vt, message) VALUES ({self.vt()}, '1')")
@@ -593,7 +595,7 @@ class Worker:
             raise Find(f'{state}: {error}; context {error.diag.context}; of late: {[sql for _, sql in list(self.history)[-6:]]}')
 
     def drain(self, q):
-        """What reads return, few at a time, without leaving a trace."""
+        """The ids that reads return, few at a time, without leaving a trace."""
         got = []
         verb = self.random.choice([
             f"pgmq.read('{q}', 600, 17)", f"pgmq.pop('{q}', 17)", f"pgmq.read('{q}', 600, 17, '{{}}')",
@@ -636,7 +638,7 @@ class Worker:
                 elif command == 'drain':
                     answer = self.drain(*args)
                 elif command == 'wake':
-                    # who was shot last may not know yet
+                    # the session that was shot last may not know yet
                     self.storm(0)
                     answer = None
                 elif command == 'history':
@@ -762,7 +764,7 @@ class Director:
             return {row[0] for row in conn.execute('SELECT readable(%s)', (queue,))}
 
     def quiet(self):
-        """Nobody does anything: compare plain SQL with what reads return."""
+        """All sessions are idle: compare plain SQL with what reads return."""
         with self.server.connect(tries=600) as conn:
             # a session may have been shot between the two
             if conn.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'away'").fetchone():
@@ -899,7 +901,7 @@ class Director:
                 raise Find(f'with a renamed schema: {error.sqlstate} {error}')
 
     def loaded(self):
-        """What is read between two changes of the trigger has the identity that comes back; what is put in then is found."""
+        """Messages read between two changes of the trigger have the identity that comes back; messages sent then are found."""
         queue = self.random.choice(['plain', 'wide', 'unlogged'])
         try:
             with self.server.connect(tries=600) as writer, self.server.connect() as reader:

@@ -98,7 +98,7 @@ temp_file_limit = 200MB
                 time.sleep(0.1)
 
     def log_complaints(self, forget=False):
-        """What must never stand in the server's log, with what follows it."""
+        """Lines that must never be in the server's log, with what follows them."""
         with open(self.dir + '/log', errors='replace') as f:
             lines = f.read().split('\n')
         found = []
@@ -347,8 +347,8 @@ def set_up(server):
 
 
 def repair(conn):
-    """Make what an epoch begins with, whatever the last one left behind."""
-    # who lost its client may be at work still
+    """Make the objects that an epoch begins with, whatever the last one left behind."""
+    # a backend that lost its client may still be at work
     while conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").fetchall():
         time.sleep(0.02)
     conn.execute("SET lock_timeout = 0; CREATE EXTENSION IF NOT EXISTS pgmq_c")
@@ -736,7 +736,7 @@ SETTINGS = {
 # ---------------------------------------------------------------------------
 
 class Session:
-    """Says what is said to a connection, and looks at all that comes back."""
+    """Records what is sent to a connection, and checks everything that comes back."""
 
     def __init__(self, server, role):
         self.server = server
@@ -847,7 +847,7 @@ class Session:
                 break
 
     def lost(self):
-        """A connection may end only as somebody wanted it to."""
+        """A connection may end only because a test ended it."""
         if self.conn.pgconn.status == psycopg.pq.ConnStatus.OK:
             return
         for _ in range(50):
@@ -1285,7 +1285,7 @@ class Fuzzer:
             self.one()
 
     def plant(self):
-        """What a creator of queues may make in places where our tables lie, or hang on them."""
+        """Objects that a creator of queues may make where our tables are or will be, or attach to them."""
         r = self.random
         queue = r.choice(OWN).lower()
         d = f'pgmq.{identifier(f"d{r.randrange(3)}_{queue}")}'

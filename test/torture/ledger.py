@@ -66,7 +66,7 @@ FAMILIES = [['plain'], ['plain', 'other'], ['parts'], ['unlogged'], ['topic_a', 
             ['ttl'], ['ttl_dead', 'job_dead'], ['dedup'], ['dedup_short'], ['keep'], ['paused'], ['purged']]
 QUEUES = check.QUEUES
 
-# What a client may be told; anything else is a find.
+# Errors that a client may get; any other is a find.
 EXPECTED = {
     '40001',  # serialization_failure
     '40P01',  # deadlock_detected
@@ -226,7 +226,7 @@ class Client:
         return self.conn.execute(*statement)
 
     def op(self, op, sql, args, see, **info):
-        """Say what will be done, do it, say what came of it; see(rows) makes that."""
+        """Write down what will be done, do it, and write down the outcome, which see(rows) makes."""
         n = self.n
         self.n += 1
         self.write(x=self.x, n=n, op=op, auto=self.auto, **info)
@@ -241,7 +241,7 @@ class Client:
         return result
 
     def effect(self, q, rows, fenced=True):
-        """What consuming a message does, here in the same transaction."""
+        """The effect of consuming a message, here in the same transaction."""
         if rows:
             self.run('INSERT INTO effect SELECT %s, %s, id, k, %s FROM unnest(%s::bigint[], %s::text[]) AS e (id, k)',
                      (self.x, q, fenced, [id for id, _ in rows], [k for _, k in rows]))
@@ -1003,7 +1003,7 @@ max_wal_size = 12MB
             self.connected.append(pid)
 
     def chore(self, q):
-        """What is done to a table in use."""
+        """The DDL on a table in use."""
         chore = self.random.choice(['VACUUM', 'ANALYZE', 'VACUUM FULL', 'REINDEX TABLE', 'REINDEX TABLE CONCURRENTLY'])
         try:
             with self.server.connect(options='-c lock_timeout=200ms -c statement_timeout=1s') as conn:
@@ -1014,7 +1014,7 @@ max_wal_size = 12MB
                 raise Find(f'{chore} of {q}: {error.sqlstate} {error}')
 
     def lock_elsewhere(self):
-        """Somebody locks a dead-letter queue: the queues whose it is go on without it."""
+        """A session locks a dead-letter queue: the queues that name it go on without it."""
         try:
             with self.server.connect(options='-c lock_timeout=2s') as holder, self.server.connect(options='-c lock_timeout=700ms -c statement_timeout=4s') as other:
                 waited = []
@@ -1065,7 +1065,7 @@ max_wal_size = 12MB
         return not paused if outcome == 'committed' else paused
 
     def settle(self, last):
-        """Nobody does anything any more."""
+        """All sessions are idle."""
         self.start()
         for disk in self.disks.values():
             disk.empty()
@@ -1088,7 +1088,7 @@ max_wal_size = 12MB
         return conn
 
     def maps(self, conn):
-        """What reads return is what the plain query shows."""
+        """Reads return what the plain query shows."""
         for q in QUEUES:
             heads = f"AND msg_id IN (SELECT min(msg_id) FROM pgmq.q_{q} GROUP BY coalesce(headers->>'x-pgmq-group', '_default_fifo_group'))" if q in GROUPED else ''
             dead = f'AND read_ct < {MAX_READS[q]}' if q in MAX_READS else ''

@@ -101,7 +101,7 @@ include_if_exists = 'torture.conf'
                 time.sleep(0.05)
 
     def log_complaints(self, shots, allowed=None):
-        """What must never stand in the server's log; shots were asked for."""
+        """Lines that must never be in the server's log; kills were asked for."""
         complaints = []
         with open(self.dir + '/log', 'rb') as f:
             f.seek(self.log_read)
