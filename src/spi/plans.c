@@ -199,10 +199,9 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 	initStringInfo(&text);
 	for (const char *p = sql; *p != '\0'; p++)
 	{
-		if (p[0] == '{' && p[1] != '\0' && strchr("qa012", p[1]) && p[2] == '}')
+		if (p[0] == '{' && (p[1] == 'q' || p[1] == 'a') && p[2] == '}')
 		{
-			const char *letter = p[1] >= '0' && p[1] <= '2' ? "d" : "";
-			char	   *name = psprintf("%s%c_%s", letter, p[1], PGMQ_QUEUE_BASE(queue));
+			char	   *name = psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
 
 			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 			p += 2;

@@ -63,12 +63,6 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_HOLD,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
-	PGMQ_STMT_DEDUP_PUT_0,		/* by the current table */
-	PGMQ_STMT_DEDUP_PUT_1,
-	PGMQ_STMT_DEDUP_PUT_2,
-	PGMQ_STMT_DEDUP_PUT_ONE_0,
-	PGMQ_STMT_DEDUP_PUT_ONE_1,
-	PGMQ_STMT_DEDUP_PUT_ONE_2,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
@@ -77,8 +71,7 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive,
-								 * {0} to {2} are those of its dedup ids */
+	const char *sql;			/* {q} is the queue table, {a} the archive */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
