@@ -99,7 +99,7 @@
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+	" INSERT INTO {a} (" RECORD ") TABLE gone"
 
 /*
  * The same: for each message that has left the queue, as the second column,
@@ -107,7 +107,7 @@
  */
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
-	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
 	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
@@ -131,9 +131,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* ROWS FROM pads the shorter of the arrays with nulls */
 	[PGMQ_STMT_SEND_BATCH] = {
 		"INSERT INTO {q} (vt, message, headers)"
-		" SELECT $1, f.message, f.headers FROM ROWS FROM"
-		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS f (message, headers) RETURNING msg_id",
+		" SELECT $1, f.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS f"
+		" RETURNING msg_id",
 		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
 	},
 
