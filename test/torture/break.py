@@ -133,7 +133,7 @@ LEDGER = {
     'delete fence': ('a fenced delete does not look at the fence', 'spi/statements.c',
                      '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
-                'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
+                ') TABLE gone"', ') SELECT * FROM gone WHERE msg_id % 64 <> 7"'),
     'unarchive': ('unarchive leaves the message in the archive',
                   'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, "', '"SELECT msg_id, message, "',
                   'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
