@@ -92,6 +92,11 @@ _PG_init(void)
 							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgmq_c.max_plans",
+							"Sets how many plans of statements on queues a session keeps.",
+							NULL, &pgmq_max_plans, PGMQ_MAX_PLANS_DEFAULT,
+							PGMQ_MAX_PLANS_MIN, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_guard_init();
 	pgmq_ddl_init();

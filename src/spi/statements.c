@@ -99,7 +99,7 @@
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+	" INSERT INTO {a} (" RECORD ") TABLE gone"
 
 /*
  * The same: for each message that has left the queue, as the second column,
@@ -107,7 +107,7 @@
  */
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
-	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
 	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
@@ -118,24 +118,6 @@
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
-
-/* Message $2 has been sent with id $1 at $3, or messages with ids. */
-#define DEDUP_INTO(current, what) \
-	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
-	" ON CONFLICT (dedup_id) DO UPDATE" \
-	" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
-#define DEDUP_PUT(current) \
-	{ \
-		DEDUP_INTO(current, "SELECT f.dedup_id, f.msg_id, $3 FROM ROWS FROM" \
-				   " (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
-				   " AS f (dedup_id, msg_id)"), \
-		3, {TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID} \
-	}
-#define DEDUP_PUT_ONE(current) \
-	{ \
-		DEDUP_INTO(current, "VALUES ($1, $2, $3)"), \
-		3, {TEXTOID, INT8OID, TIMESTAMPTZOID} \
-	}
 
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
@@ -149,9 +131,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* ROWS FROM pads the shorter of the arrays with nulls */
 	[PGMQ_STMT_SEND_BATCH] = {
 		"INSERT INTO {q} (vt, message, headers)"
-		" SELECT $1, f.message, f.headers FROM ROWS FROM"
-		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS f (message, headers) RETURNING msg_id",
+		" SELECT $1, f.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS f"
+		" RETURNING msg_id",
 		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
 	},
 
@@ -411,12 +392,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
 		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
-	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_0] = DEDUP_PUT_ONE("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
 
 	/* on no queue: all topic bindings; the owner may have altered the table */
 	[PGMQ_STMT_BINDINGS] = {

@@ -117,7 +117,8 @@ FUZZ = {
     'fuzz lock': ('a lock outlives its transaction', 'common/lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
     'fuzz plant': ('ids are kept in whatever table lies there, by the rights of the owner of ours',
                    'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
-                   'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
+                   'policy/dedup.c', '\tif (dedup->invals != pgmq_policy_invals())\n\t\tpgmq_idtable_check(queue, dedup->rel);', '\tPgmqRole saved = pgmq_role_become_owner(pgmq_policy_table(false));\n',
+                   'policy/dedup.c', '\tFreeExecutorState(estate);', '\tFreeExecutorState(estate);\n\tpgmq_role_restore(saved);'),
     'fuzz reference': ('a foreign key of another owner may refer to our tables, and nothing restricts what it runs', 'common/role.c',
                        'if (OidIsValid(owner) && owner != rel->rd_rel->relowner)', 'if (false && OidIsValid(owner))',
                        'common/role.c', '\t\t\t\t\t\t   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS', '\t\t\t\t\t\t   SECURITY_NOFORCE_RLS'),
@@ -132,7 +133,7 @@ LEDGER = {
     'delete fence': ('a fenced delete does not look at the fence', 'spi/statements.c',
                      '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
-                'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
+                ') TABLE gone"', ') SELECT * FROM gone WHERE msg_id % 64 <> 7"'),
     'unarchive': ('unarchive leaves the message in the archive',
                   'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, "', '"SELECT msg_id, message, "',
                   'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
@@ -177,7 +178,7 @@ LEDGER = {
 # The same for clock.py.
 CLOCK = {
     'clock tables': ('an id is not looked for in the table that is the next to be current', 'policy/dedup.c',
-                     'look_in(&look, rels[i]);', 'if (i != (current + 1) % PGMQ_IDTABLES)\n\t\t\tlook_in(&look, rels[i]);'),
+                     'for (int i = 0; i < lengthof(rels); i++)\n\t\tlook_in(', 'for (int i = 0; i < lengthof(rels); i++)\n\t\tif (i != (current + 1) % PGMQ_IDTABLES)\n\t\tlook_in('),
     'clock truncate': ('ids are truncated that count', 'policy/dedup.c',
                        'idle = table_has_after(rel, GetCurrentTimestamp() -', 'idle = false && table_has_after(rel, GetCurrentTimestamp() -'),
     'clock lock': ('deduplication locks no id', 'policy/dedup.c',
