@@ -23,8 +23,11 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "utils/acl.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -83,13 +86,12 @@ typedef struct Ack
 
 /* Row function: a message that has left the queue, (msg_id, times). */
 static void
-row_deleted(TupleTableSlot *slot, void *state)
+row_acked(TupleTableSlot *slot, void *state)
 {
 	Ack		   *ack = state;
 
 	slot_getallattrs(slot);
 	ack->gone++;
-	ack->stats->counts[PGMQ_STAT_ACKED]++;
 	if (!slot->tts_isnull[1])
 		pgmq_stats_time(ack->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(slot->tts_values[1]), ack->now);
 	if (!slot->tts_isnull[2])
@@ -98,31 +100,70 @@ row_deleted(TupleTableSlot *slot, void *state)
 		pgmq_rows_put_id(DatumGetInt64(slot->tts_values[0]), ack->rows);
 }
 
-/* Row function: the same for the archive, (msg_id, times, kept). */
+/* Row function: the same with (msg_id, times, kept). */
 static void
-row_archived(TupleTableSlot *slot, void *state)
+row_counted(TupleTableSlot *slot, void *state)
 {
-	Ack		   *ack = state;
-
-	row_deleted(slot, state);
-	ack->kept = DatumGetInt64(slot->tts_values[3]);
-	ack->stats->counts[PGMQ_STAT_ARCHIVED]++;
+	row_acked(slot, state);
+	((Ack *) state)->kept = DatumGetInt64(slot->tts_values[3]);
 }
 
-/* Whether the caller may read the times of messages. */
+/* Tell whether the caller may read the times of messages in a table. */
 static bool
-may_time(const PgmqQueue *queue)
+may_time(Oid relid)
 {
 	static const char *const columns[] = {"msg_id", "enqueued_at", "last_read_at"};
 
-	return pgmq_queue_may_all(queue->relid, ACL_SELECT, columns, lengthof(columns));
+	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
+}
+
+/*
+ * Tell whether an archive may discard a row that is inserted, because of a
+ * trigger or a rule.  A partitioned archive may always do so, since a partition
+ * can have a trigger that the table does not have.
+ */
+static bool
+archive_may_swallow(Oid archive)
+{
+	/* locked already, so that no trigger is created before the statement runs */
+	Relation	rel = relation_open(archive, NoLock);
+	bool		result;
+
+	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
+		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * Archive messages.
+ * Error: 09000 if a trigger of the archive discarded a message, which would
+ * otherwise be lost.
+ */
+static void
+archive_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, Ack *ack)
+{
+	Oid			archive = pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT);
+
+	if (!archive_may_swallow(archive) && may_time(archive))
+	{
+		pgmq_exec_each(queue, id, args, row_acked, ack);
+		return;
+	}
+	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
+				   row_counted, ack);
+	if (ack->kept < ack->gone)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
+						ack->kept, ack->gone, PGMQ_QUEUE_BASE(queue)),
+				 errhint("Check the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Delete messages that must not be archived.",
+						 PGMQ_QUEUE_BASE(queue))));
 }
 
 /*
  * Delete or archive messages.  Returns their number, and adds their ids to
- * rows unless that is NULL.
- * Error: 09000 if a trigger of the archive discarded a message, which would
- * otherwise be lost.
+ * rows unless that is NULL.  Errors: those of archive_exec.
  */
 static uint64
 ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
@@ -133,27 +174,16 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 
 	if (id >= PGMQ_STMT_ARCHIVE)
 	{
-		pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT);
-		pgmq_exec_each(queue, id, args, row_archived, &ack);
-		if (ack.kept < ack.gone)
-			ereport(ERROR,
-					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-					 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
-							ack.kept, ack.gone, PGMQ_QUEUE_BASE(queue)),
-					 errhint("Check the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Delete messages that must not be archived.",
-							 PGMQ_QUEUE_BASE(queue))));
+		archive_exec(queue, id, args, &ack);
+		ack.stats->counts[PGMQ_STAT_ARCHIVED] += ack.gone;
 	}
-	else if (may_time(queue))
-	{
-		pgmq_exec_each(queue, PGMQ_STMT_DELETE_TIMED + (id - PGMQ_STMT_DELETE), args, row_deleted, &ack);
-		if (rows != NULL)
-			pgmq_rows_sort(rows);
-	}
+	else if (may_time(queue->relid))
+		pgmq_exec_each(queue, PGMQ_STMT_DELETE_TIMED + (id - PGMQ_STMT_DELETE), args, row_acked, &ack);
 	else
-	{
 		ack.gone = rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
-		ack.stats->counts[PGMQ_STAT_ACKED] += ack.gone;
-	}
+	if (rows != NULL)
+		pgmq_rows_sort(rows);
+	ack.stats->counts[PGMQ_STAT_ACKED] += ack.gone;
 	return ack.gone;
 }
 

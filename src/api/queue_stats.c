@@ -96,11 +96,8 @@ put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
 	for (int t = 0; t < PGMQ_NUM_TIMES; t++)
 	{
 		int			column = COL_TIMES + 3 * t;
-		int64		count = 0;
 
-		for (int i = 0; i <= PGMQ_TIME_BOUNDS; i++)
-			count += stats->buckets[t][i];
-		values[column] = Int64GetDatum(count);
+		values[column] = Int64GetDatum(stats->times[t]);
 		values[column + 1] = Float8GetDatum(stats->seconds[t]);
 		values[column + 2] = pgmq_int8_array(stats->buckets[t], PGMQ_TIME_BOUNDS + 1).value;
 		nulls[column] = nulls[column + 1] = nulls[column + 2] = false;

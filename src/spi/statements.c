@@ -100,12 +100,16 @@
 /* The times of a message that is acknowledged. */
 #define TIMES "enqueued_at, last_read_at"
 
-/*
- * For each message that has left the queue, as the last column, how many are in
- * the archive.  That is fewer when a trigger swallowed some.  The times are those
- * of the queue's rows: the caller need not have a right to read the archive.
- */
 #define ARCHIVE(which) \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING msg_id, " TIMES
+
+/*
+ * The same, without reading the archive: for each message that has left the
+ * queue, as the last column, how many are in the archive.  That is fewer when a
+ * trigger swallowed some.
+ */
+#define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
 	" SELECT msg_id, " TIMES ", (SELECT pg_catalog.count(*) FROM kept) FROM gone"
@@ -228,11 +232,23 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) " ORDER BY msg_id",
+		ARCHIVE(SEVERAL),
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {
 		ARCHIVE(ONE " AND read_ct" EQ "$2"),
+		2, {INT8OID, INT4OID}
+	},
+	[PGMQ_STMT_ARCHIVE_COUNTED] = {
+		ARCHIVE_COUNTED(ONE),
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_ARCHIVE_BATCH_COUNTED] = {
+		ARCHIVE_COUNTED(SEVERAL) " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_ARCHIVE_FENCED_COUNTED] = {
+		ARCHIVE_COUNTED(ONE " AND read_ct" EQ "$2"),
 		2, {INT8OID, INT4OID}
 	},
 	[PGMQ_STMT_SET_VT] = {

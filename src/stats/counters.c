@@ -187,6 +187,7 @@ pgmq_stats_time(PgmqStats *stats, PgmqTime time, TimestampTz from, TimestampTz t
 	seconds = Max(((double) to - (double) from) / USECS_PER_SEC, 0);
 	while (bucket < PGMQ_TIME_BOUNDS && seconds > pgmq_time_bounds[bucket])
 		bucket++;
+	stats->times[time]++;
 	stats->buckets[time][bucket]++;
 	stats->seconds[time] += seconds;
 }
@@ -213,23 +214,54 @@ pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 	}
 }
 
-/*
- * The value of a row's column, which queues mostly have in this place; false if
- * it is NULL, or if there is no such column of this type.
- */
-static bool
-row_value(TupleTableSlot *slot, AttrNumber place, const char *name, Oid type, Datum *value)
+/* The columns of a table that deliveries are told by; 0: it has no such column. */
+typedef struct RowColumns
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
-	bool		isnull;
+	Oid			type;			/* of the table's rows */
+	AttrNumber	msg_id;
+	AttrNumber	read_ct;
+	AttrNumber	last_read_at;
+	AttrNumber	vt;
+} RowColumns;
 
-	if (place > desc->natts || strcmp(NameStr(TupleDescAttr(desc, place - 1)->attname), name) != 0)
-		for (place = desc->natts; place > 0; place--)
-			if (strcmp(NameStr(TupleDescAttr(desc, place - 1)->attname), name) == 0)
-				break;
-	if (place <= 0 || TupleDescAttr(desc, place - 1)->atttypid != type)
-		return false;
-	*value = slot_getattr(slot, place, &isnull);
+static AttrNumber
+column_find(TupleDesc desc, const char *name)
+{
+	for (int i = 0; i < desc->natts; i++)
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			return i + 1;
+	return InvalidAttrNumber;
+}
+
+/* The columns of a row's table. */
+static const RowColumns *
+row_columns(TupleDesc desc)
+{
+	static RowColumns columns = {InvalidOid};
+
+	if (columns.type != desc->tdtypeid)
+	{
+		columns.type = desc->tdtypeid;
+		columns.msg_id = column_find(desc, "msg_id");
+		columns.read_ct = column_find(desc, "read_ct");
+		columns.last_read_at = column_find(desc, "last_read_at");
+		columns.vt = column_find(desc, "vt");
+	}
+	return &columns;
+}
+
+/*
+ * The value of a row's column; false if it is NULL, or not of this type, as it
+ * may be by now.
+ */
+static inline bool
+row_value(TupleTableSlot *slot, AttrNumber column, Oid type, Datum *value)
+{
+	bool		isnull = true;
+
+	if (column > 0 && column <= slot->tts_tupleDescriptor->natts &&
+		TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->atttypid == type)
+		*value = slot_getattr(slot, column, &isnull);
 	return !isnull;
 }
 
@@ -239,6 +271,7 @@ pgmq_stats_row(Oid relid, const TriggerData *trigger)
 {
 	TupleTableSlot *old = trigger->tg_trigslot;
 	TupleTableSlot *new = trigger->tg_newslot;
+	const RowColumns *columns;
 	Datum		id;
 	Datum		value;
 	Datum		vt;
@@ -248,22 +281,23 @@ pgmq_stats_row(Oid relid, const TriggerData *trigger)
 
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		pgmq_stats_count(relid, PGMQ_STAT_SENT, 1);
+		pgmq_stats_pending(relid)->counts[PGMQ_STAT_SENT]++;
 		return;
 	}
-	reads = row_value(old, 2, "read_ct", INT4OID, &value) ? DatumGetInt32(value) : 0;
-	if (!row_value(new, 2, "read_ct", INT4OID, &value) ||
+	columns = row_columns(RelationGetDescr(trigger->tg_relation));
+	reads = row_value(old, columns->read_ct, INT4OID, &value) ? DatumGetInt32(value) : 0;
+	if (!row_value(new, columns->read_ct, INT4OID, &value) ||
 		(int64) DatumGetInt32(value) != (int64) reads + 1 ||
-		!row_value(new, 4, "last_read_at", TIMESTAMPTZOID, &now) ||
-		!row_value(old, 5, "vt", TIMESTAMPTZOID, &vt) ||
-		!row_value(old, 1, "msg_id", INT8OID, &id))
+		!row_value(new, columns->last_read_at, TIMESTAMPTZOID, &now) ||
+		!row_value(old, columns->vt, TIMESTAMPTZOID, &vt) ||
+		!row_value(old, columns->msg_id, INT8OID, &id))
 		return;
 	if (undelivered_seen < nundelivered && undelivered[undelivered_seen] == DatumGetInt64(id))
 	{
 		undelivered_seen++;
 		return;
 	}
-	was_read = row_value(old, 4, "last_read_at", TIMESTAMPTZOID, &value);
+	was_read = row_value(old, columns->last_read_at, TIMESTAMPTZOID, &value);
 	pgmq_stats_delivered(pgmq_stats_pending(relid), reads, DatumGetTimestampTz(vt),
 						 was_read, was_read ? DatumGetTimestampTz(value) : 0,
 						 DatumGetTimestampTz(now));
@@ -314,11 +348,13 @@ pgmq_stats_sum(PgmqStats *stats, const PgmqStats *more)
 			stats->counts[i] += more->counts[i];
 	for (int t = 0; t < PGMQ_NUM_TIMES; t++)
 	{
+		if (more->times[t] == 0)
+			continue;
+		stats->times[t] += more->times[t];
+		stats->seconds[t] += more->seconds[t];
 		for (int i = 0; i <= PGMQ_TIME_BOUNDS; i++)
 			if (more->buckets[t][i] != 0)
 				stats->buckets[t][i] += more->buckets[t][i];
-		if (more->seconds[t] != 0)
-			stats->seconds[t] += more->seconds[t];
 	}
 }
 

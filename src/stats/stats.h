@@ -65,8 +65,10 @@ extern const double pgmq_time_bounds[PGMQ_TIME_BOUNDS];
 typedef struct PgmqStats
 {
 	int64		counts[PGMQ_NUM_STATS];
-	int64		buckets[PGMQ_NUM_TIMES][PGMQ_TIME_BOUNDS + 1];
-	double		seconds[PGMQ_NUM_TIMES];	/* the sums */
+	int64		times[PGMQ_NUM_TIMES];	/* how many there were, */
+	double		seconds[PGMQ_NUM_TIMES];	/* their sum, */
+	int64		buckets[PGMQ_NUM_TIMES][PGMQ_TIME_BOUNDS + 1];	/* and how long they
+																 * were */
 } PgmqStats;
 
 /* All that is kept of a queue; the times are 0 when there was none. */
