@@ -140,6 +140,24 @@ result($_) foreach @senders;
 is(row('a', 'sent'), '1000', '... after which two sessions count all');
 done(@senders);
 
+# ---- waiting reads
+query(q{SELECT pgmq.create('woken')});
+my $reader = session($node);
+wait_in($reader, q{SELECT msg_id FROM pgmq.read_with_poll('woken', 30, 1, 600);});
+query(q{SELECT pgmq.send('woken', '1')});
+is(result($reader), '1', 'a waiting read returns what is sent');
+my $waits = 'waits, wakeups, wakeups_in_vain, reads, empty_reads, delivered';
+is(row('woken', $waits), '1|1|0|1|0|1', '... and counts as one wait, one wake-up and one read');
+wait_in($reader, q{SELECT msg_id FROM pgmq.read_with_poll('woken', 30, 1, 600, 100, '"this"');});
+query(q{SELECT pgmq.send('woken', '"that"')});
+ok($node->poll_query_until('postgres', qq{SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $reader->{pid}}), 'another message wakes it');
+query(q{SELECT pgmq.send('woken', '"this"')});
+is(result($reader), '3', '... and the one that it waits for');
+my ($wakeups, $in_vain) = split /\|/, row('woken', 'wakeups, wakeups_in_vain');
+cmp_ok($wakeups, '>=', 2, '... which are wake-ups');
+cmp_ok($in_vain, '>=', 1, '... of which one at least was in vain');
+done($reader);
+
 # ---- a client that has gone
 SKIP:
 {
