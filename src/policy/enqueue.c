@@ -34,6 +34,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "policy/policy.h"
 
 /* Where the ids of a batch go. */
@@ -176,7 +177,10 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 	pgmq_dedup_find(queue, policy, wishes.before, &item.id, 1, wishes.alone, &known, &dedup);
 	UnregisterSnapshot(wishes.before);
 	if (known != PGMQ_DEDUP_NEW)
+	{
+		pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, 1);
 		*id = known;
+	}
 	else if ((sent = pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id)))
 		pgmq_dedup_put(queue, &dedup, &item.id, id, 1);
 	pgmq_dedup_end(&dedup);
@@ -316,6 +320,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	}
 	for (int i = 0; i < n; i++)
 		sent.max += marks[i];
+	pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, n - sent.max);
 	if (sent.max > 0)
 	{
 		PgmqArg		args[3];
