@@ -18,8 +18,8 @@
  * session that gets the memory meanwhile makes no use of the maps until no
  * transaction holds the mark any more; then the memory is *settled*.
  *
- * It holds the wait lists (wait_list.c), the maps (directory.c) and their nodes
- * (tree.c).
+ * It holds the wait lists (wait_list.c), what maintenance last did (runs.c), the
+ * maps (directory.c) and their nodes (tree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,7 +45,7 @@
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of the structs in the memory. */
-#define SEGMENT_LAYOUT	4
+#define SEGMENT_LAYOUT	5
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 
