@@ -19,11 +19,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
-#include "miscadmin.h"
+#include "lib/stringinfo.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -35,9 +36,41 @@
 PG_FUNCTION_INFO_V1(pgmq_queue_tables);
 PG_FUNCTION_INFO_V1(pgmq_policies);
 PG_FUNCTION_INFO_V1(pgmq_first_messages);
+PG_FUNCTION_INFO_V1(pgmq_health_limits);
 
 #define TABLES_COLUMNS		3
 #define POLICIES_COLUMNS	4
+
+/* A limit beyond which pgmq.health() reports something. */
+typedef struct HealthLimit
+{
+	const char *name;
+	double		value;			/* unless an option says otherwise */
+	double		max;
+}			HealthLimit;
+
+/* Seconds, a number, a share. */
+#define MAX_SECONDS			3e9
+#define MAX_NUMBER			1e15
+#define MAX_SHARE			1
+
+/* The columns of _health_limits. */
+static const HealthLimit limits[] = {
+	{"horizon", 900, MAX_SECONDS},
+	{"horizon_xacts", 1000000, MAX_NUMBER},
+	{"prepared", 900, MAX_SECONDS},
+	{"vacuum", 900, MAX_SECONDS},
+	{"dead_rows", 100000, MAX_NUMBER},
+	{"unread", 300, MAX_SECONDS},
+	{"behind", 900, MAX_SECONDS},
+	{"reads", 10, MAX_NUMBER},
+	{"expired_leases", 10, MAX_NUMBER},
+	{"memory", 0.9, MAX_SHARE},
+	{"connections", 0.8, MAX_SHARE},
+	{"ids", 0.9, MAX_SHARE},
+	{"maintenance", 900, MAX_SECONDS},
+	{"table_bytes", 10737418240.0, MAX_NUMBER},
+};
 
 /*
  * _queue_tables() returns table (queue_name text, relid oid, archive oid)
@@ -187,5 +220,58 @@ pgmq_first_messages(PG_FUNCTION_ARGS)
 									" FROM %s ORDER BY msg_id LIMIT $2) m",
 									pgmq_layout_name("", queue.relname, "")),
 						   lengthof(argtypes), argtypes, args, row_first, rows);
+	return (Datum) 0;
+}
+
+/* Take an option of health: another value for a limit. */
+static void
+limit_option(const char *option, const JsonbValue *value, void *state)
+{
+	Datum	   *values = state;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(limits); i++)
+	{
+		double		number;
+
+		if (strcmp(option, limits[i].name) != 0)
+		{
+			appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", limits[i].name);
+			continue;
+		}
+		if (value->type == jbvNull)
+			return;
+		number = value->type != jbvNumeric ? -1 :
+			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+											   NumericGetDatum(value->val.numeric)));
+		if (!(number >= 0 && number <= limits[i].max))
+			pgmq_option_invalid(option, psprintf("a number from 0 to %.0f", limits[i].max));
+		values[i] = Float8GetDatum(number);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown option \"%s\"", option),
+			 errhint("The options are: %s.", names.data)));
+}
+
+/*
+ * _health_limits(options jsonb) returns table (horizon double precision, ...)
+ *
+ * The limits of health, by its options.
+ * Error: 22023 for an unknown option, or a value that is no limit.
+ */
+Datum
+pgmq_health_limits(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	Datum		values[lengthof(limits)];
+	bool		nulls[lengthof(limits)] = {false};
+
+	for (int i = 0; i < lengthof(limits); i++)
+		values[i] = Float8GetDatum(limits[i].value);
+	pgmq_options_arg(fcinfo, 0, limit_option, values);
+	pgmq_rows_put(rows, values, nulls);
 	return (Datum) 0;
 }

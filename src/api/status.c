@@ -19,6 +19,7 @@
 
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "common/int.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -42,7 +43,7 @@ PG_FUNCTION_INFO_V1(pgmq_partition_status);
 #define WAITERS_COLUMNS		4
 #define MEMORY_COLUMNS		9
 #define MAINTENANCE_COLUMNS	9
-#define PARTITION_COLUMNS	7
+#define PARTITION_COLUMNS	8
 
 /* The reason why reads of a queue do not use its due map; "on" if they do. */
 static const char *
@@ -302,39 +303,46 @@ pgmq_maintenance_status(PG_FUNCTION_ARGS)
 static void
 partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 {
+	char	   *relname = get_rel_name(relid);
 	PgmqBounds	bounds;
 	int64		in_default;
-	int64		last;
+	bool		last_known;
+	int64		last = 0;
 	int64		left = 0;
 	Datum		values[PARTITION_COLUMNS];
 	bool		nulls[PARTITION_COLUMNS] = {false};
 
-	if (!pgmq_bounds_find(relid, &bounds))
+	if (relname == NULL || get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	last_known = pgmq_sequence_look(queue, &last);
+	if (!pgmq_bounds_find(relid, last, &bounds))
 		return;
 	in_default = pgmq_bounds_default_rows(relid);
 	if (bounds.ends && bounds.by_time)
 		left = bounds.end - GetCurrentTimestamp();
-	else if (bounds.ends && (!pgmq_sequence_look(queue, &last) ||
-							 pg_sub_s64_overflow(bounds.end, last + 1, &left)))
+	else if (!last_known || !bounds.ends ||
+			 pg_sub_s64_overflow(bounds.end, last + 1, &left))
 		bounds.ends = false;
 	values[0] = PointerGetDatum(queue_name);
-	values[1] = CStringGetTextDatum(get_rel_name(relid));
+	values[1] = CStringGetTextDatum(relname);
 	values[2] = CStringGetTextDatum(bounds.column);
 	values[3] = Int32GetDatum(bounds.partitions);
-	values[4] = Int64GetDatum(left);
-	values[5] = interval_of(left);
-	values[6] = Int64GetDatum(in_default);
-	nulls[4] = !bounds.ends || bounds.by_time;
-	nulls[5] = !bounds.ends || !bounds.by_time;
-	nulls[6] = in_default < 0;
+	values[4] = Int32GetDatum(bounds.ahead);
+	values[5] = Int64GetDatum(left);
+	values[6] = interval_of(left);
+	values[7] = Int64GetDatum(in_default);
+	nulls[4] = !bounds.ends;
+	nulls[5] = !bounds.ends || bounds.by_time;
+	nulls[6] = !bounds.ends || !bounds.by_time;
+	nulls[7] = in_default < 0;
 	pgmq_rows_put(rows, values, nulls);
 }
 
 /*
  * partition_status()
  * returns table (queue_name text, table_name text, partitioned_by text,
- *				  partitions integer, ids_left bigint, time_left interval,
- *				  default_rows bigint)
+ *				  partitions integer, ahead integer, ids_left bigint,
+ *				  time_left interval, default_rows bigint)
  *
  * Shows the partitioned tables of the queues on which the caller has some
  * privilege, except those that are locked.  Error: 42501 without SELECT on table

@@ -28,6 +28,7 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "catalog/catalog.h"
@@ -51,12 +52,13 @@ open_now(Oid relid)
 }
 
 /*
- * The column by which a table is partitioned, and where its last partition ends.
+ * The column by which a table is partitioned, where its last partition ends, and
+ * how many partitions begin after the last id, or in the future.
  * Returns false for a table that is not partitioned in the way that
  * create_partitioned does it, and for one that is locked.
  */
 bool
-pgmq_bounds_find(Oid relid, PgmqBounds *bounds)
+pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds)
 {
 	Relation	rel;
 	PartitionKey key;
@@ -84,6 +86,10 @@ pgmq_bounds_find(Oid relid, PgmqBounds *bounds)
 	{
 		bounds->end = DatumGetInt64(info->datums[info->ndatums - 1][0]);
 		bounds->ends = !bounds->by_time || !TIMESTAMP_NOT_FINITE(bounds->end);
+		for (int i = info->ndatums - 2; i >= 0; i--)
+			if (info->kind[i][0] == PARTITION_RANGE_DATUM_VALUE && info->indexes[i + 1] >= 0 &&
+				DatumGetInt64(info->datums[i][0]) > (bounds->by_time ? GetCurrentTimestamp() : last_id))
+				bounds->ahead++;
 	}
 	relation_close(rel, AccessShareLock);
 	return true;

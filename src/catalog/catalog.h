@@ -105,13 +105,14 @@ typedef struct PgmqBounds
 	bool		by_time;
 	bool		ends;			/* the last partition has an end, */
 	int64		end;			/* a msg_id or a TimestampTz */
+	int			ahead;			/* partitions that begin after a position */
 	int			partitions;		/* with the default one */
 } PgmqBounds;
 
 #define PGMQ_NO_DEFAULT			(-1)
 #define PGMQ_DEFAULT_LOCKED		(-2)
 
-extern bool pgmq_bounds_find(Oid relid, PgmqBounds *bounds);
+extern bool pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds);
 extern int64 pgmq_bounds_default_rows(Oid relid);
 
 /*

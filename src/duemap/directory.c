@@ -263,16 +263,22 @@ pgmq_directory_drop(Oid relid)
 	if (map == NULL)
 		return;
 	pgmq_tree_set_unknown(&map->tree);
+	map->identity = 0;
 	map->used = false;
 	LWLockRelease(&map->lock);
 }
 
-/* Set the counts of the directory. */
+/*
+ * Set the counts of the directory.  Maps of queues that were dropped do not count.
+ */
 void
 pgmq_directory_memory(PgmqMemory *memory)
 {
+	memory->maps_used = 0;
 	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
-	memory->maps_used = pgmq_directory->nused;
+	for (int i = 0; i < pgmq_directory->nused; i++)
+		if (pgmq_directory->maps[i].identity != 0)
+			memory->maps_used++;
 	memory->maps_total = pgmq_directory->nmaps;
 	memory->evictions = pgmq_directory->evictions;
 	LWLockRelease(&pgmq_directory->lock);
