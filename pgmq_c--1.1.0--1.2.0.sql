@@ -910,7 +910,7 @@ CREATE OR REPLACE VIEW pgmq.stat_queues AS
 SELECT * FROM pgmq.queue_stats();
 COMMENT ON VIEW pgmq.stat_queues IS
 'The rows of pgmq.queue_stats().';
-GRANT SELECT ON pgmq.stat_queues TO PUBLIC;
+GRANT SELECT ON pgmq.stat_queues TO pg_monitor;
 
 CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
 RETURNS void

@@ -1674,7 +1674,6 @@ CREATE OR REPLACE VIEW pgmq.stat_queues AS
 SELECT * FROM pgmq.queue_stats();
 COMMENT ON VIEW pgmq.stat_queues IS
 'The rows of pgmq.queue_stats().';
-GRANT SELECT ON pgmq.stat_queues TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
 RETURNS void
@@ -2847,7 +2846,7 @@ $dedup$;
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
 GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
-	pgmq.policy TO pg_monitor;
+	pgmq.policy, pgmq.stat_queues TO pg_monitor;
 
 DO LANGUAGE plpgsql $monitor$
 DECLARE
@@ -2906,10 +2905,9 @@ $monitor$;
  */
 CREATE TEMPORARY TABLE pgmq_initial AS
 SELECT o.classoid, o.objoid,
-	CASE WHEN d.objid IS NOT NULL AND c.relkind = 'r'
+	CASE WHEN d.objid IS NOT NULL AND c.relkind IN ('r', 'v')
 		THEN acldefault('r', c.relowner)
 			|| makeaclitem('pg_monitor'::regrole, c.relowner, 'SELECT', false)
-		WHEN d.objid IS NOT NULL AND c.relkind = 'v' THEN c.relacl
 		END AS acl
 FROM (SELECT 'pg_namespace'::regclass, 'pgmq'::regnamespace::oid
 	  UNION ALL

@@ -84,7 +84,7 @@ typedef struct Ack
 	int64		kept;			/* messages that are in the archive */
 } Ack;
 
-/* Row function: a message that has left the queue, (msg_id, times). */
+/* Row function: a message that has left the queue, (times, msg_id if there are rows). */
 static void
 row_acked(TupleTableSlot *slot, void *state)
 {
@@ -92,15 +92,15 @@ row_acked(TupleTableSlot *slot, void *state)
 
 	slot_getallattrs(slot);
 	ack->gone++;
+	if (!slot->tts_isnull[0])
+		pgmq_stats_time(ack->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(slot->tts_values[0]), ack->now);
 	if (!slot->tts_isnull[1])
-		pgmq_stats_time(ack->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(slot->tts_values[1]), ack->now);
-	if (!slot->tts_isnull[2])
-		pgmq_stats_time(ack->stats, PGMQ_TIME_PROCESSING, DatumGetTimestampTz(slot->tts_values[2]), ack->now);
+		pgmq_stats_time(ack->stats, PGMQ_TIME_PROCESSING, DatumGetTimestampTz(slot->tts_values[1]), ack->now);
 	if (ack->rows != NULL)
-		pgmq_rows_put_id(DatumGetInt64(slot->tts_values[0]), ack->rows);
+		pgmq_rows_put_id(DatumGetInt64(slot->tts_values[2]), ack->rows);
 }
 
-/* Row function: the same with (msg_id, times, kept). */
+/* Row function: the same with (times, msg_id, kept). */
 static void
 row_counted(TupleTableSlot *slot, void *state)
 {

@@ -55,7 +55,7 @@ typedef struct Shown
 	PgmqRows   *rows;
 	const char *state;			/* NULL: the queues count */
 	bool		all;			/* the caller may see all queues */
-	int			room;			/* slots that are not in use */
+	int			unused;			/* slots that are not in use */
 	TimestampTz since;			/* queues without a slot have counted nothing */
 } Shown;
 
@@ -65,8 +65,8 @@ stats_state(Shown *shown)
 {
 	if (!pgmq_shmem_attach())
 		return "no shared memory";
-	shown->room = pgmq_slot_room(&shown->since);
-	if (shown->room < 0)
+	shown->unused = pgmq_slots_unused(&shown->since);
+	if (shown->unused < 0)
 		return "switched off";
 	return RecoveryInProgress() ? "standby" : NULL;
 }
@@ -120,7 +120,7 @@ row_queue(TupleTableSlot *slot, void *state)
 	if (!shown->all && !pgmq_queue_may(relid, PGMQ_NEED_ANY))
 		return;
 	memset(nulls, true, sizeof(nulls));
-	if (why == NULL && !pgmq_slot_read(relid, &kept) && shown->room == 0)
+	if (why == NULL && !pgmq_slot_read(relid, &kept) && shown->unused == 0)
 		why = "memory full";
 	if (why == NULL)
 		put_stats(&kept, values, nulls);

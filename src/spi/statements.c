@@ -102,7 +102,7 @@
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING msg_id, " TIMES
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING " TIMES
 
 /*
  * The same, without reading the archive: for each message that has left the
@@ -112,7 +112,7 @@
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
-	" SELECT msg_id, " TIMES ", (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+	" SELECT " TIMES ", msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
 #define HEADERS_OBJECT \
@@ -216,15 +216,15 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8OID, INT4OID}
 	},
 	[PGMQ_STMT_DELETE_TIMED] = {
-		"DELETE FROM {q} WHERE " ONE " RETURNING msg_id, " TIMES,
+		"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES,
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_DELETE_BATCH_TIMED] = {
-		"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id, " TIMES,
+		"DELETE FROM {q} WHERE " SEVERAL " RETURNING " TIMES ", msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_DELETE_FENCED_TIMED] = {
-		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING msg_id, " TIMES,
+		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING " TIMES,
 		2, {INT8OID, INT4OID}
 	},
 	[PGMQ_STMT_ARCHIVE] = {
@@ -232,7 +232,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL),
+		ARCHIVE(SEVERAL) ", msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {

@@ -295,7 +295,7 @@ pgmq_slot_reset(Oid relid, TimestampTz now)
  * nothing to count; -1 when there are no slots at all.
  */
 int
-pgmq_slot_room(TimestampTz *since)
+pgmq_slots_unused(TimestampTz *since)
 {
 	int			n;
 

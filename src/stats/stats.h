@@ -117,7 +117,7 @@ extern void pgmq_slot_free(Oid relid);
 extern bool pgmq_slot_exists(Oid relid);
 extern bool pgmq_slot_read(Oid relid, PgmqQueueStats *stats);
 extern void pgmq_slot_reset(Oid relid, TimestampTz now);
-extern int	pgmq_slot_room(TimestampTz *since);
+extern int	pgmq_slots_unused(TimestampTz *since);
 
 /* The memory, and the setting for its size. */
 extern void pgmq_slots_setting(void);

@@ -126,13 +126,13 @@ FUZZ = {
 # The same for ledger.py.  Promises of PostgreSQL's own are not tried.
 LEDGER = {
     'delete': ('delete of one says true and deletes nothing', 'spi/statements.c',
-               '"DELETE FROM {q} WHERE " ONE,', '"SELECT 1 FROM {q} WHERE " ONE,'),
+               '"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES', '"SELECT " TIMES " FROM {q} WHERE " ONE'),
     'delete batch': ('delete of several deletes nothing', 'spi/statements.c',
-                     '"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id"', '"SELECT msg_id FROM {q} WHERE " SEVERAL'),
+                     '"DELETE FROM {q} WHERE " SEVERAL " RETURNING " TIMES ", msg_id"', '"SELECT " TIMES ", msg_id FROM {q} WHERE " SEVERAL'),
     'delete fence': ('a fenced delete does not look at the fence', 'spi/statements.c',
-                     '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
+                     '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL RETURNING'),
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
-                'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
+                'SELECT " RECORD " FROM gone RETURNING "', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7 RETURNING "'),
     'unarchive': ('unarchive leaves the message in the archive',
                   'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, "', '"SELECT msg_id, message, "',
                   'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
