@@ -1863,7 +1863,7 @@ BEGIN ATOMIC
 				pg_stat_get_last_autovacuum_time(c.oid)), '-infinity')) AS last_vacuum
 		FROM pgmq._queue_tables() t
 		LEFT JOIN pg_inherits i ON i.inhparent = t.relid
-		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, t.relid)
+		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, t.relid) AND c.relkind IN ('r', 'p')
 		GROUP BY t.queue_name, t.relid, t.archive
 	),
 	q AS MATERIALIZED (
