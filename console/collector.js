@@ -13,13 +13,8 @@ export const POINTS = 150;
 /** The part of a core that the console may use, and the database for it. */
 const SHARE = 0.05;
 
-/** Counters of which the page shows a rate; several counters make one curve. */
-const curves = {
-  sent: ['sent'],
-  delivered: ['delivered'],
-  acked: ['acked', 'archived'],
-  redelivered: ['redelivered'],
-};
+/** Counters of which the page shows a rate. */
+const curves = ['sent', 'delivered', 'acked', 'redelivered'];
 
 /** The curves of one queue, oldest point first. */
 export class History {
@@ -51,10 +46,10 @@ export class History {
   }
 }
 
-/** How much a counter grew each second; null if it was reset or not known before. */
-export function rate(now, before, names, seconds) {
-  if (!before || !(seconds > 0)) return null;
-  const grown = names.reduce((sum, name) => sum + (Number(now[name]) - Number(before[name])), 0);
+/** How much a counter grew each second; null if it was reset, or is not known now or before. */
+export function rate(now, before, seconds) {
+  if ((now ?? null) === null || (before ?? null) === null || !(seconds > 0)) return null;
+  const grown = Number(BigInt(now) - BigInt(before));
   return grown >= 0 ? grown / seconds : null;
 }
 
@@ -76,6 +71,8 @@ export class Collector {
   notices = {};
   findings = [];
   waiters = [];
+  /** The upper bounds of the histograms' buckets (seconds). */
+  bounds = null;
 
   constructor(config, { now = Date.now, every = 1 } = {}) {
     this.now = now;
@@ -134,7 +131,7 @@ export class Collector {
   #queue(name) {
     let queue = this.#queues.get(name);
     if (!queue) {
-      queue = { name, history: new History(['t', 'length', ...Object.keys(curves)]), rates: {} };
+      queue = { name, history: new History(['t', 'length', ...curves]), rates: {} };
       this.#queues.set(name, queue);
     }
     return queue;
@@ -162,12 +159,12 @@ export class Collector {
     for (const row of rows) {
       const queue = this.#queue(row.queue_name);
       queue.stats = row;
-      for (const [curve, names] of Object.entries(curves))
-        queue.rates[curve] = rate(row, before.rows.get(row.queue_name), names, seconds);
+      for (const curve of curves)
+        queue.rates[curve] = rate(row[curve], before.rows.get(row.queue_name)?.[curve], seconds);
       queue.history.push({
         t: at / 1000,
         length: queue.metrics ? Number(queue.metrics.queue_length) : NaN,
-        ...Object.fromEntries(Object.keys(curves).map((curve) => [curve, queue.rates[curve] ?? NaN])),
+        ...queue.rates,
       });
     }
   }
@@ -178,6 +175,10 @@ export class Collector {
 
   take_health(rows) {
     this.findings = rows;
+  }
+
+  take_bounds(rows) {
+    this.bounds = rows[0].bounds;
   }
 
   take_paused(rows) {
@@ -259,8 +260,9 @@ export class Collector {
     return {
       line: this.#lines().find((line) => line.name === name),
       stats: queue.stats ?? null,
+      bounds: this.bounds,
       curves: Object.fromEntries(
-        ['t', 'length', ...Object.keys(curves)].map((curve) => [curve, queue.history.get(curve)]),
+        ['t', 'length', ...curves].map((curve) => [curve, queue.history.get(curve)]),
       ),
       findings: this.findings.filter((finding) => finding.queue_name === name),
       waiters: this.waiters.filter((waiter) => waiter.queue_name === name),

@@ -14,6 +14,7 @@ export const polled = [
   { name: 'stats', every: 2, sql: 'SELECT * FROM pgmq.queue_stats()' },
   { name: 'lengths', every: 4, sql: 'SELECT * FROM pgmq.metrics_all()' },
   { name: 'waiters', every: 2, sql: 'SELECT * FROM pgmq.waiters()' },
+  { name: 'bounds', every: 3600, sql: 'SELECT pgmq.stat_bounds() AS bounds' },
   { name: 'health', every: 10, sql: 'SELECT * FROM pgmq.health()' },
   {
     name: 'paused',

@@ -164,7 +164,7 @@ class QueuePage {
       );
     this.findings.replaceChildren(...detail.findings.map((found) => finding(found, false)));
     this.showCurves(detail.curves);
-    this.showHistograms(detail.stats);
+    this.showHistograms(detail.stats, detail.bounds);
     this.waiters.replaceChildren(detail.waiters.length ? table(detail.waiters) : element('p', { class: 'dim' }, 'none'));
     this.counters.replaceChildren(...(detail.stats ? [counters(detail.stats)] : notices(answer)));
   }
@@ -181,17 +181,19 @@ class QueuePage {
     }
   }
 
-  showHistograms(stats) {
-    if (!stats?.bounds) return;
+  showHistograms(stats, bounds) {
+    if (!bounds || !stats?.wait_buckets) return;
     this.histograms.replaceChildren(
-      ...['wait', 'processing', 'age']
-        .filter((kind) => stats[`${kind}_counts`])
-        .map((kind) => {
-          const counts = stats[`${kind}_counts`].map(Number);
-          const n = counts.reduce((sum, value) => sum + value, 0);
-          const mean = n ? `, on average ${duration(Number(stats[`${kind}_sum`]) / n)}` : '';
-          return element('div', {}, element('h2', {}, `${kind}: ${count(n)} messages${mean}`), histogram(stats.bounds.map(Number), counts));
-        }),
+      ...['wait', 'processing', 'age'].map((kind) => {
+        const n = Number(stats[`${kind}_count`]);
+        const mean = n ? `, on average ${duration(Number(stats[`${kind}_seconds`]) / n)}` : '';
+        return element(
+          'div',
+          {},
+          element('h2', {}, `${kind}: ${count(n)} messages${mean}`),
+          histogram(bounds, stats[`${kind}_buckets`].map(Number)),
+        );
+      }),
     );
   }
 
