@@ -202,7 +202,7 @@ if command -v npm >/dev/null; then
         sql -d postgres -c "CREATE DATABASE console"
         sql -d console -c "CREATE EXTENSION pgmq_c"
         client console env CONSOLE_SOCKET="$work" CONSOLE_PORT="$port" CONSOLE_DATABASE=console \
-            node --test --test-reporter=tap "$work/console/test/"
+            timeout 300 node --test --test-reporter=tap "$work/console/test/"
     fi
 fi
 
