@@ -28,6 +28,7 @@ OBJS = src/pgmq_c.o \
 	src/api/notify_setup.o \
 	src/api/peek.o \
 	src/api/poll.o \
+	src/api/queue_stats.o \
 	src/api/read.o \
 	src/api/read_any.o \
 	src/api/read_grouped.o \
@@ -80,6 +81,9 @@ OBJS = src/pgmq_c.o \
 	src/spi/plans.o \
 	src/spi/results.o \
 	src/spi/statements.o \
+	src/stats/counters.o \
+	src/stats/saved.o \
+	src/stats/slots.o \
 	src/wait/wait_list.o
 PG_CPPFLAGS = -I$(srcdir)/src
 

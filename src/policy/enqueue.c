@@ -34,6 +34,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "policy/policy.h"
 
 /* Where the ids of a batch go. */
@@ -176,6 +177,7 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 	UnregisterSnapshot(wishes.before);
 	if (known != PGMQ_DEDUP_NEW)
 	{
+		pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, 1);
 		*id = known;
 		return true;
 	}
@@ -318,6 +320,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	}
 	for (int i = 0; i < n; i++)
 		sent.max += marks[i];
+	pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, n - sent.max);
 	if (sent.max > 0)
 	{
 		PgmqArg		args[3];

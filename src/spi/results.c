@@ -217,11 +217,16 @@ pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
 
 /* Add a row that is an id to the result. */
 void
-pgmq_rows_put_id(int64 id, void *rows)
+pgmq_rows_put_id(int64 id, void *state)
 {
+	PgmqRows   *rows = state;
 	Datum		value = Int64GetDatum(id);
 	bool		isnull = false;
 
+	if (id < rows->last_id)
+		rows->sorted = false;
+	else
+		rows->last_id = id;
 	pgmq_rows_put(rows, &value, &isnull);
 }
 

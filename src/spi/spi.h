@@ -32,6 +32,9 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
+	PGMQ_STMT_DELETE_TIMED,		/* these return the times of the messages */
+	PGMQ_STMT_DELETE_BATCH_TIMED,
+	PGMQ_STMT_DELETE_FENCED_TIMED,
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
@@ -122,7 +125,7 @@ extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
-extern void pgmq_rows_put_id(int64 id, void *rows);
+extern void pgmq_rows_put_id(int64 id, void *state);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 

@@ -97,18 +97,22 @@
 	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
+/* The times of a message that is acknowledged. */
+#define TIMES "enqueued_at, last_read_at"
+
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING msg_id, " TIMES
 
 /*
- * The same: for each message that has left the queue, as the second column,
- * how many are in the archive.  That is fewer when a trigger swallowed some.
+ * The same, without reading the archive: for each message that has left the
+ * queue, as the last column, how many are in the archive.  That is fewer when a
+ * trigger swallowed some.
  */
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
-	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+	" SELECT msg_id, " TIMES ", (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
 #define HEADERS_OBJECT \
@@ -211,12 +215,24 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2",
 		2, {INT8OID, INT4OID}
 	},
+	[PGMQ_STMT_DELETE_TIMED] = {
+		"DELETE FROM {q} WHERE " ONE " RETURNING msg_id, " TIMES,
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_DELETE_BATCH_TIMED] = {
+		"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id, " TIMES,
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_DELETE_FENCED_TIMED] = {
+		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING msg_id, " TIMES,
+		2, {INT8OID, INT4OID}
+	},
 	[PGMQ_STMT_ARCHIVE] = {
 		ARCHIVE(ONE),
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) " RETURNING msg_id",
+		ARCHIVE(SEVERAL),
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {

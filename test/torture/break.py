@@ -156,7 +156,7 @@ LEDGER = {
     'max_reads': ('a message is returned once too often', 'policy/disposal.c',
                   'read_ct > policy->max_reads', 'read_ct > policy->max_reads + 1'),
     'forward': ('forward sends though the fence says no', 'api/dead_letter.c',
-                'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t\tPG_RETURN_NULL();', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
+                'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t{\n\t\tpgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);\n\t\tPG_RETURN_NULL();\n\t}', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
     'pause': ('a pause is not heeded', 'policy/policy.c',
               'return policy != NULL && policy->paused_until > now;', 'return policy != NULL && policy->paused_until > now + USECS_PER_HOUR;'),
     'expiry': ('messages expire a second early', 'policy/disposal.c',
