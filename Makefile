@@ -21,6 +21,7 @@ OBJS = src/pgmq_c.o \
 	src/api/ack.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
+	src/api/health.o \
 	src/api/locked.o \
 	src/api/metrics.o \
 	src/api/nack.o \
@@ -40,6 +41,7 @@ OBJS = src/pgmq_c.o \
 	src/api/unarchive.o \
 	src/api/untyped.o \
 	src/api/wait.o \
+	src/catalog/bounds.o \
 	src/catalog/convert.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
@@ -73,6 +75,7 @@ OBJS = src/pgmq_c.o \
 	src/policy/maintain.o \
 	src/policy/move.o \
 	src/policy/policy.o \
+	src/policy/runs.o \
 	src/policy/suspect.o \
 	src/policy/worker.o \
 	src/spi/errors.o \

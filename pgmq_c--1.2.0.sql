@@ -1705,7 +1705,7 @@ COMMENT ON FUNCTION pgmq.queue_depth(text) IS
 'Count the messages of a queue by state: those that can be read now, those that are delayed and those that are in flight, and return for how many seconds the first of them could have been read. Reads the whole table.';
 
 --
--- The state of shared memory: src/api/status.c
+-- The state of shared memory, maintenance and partitions: src/api/status.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.engine_status()
@@ -1714,6 +1714,59 @@ AS 'MODULE_PATHNAME', 'pgmq_engine_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
+
+CREATE OR REPLACE FUNCTION pgmq.waiters()
+RETURNS TABLE(queue_name text, pid integer, kind text, since timestamp with time zone)
+AS 'MODULE_PATHNAME', 'pgmq_waiters'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.waiters() IS
+'List the sessions that wait for a message, for the queues that have a due map and on which you have some privilege: what they wait in (read, read_grouped, or wait, which holds no snapshot) and since when. A session that waits for several queues has a row for each.';
+
+CREATE OR REPLACE FUNCTION pgmq.memory_status()
+RETURNS TABLE(state text, since timestamp with time zone, bytes bigint, maps integer, maps_max integer, nodes integer, nodes_max integer, evictions bigint, merges bigint)
+AS 'MODULE_PATHNAME', 'pgmq_memory_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.memory_status() IS
+'Show how much of the memory for due maps all databases use: queues that have a map, nodes of which the maps consist, and how many there can be of each; how often a queue lost its map to another queue, and how often a map was coarsened for lack of nodes, since the memory was made.';
+
+CREATE OR REPLACE FUNCTION pgmq.maintenance_status()
+RETURNS TABLE(queue_name text, since timestamp with time zone, last_run timestamp with time zone, duration interval, rows bigint, more boolean, last_error text, last_error_at timestamp with time zone, left_out_until timestamp with time zone)
+AS 'MODULE_PATHNAME', 'pgmq_maintenance_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.maintenance_status() IS
+'Show what maintenance last did in each queue that has a policy and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
+
+CREATE OR REPLACE FUNCTION pgmq.partition_status()
+RETURNS TABLE(queue_name text, table_name text, partitioned_by text, partitions integer, ids_left bigint, time_left interval, default_rows bigint)
+AS 'MODULE_PATHNAME', 'pgmq_partition_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.partition_status() IS
+'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
+
+--
+-- What health asks about queues: src/api/health.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._queue_tables()
+RETURNS TABLE(queue_name text, relid oid, archive oid)
+AS 'MODULE_PATHNAME', 'pgmq_queue_tables'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._queue_tables() IS
+'Internal: returns the tables of the queues on which you have some privilege.';
+
+CREATE OR REPLACE FUNCTION pgmq._policies()
+RETURNS TABLE(relid oid, policy jsonb, paused_until timestamp with time zone, dead_letter_problem text)
+AS 'MODULE_PATHNAME', 'pgmq_policies'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._policies() IS
+'Internal: returns the policies of the queues on which you have some privilege, and why a queue cannot have its dead letters moved.';
+
+CREATE OR REPLACE FUNCTION pgmq._first_messages(queue_name text, qty integer, max_reads integer)
+RETURNS TABLE(readable bigint, readable_since timestamp with time zone, over_read bigint, over_read_since timestamp with time zone, most_reads integer, most_read bigint)
+AS 'MODULE_PATHNAME', 'pgmq_first_messages'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._first_messages(text, integer, integer) IS
+'Internal: returns what is to be said about the first qty messages of a queue, or nothing if you may not count its messages.';
 
 --
 -- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
@@ -1755,6 +1808,30 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pgmq.horizon() IS
 'Show what keeps vacuum from removing dead rows in this database, oldest first: sessions, prepared transactions, replication slots and standbys, with the age of each in transactions. Members of pg_monitor see all sessions, other roles see their own.';
+
+CREATE OR REPLACE FUNCTION pgmq.horizon_costs()
+RETURNS TABLE(queue_name text, dead_rows bigint, live_rows bigint, bytes bigint, last_vacuum timestamp with time zone, kind text, pid integer, name text, since timestamp with time zone, xacts bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+	SELECT t.queue_name, t.dead, t.live, t.bytes, t.last_vacuum, h.kind, h.pid, h.name, h.since, h.xacts
+	FROM (
+		SELECT q.queue_name, sum(s.dead)::bigint AS dead, sum(s.live)::bigint AS live,
+			sum(c.relpages::bigint * current_setting('block_size')::bigint
+				* s.dead / greatest(s.dead + s.live, 1))::bigint AS bytes,
+			min(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))) AS last_vacuum
+		FROM pgmq._queue_tables() q
+		LEFT JOIN pg_inherits i ON i.inhparent = q.relid
+		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, q.relid)
+		CROSS JOIN LATERAL (
+			SELECT pg_stat_get_dead_tuples(c.oid) AS dead,
+				pg_stat_get_live_tuples(c.oid) AS live) s
+		GROUP BY q.queue_name) t
+	LEFT JOIN (SELECT * FROM pgmq.horizon() LIMIT 1) h ON true
+	WHERE t.dead > 0
+	ORDER BY t.dead DESC, t.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.horizon_costs() IS
+'Show how many dead rows each queue has on which you have some privilege, most first: how much of its table they take, when it was last vacuumed, and which holder of the horizon, the first that horizon shows, keeps vacuum from removing them. Rows that died after the last vacuum may be removable.';
 
 --
 -- Policies: src/api/set_policy.c

@@ -58,6 +58,7 @@ pgmq_library_1_2_0(PG_FUNCTION_ARGS)
  */
 static const PgmqShmemPart shmem_parts[] = {
 	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},
+	{pgmq_run_size, 0, pgmq_run_init, pgmq_run_attach},
 	{pgmq_slots_size, 0, pgmq_slots_init, pgmq_slots_attach},
 	{NULL, 6, pgmq_directory_init, pgmq_directory_attach},
 	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}

@@ -87,6 +87,7 @@
 typedef struct Wait
 {
 	instr_time	begun;			/* by the monotonic clock */
+	TimestampTz since;			/* the same, by the other one */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
 	int			flags;
@@ -188,6 +189,7 @@ wait_begin(Wait *wait, const PgmqQueue *queues, int nqueues, int flags,
 	}
 	memset(wait, 0, sizeof(*wait));
 	INSTR_TIME_SET_CURRENT(wait->begun);
+	wait->since = GetCurrentTimestamp();
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
 	wait->flags = flags;
@@ -231,6 +233,14 @@ wait_listed(const Wait *wait, int i)
 	return i < wait->nplaces ? pgmq_waiter_queue(wait->place + i) : InvalidOid;
 }
 
+static PgmqWaitKind
+wait_kind(const Wait *wait)
+{
+	if (wait->flags & PGMQ_POLL_GROUPED)
+		return PGMQ_WAIT_GROUPED;
+	return wait->flags & PGMQ_POLL_FREE ? PGMQ_WAIT_FREE : PGMQ_WAIT_READ;
+}
+
 /*
  * Enter the lists of all queues that have a map, which is where commits are
  * announced, and leave all others.  False when the next read is to be the last.
@@ -255,8 +265,7 @@ wait_enter(Wait *wait)
 		{
 			PgmqWakeUp	wakeup;
 
-			may_stay = pgmq_waiter_enter(place, relid,
-										 (wait->flags & PGMQ_POLL_GROUPED) != 0,
+			may_stay = pgmq_waiter_enter(place, relid, wait_kind(wait), wait->since,
 										 &wakeup) && may_stay;
 			if (wakeup.watched)
 			{

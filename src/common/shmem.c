@@ -18,8 +18,8 @@
  * session that gets the memory meanwhile makes no use of the maps until no
  * transaction holds the mark any more; then the memory is *settled*.
  *
- * It holds the wait lists (wait_list.c), statistics (slots.c), the maps
- * (directory.c) and their nodes (tree.c).
+ * It holds the wait lists (wait_list.c), what maintenance last did (runs.c),
+ * statistics (slots.c), the maps (directory.c) and their nodes (tree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

@@ -66,6 +66,7 @@ typedef struct MapNode
 typedef struct NodePool
 {
 	pg_atomic_uint64 version;	/* last version drawn */
+	pg_atomic_uint64 merges;	/* how often nodes were too few for a tree */
 	slock_t		lock;			/* of the rest */
 	int32		first;			/* free nodes, linked by tag[0] */
 	int			nfree;
@@ -87,6 +88,7 @@ pgmq_tree_init(void *memory, Size size, int tranche)
 	pool = memory;
 	pool->nnodes = (size - offsetof(NodePool, nodes)) / sizeof(MapNode);
 	pg_atomic_init_u64(&pool->version, 0);
+	pg_atomic_init_u64(&pool->merges, 0);
 	SpinLockInit(&pool->lock);
 	for (int i = 0; i < pool->nnodes; i++)
 		NODE(i)->tag[0] = (uint64) (int64) (i + 1 < pool->nnodes ? i + 1 : NO_NODE);
@@ -481,7 +483,10 @@ pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 
 	if (tree->root != NO_NODE &&
 		(pool->nfree < NODES_WANTED || tree->nnodes + NODES_WANTED > pool->nnodes / 4))
+	{
+		pg_atomic_fetch_add_u64(&pool->merges, 1);
 		(void) node_merge_farthest(tree, tree->root);
+	}
 
 	/* an edge that has something due takes this too */
 	if (!tree_covers(tree, hi) &&
@@ -631,4 +636,14 @@ pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes)
 	if (tree->root != NO_NODE)
 		*pieces += node_count(tree->root);
 	*bytes = (int64) tree->nnodes * sizeof(MapNode);
+}
+
+/* Set the counts of the pool. */
+void
+pgmq_tree_memory(PgmqMemory *memory)
+{
+	memory->nodes_total = pool->nnodes;
+	memory->nodes_used = pool->nnodes - pool->nfree;
+	memory->node_bytes = sizeof(MapNode);
+	memory->merges = pg_atomic_read_u64(&pool->merges);
 }

@@ -563,13 +563,14 @@ pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now, int64 lo, int64 hi,
 
 /*
  * Dispose of up to limit dead messages of an open queue that nobody has leased,
- * ids from *from on; returns whether there may be more, from the new *from on.
- * For maintenance.  When *from is PG_INT64_MIN this is the first batch of a round
+ * ids from *from on; returns whether there may be more, from the new *from on, and
+ * adds to *rows how many it disposed of.  For maintenance.  When *from is PG_INT64_MIN this is the first batch of a round
  * and everything is tried; after that, if no message can be moved, only those
  * that are to be deleted.  Errors: as pgmq_move_try raises them.
  */
 bool
-pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *from, int64 limit)
+pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *from, int64 limit,
+					int64 *rows)
 {
 	PgmqDisposal disposal;
 	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
@@ -607,8 +608,10 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 			warn_stay(&disposal, refusal.error, _("They stay in the queue, and are tried again later."));
 		if (refusal.gave_up)
 			disposal_fail(&disposal, NULL, should_put_off(&disposal, refusal.error));
+		*rows += disposal.disposed;
 		return n == limit;
 	}
+	*rows += disposal.n;
 	return disposal.n == limit;
 }
 

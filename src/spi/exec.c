@@ -337,7 +337,7 @@ uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 			   const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
 {
-	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
+	return once_run(sql, CURSOR_OPT_PARALLEL_OK, nargs, argtypes, args, read_only, fn, state);
 }
 
 /* The same, with index scans only, as kept plans are. */
