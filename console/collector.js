@@ -92,8 +92,6 @@ export class Collector {
     clearTimeout(this.#timer);
     await this.#connection.end();
     await this.#running;
-    // the round may have been connecting
-    await this.#connection.end();
   }
 
   async #round() {

@@ -43,6 +43,7 @@ export const actions = {
 /** A connection that is made when it is needed, and again after it was lost. */
 export class Connection {
   #client = null;
+  #connecting = null;
   #config;
   #setup;
 
@@ -70,11 +71,15 @@ export class Connection {
   }
 
   async query(sql, values = []) {
-    if (!this.#client) await this.#connect();
+    if (!this.#client) {
+      this.#connecting ??= this.#connect().finally(() => (this.#connecting = null));
+      await this.#connecting;
+    }
     return this.#client.query(sql, values);
   }
 
   async end() {
+    await this.#connecting?.catch(() => {});
     const client = this.#client;
     this.#client = null;
     if (client) await client.end().catch(() => {});

@@ -218,6 +218,7 @@ test('a role that may only count messages sees no bodies', { skip }, async (t) =
 
 test('the page follows the preference for dark colours, and can be switched', { skip }, async (t) => {
   const { page } = await open(t, { context: { colorScheme: 'dark' } });
+  await page.locator('html[data-theme=dark]').waitFor({ state: 'attached' });
   const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const dark = await back();
   await page.keyboard.press('t');

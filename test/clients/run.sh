@@ -222,6 +222,13 @@ else
     echo "skip psycopg no python3 with psycopg 3"
 fi
 
+#
+# The kit for Prometheus
+#
+sql -d postgres -c "CREATE DATABASE monitoring"
+sql -d monitoring -c "CREATE EXTENSION pgmq_c"
+client monitoring python3 "$here/monitoring_test.py" "$here/../../monitoring" "$work" "$port" monitoring "$bindir/psql"
+
 # A backend that crashed took all its clients along, but say so plainly.
 if grep -E 'was terminated by signal|PANIC|TRAP:' "$work/server.log" | sed 's/^/# /' | grep .; then
     echo "not ok server_did_not_crash"
