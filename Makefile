@@ -104,7 +104,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions demo demo-stop fuzz indent life lint \
+HOUSE = bench check check-versions console demo demo-stop fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -141,6 +141,9 @@ life:
 
 bench:
 	@bench/run.sh
+
+console:
+	@console/run.sh $(ARGS)
 
 demo:
 	@demo/run.sh
