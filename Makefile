@@ -21,6 +21,7 @@ OBJS = src/pgmq_c.o \
 	src/api/ack.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
+	src/api/extend.o \
 	src/api/locked.o \
 	src/api/metrics.o \
 	src/api/nack.o \

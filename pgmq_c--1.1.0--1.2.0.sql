@@ -206,6 +206,17 @@ COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
+-- Extending leases: src/api/extend.c
+--
+
+CREATE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer)
+RETURNS TABLE(lost_msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_extend'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
+'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
+
+--
 -- Giving messages back: src/api/nack.c
 --
 

@@ -27,6 +27,7 @@ INSERT INTO bad VALUES
 ($$SELECT pgmq.read_any(ARRAY['long', 'not there'], 0, 1)$$),
 ($$SELECT pgmq.dead_letter('long', ARRAY[1], 'why')$$),
 ($$SELECT pgmq.redrive('not there', 1)$$),
+($$SELECT pgmq.extend('long', ARRAY[1], ARRAY[1], -1)$$),
 ($$SELECT pgmq.set_policy('pol', '{"max_reads": "many"}')$$),
 ($$SELECT pgmq.send('pol', '{}', '{"x-pgmq-ttl": "soon"}'::jsonb)$$),
 ($$SELECT pgmq.create('no good name; really not')$$),
@@ -80,6 +81,7 @@ BEGIN
 	PERFORM pgmq.set_vt('long', ids[1], s), pgmq.set_vt('long', ids[1:2], s), pgmq.set_vt('long', ids[1], s, cts[1]), pgmq.set_vt('long', ids[1:2], s, cts[1:2]),
 		pgmq.set_vt('long', ids[1], '1 s'), pgmq.set_vt('long', ids[1:2], '1'), pgmq.set_vt('long', ids[1], 'now', cts[1]), pgmq.set_vt('long', ids[1:2], '1 s', cts[1:2]),
 		pgmq.set_vt('long', ids[1]::text, 1), pgmq.set_vt('long', ids[1:2]::text, '1 s'), pgmq.set_vt('long', ids[1:2]::text, '1 s', cts[1:2]::text);
+	PERFORM pgmq.extend('long', ids[1:2], cts[1:2], 1);
 	PERFORM pgmq.nack('long', ids[3], 0, cts[3], 'e'), pgmq.nack('long', ids[4:5], 0, cts[4:5], 'e'), pgmq.nack('long', ids[6]::text), pgmq.nack('long', '{}'),
 		pgmq.nack('long', ids[6]::text, 0), pgmq.nack('long', ids[6]::text, '0'), pgmq.nack('long', ids[6]::text, '0', '1'), pgmq.nack('long', ids[6]::text, NULL, '1', 'e');
 	PERFORM pgmq.release('long', ids[7]), pgmq.release('long', ids[8], cts[8]), pgmq.release('long', ids[9:10]), pgmq.release('long', ids[11:12], cts[11:12]),
