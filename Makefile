@@ -19,6 +19,7 @@ DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
 OBJS = src/pgmq_c.o \
 	src/api/ack.o \
+	src/api/ack_read.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
 	src/api/extend.o \

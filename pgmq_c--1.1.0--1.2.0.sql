@@ -216,6 +216,65 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
 'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
 
+-- Acknowledging and reading in one statement: src/api/ack_read.c
+--
+
+CREATE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer) IS
+'Delete several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer, integer[]) IS
+'Delete several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as delete_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of delete_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer) IS
+'Archive several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer, integer[]) IS
+'Archive several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as archive_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of archive_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
 --
 -- Giving messages back: src/api/nack.c
 --

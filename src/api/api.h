@@ -35,6 +35,12 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
+/* ---- ack.c: acknowledging messages ---- */
+extern void pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids,
+						   PgmqRows *rows);
+extern int	pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id,
+							PgmqIdArg *ids, int nids, PgmqRows *rows);
+
 /*
  * ---- argument_text.c: the text of an argument that has no type ----
  *

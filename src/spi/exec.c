@@ -57,10 +57,7 @@ receiver_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-/*
- * The row type of the function's result is a type that its owner can alter, so
- * refuse rows of another shape.  Error: 42804.
- */
+/* Refuse rows that are not of the function's row type.  Error: 42804. */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
@@ -74,9 +71,7 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 		same = TupleDescAttr(desc, i)->atttypid == TupleDescAttr(expected, i)->atttypid &&
 			!TupleDescAttr(expected, i)->attisdropped;
 	if (!same)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("result row type of the function is not what the queue returns")));
+		pgmq_rows_mismatch();
 }
 
 static void

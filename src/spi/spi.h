@@ -126,6 +126,8 @@ extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 extern void pgmq_rows_put_id(int64 id, void *rows);
+extern void pgmq_rows_put_id_alone(PgmqRows *rows, int64 id);
+pg_noreturn extern void pgmq_rows_mismatch(void);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
 extern void pgmq_rows_move(PgmqRows *rows, PgmqRows *labelled, Datum label);
 
