@@ -277,6 +277,7 @@ my @raises = (
 	[ 'P0001', "SELECT pgmq.enable_notify_insert('jobs', -1)" ],
 	[ 'P0001', "SELECT pgmq.enable_notify_insert('no_such_queue')" ],
 	[ 'P0001', "SELECT pgmq.create_partitioned('without_partman')" ],
+	[ 'P0002', "SELECT pgmq.send_topic('to.nobody', '{}')", 'SET pgmq_c.unroutable = error' ],
 	[ '42P01', "SELECT pgmq.send('no_such_queue', '{}')" ],
 	[ '42P01', "SELECT pgmq.metrics('no_such_queue')" ],
 	[ '42809', "SELECT pgmq.send('foreign_table', '{}')" ],
