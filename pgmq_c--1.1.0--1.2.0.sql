@@ -832,9 +832,10 @@ COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
 
 /*
  * A role that may not call a function may not call its new forms either.  A new
- * function gets the owner and the grants of an older function of its name: the one
- * that has the first of its arguments, if there is one, and otherwise preferably
- * one that every role may call, since then no role has been kept from the name.
+ * function gets the owner and the grants of an older function of its name (for
+ * archive_and_read, of archive): the one that has the first of its arguments, if
+ * there is one, and otherwise preferably one that every role may call, since then
+ * no role has been kept from the name.
  * All other new objects belong to the owner of the extension, which need not be
  * the superuser that runs this script.
  */
@@ -853,7 +854,7 @@ BEGIN
 			SELECT old.proacl AS acl, old.proowner AS owner
 			FROM pg_proc new
 			JOIN pg_proc old ON old.pronamespace = new.pronamespace
-				AND old.proname = new.proname
+				AND old.proname = split_part(new.proname, '_and_read', 1)
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
 			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,

@@ -2159,9 +2159,10 @@ SET LOCAL client_min_messages TO notice;
 
 /*
  * A role that may not call a function may not call its new forms either.  A new
- * function gets the owner and the grants of an older function of its name: the one
- * that has the first of its arguments, if there is one, and otherwise preferably
- * one that every role may call, since then no role has been kept from the name.
+ * function gets the owner and the grants of an older function of its name (for
+ * archive_and_read, of archive): the one that has the first of its arguments, if
+ * there is one, and otherwise preferably one that every role may call, since then
+ * no role has been kept from the name.
  * All other new objects belong to the owner of the extension, which need not be
  * the superuser that runs this script.
  */
@@ -2181,7 +2182,7 @@ BEGIN
 				coalesce(r.owner, old.proowner) AS owner
 			FROM pg_proc new
 			JOIN pg_proc old ON old.pronamespace = new.pronamespace
-				AND old.proname = new.proname
+				AND old.proname = split_part(new.proname, '_and_read', 1)
 			LEFT JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			LEFT JOIN pgmq_renewed r ON to_regprocedure(r.identity) = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
