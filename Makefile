@@ -10,6 +10,7 @@
 #   make security, make life    what is tested of roles; of a database's life
 #   make bench                  measure it (SCENARIOS=engine: reads beside what hurts queues)
 #   make check-versions         make check on PostgreSQL 15, 17 and 18
+#   make dist                   archives of the source, for a release
 #   make install-pgmq           install the whole product under PGMQ's name
 #   make lint, make indent      the rules of the house; the layout of the C code
 
@@ -22,6 +23,7 @@ OBJS = src/pgmq_c.o \
 	src/api/ack_read.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
+	src/api/extend.o \
 	src/api/health.o \
 	src/api/locked.o \
 	src/api/metrics.o \
@@ -104,7 +106,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions console demo demo-stop fuzz indent life lint \
+HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -125,7 +127,7 @@ uninstall-pgmq:
 	test -e '$(DESTDIR)$(datadir)/extension/pgmq_c.control' || \
 		rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
-check check-versions indent lint sanitised:
+check check-versions dist indent lint sanitised:
 	@tools/$@.sh
 
 fuzz torture:

@@ -206,6 +206,16 @@ COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
+-- Extending leases: src/api/extend.c
+--
+
+CREATE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer)
+RETURNS TABLE(lost_msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_extend'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
+'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
+
 -- Acknowledging and reading in one statement: src/api/ack_read.c
 --
 
@@ -420,6 +430,13 @@ COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
 --
 -- Topics: src/api/topic.c
 --
+
+CREATE FUNCTION pgmq.test_routing(routing_key text, headers jsonb)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.test_routing(text, jsonb) IS
+'Show the bindings that take a message with a routing key and headers; those of alternate queues if no other does. compiled_regex is null for patterns that begin with amqp:, headers: or alternate:.';
 
 CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
 RETURNS TABLE(queue_name text, msg_id bigint)
@@ -1039,7 +1056,7 @@ COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS
 COMMENT ON TABLE pgmq.topic_bindings IS
 'The queues to which messages with a routing key go.';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS
-'* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+'* stands for one or more characters of a routing key without a dot, # for any characters or none. Patterns that begin with amqp:, headers: or alternate: are matched in other ways.';
 COMMENT ON TABLE pgmq.policy IS
 'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
 COMMENT ON COLUMN pgmq.policy.paused_until IS
@@ -1157,7 +1174,7 @@ COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
 COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
 'Send several archived messages again, oldest first, and remove them from the archive. Returns the new msg_ids of the messages that were found.';
 COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
-'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none. In a pattern that begins with amqp:, * stands for one word between dots and # for any number of words. A pattern of headers: and a JSON object matches messages that have these headers, whatever their routing key. A pattern that begins with alternate: is matched as with amqp:, and takes only what no other binding takes.';
 COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
 'Remove a binding of a queue to a pattern. Returns false if there is no such binding.';
 COMMENT ON FUNCTION pgmq.test_routing(text) IS

@@ -643,7 +643,7 @@ COMMENT ON COLUMN pgmq.meta.queue_name IS 'The name as it was given when the que
 COMMENT ON TABLE pgmq.notify_insert_throttle IS 'The queues that send notifications, and how often at most.';
 COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'The least time between two notifications in milliseconds; 0 means no limit.';
 COMMENT ON TABLE pgmq.topic_bindings IS 'The queues to which messages with a routing key go.';
-COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one or more characters of a routing key without a dot, # for any characters or none. Patterns that begin with amqp:, headers: or alternate: are matched in other ways.';
 COMMENT ON TABLE pgmq.policy IS 'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
 COMMENT ON COLUMN pgmq.policy.paused_until IS 'Reads return nothing before this time.';
 COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'The role that owned the dead-letter queue when the policy named it. If the dead-letter queue has another owner, no messages are moved to it.';
@@ -1148,6 +1148,16 @@ COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
+-- Extending leases: src/api/extend.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer)
+RETURNS TABLE(lost_msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_extend'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
+'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
+
 -- Acknowledging and reading in one statement: src/api/ack_read.c
 --
 
@@ -1505,7 +1515,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_bind_topic'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
-'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none. In a pattern that begins with amqp:, * stands for one word between dots and # for any number of words. A pattern of headers: and a JSON object matches messages that have these headers, whatever their routing key. A pattern that begins with alternate: is matched as with amqp:, and takes only what no other binding takes.';
 
 CREATE OR REPLACE FUNCTION pgmq.unbind_topic(pattern text, queue_name text)
 RETURNS boolean
@@ -1520,6 +1530,13 @@ AS 'MODULE_PATHNAME', 'pgmq_test_routing'
 LANGUAGE C STABLE;
 COMMENT ON FUNCTION pgmq.test_routing(text) IS
 'List the bindings that a routing key matches.';
+
+CREATE OR REPLACE FUNCTION pgmq.test_routing(routing_key text, headers jsonb)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.test_routing(text, jsonb) IS
+'Show the bindings that take a message with a routing key and headers; those of alternate queues if no other does. compiled_regex is null for patterns that begin with amqp:, headers: or alternate:.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
 RETURNS integer

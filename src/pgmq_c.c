@@ -64,6 +64,12 @@ static const PgmqShmemPart shmem_parts[] = {
 	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
 };
 
+static const struct config_enum_entry unroutable_options[] = {
+	{"ignore", PGMQ_UNROUTABLE_IGNORE, false},
+	{"error", PGMQ_UNROUTABLE_ERROR, false},
+	{NULL, 0, false}
+};
+
 /* There are few places for relcache callbacks; we take one. */
 static void
 pgmq_inval(Datum arg, Oid relid)
@@ -101,6 +107,10 @@ _PG_init(void)
 							NULL, &pgmq_max_plans, PGMQ_MAX_PLANS_DEFAULT,
 							PGMQ_MAX_PLANS_MIN, 1000000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("pgmq_c.unroutable",
+							 "What becomes of messages sent to a topic that no binding takes.",
+							 NULL, &pgmq_unroutable, PGMQ_UNROUTABLE_IGNORE, unroutable_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_guard_init();
 	pgmq_ddl_init();

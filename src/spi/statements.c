@@ -46,6 +46,7 @@
 #define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
 
 #define EQ " OPERATOR(pg_catalog.=) "
+#define LT " OPERATOR(pg_catalog.<) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
@@ -393,6 +394,22 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_HOLD] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
 		1, {INT8ARRAYOID}
+	},
+	/* the same without waiting: only messages that nobody has locked */
+	[PGMQ_STMT_HOLD_FREE] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL
+		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
+		1, {INT8ARRAYOID}
+	},
+	/* messages as they are, locked or not */
+	[PGMQ_STMT_READ_CTS] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
+		1, {INT8ARRAYOID}
+	},
+	/* leases that end before $2 last until then */
+	[PGMQ_STMT_EXTEND] = {
+		"UPDATE {q} SET vt = $2 WHERE " SEVERAL " AND vt" LT "$2",
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
 	},
 
 	/*

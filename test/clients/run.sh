@@ -97,7 +97,7 @@ if ! {
     echo "not ok server"
     exit 1
 fi
-for database in js js_pooled py; do
+for database in js js_pooled py work_js work_py; do
     if ! {
         sql -d postgres -c "CREATE DATABASE $database" &&
         sql -d "$database" -c "CREATE EXTENSION pgmq_c"
@@ -218,6 +218,23 @@ for program in ${PYTHON:-} python3 /usr/bin/python3; do
 done
 if [ -n "$python" ]; then
     client psycopg "$python" "$here/psycopg_test.py" "$work" "$port" py $pooler_port
+
+    #
+    # The workers of examples/, which see the server crash
+    #
+    restart="${as_server[*]} '$bindir/pg_ctl' -D '$work/data' -l '$work/server.log' -m immediate -w -s restart"
+    client psycopg-worker "$python" "$here/worker_test.py" psycopg-worker "$work" "$port" work_py "$restart" \
+        "$python" "$here/worker_handlers.py" "$here/../../examples/python"
+    node_directory=
+    if [ -d "$work/node/node_modules" ]; then
+        node_directory=$work/node
+        cp "$here/../../examples/node/worker.js" "$work/node"
+        client node-worker "$python" "$here/worker_test.py" node-worker "$work" "$port" work_js "$restart" \
+            node "$work/node/worker_handlers.js" "$work/node"
+    else
+        echo "skip node-worker no pg from npm"
+    fi
+    client docs env PATH="$bindir:$PATH" "$python" "$here/docs_workers.py" "$work" "$port" "$here/../.." $node_directory
 else
     echo "skip psycopg no python3 with psycopg 3"
 fi
