@@ -1910,6 +1910,10 @@ END;
 COMMENT ON FUNCTION pgmq.horizon_costs() IS
 'Show how many dead rows each queue has on which you have some privilege, most first: how much of its table they take, when it was last vacuumed, and which holder of the horizon, the first that horizon shows, keeps vacuum from removing them. Rows that died after the last vacuum may be removable.';
 
+--
+-- What is wrong, and what to do: src/api/health.c
+--
+
 CREATE OR REPLACE FUNCTION pgmq._health_limits(options jsonb)
 RETURNS TABLE(horizon double precision, horizon_xacts double precision, prepared double precision, vacuum double precision, dead_rows double precision, unread double precision, behind double precision, reads double precision, expired_leases double precision, memory double precision, connections double precision, ids double precision, maintenance double precision, table_bytes double precision)
 AS 'MODULE_PATHNAME', 'pgmq_health_limits'

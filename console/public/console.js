@@ -35,11 +35,11 @@ function showState(summary, error) {
 
 function finding(found, withQueue) {
   const box = element('div', { class: `finding ${found.severity}` });
-  const head = element('div', {}, `${found.severity}: ${found.what ?? found.finding}`);
+  const head = element('div', {}, `${found.severity}: ${found.what}`);
   if (withQueue && found.queue_name) head.append(' in ', queueLink(found.queue_name));
   if (found.since) head.append(element('span', { class: 'dim' }, ` since ${new Date(found.since).toLocaleString()}`));
   box.append(head);
-  for (const part of ['evidence', 'todo']) if (found[part]) box.append(element('p', {}, String(found[part])));
+  for (const part of ['evidence', 'advice']) if (found[part]) box.append(element('p', {}, String(found[part])));
   return box;
 }
 
