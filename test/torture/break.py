@@ -125,6 +125,8 @@ FUZZ = {
 
 # The same for ledger.py.  Promises of PostgreSQL's own are not tried.
 LEDGER = {
+    'counters': ('what a savepoint undid is counted', 'stats/counters.c',
+                 'if (event == SUBXACT_EVENT_ABORT_SUB)', 'if (false)'),
     'delete': ('delete of one says true and deletes nothing', 'spi/statements.c',
                '"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES', '"SELECT " TIMES " FROM {q} WHERE " ONE'),
     'delete batch': ('delete of several deletes nothing', 'spi/statements.c',
