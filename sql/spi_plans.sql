@@ -171,6 +171,7 @@ DROP VIEW scans;
 SELECT pgmq.drop_queue('empty');
 
 -- More than the 4000 plans that are kept: queues make room.
+SET pgmq_c.max_plans = 4000;
 SET client_min_messages = warning;
 DO $$
 BEGIN
