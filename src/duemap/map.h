@@ -39,9 +39,6 @@ struct PgmqMap
 
 	PgmqTree	tree;
 
-	pg_atomic_uint32 readers;	/* transactions that take messages here */
-	pg_atomic_uint32 turn;		/* counts scans beside others */
-
 	TimestampTz check_begun;	/* when a full check began at the first id */
 	int64		check_from;		/* where the next one begins */
 	TimestampTz check_last;		/* when the last one was */
