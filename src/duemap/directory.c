@@ -228,8 +228,9 @@ pgmq_directory_make(Oid relid, uint64 identity)
 		map->identity = identity;
 		map->listed = false;
 		map->prepared = InvalidTransactionId;
-		map->check_last = GetCurrentTimestamp();
-		map->check_next = map->check_last + PGMQ_CHECK_PERIOD;
+		/* the read for which it is made may have taken the time before */
+		map->check_last = 0;
+		map->check_next = GetCurrentTimestamp() + PGMQ_CHECK_PERIOD;
 		map->check_from = PG_INT64_MIN;
 		map->check_finds = 0;
 		pgmq_tree_set_unknown(&map->tree);
