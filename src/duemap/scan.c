@@ -274,7 +274,8 @@ scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 		seen.n = seen.rows = 0;
 		rows *= 2;
 	}
-	scan->look_rows = Min(rows, MAX_LOOK_ROWS / LOOK_GROWTH) * LOOK_GROWTH;
+	if (look->lo >= 0)
+		scan->look_rows = Min(rows, MAX_LOOK_ROWS / LOOK_GROWTH) * LOOK_GROWTH;
 	*described = pgmq_xact_describe(scan->local, scan->map, look, upto, seen.found, seen.n);
 	pfree(seen.found);
 	return upto;
