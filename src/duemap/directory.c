@@ -65,6 +65,8 @@ pgmq_directory_init(void *memory, Size size, int tranche)
 		LWLockInitialize(&pgmq_directory->maps[i].lock, tranche);
 		pgmq_directory->maps[i].first = NO_MAP;
 		pgmq_tree_make(&pgmq_directory->maps[i].tree);
+		pg_atomic_init_u32(&pgmq_directory->maps[i].nlooks, 0);
+		ConditionVariableInit(&pgmq_directory->maps[i].look_end);
 	}
 }
 
