@@ -290,24 +290,27 @@ def restart_part():
 def head():
     heading(f"The first read after a restart, {RESTART_DELAYED:,} delayed messages and {BACKLOG:,}"
             " readable ones: milliseconds")
-    widths = (44, 9, 9, 8, 7)
-    show(("readable ones", "one", f"{RESTART_READERS} at once", "target", "verdict"), widths)
+    widths = (36, 9, 9, 10, 9, 8, 7)
+    show(("readable ones", "one", "(CPU)", f"{RESTART_READERS} at once", "(CPU)", "target",
+          "verdict"), widths)
     warm_queue()
     cells = []
     for place in "head", "end":
         queue = f"restart_{place}"
         lay_restart(queue, place)
         took = {"one": [], "many": []}
+        cpus = {"one": [], "many": []}
         for _ in range(RUNS):
             for side, readers in (("one", 1), ("many", RESTART_READERS)):
-                seconds, _, rows = first_reads(queue, readers)
+                seconds, cpu, rows = first_reads(queue, readers)
                 if rows != readers:
                     sys.exit(f"head: {readers} readers got {rows} messages")
                 took[side].append(1000 * seconds)
+                cpus[side].append(None if cpu is None else 1000 * cpu)
         met = statistics.median(took["one"]) <= 5 if place == "head" else None
-        cells.append(cell("head", place, took, met, delayed=RESTART_DELAYED))
+        cells.append(cell("head", place, took, met, cpu=cpus, delayed=RESTART_DELAYED))
         show(("before the delayed ones" if place == "head" else "behind them",
-              shown(took["one"], "{:.1f}"), shown(took["many"], "{:.1f}"),
+              *(shown(what[side], "{:.1f}") for side in took for what in (took, cpus)),
               "" if met is None else "<= 5", "" if met is None else verdict(met)), widths)
         sql(f"SELECT pgmq.drop_queue('{queue}')")
     print("the plans of the first call on a queue are in these times; the library is loaded")
