@@ -214,6 +214,7 @@ sql(qq{DO \$\$ BEGIN FOR i IN 1..$queues LOOP
 sub evict
 {
 	sql(qq{DO \$\$ BEGIN FOR i IN 1..$queues LOOP PERFORM pgmq.read('other' || i, 30, 1); END LOOP; END \$\$});
+	is(sql(q{SELECT due_map FROM pgmq.engine_status() WHERE queue_name = 'evicted'}), 'none', 'the map has gone to another queue');
 }
 fill('evicted', 12);
 {
