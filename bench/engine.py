@@ -20,12 +20,9 @@ import time
 os.environ.setdefault("RUNS", "3")
 
 from harness import (BARE_READ, BACKLOG, BODY, CLIENTS, CYCLES, RUNS, SECONDS, SOCKET, Script,
-                     finish, heading, pgbench, prepare, ratio_of, show, sql, verdict)
+                     autovacuum, cell, fill, finish, for_queue, heading, median_ratio, number,
+                     pgbench, prepare, refill, setting, show, sql, steady, verdict)
 from session import Session
-
-
-def setting(name, default):
-    return type(default)(os.environ.get(name, default))
 
 
 ALL_PARTS = "reads plain pinned drain empty wake consumers grouped wal copy many max_plans"
@@ -59,24 +56,12 @@ def rate_and_cpu(side, script, queue, **how):
 
     Transactions a second, and the server's CPU microseconds for one, or None.
     """
-    script = script.replace("'bench'", f"'{queue}'").replace("q_bench", f"q_{queue}")
-    return pgbench(script, SYNC, best_plan=side == "bare", settings=SIDES[side][1],
+    return pgbench(for_queue(script, queue), SYNC, best_plan=side == "bare", settings=SIDES[side][1],
                    values=[("msg", BODY)], **how)[1:]
 
 
 def on_side(side, script, queue, **how):
     return rate_and_cpu(side, script, queue, **how)[0]
-
-
-def median_ratio(ours, others):
-    """The median of the ratios of each turn; None where they are not known."""
-    if None in ours or None in others or 0 in others:
-        return None
-    return statistics.median(a / b for a, b in zip(ours, others))
-
-
-def number(value, form="{:.2f}"):
-    return "" if value is None else form.format(value)
 
 
 def turns(measure, sides=NAMES):
@@ -99,26 +84,6 @@ def create(queue, schemas=("pgmq", "peer")):
         sql(f"SELECT pgmq.create('{queue}')")
     if "peer" in schemas:
         sql(f"SELECT peer.create_queue('{queue}')")
-
-
-def fill(table, rows, vt="now()"):
-    sql(f"INSERT INTO {table} (vt, message)"
-        f" SELECT {vt}, '{BODY}' FROM generate_series(1, {rows})")
-
-
-def refill(table, rows):
-    sql(f"TRUNCATE {table} RESTART IDENTITY")
-    fill(table, rows)
-    sql(f"VACUUM (ANALYZE) {table}")
-
-
-def autovacuum(value):
-    sql(f"ALTER SYSTEM SET autovacuum = {value}")
-    sql("SELECT pg_reload_conf()")
-
-
-def cell(scenario, name, results, met, **more):
-    return dict(scenario=scenario, cell=name, results=results, met=met, **more)
 
 
 # ---------------------------------------------------------------------------
@@ -569,13 +534,10 @@ def wake():
 CONSUMERS = (1, 4, 16, 64, 256)
 
 
-def steady(side, script, queue, clients, seconds=None):
+def steady_on(side, script, queue, clients, seconds=None):
     """Transactions a second in the second half, when all have connected and planned."""
-    intervals = []
-    on_side(side, script, queue, clients=clients, progress=(1, intervals),
-            seconds=seconds or SECONDS + 2 + clients // 64)
-    rates = [rate for _, rate in intervals]
-    return statistics.mean(rates[len(rates) // 2:])
+    return steady(for_queue(script, queue), SYNC, clients, seconds, best_plan=side == "bare",
+                  settings=SIDES[side][1], values=[("msg", BODY)])[0]
 
 
 def consumers():
@@ -593,7 +555,7 @@ def consumers():
         for clients in CONSUMERS:
             def measure(side):
                 refill(f"{SIDES[side][0]}.q_bench", 10 * BACKLOG)
-                return steady(side, scripts[side], "bench", clients)
+                return steady_on(side, scripts[side], "bench", clients)
 
             rates[clients] = turns(measure, [
                 side for side in scripts if clients == 4 or side in ("pgmq_c", "plpgsql")])
@@ -614,7 +576,7 @@ def consumers():
     for clients in CONSUMERS:
         for i in range(clients):
             fill(f"pgmq.q_own_{i}", 10 * BACKLOG // clients)
-        rates[clients] = turns(lambda side: steady(side, script, "bench", clients), ["pgmq_c"])
+        rates[clients] = turns(lambda side: steady_on(side, script, "bench", clients), ["pgmq_c"])
         sql("".join(f"TRUNCATE pgmq.q_own_{i};" for i in range(clients)))
     best = max(statistics.median(rates[c]["pgmq_c"]) for c in CONSUMERS)
     for clients in CONSUMERS:
@@ -771,7 +733,7 @@ def many():
                  " FROM pgmq.read('many_' || :n, 30, 1);\n")
         # each session plans for each queue first, which is not what is to be measured
         warm = SECONDS + 2 + used // 100
-        rates = turns(lambda side: steady(side, cycle.replace("pgmq.", SIDES[side][0] + "."),
+        rates = turns(lambda side: steady_on(side, cycle.replace("pgmq.", SIDES[side][0] + "."),
                                           "bench", CLIENTS, warm),
                       ["pgmq_c", "map off", "plpgsql"])
         if used == 1:

@@ -23,9 +23,12 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_SEND_BATCH,
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_RANGE,
+	PGMQ_STMT_READ_IDS,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_POP_RANGE,
+	PGMQ_STMT_POP_IDS,
 	PGMQ_STMT_LEFT,
+	PGMQ_STMT_VT,
 	PGMQ_STMT_FIRST_READABLE,
 	PGMQ_STMT_LOCKED,
 	PGMQ_STMT_CHECK,
@@ -58,7 +61,9 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_PEEK_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
 	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
+	PGMQ_STMT_READ_IDS_PASSING,
 	PGMQ_STMT_POP_PASSING,
+	PGMQ_STMT_POP_IDS_PASSING,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
 	PGMQ_STMT_DEAD,
@@ -116,9 +121,9 @@ extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
+extern void pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
-extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 extern void pgmq_rows_put_id(int64 id, void *state);

@@ -59,6 +59,9 @@
 /* Of those only the ones with ids in a range. */
 #define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
 
+/* Of those only the ones with ids of an array. */
+#define AMONG(ids) " AND msg_id" EQ "ANY (" ids ")"
+
 /* A lease that begins now and ends at $3. */
 #define LEASE(now) \
 	"UPDATE {q} SET vt = $3, last_read_at = " now "," \
@@ -149,6 +152,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
+	[PGMQ_STMT_READ_IDS] = {
+		READ(AMONG("$4")),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
+	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
 		2, {TIMESTAMPTZOID, INT8OID}
@@ -157,11 +164,20 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		POP(RANGE("$3", "$4")),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
-	/* what is left between two ids, for the due map */
+	[PGMQ_STMT_POP_IDS] = {
+		POP(AMONG("$3")),
+		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
+	},
+	/* the first $3 of what is left between two ids, for the due map */
 	[PGMQ_STMT_LEFT] = {
 		"SELECT msg_id, vt FROM {q}"
-		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id",
-		2, {INT8OID, INT8OID}
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id LIMIT $3",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
+	/* the same for some ids */
+	[PGMQ_STMT_VT] = {
+		"SELECT msg_id, vt FROM {q} WHERE " SEVERAL " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
 	},
 
 	/* where the messages due at $1 between two ids are, oldest first */
@@ -355,9 +371,17 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
+	[PGMQ_STMT_READ_IDS_PASSING] = {
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
+	},
 	[PGMQ_STMT_POP_PASSING] = {
 		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_IDS_PASSING] = {
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
