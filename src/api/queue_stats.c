@@ -173,7 +173,8 @@ reset_each(text *queue_name, void *state)
 	PgmqQueue	queue;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_OWNER, NULL);
-	pgmq_slot_reset(queue.relid, GetCurrentTimestamp());
+	if (pgmq_shmem_attach())
+		pgmq_slot_reset(queue.relid, GetCurrentTimestamp());
 	return true;
 }
 
@@ -189,8 +190,6 @@ pgmq_reset_queue_stats(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	if (!pgmq_shmem_attach())
-		PG_RETURN_VOID();
 	if (!PG_ARGISNULL(0))
 		(void) reset_each(PG_GETARG_TEXT_PP(0), NULL);
 	else
