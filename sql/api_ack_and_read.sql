@@ -111,7 +111,9 @@ SELECT array_agg(msg_id) FROM pgmq.q_anr;
 SELECT pgmq.purge_queue('anr');
 SELECT pgmq.send('anr', '38');
 UPDATE pgmq.q_anr SET read_ct = 2;
+SET statement_timeout = '60s';
 SELECT msg_id FROM pgmq.delete_and_read_with_poll('anr', '{}', 100, 2, 1000000);
+RESET statement_timeout;
 SELECT message FROM pgmq.q_anr_dead ORDER BY msg_id;
 -- An acknowledged message may be sent again once its window is over, and not before.
 SELECT pgmq.set_policy('anr', '{"dedup_window": 60}') IS NOT NULL AS set;

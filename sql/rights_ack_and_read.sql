@@ -15,6 +15,7 @@ END
 $$;
 CREATE FUNCTION pg_temp.outcomes() RETURNS TABLE (call text, outcome text) LANGUAGE sql AS $$
 	SELECT call, pg_temp.outcome(call) FROM (VALUES
+		('delete_and_read(''rights_anr'', ''{}'', 0, 0)'),
 		('delete_and_read(''rights_anr'', ''{}'', 0, 1)'),
 		('delete_and_read_with_poll(''rights_anr'', ''{}'', 0, 1, 0)'),
 		('delete_and_read(''rights_anr'', ''{9}'', 0, 1, ''{0}'')'),
