@@ -5,7 +5,7 @@
  *
  * A reader *claims* the lowest ids that are ready, and only then touches the
  * table, so readers do not meet there.  What was claimed is no longer ready.
- * Whoever claimed it says what became of it: xact.c does at the end of the
+ * The reader that claimed it says what became of it: xact.c does at the end of the
  * transaction, and scan.c at once where the claim came to nothing.
  *
  * Where something lower is due or unknown, the reader must first *look* there.

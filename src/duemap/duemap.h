@@ -99,6 +99,7 @@ typedef struct PgmqClaimer
 	TimestampTz now;			/* what is due by now was not passed over */
 	PgmqLook	look;			/* the look it must make, if it has a version */
 	bool		passed;			/* it passed by what others look at */
+	uint32		nlooks;			/* so many looks had ended before */
 } PgmqClaimer;
 
 /* ---- map.c, directory.c: when is each block of ids next readable? ---- */
@@ -122,6 +123,21 @@ typedef struct PgmqMapStatus
 	TimestampTz next_due;
 	int64		check_finds;	/* messages that full checks found hidden */
 } PgmqMapStatus;
+
+/* The use of the memory for maps by all databases; see memory_status. */
+typedef struct PgmqMemory
+{
+	int			maps_used;
+	int			maps_total;
+	uint64		evictions;
+	int			nodes_used;
+	int			nodes_total;
+	Size		node_bytes;
+	uint64		merges;
+} PgmqMemory;
+
+extern void pgmq_directory_memory(PgmqMemory *memory);
+extern void pgmq_tree_memory(PgmqMemory *memory);
 
 /* The directory: callers hold no lock of a map. */
 extern void pgmq_directory_init(void *memory, Size size, int tranche);
@@ -147,6 +163,9 @@ extern bool pgmq_map_describe(PgmqMapRef ref, const PgmqLook *look, int64 upto,
 extern void pgmq_map_abandon(void);
 extern void pgmq_map_settle(PgmqMapRef ref, Oid relid, int64 first, uint64 held,
 							uint64 back, TimestampTz due);
+
+/* Waiting for what others look at; not for callbacks. */
+extern bool pgmq_map_await_look(PgmqMapRef ref, uint32 nlooks, int patience_ms);
 
 /* Other changes of a map; all for callbacks. */
 extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, const PgmqTouch *touch);
@@ -260,7 +279,7 @@ typedef struct PgmqScan
 	bool		claims;			/* it takes by claims */
 	bool		at_end;			/* there is nothing beyond what it has */
 	bool		passed;			/* it passed by what others look at */
-	int			waited;			/* how often it waited for them */
+	uint32		nlooks;			/* so many looks had ended before */
 	int64		from;			/* where it goes on */
 	int64		seen;			/* up to here it has looked */
 	int64		look_rows;		/* how many messages the next look sees */

@@ -263,12 +263,26 @@ pgmq_map_claim(PgmqMapRef ref, PgmqClaimer *claimer)
 	if (holds)
 	{
 		claimer->now = GetCurrentTimestamp();
+		claimer->nlooks = pg_atomic_read_u32(&map->nlooks);
 		pgmq_tree_claim(&map->tree, claimer);
 		looking = claimer->look;
 		looking_at = ref;
 	}
 	LWLockRelease(&map->lock);
 	return holds;
+}
+
+/*
+ * The look that this backend makes has ended, and the map says what it has found.
+ * The count and the readers that wait for it belong to the slot, whichever queue
+ * has it by now.
+ */
+static void
+look_has_ended(PgmqMapRef ref)
+{
+	looking.version = 0;
+	pg_atomic_fetch_add_u32(&ref.map->nlooks, 1);
+	ConditionVariableBroadcast(&ref.map->look_end);
 }
 
 /*
@@ -283,14 +297,15 @@ pgmq_map_describe(PgmqMapRef ref, const PgmqLook *look, int64 upto,
 	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
 	bool		described = false;
 
-	looking.version = 0;
-	if (map == NULL)
-		return false;
-	/* after a change of the identity the marks are gone */
-	if (map->identity == ref.identity)
-		described = pgmq_tree_describe(&map->tree, look, upto, found, nfound,
-									   provisional ? PGMQ_DUE_MAYBE : PGMQ_DUE_NEVER);
-	LWLockRelease(&map->lock);
+	if (map != NULL)
+	{
+		/* after a change of the identity the marks are gone */
+		if (map->identity == ref.identity)
+			described = pgmq_tree_describe(&map->tree, look, upto, found, nfound,
+										   provisional ? PGMQ_DUE_MAYBE : PGMQ_DUE_NEVER);
+		LWLockRelease(&map->lock);
+	}
+	look_has_ended(ref);
 	return described;
 }
 
@@ -307,7 +322,26 @@ pgmq_map_abandon(void)
 		pgmq_tree_abandon(&map->tree, &looking);
 		LWLockRelease(&map->lock);
 	}
-	looking.version = 0;
+	look_has_ended(looking_at);
+}
+
+/*
+ * Wait until another look has ended than the first nlooks of this map.  False if
+ * none has for so long.  Errors: interrupts.
+ */
+bool
+pgmq_map_await_look(PgmqMapRef ref, uint32 nlooks, int patience_ms)
+{
+	static uint32 event = 0;
+	bool		ended;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("PgmqLook");
+	while (!(ended = pg_atomic_read_u32(&ref.map->nlooks) != nlooks) &&
+		   !ConditionVariableTimedSleep(&ref.map->look_end, patience_ms, event))
+		;
+	ConditionVariableCancelSleep();
+	return ended;
 }
 
 /*

@@ -62,7 +62,7 @@
 #define LOOK_GROWTH		4
 #define MAX_LOOK_ROWS	(1 << 16)
 
-/* How often a read that finds nothing tries again while others look (ms). */
+/* For how long a read waits for one look of another reader (ms). */
 #define LOOK_PATIENCE_MS	1000
 
 /* How many messages one full check reads. */
@@ -274,7 +274,8 @@ scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 		seen.n = seen.rows = 0;
 		rows *= 2;
 	}
-	scan->look_rows = Min(rows, MAX_LOOK_ROWS / LOOK_GROWTH) * LOOK_GROWTH;
+	if (look->lo >= 0)
+		scan->look_rows = Min(rows, MAX_LOOK_ROWS / LOOK_GROWTH) * LOOK_GROWTH;
 	*described = pgmq_xact_describe(scan->local, scan->map, look, upto, seen.found, seen.n);
 	pfree(seen.found);
 	return upto;
@@ -460,6 +461,8 @@ scan_claim(PgmqScan *scan)
 			break;
 		}
 		scan->now = claimer.now;
+		if (!scan->passed)
+			scan->nlooks = claimer.nlooks;
 		scan->passed |= claimer.passed;
 		if (claimer.n > 0)
 		{
@@ -489,8 +492,9 @@ scan_claim(PgmqScan *scan)
 }
 
 /*
- * A read has found nothing, but has passed by what other readers look at: wait a
- * moment, and begin again.  If that does not help it does without the map.
+ * A read has found nothing, but has passed by what other readers look at: wait
+ * until one of them says what it has seen, and begin again.  A reader that looks
+ * may wait for a lock that we hold, so this does not last for ever.
  */
 static void
 scan_await_look(PgmqScan *scan)
@@ -498,13 +502,8 @@ scan_await_look(PgmqScan *scan)
 	scan->passed = false;
 	scan->from = scan->seen = PG_INT64_MIN;
 	scan->at_end = false;
-	if (scan->waited++ == LOOK_PATIENCE_MS)
-	{
+	if (!pgmq_map_await_look(scan->map, scan->nlooks, LOOK_PATIENCE_MS))
 		scan_whole(scan);
-		return;
-	}
-	pg_usleep(1000);
-	CHECK_FOR_INTERRUPTS();
 }
 
 /* ----------------------------------------------------------------
@@ -559,7 +558,7 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
 	scan->map = pgmq_xact_map(scan->local);
 	scan->from = scan->seen = PG_INT64_MIN;
 	scan->at_end = scan->passed = scan->claims = false;
-	scan->at = scan->nranges = scan->nclaims = scan->waited = 0;
+	scan->at = scan->nranges = scan->nclaims = 0;
 	scan->gap_lo = 1;
 	scan->gap_hi = 0;
 	scan->more = 1;

@@ -55,6 +55,7 @@
 
 #include "common/common.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
@@ -271,6 +272,8 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 	table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
+	if (table->is_queue)
+		pgmq_stats_row(table->queue, trigger);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
