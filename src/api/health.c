@@ -47,7 +47,7 @@ typedef struct HealthLimit
 	const char *name;
 	double		value;			/* unless an option says otherwise */
 	double		max;
-}			HealthLimit;
+} HealthLimit;
 
 /* Seconds, a number, a share. */
 #define MAX_SECONDS			3e9
