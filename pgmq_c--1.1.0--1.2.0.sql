@@ -404,7 +404,6 @@ CREATE OR REPLACE VIEW pgmq.stat_queues AS
 SELECT * FROM pgmq.queue_stats();
 COMMENT ON VIEW pgmq.stat_queues IS
 'The rows of pgmq.queue_stats().';
-GRANT SELECT ON pgmq.stat_queues TO pg_monitor;
 
 CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
 RETURNS void
@@ -1260,6 +1259,9 @@ BEGIN
 	END LOOP;
 END
 $own$;
+
+/* As the owner's own grant, so that a dump leaves it to the extension. */
+GRANT SELECT ON pgmq.stat_queues TO pg_monitor;
 
 DROP TABLE pgmq_found;
 DROP TABLE pgmq_extension;

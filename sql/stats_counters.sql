@@ -216,18 +216,18 @@ RESET ROLE;
 -- rows are shown to roles with a privilege on the queue, and all to members of pg_monitor
 GRANT SELECT ON pgmq.meta TO regress_pgmq_stats;
 SET ROLE regress_pgmq_stats;
-SELECT queue_name FROM pgmq.queue_stats();
+SELECT queue_name FROM pgmq.queue_stats() ORDER BY queue_name;
 SELECT pgmq.reset_queue_stats(NULL);
 RESET ROLE;
 SELECT st();
 GRANT SELECT ON pgmq.q_st TO regress_pgmq_stats;
 SET ROLE regress_pgmq_stats;
-SELECT queue_name FROM pgmq.queue_stats();
+SELECT queue_name FROM pgmq.queue_stats() ORDER BY queue_name;
 RESET ROLE;
 REVOKE ALL ON pgmq.q_st FROM regress_pgmq_stats;
 GRANT pg_monitor TO regress_pgmq_stats;
 SET ROLE regress_pgmq_stats;
-SELECT queue_name FROM pgmq.stat_queues;
+SELECT queue_name FROM pgmq.stat_queues ORDER BY queue_name;
 RESET ROLE;
 
 -- Quantiles.

@@ -117,6 +117,17 @@ may_time(Oid relid)
 	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
 }
 
+/* Tell whether a table has rules, by which DELETE may not be able to return rows. */
+static bool
+has_rules(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	bool		result = rel->rd_rules != NULL;
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
 /*
  * Tell whether an archive may discard a row that is inserted, because of a
  * trigger or a rule.  A partitioned archive may always do so, since a partition
@@ -177,7 +188,7 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 		archive_exec(queue, id, args, &ack);
 		ack.stats->counts[PGMQ_STAT_ARCHIVED] += ack.gone;
 	}
-	else if (may_time(queue->relid))
+	else if (may_time(queue->relid) && !has_rules(queue->relid))
 		pgmq_exec_each(queue, PGMQ_STMT_DELETE_TIMED + (id - PGMQ_STMT_DELETE), args, row_acked, &ack);
 	else
 		ack.gone = rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);

@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -53,6 +54,7 @@ enum
 typedef struct Shown
 {
 	PgmqRows   *rows;
+	MemoryContext context;		/* for one row */
 	const char *state;			/* NULL: the queues count */
 	bool		all;			/* the caller may see all queues */
 	int			unused;			/* slots that are not in use */
@@ -113,12 +115,14 @@ row_queue(TupleTableSlot *slot, void *state)
 	Datum		values[NUM_COLS];
 	bool		nulls[NUM_COLS];
 	const char *why = shown->state;
+	MemoryContext old;
 	Oid			relid;
 
 	slot_getallattrs(slot);
 	relid = DatumGetObjectId(slot->tts_values[1]);
 	if (!shown->all && !pgmq_queue_may(relid, PGMQ_NEED_ANY))
 		return;
+	old = MemoryContextSwitchTo(shown->context);
 	memset(nulls, true, sizeof(nulls));
 	if (why == NULL && !pgmq_slot_read(relid, &kept) && shown->unused == 0)
 		why = "memory full";
@@ -128,6 +132,8 @@ row_queue(TupleTableSlot *slot, void *state)
 	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
 	nulls[COL_QUEUE_NAME] = nulls[COL_STATE] = false;
 	pgmq_rows_put(shown->rows, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(shown->context);
 }
 
 /*
@@ -144,14 +150,18 @@ pgmq_queue_stats(PG_FUNCTION_ARGS)
 
 	shown.state = stats_state(&shown);
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	shown.context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c statistics of a queue",
+										  ALLOCSET_SMALL_SIZES);
+	/* the names between these two begin "q_", and can be found by an index */
 	pgmq_exec_once("SELECT m.queue_name::pg_catalog.text, c.oid"
 				   " FROM " PGMQ_SCHEMA ".meta m JOIN pg_catalog.pg_class c"
 				   " ON c.relname OPERATOR(pg_catalog.=)"
 				   " ('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
 				   " pg_catalog.lower(m.queue_name::pg_catalog.text))::pg_catalog.name"
-				   " WHERE c.relnamespace OPERATOR(pg_catalog.=) '" PGMQ_SCHEMA "'::pg_catalog.regnamespace::pg_catalog.oid"
-				   " AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[])"
-				   " ORDER BY m.queue_name",
+				   " WHERE c.relname OPERATOR(pg_catalog.>=) 'q_'::pg_catalog.name"
+				   " AND c.relname OPERATOR(pg_catalog.<) 'q`'::pg_catalog.name"
+				   " AND c.relnamespace OPERATOR(pg_catalog.=) '" PGMQ_SCHEMA "'::pg_catalog.regnamespace::pg_catalog.oid"
+				   " AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[])",
 				   0, NULL, NULL, true, row_queue, &shown);
 	return (Datum) 0;
 }
@@ -163,7 +173,8 @@ reset_each(text *queue_name, void *state)
 	PgmqQueue	queue;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_OWNER, NULL);
-	pgmq_slot_reset(queue.relid, GetCurrentTimestamp());
+	if (pgmq_shmem_attach())
+		pgmq_slot_reset(queue.relid, GetCurrentTimestamp());
 	return true;
 }
 
@@ -179,8 +190,6 @@ pgmq_reset_queue_stats(PG_FUNCTION_ARGS)
 {
 	ListCell   *lc;
 
-	if (!pgmq_shmem_attach())
-		PG_RETURN_VOID();
 	if (!PG_ARGISNULL(0))
 		(void) reset_each(PG_GETARG_TEXT_PP(0), NULL);
 	else
