@@ -148,6 +148,9 @@ BEGIN
 	CALL pgmq.wait('long', 0);
 	PERFORM pgmq.metrics('long'), pgmq.metrics_all(), pgmq.engine_status(), pgmq.locked('long'), pgmq.horizon(), pgmq.adopt_queue('long'), pgmq.list_queues(), pgmq.list_notify_insert_throttles(),
 		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new'), pgmq.test_routing('order.new', '{}');
+	PERFORM pgmq.waiters(), pgmq.memory_status(), pgmq.maintenance_status(), pgmq.partition_status(), pgmq.horizon_costs(),
+		pgmq.health(), pgmq.overview(), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
+		pgmq._health_limits('{}');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);
 	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un'), pgmq.bind_topic('amqp:order.#', 'un'), pgmq.bind_topic('headers:{"h": 1}', 'un');
 	PERFORM pgmq.create_fifo_index('groups'), pgmq._create_fifo_index_if_not_exists('groups'), pgmq.create_fifo_indexes_all();
