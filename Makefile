@@ -10,6 +10,7 @@
 #   make security, make life    what is tested of roles; of a database's life
 #   make bench                  measure it (SCENARIOS=engine: reads beside what hurts queues)
 #   make check-versions         make check on PostgreSQL 15, 17 and 18
+#   make dist                   archives of the source, for a release
 #   make install-pgmq           install the whole product under PGMQ's name
 #   make lint, make indent      the rules of the house; the layout of the C code
 
@@ -19,8 +20,11 @@ DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
 OBJS = src/pgmq_c.o \
 	src/api/ack.o \
+	src/api/ack_read.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
+	src/api/extend.o \
+	src/api/health.o \
 	src/api/locked.o \
 	src/api/metrics.o \
 	src/api/nack.o \
@@ -28,6 +32,7 @@ OBJS = src/pgmq_c.o \
 	src/api/notify_setup.o \
 	src/api/peek.o \
 	src/api/poll.o \
+	src/api/queue_stats.o \
 	src/api/read.o \
 	src/api/read_any.o \
 	src/api/read_grouped.o \
@@ -39,6 +44,7 @@ OBJS = src/pgmq_c.o \
 	src/api/unarchive.o \
 	src/api/untyped.o \
 	src/api/wait.o \
+	src/catalog/bounds.o \
 	src/catalog/convert.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
@@ -73,6 +79,7 @@ OBJS = src/pgmq_c.o \
 	src/policy/maintain.o \
 	src/policy/move.o \
 	src/policy/policy.o \
+	src/policy/runs.o \
 	src/policy/suspect.o \
 	src/policy/worker.o \
 	src/spi/errors.o \
@@ -81,6 +88,9 @@ OBJS = src/pgmq_c.o \
 	src/spi/plans.o \
 	src/spi/results.o \
 	src/spi/statements.o \
+	src/stats/counters.o \
+	src/stats/saved.o \
+	src/stats/slots.o \
 	src/wait/wait_list.o
 PG_CPPFLAGS = -I$(srcdir)/src
 
@@ -97,7 +107,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions demo demo-stop fuzz indent life lint \
+HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -118,7 +128,7 @@ uninstall-pgmq:
 	test -e '$(DESTDIR)$(datadir)/extension/pgmq_c.control' || \
 		rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
-check check-versions indent lint sanitised:
+check check-versions dist indent lint sanitised:
 	@tools/$@.sh
 
 fuzz torture:
@@ -134,6 +144,9 @@ life:
 
 bench:
 	@bench/run.sh
+
+console:
+	@console/run.sh $(ARGS)
 
 demo:
 	@demo/run.sh

@@ -25,7 +25,7 @@ from harness import (BARE_READ, BACKLOG, BODY, CLIENTS, CYCLES, RUNS, SECONDS, S
 from session import Session
 
 
-ALL_PARTS = "reads plain pinned drain empty wake consumers grouped wal copy many"
+ALL_PARTS = "reads plain pinned drain empty wake consumers grouped wal copy many max_plans"
 PARTS = [part for part in os.environ.get("PARTS", ALL_PARTS).split() if part in ALL_PARTS.split()]
 SYNC = os.environ.get("SYNC", "off").split()[0]
 OTHER_RUNS = setting("OTHER_RUNS", 1)
@@ -38,6 +38,7 @@ GROUP_MESSAGES = setting("GROUP_MESSAGES", 1000000)
 GROUPS = [int(n) for n in os.environ.get("GROUPS_OF", "1000 100000").split()]
 COPY_ROWS = setting("COPY_ROWS", 2000000)
 QUEUES = setting("QUEUES", 1000)
+ROUNDS = [int(n) for n in os.environ.get("ROUNDS", "300 1000").split()]
 
 # side -> (schema of its table, session's settings)
 SIDES = {
@@ -775,6 +776,63 @@ def many():
     return cells
 
 
+# ---------------------------------------------------------------------------
+# More queues than a session keeps plans for
+# ---------------------------------------------------------------------------
+
+def max_plans():
+    heading("One session goes round queues (send + read + delete on each, one transaction):"
+            " microseconds a queue")
+    widths = (8, 9, 9, 7, 12, 9, 9, 9, 9)
+    show(("queues", "max_plans", "no bound", "ratio", "lowest, most", "plans MB", "no bound",
+          "session", "no bound"), widths)
+    sql("""
+        CREATE PROCEDURE go_round(n integer) LANGUAGE plpgsql AS $$
+        BEGIN
+            FOR i IN 1..n LOOP
+                PERFORM pgmq.send('round_' || i, '{"n": 1}');
+                PERFORM pgmq.delete('round_' || i, msg_id) FROM pgmq.read('round_' || i, 30, 1);
+                COMMIT;
+            END LOOP;
+        END $$""")
+    cells = []
+    made = 0
+    for count in ROUNDS:
+        for first in range(made + 1, count + 1, 100):   # each queue takes locks until the commit
+            sql(f"SELECT pgmq.create('round_' || i) FROM"
+                f" generate_series({first}, {min(first + 99, count)}) AS i")
+        made = max(made, count)
+        sessions = {"bound": Session(SOCKET, f"-c synchronous_commit={SYNC}"),
+                    "none": Session(SOCKET, f"-c synchronous_commit={SYNC}"
+                                    " -c pgmq_c.max_plans=1000000")}
+        times = {side: [] for side in sessions}
+        for turn in range(RUNS + 1):
+            for side in sorted(sessions, reverse=turn % 2 == 1):
+                begun = time.perf_counter()
+                sessions[side].query(f"CALL go_round({count})")
+                if turn > 0:        # the first plans for all
+                    times[side].append((time.perf_counter() - begun) * 1e6 / count)
+        memory = {}
+        for side, session in sessions.items():
+            memory[side] = [int(value) / 1048576 for value in session.query(
+                "SELECT sum(total_bytes) FILTER (WHERE name IN ('pgmq_c plans', 'SPI Plan',"
+                " 'CachedPlan', 'CachedPlanSource', 'CachedPlanQuery')), sum(total_bytes)"
+                " FROM pg_backend_memory_contexts")[0]]
+            session.close()
+        ratios = ratio_of(times, "bound", "none")
+        met = memory["bound"][0] < 16
+        cells.append({"part": "max_plans", "queues": count, "usec": times, "memory_mb": memory,
+                      "ratio": statistics.median(ratios), "met": met})
+        show((f"{count:,}", *(f"{statistics.median(times[s]):.0f}" for s in ("bound", "none")),
+              f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}",
+              *(f"{memory[s][i]:.1f}" for i in (0, 1) for s in ("bound", "none"))), widths)
+    sql("DROP PROCEDURE go_round")
+    for first in range(1, made + 1, 100):
+        sql(f"SELECT pgmq.drop_queue('round_' || i) FROM"
+            f" generate_series({first}, {min(first + 99, made)}) AS i")
+    return cells
+
+
 def main():
     if not PARTS:
         return
@@ -783,7 +841,8 @@ def main():
     report.update(synchronous_commit=SYNC, clients=CLIENTS, other_runs=OTHER_RUNS)
     print(f"synchronous_commit {SYNC}; sides but for pgmq_c: {OTHER_RUNS} runs")
     parts = {"reads": reads, "plain": plain, "pinned": pinned, "drain": drain, "empty": empty, "wake": wake,
-             "consumers": consumers, "grouped": grouped, "wal": wal, "copy": copy, "many": many}
+             "consumers": consumers, "grouped": grouped, "wal": wal, "copy": copy, "many": many,
+             "max_plans": max_plans}
     for part in PARTS:
         begun = time.monotonic()
         report[part] = parts[part]()

@@ -4,8 +4,8 @@
 # usage: [PG_CONFIG=pg_config] bench/instructions.sh [TREE...]
 #
 # For each source tree (this one if none is named) it builds the extension into
-# a private copy of the server and runs CALLS calls of send, read (one message),
-# pop, delete, archive and set_vt under callgrind, in one single-user backend
+# a private copy of the server and runs CALLS calls of send, send with a
+# deduplication id (send_id), read (one message), pop, delete, archive and set_vt under callgrind, in one single-user backend
 # with shared_preload_libraries, by prepared statements, one transaction each.
 # It prints a column for each tree, the instructions of one call with all of its
 # statement and its commit; and how far the last column is from the first.
@@ -37,7 +37,7 @@ for tree in "$@"; do
     [ -f "$tree/pgmq_c.control" ] || { echo "$tree is no source tree of pgmq_c" >&2; exit 1; }
 done
 CALLS=${CALLS:-250}
-VERBS=${VERBS:-send read pop delete archive set_vt}
+VERBS=${VERBS:-send send_id read pop delete archive set_vt}
 KEEP=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
 
 # shellcheck source=tools/lib.sh
@@ -65,6 +65,7 @@ statements() {
     mark="DISCARD SEQUENCES"
     echo "CREATE EXTENSION pgmq_c"
     echo "PREPARE send AS SELECT pgmq.send('send', '{\"n\": 1}')"
+    echo "PREPARE send_id (bigint) AS SELECT pgmq.send('send_id', '{\"n\": 1}', jsonb_build_object('x-pgmq-dedup-id', \$1::text))"
     echo "PREPARE read AS SELECT * FROM pgmq.read('read', 3600, 1)"
     echo "PREPARE pop AS SELECT * FROM pgmq.pop('pop')"
     echo "PREPARE delete (bigint) AS SELECT pgmq.delete('delete', \$1)"
@@ -78,6 +79,7 @@ statements() {
             *) messages=$((CALLS + 20)) ;;
         esac
         echo "SELECT pgmq.create('$verb')"
+        [ "$verb" != send_id ] || echo "SELECT pgmq.set_policy('send_id', '{\"dedup_window\": 3600}')"
         echo "SELECT pgmq.send_batch('$verb', array_agg('{\"n\": 1}'::jsonb)) FROM generate_series(1, $messages)"
         case $verb in
             read_alone)

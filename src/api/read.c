@@ -23,6 +23,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -41,6 +42,7 @@ typedef struct ReadState
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
+	uint64		count;			/* messages that the last attempt has read */
 } ReadState;
 
 /*
@@ -121,6 +123,7 @@ read_once(void *state)
 	PgmqScan	scan;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	read->count = 0;
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
@@ -131,7 +134,7 @@ read_once(void *state)
 					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
 	pgmq_rows_watch(read->rows, NULL, NULL);
-	return scan.count;
+	return read->count = scan.count;
 }
 
 /*
@@ -189,7 +192,7 @@ pgmq_read(PG_FUNCTION_ARGS)
 	ReadState	read;
 
 	read_begin(&read, fcinfo, 3);
-	read_once(&read);
+	pgmq_stats_read(read.queue.relid, read_once(&read) > 0);
 	return (Datum) 0;
 }
 
@@ -206,7 +209,32 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 
 	read_begin(&read, fcinfo, 5);
 	pgmq_poll(&read.queue, 1, 0, poll_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_stats_read(read.queue.relid, read.count > 0);
 	return (Datum) 0;
+}
+
+/* The messages that a pop takes. */
+typedef struct Popped
+{
+	PgmqStats  *stats;
+	TimestampTz now;
+} Popped;
+
+/* Row test for a pop's rows, which all are returned: count one. */
+static bool
+row_popped(TupleTableSlot *slot, void *state)
+{
+	Popped	   *popped = state;
+	Datum	   *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	pgmq_stats_delivered(popped->stats, slot->tts_isnull[1] ? 0 : DatumGetInt32(values[1]),
+						 DatumGetTimestampTz(values[4]), !slot->tts_isnull[3],
+						 DatumGetTimestampTz(values[3]), popped->now);
+	popped->stats->counts[PGMQ_STAT_ACKED]++;
+	if (!slot->tts_isnull[2])
+		pgmq_stats_time(popped->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(values[2]), popped->now);
+	return true;
 }
 
 /* Pop from a part of a scan. */
@@ -241,6 +269,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqScan	scan;
+	Popped		popped;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
@@ -249,7 +278,10 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(policy, now))
-		return (Datum) 0;
+		pop.qty = 0;
+	popped.stats = pgmq_stats_pending(pop.queue.relid);
+	popped.now = now;
+	pgmq_rows_test(pop.rows, row_popped, &popped);
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
 	scan.removes = true;
 	while (pgmq_scan_next(&scan))
@@ -257,6 +289,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		pgmq_rows_watch(pop.rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
 		pgmq_scan_took(&scan, pop_part(&pop, &scan));
 	}
+	pgmq_stats_read(pop.queue.relid, scan.count > 0);
 	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;

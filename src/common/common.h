@@ -164,6 +164,7 @@ extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
 extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
+extern Oid	pgmq_archive_known(const PgmqQueue *queue);
 extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
 extern bool pgmq_archive_check_may(text *queue_name, PgmqNeed need);
 extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,

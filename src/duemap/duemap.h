@@ -124,6 +124,21 @@ typedef struct PgmqMapStatus
 	int64		check_finds;	/* messages that full checks found hidden */
 } PgmqMapStatus;
 
+/* The use of the memory for maps by all databases; see memory_status. */
+typedef struct PgmqMemory
+{
+	int			maps_used;
+	int			maps_total;
+	uint64		evictions;
+	int			nodes_used;
+	int			nodes_total;
+	Size		node_bytes;
+	uint64		merges;
+} PgmqMemory;
+
+extern void pgmq_directory_memory(PgmqMemory *memory);
+extern void pgmq_tree_memory(PgmqMemory *memory);
+
 /* The directory: callers hold no lock of a map. */
 extern void pgmq_directory_init(void *memory, Size size, int tranche);
 extern void pgmq_directory_attach(void *memory);

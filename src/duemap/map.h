@@ -56,6 +56,7 @@ typedef struct PgmqDirectory
 	int			nused;			/* this many, from the first, have had a queue */
 	int			hand;			/* the clock hand: may be taken next */
 	pg_atomic_uint64 reclaimed; /* when maps last gave up nodes */
+	uint64		evictions;		/* how often a map was taken for another queue */
 	PgmqMap		maps[FLEXIBLE_ARRAY_MEMBER];
 } PgmqDirectory;
 

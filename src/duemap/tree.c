@@ -56,6 +56,7 @@ pgmq_tree_init(void *memory, Size size, int tranche)
 	pgmq_pool = memory;
 	pgmq_pool->nnodes = (size - offsetof(PgmqNodePool, nodes)) / sizeof(PgmqNode);
 	pg_atomic_init_u64(&pgmq_pool->version, 0);
+	pg_atomic_init_u64(&pgmq_pool->merges, 0);
 	SpinLockInit(&pgmq_pool->lock);
 	for (int i = 0; i < pgmq_pool->nnodes; i++)
 		NODE(i)->tag[0] = (uint64) (int64) (i + 1 < pgmq_pool->nnodes ? i + 1 : NO_NODE);
@@ -465,7 +466,10 @@ tree_reach(PgmqTree *tree, int64 id)
 {
 	if (tree->root != NO_NODE &&
 		(pgmq_pool->nfree < NODES_WANTED || tree->nnodes + NODES_WANTED > pgmq_pool->nnodes / 4))
+	{
+		pg_atomic_fetch_add_u64(&pgmq_pool->merges, 1);
 		(void) node_merge_farthest(tree, tree->root);
+	}
 	return pgmq_tree_covers(tree, id) ||
 		(tree->above.due >= PGMQ_DUE_MAYBE && tree->above.look == 0 && pgmq_tree_cover(tree, id));
 }
@@ -637,4 +641,14 @@ pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes)
 	if (tree->root != NO_NODE)
 		*pieces += node_count(tree->root);
 	*bytes = (int64) tree->nnodes * sizeof(PgmqNode);
+}
+
+/* Set the counts of the pool. */
+void
+pgmq_tree_memory(PgmqMemory *memory)
+{
+	memory->nodes_total = pgmq_pool->nnodes;
+	memory->nodes_used = pgmq_pool->nnodes - pgmq_pool->nfree;
+	memory->node_bytes = sizeof(PgmqNode);
+	memory->merges = pg_atomic_read_u64(&pgmq_pool->merges);
 }

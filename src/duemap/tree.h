@@ -64,6 +64,7 @@ typedef struct PgmqTree
 typedef struct PgmqNodePool
 {
 	pg_atomic_uint64 version;	/* last version drawn */
+	pg_atomic_uint64 merges;	/* how often nodes were too few for a tree */
 	slock_t		lock;			/* of the rest */
 	int32		first;			/* free nodes, linked by tag[0] */
 	int			nfree;

@@ -55,6 +55,7 @@
 
 #include "common/common.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
@@ -271,6 +272,8 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 	table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
+	if (table->is_queue)
+		pgmq_stats_row(table->queue, trigger);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
@@ -487,11 +490,15 @@ queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
 }
 
-/* Say when what was claimed can be read again, and what looks have seen. */
+/*
+ * Say when what was claimed can be read again, to a waiter as well, which may
+ * have looked while the claim was open; and confirm what looks have seen.
+ */
 static void
 queue_settle(PgmqXactQueue *queue)
 {
 	const PgmqLocal *local = queue->local;
+	TimestampTz due = PGMQ_DUE_NEVER;
 
 	for (int i = queue->nsettled; i < queue->nclaims; i++)
 	{
@@ -499,11 +506,14 @@ queue_settle(PgmqXactQueue *queue)
 
 		pgmq_map_settle(local->map, local->relid, claim->first, claim->held,
 						claim->held & ~claim->taken, claim->due);
+		due = Min(due, claim->due);
 	}
 	if (queue->looked && queue->marks != local->marks)
 		(void) queue_forget_looks(queue);
 	else if (queue->looked)
 		pgmq_map_confirm(queue->looked_map, queue->looked_lo, queue->looked_hi);
+	if (due < PGMQ_DUE_NEVER)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 }
 
 /* Announce what was remembered, and wake waiters for it. */

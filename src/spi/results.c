@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -223,12 +224,50 @@ pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
 
 /* Add a row that is an id to the result. */
 void
-pgmq_rows_put_id(int64 id, void *rows)
+pgmq_rows_put_id(int64 id, void *state)
 {
+	PgmqRows   *rows = state;
 	Datum		value = Int64GetDatum(id);
 	bool		isnull = false;
 
+	if (id < rows->last_id)
+		rows->sorted = false;
+	else
+		rows->last_id = id;
 	pgmq_rows_put(rows, &value, &isnull);
+}
+
+/*
+ * Say that the row type of the function's result, which its owner can alter,
+ * is not that of the rows.  Error: 42804.
+ */
+void
+pgmq_rows_mismatch(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("result row type of the function is not what the queue returns")));
+}
+
+/*
+ * Add a row of several columns to the result, with an id in the first one, and
+ * NULL in all others.  Error: 42804 if the first is not a column for ids.
+ */
+void
+pgmq_rows_put_id_alone(PgmqRows *rows, int64 id)
+{
+	TupleDesc	desc = rows->rsinfo->setDesc;
+	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+
+	if (desc->natts == 0 || TupleDescAttr(desc, 0)->atttypid != INT8OID)
+		pgmq_rows_mismatch();
+	memset(isnull, true, desc->natts * sizeof(bool));
+	values[0] = Int64GetDatum(id);
+	isnull[0] = false;
+	pgmq_rows_put(rows, values, isnull);
+	pfree(values);
+	pfree(isnull);
 }
 
 /*

@@ -136,7 +136,8 @@ FUZZ = {
     'fuzz lock': ('a lock outlives its transaction', 'common/lock.c', 'LockAcquire(&tag, lockmode, false, false)', 'LockAcquire(&tag, lockmode, true, false)'),
     'fuzz plant': ('ids are kept in whatever table lies there, by the rights of the owner of ours',
                    'policy/idtable.c', '\tconst char *misfit = table_misfit(rel);\n\n\tif (misfit == NULL && ', '\tconst char *misfit = NULL;\n\n\tif (false && ',
-                   'policy/dedup.c', 'pgmq_role_become_owner(RelationGetRelid(rel));', 'pgmq_role_become_owner(pgmq_policy_table(false));'),
+                   'policy/dedup.c', '\tif (dedup->invals != pgmq_policy_invals())\n\t\tpgmq_idtable_check(queue, dedup->rel);', '\tPgmqRole saved = pgmq_role_become_owner(pgmq_policy_table(false));\n',
+                   'policy/dedup.c', '\tFreeExecutorState(estate);', '\tFreeExecutorState(estate);\n\tpgmq_role_restore(saved);'),
     'fuzz reference': ('a foreign key of another owner may refer to our tables, and nothing restricts what it runs', 'common/role.c',
                        'if (OidIsValid(owner) && owner != rel->rd_rel->relowner)', 'if (false && OidIsValid(owner))',
                        'common/role.c', '\t\t\t\t\t\t   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS', '\t\t\t\t\t\t   SECURITY_NOFORCE_RLS'),
@@ -144,14 +145,16 @@ FUZZ = {
 
 # The same for ledger.py.  Promises of PostgreSQL's own are not tried.
 LEDGER = {
+    'counters': ('what a savepoint undid is counted', 'stats/counters.c',
+                 'if (event == SUBXACT_EVENT_ABORT_SUB)', 'if (false)'),
     'delete': ('delete of one says true and deletes nothing', 'spi/statements.c',
-               '"DELETE FROM {q} WHERE " ONE,', '"SELECT 1 FROM {q} WHERE " ONE,'),
+               '"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES', '"SELECT " TIMES " FROM {q} WHERE " ONE'),
     'delete batch': ('delete of several deletes nothing', 'spi/statements.c',
-                     '"DELETE FROM {q} WHERE " SEVERAL " RETURNING msg_id"', '"SELECT msg_id FROM {q} WHERE " SEVERAL'),
+                     '"DELETE FROM {q} WHERE " SEVERAL " RETURNING " TIMES ", msg_id"', '"SELECT " TIMES ", msg_id FROM {q} WHERE " SEVERAL'),
     'delete fence': ('a fenced delete does not look at the fence', 'spi/statements.c',
-                     '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2"', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL"'),
+                     '"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING', '"DELETE FROM {q} WHERE " ONE " AND $2 IS NOT NULL RETURNING'),
     'archive': ('archive forgets one in 64 messages', 'spi/statements.c',
-                'SELECT " RECORD " FROM gone"', 'SELECT " RECORD " FROM gone WHERE msg_id % 64 <> 7"'),
+                 ') TABLE gone RETURNING "', ') SELECT * FROM gone WHERE msg_id % 64 <> 7 RETURNING "'),
     'unarchive': ('unarchive leaves the message in the archive',
                   'spi/statements.c', '"DELETE FROM {a} WHERE " SEVERAL " RETURNING msg_id, message, "', '"SELECT msg_id, message, "',
                   'spi/statements.c', "'archived_at', archived_at))\"", "'archived_at', archived_at)) FROM {a} WHERE \" SEVERAL"),
@@ -175,7 +178,7 @@ LEDGER = {
     'max_reads': ('a message is returned once too often', 'policy/disposal.c',
                   'read_ct > policy->max_reads', 'read_ct > policy->max_reads + 1'),
     'forward': ('forward sends though the fence says no', 'api/dead_letter.c',
-                'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t\tPG_RETURN_NULL();', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
+                'if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)\n\t{\n\t\tpgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);\n\t\tPG_RETURN_NULL();\n\t}', '(void) pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args);'),
     'pause': ('a pause is not heeded', 'policy/policy.c',
               'return policy != NULL && policy->paused_until > now;', 'return policy != NULL && policy->paused_until > now + USECS_PER_HOUR;'),
     'expiry': ('messages expire a second early', 'policy/disposal.c',
@@ -196,7 +199,7 @@ LEDGER = {
 # The same for clock.py.
 CLOCK = {
     'clock tables': ('an id is not looked for in the table that is the next to be current', 'policy/dedup.c',
-                     'look_in(&look, rels[i]);', 'if (i != (current + 1) % PGMQ_IDTABLES)\n\t\t\tlook_in(&look, rels[i]);'),
+                     'for (int i = 0; i < lengthof(rels); i++)\n\t\tlook_in(', 'for (int i = 0; i < lengthof(rels); i++)\n\t\tif (i != (current + 1) % PGMQ_IDTABLES)\n\t\tlook_in('),
     'clock truncate': ('ids are truncated that count', 'policy/dedup.c',
                        'idle = table_has_after(rel, GetCurrentTimestamp() -', 'idle = false && table_has_after(rel, GetCurrentTimestamp() -'),
     'clock lock': ('deduplication locks no id', 'policy/dedup.c',
