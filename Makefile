@@ -10,6 +10,7 @@
 #   make security, make life    what is tested of roles; of a database's life
 #   make bench                  measure it (SCENARIOS=engine: reads beside what hurts queues)
 #   make check-versions         make check on PostgreSQL 15, 17 and 18
+#   make dist                   archives of the source, for a release
 #   make install-pgmq           install the whole product under PGMQ's name
 #   make lint, make indent      the rules of the house; the layout of the C code
 
@@ -19,8 +20,10 @@ DATA       = $(wildcard pgmq_c--*.sql)
 PGFILEDESC = "pgmq_c - message queue"
 OBJS = src/pgmq_c.o \
 	src/api/ack.o \
+	src/api/ack_read.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
+	src/api/extend.o \
 	src/api/health.o \
 	src/api/locked.o \
 	src/api/metrics.o \
@@ -58,6 +61,7 @@ OBJS = src/pgmq_c.o \
 	src/common/role.o \
 	src/common/shmem.o \
 	src/common/subxact.o \
+	src/duemap/claim.o \
 	src/duemap/ddl.o \
 	src/duemap/directory.o \
 	src/duemap/identity.o \
@@ -103,7 +107,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions demo demo-stop fuzz indent life lint \
+HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -124,7 +128,7 @@ uninstall-pgmq:
 	test -e '$(DESTDIR)$(datadir)/extension/pgmq_c.control' || \
 		rm -f '$(DESTDIR)$(pkglibdir)/pgmq_c$(DLSUFFIX)'
 else
-check check-versions indent lint sanitised:
+check check-versions dist indent lint sanitised:
 	@tools/$@.sh
 
 fuzz torture:
@@ -140,6 +144,9 @@ life:
 
 bench:
 	@bench/run.sh
+
+console:
+	@console/run.sh $(ARGS)
 
 demo:
 	@demo/run.sh

@@ -206,6 +206,76 @@ COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
+-- Extending leases: src/api/extend.c
+--
+
+CREATE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer)
+RETURNS TABLE(lost_msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_extend'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
+'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
+
+-- Acknowledging and reading in one statement: src/api/ack_read.c
+--
+
+CREATE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer) IS
+'Delete several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer, integer[]) IS
+'Delete several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as delete_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of delete_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer) IS
+'Archive several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer, integer[]) IS
+'Archive several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as archive_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of archive_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+--
 -- Giving messages back: src/api/nack.c
 --
 
@@ -360,6 +430,13 @@ COMMENT ON FUNCTION pgmq.unarchive(text, text) IS
 --
 -- Topics: src/api/topic.c
 --
+
+CREATE FUNCTION pgmq.test_routing(routing_key text, headers jsonb)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.test_routing(text, jsonb) IS
+'Show the bindings that take a message with a routing key and headers; those of alternate queues if no other does. compiled_regex is null for patterns that begin with amqp:, headers: or alternate:.';
 
 CREATE FUNCTION pgmq.send_batch_topic(routing_key text, msgs jsonb[], delay interval)
 RETURNS TABLE(queue_name text, msg_id bigint)
@@ -979,7 +1056,7 @@ COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS
 COMMENT ON TABLE pgmq.topic_bindings IS
 'The queues to which messages with a routing key go.';
 COMMENT ON COLUMN pgmq.topic_bindings.pattern IS
-'* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+'* stands for one or more characters of a routing key without a dot, # for any characters or none. Patterns that begin with amqp:, headers: or alternate: are matched in other ways.';
 COMMENT ON TABLE pgmq.policy IS
 'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
 COMMENT ON COLUMN pgmq.policy.paused_until IS
@@ -1097,7 +1174,7 @@ COMMENT ON FUNCTION pgmq.unarchive(text, bigint) IS
 COMMENT ON FUNCTION pgmq.unarchive(text, bigint[]) IS
 'Send several archived messages again, oldest first, and remove them from the archive. Returns the new msg_ids of the messages that were found.';
 COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
-'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none. In a pattern that begins with amqp:, * stands for one word between dots and # for any number of words. A pattern of headers: and a JSON object matches messages that have these headers, whatever their routing key. A pattern that begins with alternate: is matched as with amqp:, and takes only what no other binding takes.';
 COMMENT ON FUNCTION pgmq.unbind_topic(text, text) IS
 'Remove a binding of a queue to a pattern. Returns false if there is no such binding.';
 COMMENT ON FUNCTION pgmq.test_routing(text) IS
@@ -1207,9 +1284,10 @@ COMMENT ON FUNCTION pgmq.validate_queue_name(text) IS
 
 /*
  * A role that may not call a function may not call its new forms either.  A new
- * function gets the owner and the grants of an older function of its name: the one
- * that has the first of its arguments, if there is one, and otherwise preferably
- * one that every role may call, since then no role has been kept from the name.
+ * function gets the owner and the grants of an older function of its name (for
+ * archive_and_read, of archive): the one that has the first of its arguments, if
+ * there is one, and otherwise preferably one that every role may call, since then
+ * no role has been kept from the name.
  * All other new objects belong to the owner of the extension, which need not be
  * the superuser that runs this script.
  */
@@ -1228,7 +1306,7 @@ BEGIN
 			SELECT old.proacl AS acl, old.proowner AS owner
 			FROM pg_proc new
 			JOIN pg_proc old ON old.pronamespace = new.pronamespace
-				AND old.proname = new.proname
+				AND old.proname = split_part(new.proname, '_and_read', 1)
 			JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass
 			ORDER BY new.proargtypes::text LIKE old.proargtypes::text || ' %' DESC,

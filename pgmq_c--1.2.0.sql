@@ -643,7 +643,7 @@ COMMENT ON COLUMN pgmq.meta.queue_name IS 'The name as it was given when the que
 COMMENT ON TABLE pgmq.notify_insert_throttle IS 'The queues that send notifications, and how often at most.';
 COMMENT ON COLUMN pgmq.notify_insert_throttle.throttle_interval_ms IS 'The least time between two notifications in milliseconds; 0 means no limit.';
 COMMENT ON TABLE pgmq.topic_bindings IS 'The queues to which messages with a routing key go.';
-COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one or more characters of a routing key without a dot, # for any characters or none.';
+COMMENT ON COLUMN pgmq.topic_bindings.pattern IS '* stands for one or more characters of a routing key without a dot, # for any characters or none. Patterns that begin with amqp:, headers: or alternate: are matched in other ways.';
 COMMENT ON TABLE pgmq.policy IS 'The queues that have a policy, and those that are paused. Use set_policy, pause and resume to change it.';
 COMMENT ON COLUMN pgmq.policy.paused_until IS 'Reads return nothing before this time.';
 COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'The role that owned the dead-letter queue when the policy named it. If the dead-letter queue has another owner, no messages are moved to it.';
@@ -1148,6 +1148,76 @@ COMMENT ON FUNCTION pgmq.set_vt(text, text, text, text) IS
 'Make one or several messages readable at another time, except those that have been read again since the read that returned their read_ct. The arguments have no type: vt is read as an integer (seconds), a timestamp or an interval. Returns the messages that were changed.';
 
 --
+-- Extending leases: src/api/extend.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer)
+RETURNS TABLE(lost_msg_id bigint)
+AS 'MODULE_PATHNAME', 'pgmq_extend'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.extend(text, bigint[], integer[], integer) IS
+'Have the leases of several messages last for at least vt seconds from now, except those of messages that have been read again since the read that returned their read_ct. Waits for no other transaction. Returns the ids of the messages that are lost: they have been read again, or do not exist any more.';
+
+-- Acknowledging and reading in one statement: src/api/ack_read.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer) IS
+'Delete several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read(text, bigint[], integer, integer, integer[]) IS
+'Delete several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as delete_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.delete_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_delete_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.delete_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of delete_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer) IS
+'Archive several messages, and read up to qty others as read does, in one transaction. Returns the messages that were read.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive_and_read(queue_name text, msg_ids bigint[], vt integer, qty integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read(text, bigint[], integer, integer, integer[]) IS
+'Archive several messages, except those that have been read again since the read that returned their read_ct, and read up to qty others as read does, in one transaction. An acknowledgement that did nothing, since it came too late, is returned as a row in which all columns but msg_id are NULL.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer DEFAULT 5, poll_interval_ms integer DEFAULT 100)
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer) IS
+'Acknowledge and read messages as archive_and_read does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+CREATE OR REPLACE FUNCTION pgmq.archive_and_read_with_poll(queue_name text, msg_ids bigint[], vt integer, qty integer, max_poll_seconds integer, poll_interval_ms integer, read_cts integer[])
+RETURNS SETOF pgmq.message_record
+AS 'MODULE_PATHNAME', 'pgmq_archive_and_read_with_poll_fenced'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.archive_and_read_with_poll(text, bigint[], integer, integer, integer, integer, integer[]) IS
+'Acknowledge and read messages as the form of archive_and_read with read_cts does, but if msg_ids names no message wait for one to read for up to max_poll_seconds.';
+
+--
 -- Giving messages back: src/api/nack.c
 --
 
@@ -1445,7 +1515,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_bind_topic'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.bind_topic(text, text) IS
-'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none.';
+'Bind a queue to a pattern, so that it gets every message whose routing key matches. In a pattern, * stands for one or more characters without a dot, and # for any characters or none. In a pattern that begins with amqp:, * stands for one word between dots and # for any number of words. A pattern of headers: and a JSON object matches messages that have these headers, whatever their routing key. A pattern that begins with alternate: is matched as with amqp:, and takes only what no other binding takes.';
 
 CREATE OR REPLACE FUNCTION pgmq.unbind_topic(pattern text, queue_name text)
 RETURNS boolean
@@ -1460,6 +1530,13 @@ AS 'MODULE_PATHNAME', 'pgmq_test_routing'
 LANGUAGE C STABLE;
 COMMENT ON FUNCTION pgmq.test_routing(text) IS
 'List the bindings that a routing key matches.';
+
+CREATE OR REPLACE FUNCTION pgmq.test_routing(routing_key text, headers jsonb)
+RETURNS TABLE(pattern text, queue_name text, compiled_regex text)
+AS 'MODULE_PATHNAME', 'pgmq_test_routing_headers'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.test_routing(text, jsonb) IS
+'Show the bindings that take a message with a routing key and headers; those of alternate queues if no other does. compiled_regex is null for patterns that begin with amqp:, headers: or alternate:.';
 
 CREATE OR REPLACE FUNCTION pgmq.send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)
 RETURNS integer
@@ -1832,6 +1909,10 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pgmq.horizon_costs() IS
 'Show how many dead rows each queue has on which you have some privilege, most first: how much of its table they take, when it was last vacuumed, and which holder of the horizon, the first that horizon shows, keeps vacuum from removing them. Rows that died after the last vacuum may be removable.';
+
+--
+-- What is wrong, and what to do: src/api/health.c
+--
 
 CREATE OR REPLACE FUNCTION pgmq._health_limits(options jsonb)
 RETURNS TABLE(horizon double precision, horizon_xacts double precision, prepared double precision, vacuum double precision, dead_rows double precision, unread double precision, behind double precision, reads double precision, expired_leases double precision, memory double precision, connections double precision, ids double precision, maintenance double precision, table_bytes double precision)
@@ -2530,9 +2611,10 @@ SET LOCAL client_min_messages TO notice;
 
 /*
  * A role that may not call a function may not call its new forms either.  A new
- * function gets the owner and the grants of an older function of its name: the one
- * that has the first of its arguments, if there is one, and otherwise preferably
- * one that every role may call, since then no role has been kept from the name.
+ * function gets the owner and the grants of an older function of its name (for
+ * archive_and_read, of archive): the one that has the first of its arguments, if
+ * there is one, and otherwise preferably one that every role may call, since then
+ * no role has been kept from the name.
  * All other new objects belong to the owner of the extension, which need not be
  * the superuser that runs this script.
  */
@@ -2552,7 +2634,7 @@ BEGIN
 				coalesce(r.owner, old.proowner) AS owner
 			FROM pg_proc new
 			JOIN pg_proc old ON old.pronamespace = new.pronamespace
-				AND old.proname = new.proname
+				AND old.proname = split_part(new.proname, '_and_read', 1)
 			LEFT JOIN pgmq_found f ON f.class = d.classid AND f.oid = old.oid
 			LEFT JOIN pgmq_renewed r ON to_regprocedure(r.identity) = old.oid
 			WHERE new.oid = d.objid AND d.classid = 'pg_proc'::regclass

@@ -65,7 +65,8 @@ CREATE TEMP TABLE verbs AS
 SELECT p.oid::regprocedure AS fn, p.oid, a.name AS arg, a.type::oid::regtype AS type, a.ord
 FROM pg_proc p, unnest(p.proargnames, p.proargtypes::oid[]) WITH ORDINALITY AS a (name, type, ord)
 WHERE pronamespace = 'pgmq'::regnamespace
-  AND (proname IN ('send', 'send_batch', '_send_batch', 'pop', 'delete', 'archive', 'set_vt') OR proname LIKE 'read%')
+  AND (proname IN ('send', 'send_batch', '_send_batch', 'pop', 'delete', 'archive', 'set_vt') OR proname LIKE 'read%'
+	   OR proname LIKE '%\_and\_read%')
   AND proname NOT LIKE 'read_any%'; -- it takes several queues: see read_any
 -- each argument has its good value
 SELECT fn, arg FROM verbs LEFT JOIN good USING (arg, type) WHERE value IS NULL;

@@ -22,6 +22,8 @@ SELECT parallel_call($$send('parallel', '1')$$);
 SELECT parallel_call($$delete('parallel', 1)$$);
 SELECT parallel_call($$delete('parallel', 1, 0)$$);
 SELECT parallel_call($$archive('parallel', ARRAY[1])$$);
+SELECT parallel_call($$delete_and_read('parallel', '{}', 30, 0)$$);
+SELECT parallel_call($$archive_and_read('parallel', '{1}', 30, 1, '{0}')$$);
 SELECT parallel_call($$set_vt('parallel', 1, 1)$$);
 SELECT parallel_call($$nack('parallel', 1)$$);
 SELECT parallel_call($$nack('parallel', 1, 1, 0)$$);

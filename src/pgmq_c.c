@@ -64,6 +64,12 @@ static const PgmqShmemPart shmem_parts[] = {
 	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
 };
 
+static const struct config_enum_entry unroutable_options[] = {
+	{"ignore", PGMQ_UNROUTABLE_IGNORE, false},
+	{"error", PGMQ_UNROUTABLE_ERROR, false},
+	{NULL, 0, false}
+};
+
 /* There are few places for relcache callbacks; we take one. */
 static void
 pgmq_inval(Datum arg, Oid relid)
@@ -95,6 +101,15 @@ _PG_init(void)
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgmq_c.max_plans",
+							"Sets how many plans of statements on queues a session keeps.",
+							NULL, &pgmq_max_plans, PGMQ_MAX_PLANS_DEFAULT,
+							PGMQ_MAX_PLANS_MIN, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("pgmq_c.unroutable",
+							 "What becomes of messages sent to a topic that no binding takes.",
+							 NULL, &pgmq_unroutable, PGMQ_UNROUTABLE_IGNORE, unroutable_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
 	pgmq_guard_init();

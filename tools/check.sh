@@ -64,11 +64,16 @@ missing_packages() {
     fi
     [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/pg_partman.control" ] ||
         echo "postgresql-$PG_MAJOR-partman"
+    ! wants tap || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ] ||
+        echo "postgresql-$PG_MAJOR-cron"
     if wants clients && [ -e test/clients/run.sh ]; then
         python3 -c 'import psycopg' 2>/dev/null || /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
         [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || echo pgbouncer
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
+        [ -x /usr/bin/chromium ] || command -v google-chrome >/dev/null || echo chromium
+        command -v prometheus >/dev/null || echo prometheus
+        command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter
     fi
     if wants torture || wants fuzz; then
         /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg

@@ -5,7 +5,7 @@
 //   install                        make the schema and the queue; prints the version
 //   fill COUNT DELAY               COUNT messages, due in so many seconds
 //   cycles SECONDS CLIENTS BATCH STEP   send, take and finish; a rate for each STEP seconds
-//   drain COUNT CLIENTS BATCH      take and finish COUNT messages
+//   drain COUNT CLIENTS BATCH      take and finish COUNT messages; for the example worker BATCH 1 means in transactions
 //   wake COUNT                     milliseconds from sending to the work, at rest
 'use strict';
 
@@ -160,6 +160,42 @@ async function graphileWorker() {
     return result;
 }
 
-({ 'pg-boss': pgBoss, 'graphile-worker': graphileWorker })[peer]().then(
+// ---------------------------------------------------------------------------
+// pgmq_c by the worker of examples/node, of which WORKER is the path
+// ---------------------------------------------------------------------------
+
+async function exampleWorker() {
+    const { Worker } = require(process.env.WORKER);
+    const { Pool } = require('pg');
+    const pool = new Pool(connection);
+    let result;
+
+    if (mode === 'install') {
+        await pool.query('CREATE EXTENSION IF NOT EXISTS pgmq_c');
+        await pool.query("SELECT pgmq.create('worker')");
+        result = { version: require('pg/package.json').version };
+    } else if (mode === 'fill') {
+        for (let left = args[0]; left > 0; left -= 5000) {
+            await pool.query("SELECT pgmq.send_batch('worker', array_agg($1::jsonb), array_agg($2::jsonb), $3::integer)"
+                + ' FROM generate_series(1, $4)', [body, { kind: 'bench' }, args[1] || 0, Math.min(left, 5000)]);
+        }
+        result = {};
+    } else if (mode === 'drain') {
+        const [count, clients, transaction] = args;
+        let left = count, empty;
+        const drained = new Promise((resolve) => { empty = resolve; });
+        const worker = new Worker(connection, 'worker', { concurrency: clients, log: () => {} });
+        const begun = clock();
+        worker.handle('bench', async () => { if (--left === 0) empty(); }, { transaction: transaction === 1 });
+        worker.run();
+        await drained;
+        while ((await pool.query('SELECT FROM pgmq.q_worker LIMIT 1')).rowCount > 0) await sleep(0.01);
+        result = { rate: count / (clock() - begun) };
+    }
+    await pool.end();
+    return result;
+}
+
+({ 'pg-boss': pgBoss, 'graphile-worker': graphileWorker, worker: exampleWorker })[peer]().then(
     (result) => { console.log(JSON.stringify(result)); process.exit(0); },
     (error) => { console.error(error); process.exit(1); });

@@ -214,16 +214,51 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	PG_RETURN_BOOL(done);
 }
 
+/*
+ * Delete or archive several messages of an open queue by an array of their ids.
+ * Adds the ids of those that existed to rows unless that is NULL.
+ */
+void
+pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
+{
+	remove_told(queue, ack_exec(queue, id, &ids, rows));
+}
+
+/*
+ * Delete or archive several messages of an open queue, each with a fence.  Adds
+ * the ids of those that are done to rows unless that is NULL.  Returns how many
+ * acknowledgements came too late, and moves these to the front of ids.
+ */
+int
+pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids, PgmqRows *rows)
+{
+	int			nlate = 0;
+
+	for (int i = 0; i < nids; i++)
+	{
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
+			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
+		};
+
+		if (!remove_told(queue, ack_exec(queue, id, args, NULL)))
+			ids[nlate++] = ids[i];
+		else if (rows != NULL)
+			pgmq_rows_put_id(ids[i].msg_id, rows);
+	}
+	pgmq_stats_count(queue->relid, PGMQ_STAT_FENCE_REFUSED, nlate);
+	return nlate;
+}
+
 /* Delete or archive several messages.  Returns the ids of those that existed. */
 static Datum
 ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
-	PgmqArg		args[] = {PGMQ_ARG_FROM(1)};
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	remove_told(&queue, ack_exec(&queue, id, args, rows));
+	pgmq_ack_batch(&queue, id, PGMQ_ARG_FROM(1), rows);
 	return (Datum) 0;
 }
 
@@ -237,18 +272,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	for (int i = 0; i < nids; i++)
-	{
-		PgmqArg		args[] = {
-			PGMQ_ARG(Int64GetDatum(ids[i].msg_id)),
-			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
-		};
-
-		if (remove_told(&queue, ack_exec(&queue, id, args, NULL)))
-			pgmq_rows_put_id(ids[i].msg_id, rows);
-		else
-			pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);
-	}
+	(void) pgmq_ack_fenced(&queue, id, ids, nids, rows);
 	return (Datum) 0;
 }
 

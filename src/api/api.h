@@ -35,6 +35,12 @@ typedef uint64 (*PgmqTakeFn) (void *state);
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
+/* ---- ack.c: acknowledging messages ---- */
+extern void pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids,
+						   PgmqRows *rows);
+extern int	pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id,
+							PgmqIdArg *ids, int nids, PgmqRows *rows);
+
 /*
  * ---- argument_text.c: the text of an argument that has no type ----
  *
@@ -96,10 +102,32 @@ extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
 #define PGMQ_TOPIC_ERROR(...) \
 	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
 
+/* How a pattern is matched; see topic_pattern.c. */
+typedef enum PgmqTopicKind
+{
+	PGMQ_TOPIC_PGMQ,
+	PGMQ_TOPIC_AMQP,
+	PGMQ_TOPIC_HEADERS,
+	PGMQ_TOPIC_ALTERNATE
+} PgmqTopicKind;
+
 extern text *pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what);
 extern text *pgmq_topic_key_arg(FunctionCallInfo fcinfo, int argno);
 extern text *pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno);
-extern bool pgmq_topic_matches(text *key, text *pattern);
+extern text *pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqTopicKind pgmq_topic_kind(text *pattern, text **rest);
+extern bool pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, int n,
+							 bool *takes);
+
+/* ---- topic.c: a setting ---- */
+/* What becomes of a message that no binding takes; values of the setting. */
+typedef enum PgmqUnroutable
+{
+	PGMQ_UNROUTABLE_IGNORE,
+	PGMQ_UNROUTABLE_ERROR
+} PgmqUnroutable;
+
+extern int	pgmq_unroutable;
 
 /* ---- notify.c: LISTEN/NOTIFY, and what notify_setup.c shares with it ---- */
 

@@ -165,7 +165,7 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	for (;;)
 	{
 		PgmqRange	found[64];
-		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, found, lengthof(found));
+		int			n = pgmq_map_find(map, PGMQ_DUE_MAYBE, from, found, lengthof(found));
 
 		if (n < 0)
 			return false;

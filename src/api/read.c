@@ -62,50 +62,50 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
-/*
- * Read what is readable between two ids.  passing: no dead ones, by the policy
- * of the disposal.
- */
+/* Read from a part of a scan.  passing: no dead ones, by the policy of the disposal. */
 static uint64
-read_range(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passing)
 {
 	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
-		pgmq_after(now, read->vt),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi)),
+		pgmq_after(scan->now, read->vt),
+		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(scan->hi)),
 		read->conditional,
 		PGMQ_ARG_NULL,
 		PGMQ_ARG_NULL,
 		PGMQ_ARG(BoolGetDatum(false))
 	};
 	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
-	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
+	PGMQ_ALL_IDS(lo, scan->hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
+	if (scan->by_ids)
+		stmt = passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS;
 	if (passing)
-		pgmq_disposal_args(&read->disposal, args + 6);
+		pgmq_disposal_args(&read->disposal, args + (scan->by_ids ? 4 : 6));
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
 /*
- * Read what is readable between two ids of a queue in which messages can be
- * dead, and dispose of those that are met.
+ * The same for a queue in which messages can be dead: dispose of those that are
+ * met.  The scan goes on after those it has given out by their ids.
  */
 static uint64
-read_range_disposing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_part_disposing(ReadState *read, const PgmqScan *scan)
 {
 	PgmqDisposal *disposal = &read->disposal;
+	int64		lo = scan->lo;
 	uint64		count = 0;
 
 	for (;;)
 	{
-		pgmq_disposal_test(disposal, now, read->rows);
-		count += read_range(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		pgmq_disposal_test(disposal, scan->now, read->rows);
+		count += read_part(read, scan, lo, scan->wanted - count, disposal->passing) - disposal->n;
 		if (disposal->n == 0)
 			break;
-		pgmq_disposal_run(disposal, hi);
-		if (count >= qty || disposal->last >= hi)
+		pgmq_disposal_run(disposal, pgmq_scan_reach(scan, disposal->last));
+		if (scan->by_ids || count >= scan->wanted || disposal->last >= scan->hi)
 			break;
 		lo = disposal->last + 1;
 	}
@@ -129,12 +129,11 @@ read_once(void *state)
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = read->disposes ?
-		read_range_disposing(read, scan.now, scan.lo, scan.hi, scan.wanted) :
-		read_range(read, false, scan.now, scan.lo, scan.hi, scan.wanted);
-
-		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
+		pgmq_rows_watch(read->rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_scan_took(&scan, read->disposes ? read_part_disposing(read, &scan) :
+					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
+	pgmq_rows_watch(read->rows, NULL, NULL);
 	return read->count = scan.count;
 }
 
@@ -238,35 +237,28 @@ row_popped(TupleTableSlot *slot, void *state)
 	return true;
 }
 
-/* Pop what is readable between two ids. */
+/* Pop from a part of a scan. */
 static uint64
-pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
-{
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi))
-	};
-	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
-
-	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
-}
-
-/* The same, but no dead ones, which are disposed of first. */
-static uint64
-pop_range_disposing(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
+pop_part(ReadState *pop, const PgmqScan *scan)
 {
 	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi))
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
+		PGMQ_ARG(Int64GetDatum(scan->wanted)),
+		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(scan->lo)),
+		PGMQ_ARG(Int64GetDatum(scan->hi))
 	};
+	PgmqStmtId	stmt = scan->by_ids ? PGMQ_STMT_POP_IDS :
+	PGMQ_ALL_IDS(scan->lo, scan->hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
 
-	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
-	pgmq_disposal_args(&pop->disposal, args + 4);
-	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
+	if (pop->disposes)
+	{
+		/* no dead ones, which are disposed of first */
+		pgmq_disposal_ahead(&pop->disposal, scan->now, scan->lo,
+							pgmq_scan_reach(scan, scan->hi), scan->wanted);
+		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
+		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING : PGMQ_STMT_POP_PASSING;
+	}
+	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
 /* pop(queue_name text, qty integer) returns setof message_record */
@@ -291,13 +283,11 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	popped.now = now;
 	pgmq_rows_test(pop.rows, row_popped, &popped);
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
+	scan.removes = true;
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = pop.disposes ?
-		pop_range_disposing(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
-		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
-
-		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
+		pgmq_rows_watch(pop.rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_scan_took(&scan, pop_part(&pop, &scan));
 	}
 	pgmq_stats_read(pop.queue.relid, scan.count > 0);
 	if (scan.count > 0)

@@ -40,12 +40,14 @@
 #define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
 
 /*
- * Special due times.  PGMQ_DUE_NEVER stands for what is there but will never
- * become readable, as far as is known.
+ * Special due times.  PGMQ_DUE_NOW means unknown, PGMQ_DUE_NEVER that nothing is
+ * there, and PGMQ_DUE_MAYBE that an open transaction has seen nothing there.
+ * PGMQ_DUE_LAST stands for what is there but never becomes readable.
  */
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
-#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+#define PGMQ_DUE_MAYBE		(PGMQ_DUE_NEVER - 1)
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 2)
 
 /*
  * Picks a queue's row by its column queue_name, in whichever case it was given;

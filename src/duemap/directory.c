@@ -66,8 +66,8 @@ pgmq_directory_init(void *memory, Size size, int tranche)
 		LWLockInitialize(&pgmq_directory->maps[i].lock, tranche);
 		pgmq_directory->maps[i].first = NO_MAP;
 		pgmq_tree_make(&pgmq_directory->maps[i].tree);
-		pg_atomic_init_u32(&pgmq_directory->maps[i].readers, 0);
-		pg_atomic_init_u32(&pgmq_directory->maps[i].turn, 0);
+		pg_atomic_init_u32(&pgmq_directory->maps[i].nlooks, 0);
+		ConditionVariableInit(&pgmq_directory->maps[i].look_end);
 	}
 }
 
@@ -232,11 +232,11 @@ pgmq_directory_make(Oid relid, uint64 identity)
 		map->identity = identity;
 		map->listed = false;
 		map->prepared = InvalidTransactionId;
-		map->check_last = GetCurrentTimestamp();
-		map->check_next = map->check_last + PGMQ_CHECK_PERIOD;
+		/* the read for which it is made may have taken the time before */
+		map->check_last = 0;
+		map->check_next = GetCurrentTimestamp() + PGMQ_CHECK_PERIOD;
 		map->check_from = PG_INT64_MIN;
 		map->check_finds = 0;
-		pg_atomic_write_u32(&map->turn, 0);
 		pgmq_tree_set_unknown(&map->tree);
 	}
 	if (map->identity != identity)

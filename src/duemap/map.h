@@ -16,6 +16,7 @@
 #include "access/transam.h"
 #include "common/hashfn.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 
 #include "duemap/tree.h"
@@ -38,9 +39,8 @@ struct PgmqMap
 	TransactionId prepared;		/* one that did, if it is known */
 
 	PgmqTree	tree;
-
-	pg_atomic_uint32 readers;	/* transactions that take messages here */
-	pg_atomic_uint32 turn;		/* counts scans beside others */
+	pg_atomic_uint32 nlooks;	/* looks that have ended */
+	ConditionVariable look_end; /* readers wait here until one has */
 
 	TimestampTz check_begun;	/* when a full check began at the first id */
 	int64		check_from;		/* where the next one begins */

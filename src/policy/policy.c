@@ -388,6 +388,13 @@ pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize, long max,
 	return hash_search(*hash, &relid, HASH_ENTER, found);
 }
 
+/* How many invalidations came: what was seen at the same number is still so. */
+uint64
+pgmq_policy_invals(void)
+{
+	return policy_invals;
+}
+
 /* What is kept of a queue, or NULL. */
 static PolicyEntry *
 kept_find(Oid relid)

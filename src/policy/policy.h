@@ -132,6 +132,7 @@ extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 								  long max, Oid relid, bool *found);
+extern uint64 pgmq_policy_invals(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
@@ -162,6 +163,7 @@ extern void pgmq_idtable_check_owner(const PgmqQueue *queue, Relation first,
 									 Relation rel);
 extern Relation pgmq_idtable_open(const PgmqQueue *queue, int table,
 								  LOCKMODE lockmode, bool missing_ok);
+extern void pgmq_idtable_open_all(const PgmqQueue *queue, int current, Relation *rels);
 extern void pgmq_idtable_create(const PgmqQueue *queue, int table);
 extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 
@@ -169,11 +171,21 @@ extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 /* No message of the window had the id. */
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-extern int	pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
+/* What a look for ids leaves for storing the new ones. */
+typedef struct PgmqDedup
+{
+	Relation	rel;			/* the current table, open and locked */
+	ItemPointerData *rows;		/* where each id is in it, if it is */
+	uint64		puts;			/* to see whether that may have changed .. */
+	uint64		invals;			/* .. and whether the table may have */
+} PgmqDedup;
+
+extern void pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 							Snapshot before, text **ids, int n, bool alone,
-							int64 *msg_ids);
-extern void pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
+							int64 *msg_ids, PgmqDedup *dedup);
+extern void pgmq_dedup_put(const PgmqQueue *queue, PgmqDedup *dedup, text **ids,
 						   const int64 *msg_ids, int n);
+extern void pgmq_dedup_end(PgmqDedup *dedup);
 extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
 						   int32 window);
 extern void pgmq_dedup_drop(const PgmqQueue *queue);

@@ -57,10 +57,7 @@ receiver_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
-/*
- * The row type of the function's result is a type that its owner can alter, so
- * refuse rows of another shape.  Error: 42804.
- */
+/* Refuse rows that are not of the function's row type.  Error: 42804. */
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
@@ -74,9 +71,7 @@ receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 		same = TupleDescAttr(desc, i)->atttypid == TupleDescAttr(expected, i)->atttypid &&
 			!TupleDescAttr(expected, i)->attisdropped;
 	if (!same)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("result row type of the function is not what the queue returns")));
+		pgmq_rows_mismatch();
 }
 
 static void
@@ -141,27 +136,27 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
-	volatile bool running = false;
+	PgmqPlan   *volatile plan = NULL;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
 	PG_TRY();
 	{
-		SPIPlanPtr	plan = pgmq_plan_fetch(queue, id);
 		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
+		SPIPlanPtr	spi;
 
-		pgmq_plan_begin();
-		running = true;
+		plan = pgmq_plan_begin(queue, id);
+		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
-			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, false);
+			*portal = SPI_cursor_open_with_paramlist(NULL, spi, params, false);
 		else
-			processed = plan_run(plan, params, false, dest);
-		pgmq_plan_end();
+			processed = plan_run(spi, params, false, dest);
+		pgmq_plan_end(plan);
 	}
 	PG_CATCH();
 	{
-		if (running)
-			pgmq_plan_end();
+		if (plan != NULL)
+			pgmq_plan_end(plan);
 		MemoryContextSwitchTo(memory);
 		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
 	}

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -30,6 +31,8 @@ struct PgmqRows
 	int64		last_id;		/* the largest */
 	PgmqRowTest test;			/* only rows that pass it are stored */
 	void	   *test_state;
+	PgmqRowFn	watch;			/* gets all rows, before the test */
+	void	   *watch_state;
 };
 
 /*
@@ -46,6 +49,7 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 	rows->sorted = true;
 	rows->last_id = PG_INT64_MIN;
 	rows->test = NULL;
+	rows->watch = NULL;
 	return rows;
 }
 
@@ -102,6 +106,14 @@ pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)
 	rows->test_state = state;
 }
 
+/* From now on hand each row to a function first; to none if it is NULL. */
+void
+pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state)
+{
+	rows->watch = fn;
+	rows->watch_state = state;
+}
+
 /* The type of the rows. */
 TupleDesc
 pgmq_rows_desc(const PgmqRows *rows)
@@ -117,6 +129,8 @@ pgmq_rows_store(TupleTableSlot *slot, void *state)
 	bool		isnull;
 	int64		id;
 
+	if (rows->watch != NULL)
+		rows->watch(slot, rows->watch_state);
 	if (rows->test != NULL && !rows->test(slot, rows->test_state))
 		return;
 	id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
@@ -200,13 +214,6 @@ pgmq_rows_sort(PgmqRows *rows)
 		pgmq_rows_order(rows, NULL, 0);
 }
 
-/* The largest msg_id among the rows. */
-int64
-pgmq_rows_last_id(const PgmqRows *rows)
-{
-	return rows->last_id;
-}
-
 /* Add a row to the result. */
 void
 pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
@@ -228,6 +235,39 @@ pgmq_rows_put_id(int64 id, void *state)
 	else
 		rows->last_id = id;
 	pgmq_rows_put(rows, &value, &isnull);
+}
+
+/*
+ * Say that the row type of the function's result, which its owner can alter,
+ * is not that of the rows.  Error: 42804.
+ */
+void
+pgmq_rows_mismatch(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("result row type of the function is not what the queue returns")));
+}
+
+/*
+ * Add a row of several columns to the result, with an id in the first one, and
+ * NULL in all others.  Error: 42804 if the first is not a column for ids.
+ */
+void
+pgmq_rows_put_id_alone(PgmqRows *rows, int64 id)
+{
+	TupleDesc	desc = rows->rsinfo->setDesc;
+	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+
+	if (desc->natts == 0 || TupleDescAttr(desc, 0)->atttypid != INT8OID)
+		pgmq_rows_mismatch();
+	memset(isnull, true, desc->natts * sizeof(bool));
+	values[0] = Int64GetDatum(id);
+	isnull[0] = false;
+	pgmq_rows_put(rows, values, isnull);
+	pfree(values);
+	pfree(isnull);
 }
 
 /*

@@ -46,6 +46,7 @@
 #define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
 
 #define EQ " OPERATOR(pg_catalog.=) "
+#define LT " OPERATOR(pg_catalog.<) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
@@ -57,6 +58,9 @@
 
 /* Of those only the ones with ids in a range. */
 #define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
+
+/* Of those only the ones with ids of an array. */
+#define AMONG(ids) " AND msg_id" EQ "ANY (" ids ")"
 
 /* A lease that begins now and ends at $3. */
 #define LEASE(now) \
@@ -102,7 +106,7 @@
 
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING " TIMES
+	" INSERT INTO {a} (" RECORD ") TABLE gone RETURNING " TIMES
 
 /*
  * The same, without reading the archive: for each message that has left the
@@ -111,7 +115,7 @@
  */
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
-	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
+	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
 	" SELECT " TIMES ", msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
@@ -122,24 +126,6 @@
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
-
-/* Message $2 has been sent with id $1 at $3, or messages with ids. */
-#define DEDUP_INTO(current, what) \
-	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
-	" ON CONFLICT (dedup_id) DO UPDATE" \
-	" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
-#define DEDUP_PUT(current) \
-	{ \
-		DEDUP_INTO(current, "SELECT f.dedup_id, f.msg_id, $3 FROM ROWS FROM" \
-				   " (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
-				   " AS f (dedup_id, msg_id)"), \
-		3, {TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID} \
-	}
-#define DEDUP_PUT_ONE(current) \
-	{ \
-		DEDUP_INTO(current, "VALUES ($1, $2, $3)"), \
-		3, {TEXTOID, INT8OID, TIMESTAMPTZOID} \
-	}
 
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
@@ -153,9 +139,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* ROWS FROM pads the shorter of the arrays with nulls */
 	[PGMQ_STMT_SEND_BATCH] = {
 		"INSERT INTO {q} (vt, message, headers)"
-		" SELECT $1, f.message, f.headers FROM ROWS FROM"
-		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS f (message, headers) RETURNING msg_id",
+		" SELECT $1, f.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS f"
+		" RETURNING msg_id",
 		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
 	},
 
@@ -167,6 +152,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
+	[PGMQ_STMT_READ_IDS] = {
+		READ(AMONG("$4")),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
+	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
 		2, {TIMESTAMPTZOID, INT8OID}
@@ -175,11 +164,20 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		POP(RANGE("$3", "$4")),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
-	/* what is left between two ids, for the due map */
+	[PGMQ_STMT_POP_IDS] = {
+		POP(AMONG("$3")),
+		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
+	},
+	/* the first $3 of what is left between two ids, for the due map */
 	[PGMQ_STMT_LEFT] = {
 		"SELECT msg_id, vt FROM {q}"
-		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id",
-		2, {INT8OID, INT8OID}
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id LIMIT $3",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
+	/* the same for some ids */
+	[PGMQ_STMT_VT] = {
+		"SELECT msg_id, vt FROM {q} WHERE " SEVERAL " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
 	},
 
 	/* where the messages due at $1 between two ids are, oldest first */
@@ -373,9 +371,17 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
+	[PGMQ_STMT_READ_IDS_PASSING] = {
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
+	},
 	[PGMQ_STMT_POP_PASSING] = {
 		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_IDS_PASSING] = {
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
@@ -413,6 +419,22 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL " ORDER BY msg_id FOR UPDATE",
 		1, {INT8ARRAYOID}
 	},
+	/* the same without waiting: only messages that nobody has locked */
+	[PGMQ_STMT_HOLD_FREE] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL
+		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
+		1, {INT8ARRAYOID}
+	},
+	/* messages as they are, locked or not */
+	[PGMQ_STMT_READ_CTS] = {
+		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
+		1, {INT8ARRAYOID}
+	},
+	/* leases that end before $2 last until then */
+	[PGMQ_STMT_EXTEND] = {
+		"UPDATE {q} SET vt = $2 WHERE " SEVERAL " AND vt" LT "$2",
+		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
 
 	/*
 	 * up to $2 messages readable at $1 after $3: id, and the queue it came
@@ -427,12 +449,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
 		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
-	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_0] = DEDUP_PUT_ONE("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
 
 	/* on no queue: all topic bindings; the owner may have altered the table */
 	[PGMQ_STMT_BINDINGS] = {

@@ -102,6 +102,29 @@ async function main() {
         });
     }
 
+    for (const verb of ['delete', 'archive']) {
+        await check(`${verb}_and_read`, async () => {                                               /* clear */
+            const n = 5, seen = [];
+            await client.query(`TRUNCATE pgmq.a_${q}`);
+            await call('SELECT pgmq.send_batch($1, $2)', q, Array(n).fill({ a: 1 }));
+            let ids = [], cts = [];
+            while (seen.length < n) {
+                const { rows } = await client.query(`SELECT * FROM pgmq.${verb}_and_read_with_poll($1, $2, $3, $4, $5, $6, $7)`,
+                    [q, ids, 600, 2, 60, 100, cts]);
+                ids = rows.map((m) => m.msg_id);
+                cts = rows.map((m) => m.read_ct);
+                seen.push(...ids);
+            }
+            assert.deepEqual(seen, ['1', '2', '3', '4', '5']);
+            await call('SELECT pgmq.set_vt($1, $2, $3)', q, '5', 0);
+            await call('SELECT pgmq.read($1, $2, $3)', q, 600, 1);
+            const late = await client.query(`SELECT * FROM pgmq.${verb}_and_read($1, $2, $3, $4, $5)`, [q, ids, 600, 2, cts]);
+            assert.deepEqual(late.rows.map((m) => [m.msg_id, m.read_ct, m.message]), [['5', null, null]]);
+            assert.deepEqual(await call(`SELECT msg_id FROM pgmq.${verb}_and_read($1, $2, $3, $4)`, q, ids, 600, 2), []);
+            assert.deepEqual(await call(`SELECT count(*) FROM pgmq.q_${q}`), ['0']);
+        });
+    }
+
     await check('nack_more', async () => {
         const ids = await fill(4);
         assert.deepEqual(await call('SELECT pgmq.nack($1, $2, $3)', q, ids[0], 60), [true]);

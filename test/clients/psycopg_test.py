@@ -22,6 +22,7 @@ Prints "ok NAME" or "not ok NAME" for each check; the exit code is 0 or 1.
 
 import contextlib
 import datetime
+import os
 import select
 import sys
 import threading
@@ -273,6 +274,30 @@ def fenced(db, q):
     equal(db.column(f"SELECT msg_id FROM pgmq.a_{q} ORDER BY 1"), [2, 4])
 
 
+def ack_and_read(db, q):
+    """a worker's loop in which each read acknowledges the messages of the one before"""
+    for verb, poll in ("delete", ""), ("archive", ", max_poll_seconds => 60, poll_interval_ms => 100"):
+        name = f"{verb}_and_read" + ("_with_poll" if poll else "")
+        take = (f"SELECT * FROM pgmq.{name}(queue_name => %(q)s, msg_ids => %(ids)s, vt => 60, qty => 2{poll},"
+                " read_cts => %(cts)s)")
+        first, = fill(db, q, 5)[:1]
+        ids, cts, seen = [], [], []
+        while len(seen) < 5:
+            rows = db.rows(take, q=q, ids=ids, cts=cts)
+            ids, cts = [r["msg_id"] for r in rows], [r["read_ct"] for r in rows]
+            seen += ids
+        equal(seen, list(range(first, first + 5)))
+        # the last one's lease goes to another
+        db.rows("SELECT pgmq.set_vt(%(q)s, %(id)s::bigint, 0)", q=q, id=seen[-1])
+        equal(db.column("SELECT read_ct FROM pgmq.read(%(q)s, 60, 9)", q=q), [2])
+        row, = db.rows(take, q=q, ids=ids, cts=cts)
+        equal((row["msg_id"], {row[c] for c in row if c != "msg_id"}), (seen[-1], {None}))
+        # positional, and without a fence
+        equal(db.rows(f"SELECT * FROM pgmq.{verb}_and_read(%(q)s, %(ids)s, 60, 2)", q=q, ids=ids), [])
+        equal(db.column(f"SELECT count(*) FROM pgmq.q_{q}"), [0])
+    equal(db.column(f"SELECT count(*) FROM pgmq.a_{q}"), [5])
+
+
 def untyped(db, q):
     """what psycopg sends without a type: strings, None, empty lists; and intervals"""
     fill(db, q, 6)
@@ -395,7 +420,7 @@ def manage(db, q):
                q=q + "u", m=Jsonb(1))
 
 
-SCENARIO = [send, send_batch, read, pop, delete, archive, set_vt, fenced, untyped, grouped, topic, manage]
+SCENARIO = [send, send_batch, read, pop, delete, archive, set_vt, fenced, ack_and_read, untyped, grouped, topic, manage]
 
 
 def scenario(label, db, rounds=ROUNDS):
@@ -510,6 +535,45 @@ def cursors(conninfo):
     with psycopg.ClientCursor(db.conn) as cur:
         cur.execute("SELECT pgmq.send(queue_name => %s, msg => %s)", ("py_cur", Jsonb("it's")))
     equal(db.column("SELECT message FROM pgmq.read('py_cur', 60, 10)"), ["it's"])
+
+
+def readme(conninfo):
+    """The worker of the README, word for word: its work is done once, in one transaction."""
+    db = Db(conninfo)
+    fresh(db, "orders")
+    db.conn.execute("DROP TABLE IF EXISTS shipped")
+    db.conn.execute("CREATE TABLE shipped (n integer)")
+    for n in range(25):
+        db.rows("SELECT pgmq.send('orders', %(m)s)", m=Jsonb(n))
+    tried = []
+
+    class Enough(Exception):
+        pass
+
+    def ship(mine, message):
+        tried.append(message)
+        if message == "end":
+            raise Enough
+        mine.execute("INSERT INTO shipped VALUES (%s)", (message,))
+        if tried == [0]:            # the worker is slow, and another one has its message
+            db.rows("SELECT pgmq.set_vt('orders', 1, 0)")
+            equal(db.column("SELECT msg_id FROM pgmq.read('orders', 0, 1)"), [1])
+        if message == 24:           # the leases of the first batch, which was rolled back, end
+            db.rows("SELECT pgmq.set_vt('orders', %(ids)s::bigint[], 0)", ids=list(range(2, 11)))
+        if message == 9 and tried.count(9) == 2:
+            db.rows("SELECT pgmq.send('orders', %(m)s)", m=Jsonb("end"))
+
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md"), encoding="utf-8") as file:
+        page = file.read()
+    code = page[page.index("```python\n", page.index("## A worker")) + len("```python\n"):]
+    code = code[:code.index("```")].replace('connect("",', "connect(conninfo,")
+    try:
+        exec(code, {"conninfo": conninfo, "ship": ship})
+    except Enough:
+        pass
+    equal(sorted(db.column("SELECT n FROM shipped")), list(range(25)))
+    equal(sorted(tried[:-1]), sorted(list(range(25)) + list(range(10))))
+    equal(db.column("SELECT message FROM pgmq.q_orders"), ["end"])
 
 
 def executemany(conninfo):
@@ -662,7 +726,7 @@ def main():
             deep_pipeline(direct)
     else:
         print("skip psycopg.pipeline libpq is older than 14")
-    for own in transactions, copy, cursors, executemany, listen, cancel:
+    for own in transactions, copy, cursors, readme, executemany, listen, cancel:
         with check(f"psycopg.{own.__name__}"):
             own(direct)
     with check("psycopg.consumers"):

@@ -27,6 +27,7 @@ INSERT INTO bad VALUES
 ($$SELECT pgmq.read_any(ARRAY['long', 'not there'], 0, 1)$$),
 ($$SELECT pgmq.dead_letter('long', ARRAY[1], 'why')$$),
 ($$SELECT pgmq.redrive('not there', 1)$$),
+($$SELECT pgmq.extend('long', ARRAY[1], ARRAY[1], -1)$$),
 ($$SELECT pgmq.set_policy('pol', '{"max_reads": "many"}')$$),
 ($$SELECT pgmq.send('pol', '{}', '{"x-pgmq-ttl": "soon"}'::jsonb)$$),
 ($$SELECT pgmq.create('no good name; really not')$$),
@@ -80,6 +81,7 @@ BEGIN
 	PERFORM pgmq.set_vt('long', ids[1], s), pgmq.set_vt('long', ids[1:2], s), pgmq.set_vt('long', ids[1], s, cts[1]), pgmq.set_vt('long', ids[1:2], s, cts[1:2]),
 		pgmq.set_vt('long', ids[1], '1 s'), pgmq.set_vt('long', ids[1:2], '1'), pgmq.set_vt('long', ids[1], 'now', cts[1]), pgmq.set_vt('long', ids[1:2], '1 s', cts[1:2]),
 		pgmq.set_vt('long', ids[1]::text, 1), pgmq.set_vt('long', ids[1:2]::text, '1 s'), pgmq.set_vt('long', ids[1:2]::text, '1 s', cts[1:2]::text);
+	PERFORM pgmq.extend('long', ids[1:2], cts[1:2], 1);
 	PERFORM pgmq.nack('long', ids[3], 0, cts[3], 'e'), pgmq.nack('long', ids[4:5], 0, cts[4:5], 'e'), pgmq.nack('long', ids[6]::text), pgmq.nack('long', '{}'),
 		pgmq.nack('long', ids[6]::text, 0), pgmq.nack('long', ids[6]::text, '0'), pgmq.nack('long', ids[6]::text, '0', '1'), pgmq.nack('long', ids[6]::text, NULL, '1', 'e');
 	PERFORM pgmq.release('long', ids[7]), pgmq.release('long', ids[8], cts[8]), pgmq.release('long', ids[9:10]), pgmq.release('long', ids[11:12], cts[11:12]),
@@ -145,12 +147,12 @@ BEGIN
 	CALL pgmq.maintain();
 	CALL pgmq.wait('long', 0);
 	PERFORM pgmq.metrics('long'), pgmq.metrics_all(), pgmq.engine_status(), pgmq.locked('long'), pgmq.horizon(), pgmq.adopt_queue('long'), pgmq.list_queues(), pgmq.list_notify_insert_throttles(),
-		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new');
+		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new'), pgmq.test_routing('order.new', '{}');
 	PERFORM pgmq.waiters(), pgmq.memory_status(), pgmq.maintenance_status(), pgmq.partition_status(), pgmq.horizon_costs(),
 		pgmq.health(), pgmq.overview(), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
 		pgmq._health_limits('{}');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);
-	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un');
+	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un'), pgmq.bind_topic('amqp:order.#', 'un'), pgmq.bind_topic('headers:{"h": 1}', 'un');
 	PERFORM pgmq.create_fifo_index('groups'), pgmq._create_fifo_index_if_not_exists('groups'), pgmq.create_fifo_indexes_all();
 	PERFORM pgmq.validate_routing_key('a.b'), pgmq.validate_topic_pattern('a.*'), pgmq.validate_queue_name('long'),
 		pgmq.format_table_name('long', 'q'), pgmq.acquire_queue_lock('long'), pgmq.detach_archive('long'),
@@ -277,6 +279,21 @@ BEGIN
 			PERFORM pgmq.send('picky', '"no"');
 		EXCEPTION WHEN check_violation THEN
 		END;
+	END LOOP;
+END
+$$;
+-- What workers ask of each of many queues.
+CREATE PROCEDURE use_planned(n int) LANGUAGE plpgsql AS $$
+DECLARE
+	q text;
+	ids bigint[];
+BEGIN
+	FOR i IN 1..n LOOP
+		q := 'planned_' || i;
+		ids := array_append(ARRAY(SELECT pgmq.send_batch(q, ARRAY['1', '2', '3', '4', '5', '6']::jsonb[])), pgmq.send(q, '7'));
+		PERFORM pgmq.read(q, 30, 4), pgmq.set_vt(q, ids[1], 1), pgmq.delete(q, ids[1]), pgmq.archive(q, ids[2]),
+			pgmq.archive(q, ids[3:4]), pgmq.nack(q, ids[5]), pgmq.pop(q);
+		COMMIT;
 	END LOOP;
 END
 $$;

@@ -123,8 +123,10 @@ $node->safe_psql('postgres', q{
 });
 is($node->safe_psql('kept', q{
 	SELECT proname, bool_or(has_function_privilege('stranger', oid, 'EXECUTE')), bool_and(has_function_privilege('stranger', oid, 'EXECUTE'))
-	FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace AND proname IN ('archive', 'delete') GROUP BY 1 ORDER BY 1}),
-	"archive|f|f\ndelete|t|t", 'a role that was kept from a verb is kept from its new forms');
+	FROM pg_proc WHERE pronamespace = 'pgmq'::regnamespace AND proname ~ '^(archive|delete)' GROUP BY 1 ORDER BY 1}),
+	"archive|f|f\narchive_and_read|f|f\narchive_and_read_with_poll|f|f\n"
+	  . "delete|t|t\ndelete_and_read|t|t\ndelete_and_read_with_poll|t|t",
+	'a role that was kept from a verb is kept from its new forms');
 
 $node->stop;
 done_testing();

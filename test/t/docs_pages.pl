@@ -10,8 +10,8 @@
 #
 # The tables of functions and of error codes are held against the catalog and
 # against the errors themselves.  docs/how-to/moving.md starts in a database
-# that has PGMQ's catalog shape.  Blocks that need pg_partman are skipped
-# without it.
+# that has PGMQ's catalog shape.  Blocks that need pg_partman or pg_cron are
+# skipped without it.
 use strict;
 use warnings;
 
@@ -34,8 +34,27 @@ $node->append_conf('postgresql.conf',
 	"max_prepared_transactions = 5\nlog_statement = none");
 $node->start;
 
-my $has_partman = $node->safe_psql('postgres',
-	"SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_partman'");
+my $has_partman = has_extension('pg_partman');
+my $has_cron = has_extension('pg_cron');
+
+# pg_cron lives in one database, and only where it was preloaded
+if ($has_cron)
+{
+	my $preload = $node->safe_psql('postgres', 'SHOW shared_preload_libraries');
+
+	$node->append_conf('postgresql.conf', 'shared_preload_libraries = '
+		  . "'" . join(', ', $preload || (), 'pg_cron') . "'"
+		  . "\ncron.database_name = 'docs_recipes_working_md'");
+	$node->restart;
+}
+
+sub has_extension
+{
+	my ($name) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_available_extensions WHERE name = '$name'");
+}
 
 sub new_database
 {
@@ -135,6 +154,7 @@ sub check_document
 	my $script = '';
 
 	@blocks = grep { $_->{sql} !~ /partman/ } @blocks if !$has_partman;
+	@blocks = grep { $_->{sql} !~ /\bcron\b/ } @blocks if !$has_cron;
 	return if !@blocks;
 	new_database($db);
 	$prepare->($db) if $prepare;
@@ -182,6 +202,20 @@ my %prepare = (
 
 		shape_install($node, $db, '1.13.1');
 		shape_data($node, $db, '1.13.1');
+	},
+	# what pg-boss 10 has of the columns that the page names
+	'docs/recipes/moving.md' => sub {
+		my ($db) = @_;
+
+		$node->safe_psql(
+			$db, q{
+			CREATE SCHEMA pgboss;
+			CREATE TYPE pgboss.job_state AS ENUM ('created', 'retry', 'active', 'completed', 'cancelled', 'failed');
+			CREATE TABLE pgboss.job (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, data jsonb,
+				state pgboss.job_state NOT NULL DEFAULT 'created', start_after timestamptz NOT NULL DEFAULT now());
+			INSERT INTO pgboss.job (name, data, state, start_after) VALUES
+				('ship', '{"order": 4}', 'created', now()), ('ship', '{"order": 5}', 'retry', now() + interval '1 hour'),
+				('ship', '{"order": 6}', 'active', now()), ('bill', '{"order": 7}', 'created', now())});
 	});
 
 check_document($_, $prepare{$_}) foreach @pages;
@@ -243,6 +277,7 @@ my @raises = (
 	[ 'P0001', "SELECT pgmq.enable_notify_insert('jobs', -1)" ],
 	[ 'P0001', "SELECT pgmq.enable_notify_insert('no_such_queue')" ],
 	[ 'P0001', "SELECT pgmq.create_partitioned('without_partman')" ],
+	[ 'P0002', "SELECT pgmq.send_topic('to.nobody', '{}')", 'SET pgmq_c.unroutable = error' ],
 	[ '42P01', "SELECT pgmq.send('no_such_queue', '{}')" ],
 	[ '42P01', "SELECT pgmq.metrics('no_such_queue')" ],
 	[ '42809', "SELECT pgmq.send('foreign_table', '{}')" ],
