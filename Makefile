@@ -24,6 +24,7 @@ OBJS = src/pgmq_c.o \
 	src/api/argument_text.o \
 	src/api/dead_letter.o \
 	src/api/extend.o \
+	src/api/health.o \
 	src/api/locked.o \
 	src/api/metrics.o \
 	src/api/nack.o \
@@ -31,6 +32,7 @@ OBJS = src/pgmq_c.o \
 	src/api/notify_setup.o \
 	src/api/peek.o \
 	src/api/poll.o \
+	src/api/queue_stats.o \
 	src/api/read.o \
 	src/api/read_any.o \
 	src/api/read_grouped.o \
@@ -42,6 +44,7 @@ OBJS = src/pgmq_c.o \
 	src/api/unarchive.o \
 	src/api/untyped.o \
 	src/api/wait.o \
+	src/catalog/bounds.o \
 	src/catalog/convert.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
@@ -58,6 +61,7 @@ OBJS = src/pgmq_c.o \
 	src/common/role.o \
 	src/common/shmem.o \
 	src/common/subxact.o \
+	src/duemap/claim.o \
 	src/duemap/ddl.o \
 	src/duemap/directory.o \
 	src/duemap/identity.o \
@@ -75,6 +79,7 @@ OBJS = src/pgmq_c.o \
 	src/policy/maintain.o \
 	src/policy/move.o \
 	src/policy/policy.o \
+	src/policy/runs.o \
 	src/policy/suspect.o \
 	src/policy/worker.o \
 	src/spi/errors.o \
@@ -83,6 +88,9 @@ OBJS = src/pgmq_c.o \
 	src/spi/plans.o \
 	src/spi/results.o \
 	src/spi/statements.o \
+	src/stats/counters.o \
+	src/stats/saved.o \
+	src/stats/slots.o \
 	src/wait/wait_list.o
 PG_CPPFLAGS = -I$(srcdir)/src
 
@@ -99,7 +107,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions demo demo-stop dist fuzz indent life lint \
+HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -136,6 +144,9 @@ life:
 
 bench:
 	@bench/run.sh
+
+console:
+	@console/run.sh $(ARGS)
 
 demo:
 	@demo/run.sh

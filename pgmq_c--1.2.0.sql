@@ -1737,7 +1737,51 @@ COMMENT ON FUNCTION pgmq.metrics_all() IS
 'Return the metrics of every queue on which you have the privilege to count messages. A queue that cannot be examined is left out with a warning.';
 
 --
--- The state of shared memory: src/api/status.c
+-- Statistics: src/api/queue_stats.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.queue_stats()
+RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[])
+AS 'MODULE_PATHNAME', 'pgmq_queue_stats'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.queue_stats() IS
+'Show what was counted of each queue on which you have some privilege since stats_reset, without reading the queues: messages sent, delivered, acknowledged, given back and lost to dead letters, reads, waits, and histograms of how long messages waited, were processed and lived. Column state is on, or says why nothing is counted. Members of pg_monitor see all queues.';
+
+CREATE OR REPLACE VIEW pgmq.stat_queues AS
+SELECT * FROM pgmq.queue_stats();
+COMMENT ON VIEW pgmq.stat_queues IS
+'The rows of pgmq.queue_stats().';
+
+CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_reset_queue_stats'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.reset_queue_stats(text) IS
+'Set what was counted of a queue to 0, at once and even if the transaction rolls back. NULL stands for all queues that you own. Only the owner of the queue may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.stat_bounds()
+RETURNS double precision[]
+AS 'MODULE_PATHNAME', 'pgmq_stat_bounds'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.stat_bounds() IS
+'Return the upper bounds, in seconds, of the buckets of the histograms in queue_stats. Each histogram has one more bucket, for longer times.';
+
+CREATE OR REPLACE FUNCTION pgmq.stat_quantile(buckets bigint[], quantile double precision)
+RETURNS double precision
+AS 'MODULE_PATHNAME', 'pgmq_stat_quantile'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.stat_quantile(bigint[], double precision) IS
+'Return a quantile (0.5 is the median) of the times in the buckets of a histogram of queue_stats, in seconds, interpolated within the bucket; NULL if there are none. Times beyond the last bound count as that bound.';
+
+CREATE OR REPLACE FUNCTION pgmq.queue_depth(queue_name text)
+RETURNS TABLE(queue_name text, visible bigint, delayed bigint, in_flight bigint, oldest_visible_age double precision)
+AS 'MODULE_PATHNAME', 'pgmq_queue_depth'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.queue_depth(text) IS
+'Count the messages of a queue by state: those that can be read now, those that are delayed and those that are in flight, and return for how many seconds the first of them could have been read. Reads the whole table.';
+
+--
+-- The state of shared memory, maintenance and partitions: src/api/status.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.engine_status()
@@ -1746,6 +1790,59 @@ AS 'MODULE_PATHNAME', 'pgmq_engine_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
+
+CREATE OR REPLACE FUNCTION pgmq.waiters()
+RETURNS TABLE(queue_name text, pid integer, kind text, since timestamp with time zone)
+AS 'MODULE_PATHNAME', 'pgmq_waiters'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.waiters() IS
+'List the sessions that wait for a message, for the queues that have a due map and on which you have some privilege: what they wait in (read, read_grouped, or wait, which holds no snapshot) and since when. A session that waits for several queues has a row for each.';
+
+CREATE OR REPLACE FUNCTION pgmq.memory_status()
+RETURNS TABLE(state text, since timestamp with time zone, bytes bigint, maps integer, maps_max integer, nodes integer, nodes_max integer, evictions bigint, merges bigint)
+AS 'MODULE_PATHNAME', 'pgmq_memory_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.memory_status() IS
+'Show how much of the memory for due maps all databases use: queues that have a map, nodes of which the maps consist, and how many there can be of each; how often a queue lost its map to another queue, and how often a map was coarsened for lack of nodes, since the memory was made.';
+
+CREATE OR REPLACE FUNCTION pgmq.maintenance_status()
+RETURNS TABLE(queue_name text, since timestamp with time zone, last_run timestamp with time zone, duration interval, rows bigint, more boolean, last_error text, last_error_at timestamp with time zone, left_out_until timestamp with time zone)
+AS 'MODULE_PATHNAME', 'pgmq_maintenance_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.maintenance_status() IS
+'Show what maintenance last did in each queue that has a policy and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
+
+CREATE OR REPLACE FUNCTION pgmq.partition_status()
+RETURNS TABLE(queue_name text, table_name text, partitioned_by text, partitions integer, ahead integer, ids_left bigint, time_left interval, default_rows bigint)
+AS 'MODULE_PATHNAME', 'pgmq_partition_status'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.partition_status() IS
+'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
+
+--
+-- What health asks about queues: src/api/health.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._queue_tables()
+RETURNS TABLE(queue_name text, relid oid, archive oid)
+AS 'MODULE_PATHNAME', 'pgmq_queue_tables'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._queue_tables() IS
+'Internal: returns the tables of the queues on which you have some privilege.';
+
+CREATE OR REPLACE FUNCTION pgmq._policies()
+RETURNS TABLE(relid oid, policy jsonb, paused_until timestamp with time zone, dead_letter_problem text)
+AS 'MODULE_PATHNAME', 'pgmq_policies'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._policies() IS
+'Internal: returns the policies of the queues on which you have some privilege, and why a queue cannot have its dead letters moved.';
+
+CREATE OR REPLACE FUNCTION pgmq._first_messages(queue_name text, qty integer, max_reads integer)
+RETURNS TABLE(readable bigint, readable_since timestamp with time zone, over_read bigint, over_read_since timestamp with time zone, most_reads integer, most_read bigint)
+AS 'MODULE_PATHNAME', 'pgmq_first_messages'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._first_messages(text, integer, integer) IS
+'Internal: returns what is to be said about the first qty messages of a queue, or nothing if you may not count its messages.';
 
 --
 -- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
@@ -1787,6 +1884,360 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION pgmq.horizon() IS
 'Show what keeps vacuum from removing dead rows in this database, oldest first: sessions, prepared transactions, replication slots and standbys, with the age of each in transactions. Members of pg_monitor see all sessions, other roles see their own.';
+
+CREATE OR REPLACE FUNCTION pgmq.horizon_costs()
+RETURNS TABLE(queue_name text, dead_rows bigint, live_rows bigint, bytes bigint, last_vacuum timestamp with time zone, kind text, pid integer, name text, since timestamp with time zone, xacts bigint)
+LANGUAGE sql
+SET jit TO off
+BEGIN ATOMIC
+	SELECT t.queue_name, t.dead, t.live, t.bytes, t.last_vacuum, h.kind, h.pid, h.name, h.since, h.xacts
+	FROM (
+		SELECT q.queue_name, sum(s.dead)::bigint AS dead, sum(s.live)::bigint AS live,
+			sum(c.relpages::bigint * current_setting('block_size')::bigint
+				* s.dead / greatest(s.dead + s.live, 1))::bigint AS bytes,
+			min(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))) AS last_vacuum
+		FROM pgmq._queue_tables() q
+		LEFT JOIN pg_inherits i ON i.inhparent = q.relid
+		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, q.relid)
+		CROSS JOIN LATERAL (
+			SELECT pg_stat_get_dead_tuples(c.oid) AS dead,
+				pg_stat_get_live_tuples(c.oid) AS live) s
+		GROUP BY q.queue_name) t
+	LEFT JOIN (SELECT * FROM pgmq.horizon() LIMIT 1) h ON true
+	WHERE t.dead > 0
+	ORDER BY t.dead DESC, t.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.horizon_costs() IS
+'Show how many dead rows each queue has on which you have some privilege, most first: how much of its table they take, when it was last vacuumed, and which holder of the horizon, the first that horizon shows, keeps vacuum from removing them. Rows that died after the last vacuum may be removable.';
+
+--
+-- What is wrong, and what to do: src/api/health.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._health_limits(options jsonb)
+RETURNS TABLE(horizon double precision, horizon_xacts double precision, prepared double precision, vacuum double precision, dead_rows double precision, unread double precision, behind double precision, reads double precision, expired_leases double precision, memory double precision, connections double precision, ids double precision, maintenance double precision, table_bytes double precision)
+AS 'MODULE_PATHNAME', 'pgmq_health_limits'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._health_limits(jsonb) IS
+'Internal: returns the limits that options set for health, and those that they do not set.';
+
+/* One SELECT for each kind of finding, over what is known of each queue (q). */
+CREATE OR REPLACE FUNCTION pgmq.health(options jsonb DEFAULT '{}')
+RETURNS TABLE(severity text, queue_name text, what text, since timestamp with time zone, evidence text, advice text)
+LANGUAGE sql
+SET jit TO off
+BEGIN ATOMIC
+	WITH l AS MATERIALIZED (
+		SELECT x.*, statement_timestamp() AS now,
+			statement_timestamp() - make_interval(secs => x.unread) AS unread_before,
+			statement_timestamp() - make_interval(secs => x.behind) AS behind_before
+		FROM pgmq._health_limits(options) x
+	),
+	policies AS MATERIALIZED (SELECT * FROM pgmq._policies()),
+	runs AS MATERIALIZED (SELECT * FROM pgmq.maintenance_status()),
+	parts AS MATERIALIZED (SELECT * FROM pgmq.partition_status()),
+	v AS MATERIALIZED (
+		SELECT t.queue_name, t.relid, t.archive,
+			sum(pg_stat_get_dead_tuples(c.oid))::bigint AS dead,
+			sum(pg_stat_get_live_tuples(c.oid))::bigint AS live,
+			min(coalesce(greatest(pg_stat_get_last_vacuum_time(c.oid),
+				pg_stat_get_last_autovacuum_time(c.oid)), '-infinity')) AS last_vacuum
+		FROM pgmq._queue_tables() t
+		LEFT JOIN pg_inherits i ON i.inhparent = t.relid
+		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, t.relid) AND c.relkind IN ('r', 'p')
+		GROUP BY t.queue_name, t.relid, t.archive
+	),
+	q AS MATERIALIZED (
+		SELECT v.*, p.policy, p.paused_until, p.dead_letter_problem,
+			e.due_map, e.next_due, e.waiting, e.net_finds,
+			s.state, s.stats_reset, s.sent, s.redelivered, s.expired_leases, s.acked,
+			s.dead_refused, s.last_read_at,
+			CASE WHEN jsonb_typeof(p.policy -> 'max_reads') = 'number'
+				THEN (p.policy ->> 'max_reads')::numeric END AS max_reads,
+			EXISTS (SELECT FROM policies d
+				WHERE lower(d.policy ->> 'dead_letter_queue') = lower(v.queue_name)) AS is_dead_letters
+		FROM v
+		JOIN pgmq.engine_status() e ON e.queue_name = v.queue_name
+		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = v.queue_name
+		LEFT JOIN policies p ON p.relid = v.relid
+	),
+	-- the first messages of those queues that may have some to report
+	f AS MATERIALIZED (
+		SELECT q.*, m.readable, m.readable_since, m.over_read, m.over_read_since, m.most_reads, m.most_read
+		FROM (
+			SELECT q.* FROM q, l
+			WHERE (q.live > 0 OR q.sent > 0 OR q.state <> 'on')
+			AND (q.is_dead_letters OR q.redelivered > 0 OR q.dead_refused > 0
+				OR q.state <> 'on' OR q.due_map <> 'on'
+				OR q.last_read_at IS NULL OR q.last_read_at < l.unread_before
+				OR coalesce(q.next_due < l.behind_before, true))
+			ORDER BY q.live DESC LIMIT 200) q
+		CROSS JOIN LATERAL pgmq._first_messages(q.queue_name, 1000,
+			least(q.max_reads, 2147483647)::integer) m
+	),
+	-- what dead rows the horizon keeps
+	cost AS (
+		SELECT coalesce(sum(q.dead), 0)::bigint AS dead,
+			(array_agg(q.queue_name ORDER BY q.dead DESC))[1] AS worst, max(q.dead) AS worst_dead
+		FROM q
+	),
+	found (severity, queue_name, what, since, evidence, advice) AS (
+		-- What is wrong with the server
+
+		SELECT CASE WHEN cost.dead > l.dead_rows THEN 'critical' ELSE 'warning' END,
+			NULL::text, 'horizon pinned', h.since,
+			format('%s %s keeps vacuum from removing what died in the last %s transactions. The queues have %s dead rows, "%s" has %s of them.',
+				h.kind, concat_ws(' ', h.name, '(pid ' || h.pid || ')'), h.xacts, cost.dead, cost.worst, cost.worst_dead),
+			CASE h.kind
+				WHEN 'session' THEN format('End its transaction, or the session: SELECT pg_terminate_backend(%s). Set idle_in_transaction_session_timeout.', h.pid)
+				WHEN 'replication slot' THEN format('Drop it if nobody needs it: SELECT pg_drop_replication_slot(%L).', h.name)
+				ELSE 'End long queries on the standby, or set hot_standby_feedback = off there.' END
+		FROM pgmq.horizon() h, l, cost
+		WHERE h.kind <> 'prepared transaction' AND cost.worst IS NOT NULL
+		AND (h.since < l.now - make_interval(secs => l.horizon)
+			OR h.since IS NULL AND h.xacts > l.horizon_xacts)
+		UNION ALL
+		SELECT CASE WHEN cost.dead > l.dead_rows OR m.n > 0 THEN 'critical' ELSE 'warning' END,
+			NULL, 'prepared transaction left', x.prepared,
+			format('Transaction %L of role %s is prepared and has not ended for %s transactions. The queues have %s dead rows, and %s have no due map because of a prepared transaction.',
+				x.gid, x.owner, age(x.transaction), cost.dead, m.n),
+			format('COMMIT PREPARED %L or ROLLBACK PREPARED %L.', x.gid, x.gid)
+		FROM pg_prepared_xacts x, l, cost,
+			(SELECT count(*) AS n FROM q WHERE q.due_map = 'prepared transaction') m
+		WHERE x.database = current_database() AND cost.worst IS NOT NULL
+		AND x.prepared < l.now - make_interval(secs => l.prepared)
+		UNION ALL
+		SELECT 'warning', NULL, 'no due map', NULL,
+			CASE m.state WHEN 'no shared memory'
+				THEN 'The server has no shared memory for pgmq_c: reads walk over messages in flight, and waiting reads poll.'
+				ELSE 'The setting pgmq_c.due_map is off in this session.' END,
+			CASE m.state WHEN 'no shared memory'
+				THEN 'Add pgmq_c to shared_preload_libraries, and restart the server.'
+				ELSE 'Look for the setting in pg_settings and pg_db_role_setting, and reset it.' END
+		FROM pgmq.memory_status() m
+		WHERE m.state IN ('no shared memory', 'switched off') AND EXISTS (SELECT FROM q)
+		UNION ALL
+		SELECT 'warning', NULL, 'memory nearly full', m.since,
+			format('%s of %s maps and %s of %s nodes are in use. Queues lost their map to others %s times, and maps were coarsened %s times.',
+				m.maps, m.maps_max, m.nodes, m.nodes_max, m.evictions, m.merges),
+			'Raise pgmq_c.shared_memory, and restart the server.'
+		FROM pgmq.memory_status() m, l
+		WHERE m.maps >= l.memory * m.maps_max OR m.nodes >= l.memory * m.nodes_max
+		UNION ALL
+		SELECT 'info', NULL, 'statistics full', NULL,
+			format('%s queues are not counted.', count(*)),
+			'Raise pgmq_c.stat_queues, and restart the server.'
+		FROM q WHERE q.state = 'memory full' HAVING count(*) > 0
+		UNION ALL
+		SELECT CASE WHEN c.n >= c.max THEN 'critical' ELSE 'warning' END,
+			NULL, 'connections nearly used up', NULL,
+			format('%s of %s connections are in use, %s of them wait for a message.', c.n, c.max, w.n),
+			'Let one session wait for several queues by read_any_with_poll, use fewer waiters or a pooler, or raise max_connections.'
+		FROM (SELECT count(*) AS n,
+				current_setting('max_connections')::integer
+				- current_setting('superuser_reserved_connections')::integer AS max
+			  FROM pg_stat_activity a WHERE a.backend_type = 'client backend') c,
+			(SELECT count(DISTINCT x.pid) AS n FROM pgmq.waiters() x) w, l
+		WHERE c.n >= l.connections * c.max AND w.n > 0
+		UNION ALL
+		SELECT 'warning', CASE WHEN count(*) = 1 THEN min(m.queue_name) END, 'maintenance silent',
+			min(coalesce(m.last_run, m.since)),
+			format('%s queues have a policy, and were not maintained since then, "%s" among them.', count(*), min(m.queue_name)),
+			'Let pg_cron call pgmq.maintain(), or set pgmq_c.maintain_database; see the log of the server if one of them is at work.'
+		FROM runs m, l
+		WHERE coalesce(m.last_run, m.since) < l.now - make_interval(secs => l.maintenance)
+		AND m.left_out_until IS NULL
+		HAVING count(*) > 0
+		UNION ALL
+		SELECT 'warning', CASE WHEN count(*) = 1 THEN min(q.queue_name) END, 'map not kept', NULL,
+			format('The tables of %s queues lack the trigger pgmq_announce, or have partitions or children that do, "%s" among them: reads of them use no due map.',
+				count(*), min(q.queue_name)),
+			format('SELECT pgmq.convert_queue(%L).', min(q.queue_name))
+		FROM q WHERE q.due_map = 'not announced' HAVING count(*) > 0
+
+		-- What is wrong with one queue
+		UNION ALL
+		SELECT 'critical', q.queue_name, 'message hidden', NULL,
+			format('Full checks found %s messages that the due map had hidden.', q.net_finds),
+			'This is a bug of pgmq_c, or the catalog was changed by hand: please report it. The messages are readable again.'
+		FROM q WHERE q.net_finds > 0
+		UNION ALL
+		SELECT 'critical', q.queue_name, 'dead-letter queue unusable', NULL,
+			q.dead_letter_problem || ' Messages that should go there stay in the queue.',
+			'Create it, or name another one by pgmq.set_policy(), key "dead_letter_queue".'
+		FROM q WHERE q.dead_letter_problem IS NOT NULL
+		UNION ALL
+		SELECT 'critical', f.queue_name, 'dead letters refused', f.over_read_since,
+			format('%s of the first messages were read %s times or more, and are still in the queue%s.',
+				f.over_read, f.max_reads, '; ' || f.dead_refused || ' attempts to move some failed'),
+			'See the warnings in the log of the server: a trigger or a constraint of the dead-letter queue refuses them.'
+		FROM f, l
+		WHERE f.over_read > 0 AND f.over_read_since < l.unread_before
+		AND coalesce(f.dead_refused, 1) > 0 AND f.dead_letter_problem IS NULL
+		UNION ALL
+		SELECT 'critical', f.queue_name, 'nobody reads',
+			greatest(f.stats_reset, f.readable_since),
+			format('About %s messages are there, the first could be read since %s, and nobody has read since %s.',
+				greatest(f.live, f.readable), date_trunc('second', f.readable_since), date_trunc('second', f.stats_reset)),
+			'Start the consumers of the queue, or stop its producers.'
+		FROM f, l
+		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters
+		AND coalesce(f.paused_until <= l.now, true)
+		AND f.last_read_at IS NULL AND f.stats_reset < l.unread_before
+		UNION ALL
+		SELECT 'critical', f.queue_name, 'reading stopped', f.last_read_at,
+			format('About %s messages are there, the first could be read since %s, and the last read was at %s.',
+				greatest(f.live, f.readable), date_trunc('second', f.readable_since), date_trunc('second', f.last_read_at)),
+			'Look for the consumers of the queue: are they running, or do they hang?'
+		FROM f, l
+		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters
+		AND coalesce(f.paused_until <= l.now, true)
+		AND f.last_read_at < l.unread_before
+		UNION ALL
+		SELECT 'warning', f.queue_name, 'readers behind', f.readable_since,
+			format('About %s messages are there, and the first could be read since %s.',
+				greatest(f.live, f.readable), date_trunc('second', f.readable_since)),
+			'Start more consumers, or see what makes each message take long.'
+		FROM f, l
+		WHERE f.readable_since < l.behind_before AND NOT f.is_dead_letters
+		AND coalesce(f.paused_until <= l.now, true)
+		AND (f.last_read_at >= l.unread_before OR f.state <> 'on' OR f.waiting > 0)
+		UNION ALL
+		SELECT 'info', f.queue_name, 'dead letters wait', f.readable_since,
+			format('%s dead letters or more are there.', f.readable),
+			format('Look at them by pgmq.peek(%L); pgmq.redrive(%L, 100) sends 100 back.', f.queue_name, f.queue_name)
+		FROM f WHERE f.is_dead_letters AND f.readable > 0
+		UNION ALL
+		SELECT 'warning', f.queue_name, 'poison message', NULL,
+			format('Message %s was read %s times, and is still there.', f.most_read, f.most_reads),
+			'Limit it by pgmq.set_policy(), keys "max_reads" and "dead_letter_queue"; pgmq.dead_letter() moves one message.'
+		FROM f, l
+		WHERE f.most_reads >= l.reads AND f.max_reads IS NULL
+		UNION ALL
+		SELECT 'warning', q.queue_name, 'leases expire', q.stats_reset,
+			format('%s leases ran out before their messages were acknowledged, %s messages were acknowledged.', q.expired_leases, q.acked),
+			'Read with a longer vt, or extend leases by pgmq.set_vt() while a message is processed; pgmq.reset_queue_stats() then counts anew.'
+		FROM q, l
+		WHERE q.expired_leases >= l.expired_leases AND q.expired_leases > q.acked
+		UNION ALL
+		SELECT 'warning', q.queue_name, 'vacuum behind', nullif(q.last_vacuum, '-infinity'),
+			format('The table has %s dead rows and %s live ones.', q.dead, q.live),
+			format('VACUUM pgmq.%I; see whether autovacuum is on, has free workers, and gets the locks.', c.relname)
+		FROM q JOIN pg_class c ON c.oid = q.relid, l
+		WHERE q.dead > l.dead_rows AND q.dead > q.live
+		AND q.last_vacuum < l.now - make_interval(secs => l.vacuum)
+		UNION ALL
+		SELECT CASE WHEN least(p.ids_left, 1) <= 0 OR p.time_left <= '0' THEN 'critical' ELSE 'warning' END,
+			p.queue_name, 'partitions run out', NULL,
+			format('Table pgmq.%I is at its last partition, with %s left.', p.table_name, coalesce(p.ids_left || ' ids', p.time_left::text)),
+			'Let pg_partman''s run_maintenance_proc() run, more often or with a larger premake.'
+		FROM parts p
+		WHERE p.ahead = 0
+		UNION ALL
+		SELECT 'warning', p.queue_name, 'rows in the default partition', NULL,
+			format('The default partition of table pgmq.%I has %s rows.', p.table_name, p.default_rows),
+			format('CALL partition_data_proc(%L) of pg_partman, then run_maintenance_proc().', 'pgmq.' || p.table_name)
+		FROM parts p
+		WHERE p.default_rows > 0
+		UNION ALL
+		SELECT 'critical', q.queue_name, 'ids run out', NULL,
+			format('Sequence pgmq.%I is at %s of %s.', s.sequencename, s.last_value, s.max_value),
+			format('ALTER SEQUENCE pgmq.%I MAXVALUE with a larger value, or NO MAXVALUE.', s.sequencename)
+		FROM pg_sequences s
+		JOIN q ON s.sequencename = lower('q_' || q.queue_name || '_msg_id_seq'), l
+		WHERE s.schemaname = 'pgmq' AND s.max_value < 9223372036854775807
+		AND s.increment_by > 0 AND NOT s.cycle AND s.last_value >= l.ids * s.max_value
+		UNION ALL
+		SELECT 'warning', m.queue_name, 'maintenance fails', m.last_error_at,
+			m.last_error,
+			'See the log of the server, and the triggers and constraints of the queue, its archive and its dead-letter queue.'
+		FROM runs m
+		WHERE m.last_error_at >= coalesce(m.last_run, '-infinity') AND m.left_out_until IS NULL
+		UNION ALL
+		SELECT 'warning', m.queue_name, 'maintenance left out', NULL,
+			format('The last session that maintained the queue ended, or was canceled, and it is left out until %s.', date_trunc('second', m.left_out_until)),
+			'Check the triggers of the queue, of its archive and of its dead-letter queue.'
+		FROM runs m
+		WHERE m.left_out_until IS NOT NULL
+		UNION ALL
+		SELECT 'info', a.queue_name, 'archive grows', NULL,
+			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),
+			format('SELECT pgmq.set_policy(%L, ''{"archive_retention": 2592000}'') keeps 30 days.', a.queue_name)
+		FROM (
+			SELECT q.queue_name, sum(c.relpages::bigint) * current_setting('block_size')::bigint AS bytes
+			FROM q
+			LEFT JOIN pg_inherits i ON i.inhparent = q.archive
+			JOIN pg_class c ON c.oid = coalesce(i.inhrelid, q.archive)
+			WHERE NOT coalesce(q.policy ? 'archive_retention', false) AND c.relkind <> 'p'
+			GROUP BY q.queue_name) a, l
+		WHERE a.bytes > l.table_bytes
+		UNION ALL
+		SELECT 'warning', d.queue_name, 'deduplication ids grow', NULL,
+			format('The tables of deduplication ids have %s.', pg_size_pretty(d.bytes)),
+			'See whether maintenance runs, or use a smaller dedup_window.'
+		FROM (
+			SELECT q.queue_name, sum(c.relpages::bigint) * current_setting('block_size')::bigint AS bytes
+			FROM q
+			JOIN pg_class c ON c.relnamespace = 'pgmq'::regnamespace AND c.relkind = 'r'
+				AND c.relname ~ '^d[012]_' AND substr(c.relname::text, 4) = lower(q.queue_name)
+			GROUP BY q.queue_name) d, l
+		WHERE d.bytes > l.table_bytes
+	)
+	SELECT found.severity, found.queue_name, found.what, found.since, found.evidence, found.advice
+	FROM found
+	ORDER BY array_position(ARRAY['critical', 'warning', 'info'], found.severity),
+		found.what, found.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.health(jsonb) IS
+'Report what is wrong with the queues on which you have some privilege, and with what they need of the server, worst first: how severe it is, since when it is so, what shows it, and what to do. No row means that all is well. Options set limits: horizon, prepared, vacuum, unread, behind and maintenance (seconds), horizon_xacts, dead_rows, reads, expired_leases and table_bytes (numbers), memory, connections and ids (shares of 1).';
+
+CREATE OR REPLACE FUNCTION pgmq.overview(qty integer DEFAULT 30)
+RETURNS TABLE(queue_name text, messages bigint, ready_for interval, waiting bigint, sent bigint, acked bigint, redelivered bigint, dead bigint, last_send interval, last_read interval, trouble text)
+LANGUAGE sql
+SET jit TO off
+BEGIN ATOMIC
+	WITH h AS MATERIALIZED (
+		SELECT f.queue_name, string_agg(f.what, ', ' ORDER BY f.place) AS trouble, min(f.place) AS place
+		FROM (SELECT x.queue_name, x.what, row_number() OVER () AS place FROM pgmq.health() x) f
+		GROUP BY f.queue_name
+	),
+	q AS MATERIALIZED (
+		SELECT e.queue_name, v.messages,
+			CASE WHEN e.next_due <= statement_timestamp()
+				THEN statement_timestamp() - e.next_due END AS ready_for,
+			e.waiting, s.sent, s.acked, s.redelivered,
+			s.dead_max_reads + s.dead_expired + s.dead_explicit AS dead,
+			s.last_send_at, s.last_read_at, h.trouble, h.place
+		FROM pgmq.engine_status() e
+		JOIN (
+			SELECT t.queue_name, sum(pg_stat_get_live_tuples(coalesce(i.inhrelid, t.relid)))::bigint AS messages
+			FROM pgmq._queue_tables() t
+			LEFT JOIN pg_inherits i ON i.inhparent = t.relid
+			GROUP BY t.queue_name) v ON v.queue_name = e.queue_name
+		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = e.queue_name
+		LEFT JOIN h ON h.queue_name = e.queue_name
+	),
+	r AS (
+		SELECT 0 AS part, format('(%s queues)', count(*)) AS queue_name, sum(q.messages)::bigint AS messages,
+			max(q.ready_for) AS ready_for, sum(q.waiting)::bigint AS waiting, sum(q.sent)::bigint AS sent,
+			sum(q.acked)::bigint AS acked, sum(q.redelivered)::bigint AS redelivered, sum(q.dead)::bigint AS dead,
+			max(q.last_send_at) AS last_send_at, max(q.last_read_at) AS last_read_at,
+			(SELECT h.trouble FROM h WHERE h.queue_name IS NULL) AS trouble, NULL::bigint AS place
+		FROM q
+		UNION ALL
+		(SELECT 1, q.*
+		 FROM q
+		 ORDER BY q.place NULLS LAST, q.messages DESC, q.queue_name
+		 LIMIT qty)
+	)
+	SELECT r.queue_name, r.messages, date_trunc('second', r.ready_for), r.waiting, r.sent, r.acked,
+		r.redelivered, r.dead, date_trunc('second', statement_timestamp() - r.last_send_at),
+		date_trunc('second', statement_timestamp() - r.last_read_at), r.trouble
+	FROM r
+	ORDER BY r.part, r.place NULLS LAST, r.messages DESC, r.queue_name;
+END;
+COMMENT ON FUNCTION pgmq.overview(integer) IS
+'Show all queues on which you have some privilege in one row, and then qty of them, those with findings of health first and then the longest: about how many messages they have, for how long one has been ready, how many sessions wait, what was counted since stats_reset, how long ago the last send and read were, and what health finds. For psql: SELECT * FROM pgmq.overview() \watch 2';
 
 --
 -- Policies: src/api/set_policy.c
@@ -2477,7 +2928,7 @@ $dedup$;
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
 GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
-	pgmq.policy TO pg_monitor;
+	pgmq.policy, pgmq.stat_queues TO pg_monitor;
 
 DO LANGUAGE plpgsql $monitor$
 DECLARE
@@ -2536,7 +2987,7 @@ $monitor$;
  */
 CREATE TEMPORARY TABLE pgmq_initial AS
 SELECT o.classoid, o.objoid,
-	CASE WHEN d.objid IS NOT NULL AND c.relkind = 'r'
+	CASE WHEN d.objid IS NOT NULL AND c.relkind IN ('r', 'v')
 		THEN acldefault('r', c.relowner)
 			|| makeaclitem('pg_monitor'::regrole, c.relowner, 'SELECT', false)
 		END AS acl

@@ -20,15 +20,12 @@ import time
 os.environ.setdefault("RUNS", "3")
 
 from harness import (BARE_READ, BACKLOG, BODY, CLIENTS, CYCLES, RUNS, SECONDS, SOCKET, Script,
-                     finish, heading, pgbench, prepare, show, sql, verdict)
+                     autovacuum, cell, fill, finish, for_queue, heading, median_ratio, number,
+                     pgbench, prepare, refill, setting, show, sql, steady, verdict)
 from session import Session
 
 
-def setting(name, default):
-    return type(default)(os.environ.get(name, default))
-
-
-ALL_PARTS = "reads plain pinned drain empty wake consumers grouped wal copy many"
+ALL_PARTS = "reads plain pinned drain empty wake consumers grouped wal copy many max_plans"
 PARTS = [part for part in os.environ.get("PARTS", ALL_PARTS).split() if part in ALL_PARTS.split()]
 SYNC = os.environ.get("SYNC", "off").split()[0]
 OTHER_RUNS = setting("OTHER_RUNS", 1)
@@ -41,6 +38,7 @@ GROUP_MESSAGES = setting("GROUP_MESSAGES", 1000000)
 GROUPS = [int(n) for n in os.environ.get("GROUPS_OF", "1000 100000").split()]
 COPY_ROWS = setting("COPY_ROWS", 2000000)
 QUEUES = setting("QUEUES", 1000)
+ROUNDS = [int(n) for n in os.environ.get("ROUNDS", "300 1000").split()]
 
 # side -> (schema of its table, session's settings)
 SIDES = {
@@ -58,24 +56,12 @@ def rate_and_cpu(side, script, queue, **how):
 
     Transactions a second, and the server's CPU microseconds for one, or None.
     """
-    script = script.replace("'bench'", f"'{queue}'").replace("q_bench", f"q_{queue}")
-    return pgbench(script, SYNC, best_plan=side == "bare", settings=SIDES[side][1],
+    return pgbench(for_queue(script, queue), SYNC, best_plan=side == "bare", settings=SIDES[side][1],
                    values=[("msg", BODY)], **how)[1:]
 
 
 def on_side(side, script, queue, **how):
     return rate_and_cpu(side, script, queue, **how)[0]
-
-
-def median_ratio(ours, others):
-    """The median of the ratios of each turn; None where they are not known."""
-    if None in ours or None in others or 0 in others:
-        return None
-    return statistics.median(a / b for a, b in zip(ours, others))
-
-
-def number(value, form="{:.2f}"):
-    return "" if value is None else form.format(value)
 
 
 def turns(measure, sides=NAMES):
@@ -98,26 +84,6 @@ def create(queue, schemas=("pgmq", "peer")):
         sql(f"SELECT pgmq.create('{queue}')")
     if "peer" in schemas:
         sql(f"SELECT peer.create_queue('{queue}')")
-
-
-def fill(table, rows, vt="now()"):
-    sql(f"INSERT INTO {table} (vt, message)"
-        f" SELECT {vt}, '{BODY}' FROM generate_series(1, {rows})")
-
-
-def refill(table, rows):
-    sql(f"TRUNCATE {table} RESTART IDENTITY")
-    fill(table, rows)
-    sql(f"VACUUM (ANALYZE) {table}")
-
-
-def autovacuum(value):
-    sql(f"ALTER SYSTEM SET autovacuum = {value}")
-    sql("SELECT pg_reload_conf()")
-
-
-def cell(scenario, name, results, met, **more):
-    return dict(scenario=scenario, cell=name, results=results, met=met, **more)
 
 
 # ---------------------------------------------------------------------------
@@ -568,13 +534,10 @@ def wake():
 CONSUMERS = (1, 4, 16, 64, 256)
 
 
-def steady(side, script, queue, clients, seconds=None):
+def steady_on(side, script, queue, clients, seconds=None):
     """Transactions a second in the second half, when all have connected and planned."""
-    intervals = []
-    on_side(side, script, queue, clients=clients, progress=(1, intervals),
-            seconds=seconds or SECONDS + 2 + clients // 64)
-    rates = [rate for _, rate in intervals]
-    return statistics.mean(rates[len(rates) // 2:])
+    return steady(for_queue(script, queue), SYNC, clients, seconds, best_plan=side == "bare",
+                  settings=SIDES[side][1], values=[("msg", BODY)])[0]
 
 
 def consumers():
@@ -592,7 +555,7 @@ def consumers():
         for clients in CONSUMERS:
             def measure(side):
                 refill(f"{SIDES[side][0]}.q_bench", 10 * BACKLOG)
-                return steady(side, scripts[side], "bench", clients)
+                return steady_on(side, scripts[side], "bench", clients)
 
             rates[clients] = turns(measure, [
                 side for side in scripts if clients == 4 or side in ("pgmq_c", "plpgsql")])
@@ -613,7 +576,7 @@ def consumers():
     for clients in CONSUMERS:
         for i in range(clients):
             fill(f"pgmq.q_own_{i}", 10 * BACKLOG // clients)
-        rates[clients] = turns(lambda side: steady(side, script, "bench", clients), ["pgmq_c"])
+        rates[clients] = turns(lambda side: steady_on(side, script, "bench", clients), ["pgmq_c"])
         sql("".join(f"TRUNCATE pgmq.q_own_{i};" for i in range(clients)))
     best = max(statistics.median(rates[c]["pgmq_c"]) for c in CONSUMERS)
     for clients in CONSUMERS:
@@ -770,7 +733,7 @@ def many():
                  " FROM pgmq.read('many_' || :n, 30, 1);\n")
         # each session plans for each queue first, which is not what is to be measured
         warm = SECONDS + 2 + used // 100
-        rates = turns(lambda side: steady(side, cycle.replace("pgmq.", SIDES[side][0] + "."),
+        rates = turns(lambda side: steady_on(side, cycle.replace("pgmq.", SIDES[side][0] + "."),
                                           "bench", CLIENTS, warm),
                       ["pgmq_c", "map off", "plpgsql"])
         if used == 1:
@@ -813,6 +776,63 @@ def many():
     return cells
 
 
+# ---------------------------------------------------------------------------
+# More queues than a session keeps plans for
+# ---------------------------------------------------------------------------
+
+def max_plans():
+    heading("One session goes round queues (send + read + delete on each, one transaction):"
+            " microseconds a queue")
+    widths = (8, 9, 9, 7, 12, 9, 9, 9, 9)
+    show(("queues", "max_plans", "no bound", "ratio", "lowest, most", "plans MB", "no bound",
+          "session", "no bound"), widths)
+    sql("""
+        CREATE PROCEDURE go_round(n integer) LANGUAGE plpgsql AS $$
+        BEGIN
+            FOR i IN 1..n LOOP
+                PERFORM pgmq.send('round_' || i, '{"n": 1}');
+                PERFORM pgmq.delete('round_' || i, msg_id) FROM pgmq.read('round_' || i, 30, 1);
+                COMMIT;
+            END LOOP;
+        END $$""")
+    cells = []
+    made = 0
+    for count in ROUNDS:
+        for first in range(made + 1, count + 1, 100):   # each queue takes locks until the commit
+            sql(f"SELECT pgmq.create('round_' || i) FROM"
+                f" generate_series({first}, {min(first + 99, count)}) AS i")
+        made = max(made, count)
+        sessions = {"bound": Session(SOCKET, f"-c synchronous_commit={SYNC}"),
+                    "none": Session(SOCKET, f"-c synchronous_commit={SYNC}"
+                                    " -c pgmq_c.max_plans=1000000")}
+        times = {side: [] for side in sessions}
+        for turn in range(RUNS + 1):
+            for side in sorted(sessions, reverse=turn % 2 == 1):
+                begun = time.perf_counter()
+                sessions[side].query(f"CALL go_round({count})")
+                if turn > 0:        # the first plans for all
+                    times[side].append((time.perf_counter() - begun) * 1e6 / count)
+        memory = {}
+        for side, session in sessions.items():
+            memory[side] = [int(value) / 1048576 for value in session.query(
+                "SELECT sum(total_bytes) FILTER (WHERE name IN ('pgmq_c plans', 'SPI Plan',"
+                " 'CachedPlan', 'CachedPlanSource', 'CachedPlanQuery')), sum(total_bytes)"
+                " FROM pg_backend_memory_contexts")[0]]
+            session.close()
+        ratios = ratio_of(times, "bound", "none")
+        met = memory["bound"][0] < 16
+        cells.append({"part": "max_plans", "queues": count, "usec": times, "memory_mb": memory,
+                      "ratio": statistics.median(ratios), "met": met})
+        show((f"{count:,}", *(f"{statistics.median(times[s]):.0f}" for s in ("bound", "none")),
+              f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}",
+              *(f"{memory[s][i]:.1f}" for i in (0, 1) for s in ("bound", "none"))), widths)
+    sql("DROP PROCEDURE go_round")
+    for first in range(1, made + 1, 100):
+        sql(f"SELECT pgmq.drop_queue('round_' || i) FROM"
+            f" generate_series({first}, {min(first + 99, made)}) AS i")
+    return cells
+
+
 def main():
     if not PARTS:
         return
@@ -821,7 +841,8 @@ def main():
     report.update(synchronous_commit=SYNC, clients=CLIENTS, other_runs=OTHER_RUNS)
     print(f"synchronous_commit {SYNC}; sides but for pgmq_c: {OTHER_RUNS} runs")
     parts = {"reads": reads, "plain": plain, "pinned": pinned, "drain": drain, "empty": empty, "wake": wake,
-             "consumers": consumers, "grouped": grouped, "wal": wal, "copy": copy, "many": many}
+             "consumers": consumers, "grouped": grouped, "wal": wal, "copy": copy, "many": many,
+             "max_plans": max_plans}
     for part in PARTS:
         begun = time.monotonic()
         report[part] = parts[part]()

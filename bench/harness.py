@@ -8,6 +8,7 @@ import datetime
 import json
 import os
 import platform
+import pwd
 import re
 import statistics
 import subprocess
@@ -30,6 +31,10 @@ COLUMNS = "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
 # index, as pgmq_c holds its own.
 BEST_PLAN = ("-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
              " -c enable_sort=off -c enable_bitmapscan=off")
+
+
+def setting(name, default):
+    return type(default)(os.environ.get(name, default))
 
 
 def run(args, stdin=None, options=None, database="bench"):
@@ -105,6 +110,48 @@ def pgbench(script, sync, clients=1, seconds=None, count=None, best_plan=False, 
             None if after is None else (after - before) * 1e6 / done)
 
 
+def steady(script, sync, clients, seconds=None, **how):
+    """Transactions a second in the second half, when all have connected and planned.
+
+    With the server's CPU microseconds of one, over the whole run.
+    """
+    intervals = []
+    _, _, cpu = pgbench(script, sync, clients=clients, progress=(1, intervals),
+                        seconds=seconds or SECONDS + 2 + clients // 64, **how)
+    rates = [rate for _, rate in intervals]
+    return statistics.mean(rates[len(rates) // 2:]), cpu
+
+
+def for_queue(script, queue):
+    """A script written for the queue bench, on another one."""
+    return script.replace("'bench'", f"'{queue}'").replace("q_bench", f"q_{queue}")
+
+
+def fill(table, rows, vt="now()"):
+    sql(f"INSERT INTO {table} (vt, message)"
+        f" SELECT {vt}, '{BODY}' FROM generate_series(1, {rows})")
+
+
+def refill(table, rows):
+    sql(f"TRUNCATE {table} RESTART IDENTITY")
+    fill(table, rows)
+    sql(f"VACUUM (ANALYZE) {table}")
+
+
+def autovacuum(value):
+    sql(f"ALTER SYSTEM SET autovacuum = {value}")
+    sql("SELECT pg_reload_conf()")
+
+
+def restart():
+    """Restarts the server, which forgets what it had in memory."""
+    owner = pwd.getpwuid(os.stat(f"{SOCKET}/data").st_uid).pw_name
+    user = ["runuser", "-u", owner, "--"] if os.geteuid() == 0 else []
+    subprocess.run(user + [f"{BINDIR}/pg_ctl", "-D", f"{SOCKET}/data", "-l",
+                           f"{SOCKET}/server.log", "-w", "-t", "600", "-m", "fast", "restart"],
+                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
 # ---------------------------------------------------------------------------
 # Output
 # ---------------------------------------------------------------------------
@@ -128,6 +175,21 @@ def ratio_of(sides, ours, other):
 
 def median_of(ratios):
     return "" if ratios is None else f"{statistics.median(ratios):.2f}"
+
+
+def median_ratio(ours, others):
+    """The median of the ratios of each turn; None where they are not known."""
+    if None in ours or None in others or 0 in others:
+        return None
+    return statistics.median(a / b for a, b in zip(ours, others))
+
+
+def number(value, form="{:.2f}"):
+    return "" if value is None else form.format(value)
+
+
+def cell(scenario, name, results, met, **more):
+    return dict(scenario=scenario, cell=name, results=results, met=met, **more)
 
 
 def verdict(met):

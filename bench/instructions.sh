@@ -4,8 +4,8 @@
 # usage: [PG_CONFIG=pg_config] bench/instructions.sh [TREE...]
 #
 # For each source tree (this one if none is named) it builds the extension into
-# a private copy of the server and runs CALLS calls of send, read (one message),
-# pop, delete, archive and set_vt under callgrind, in one single-user backend
+# a private copy of the server and runs CALLS calls of send, send with a
+# deduplication id (send_id), read (one message), pop, delete, archive and set_vt under callgrind, in one single-user backend
 # with shared_preload_libraries, by prepared statements, one transaction each.
 # It prints a column for each tree, the instructions of one call with all of its
 # statement and its commit; and how far the last column is from the first.
@@ -14,7 +14,9 @@
 #
 #   CALLS=250      calls of each verb.  They must not last ten seconds, since a
 #                  due map gets a full check then; the script says if one did
-#   VERBS="..."    only these
+#   VERBS="..."    only these; also read_alone and read_beside: a read of the one
+#                  readable message in a block of ids, alone there or beside 63
+#                  leased ones
 #   KEEP=DIR       keep callgrind's files there, for callgrind_annotate; the
 #                  library is then built with -g
 #
@@ -35,7 +37,7 @@ for tree in "$@"; do
     [ -f "$tree/pgmq_c.control" ] || { echo "$tree is no source tree of pgmq_c" >&2; exit 1; }
 done
 CALLS=${CALLS:-250}
-VERBS=${VERBS:-send read pop delete archive set_vt}
+VERBS=${VERBS:-send send_id read pop delete archive set_vt}
 KEEP=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
 
 # shellcheck source=tools/lib.sh
@@ -63,17 +65,40 @@ statements() {
     mark="DISCARD SEQUENCES"
     echo "CREATE EXTENSION pgmq_c"
     echo "PREPARE send AS SELECT pgmq.send('send', '{\"n\": 1}')"
+    echo "PREPARE send_id (bigint) AS SELECT pgmq.send('send_id', '{\"n\": 1}', jsonb_build_object('x-pgmq-dedup-id', \$1::text))"
     echo "PREPARE read AS SELECT * FROM pgmq.read('read', 3600, 1)"
     echo "PREPARE pop AS SELECT * FROM pgmq.pop('pop')"
     echo "PREPARE delete (bigint) AS SELECT pgmq.delete('delete', \$1)"
     echo "PREPARE archive (bigint) AS SELECT pgmq.archive('archive', \$1)"
     echo "PREPARE set_vt (bigint) AS SELECT * FROM pgmq.set_vt('set_vt', \$1, 3600)"
+    echo "PREPARE read_alone AS SELECT * FROM pgmq.read('read_alone', 3600, 1)"
+    echo "PREPARE read_beside AS SELECT * FROM pgmq.read('read_beside', 3600, 1)"
     for verb in $VERBS; do
+        case $verb in
+            read_*) messages=$((64 * (CALLS + 21))) ;;
+            *) messages=$((CALLS + 20)) ;;
+        esac
         echo "SELECT pgmq.create('$verb')"
-        echo "SELECT pgmq.send_batch('$verb', array_agg('{\"n\": 1}'::jsonb)) FROM generate_series(1, $((CALLS + 20)))"
+        [ "$verb" != send_id ] || echo "SELECT pgmq.set_policy('send_id', '{\"dedup_window\": 3600}')"
+        echo "SELECT pgmq.send_batch('$verb', array_agg('{\"n\": 1}'::jsonb)) FROM generate_series(1, $messages)"
+        case $verb in
+            read_alone)
+                echo "DELETE FROM pgmq.q_$verb WHERE msg_id % 64 <> 32"
+                echo "VACUUM pgmq.q_$verb"
+                ;;
+        esac
+        case $verb in
+            read_*)
+                echo "SELECT count(*) FROM pgmq.read('$verb', 86400, $messages)"
+                # each becomes readable by a transaction of its own, as sent ones do
+                for i in $(seq 0 $((CALLS + 19))); do
+                    echo "SELECT pgmq.set_vt('$verb', $((64 * i + 32)), 0)"
+                done
+                ;;
+        esac
         echo "ANALYZE pgmq.q_$verb"
         case $verb in
-            send | read | pop) argument='' ;;
+            send | read* | pop) argument='' ;;
             *) argument='(%d)' ;;
         esac
         # the first ones make plans and caches

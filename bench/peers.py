@@ -21,12 +21,8 @@ import time
 os.environ.setdefault("RUNS", "1")
 
 from harness import (BARE_READ, BACKLOG, BODY, CLIENTS, RUNS, SOCKET, finish, heading, pgbench,
-                     prepare, show, sql)
+                     prepare, setting, show, sql)
 from session import Session
-
-
-def setting(name, default):
-    return type(default)(os.environ.get(name, default))
 
 
 SYNC = os.environ.get("SYNC", "off").split()[0]

@@ -8,7 +8,7 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs engine peers"        and "policies"; the first three by default
+#   SCENARIOS="verbs engine peers"        and "claims", "policies"; the first three by default
 #   PARTS="..."         only these parts of the scenarios, by README.md's names
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
@@ -102,6 +102,7 @@ export PGMQ_SQL=$pgmq_sql
 for scenarios in ${SCENARIOS:-verbs engine peers}; do
     case $scenarios in
         verbs) python3 "$here/bench.py" "$bindir" "$work" "$RESULTS" ;;
+        claims) python3 "$here/claims.py" "$bindir" "$work" "$RESULTS" ;;
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
         peers) RUNS=${peer_runs:-${RUNS:-1}} python3 "$here/peers.py" "$bindir" "$work" "$RESULTS" ;;
         policies) python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;

@@ -154,6 +154,8 @@ cat <<END
 
 The server is still there. Look at it with
   $PG_BINDIR/psql -h $WORK/sock -U postgres
+or, with Node.js and npm, in a browser (make console prints the address) with
+  PGHOST=$WORK/sock PGUSER=postgres make console
 and stop and remove it with
   make demo-stop
 END

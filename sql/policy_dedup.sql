@@ -276,6 +276,48 @@ SELECT count(*) FROM pgmq.send('dedup_q', '"in"', dedup_id('out'));
 SELECT * FROM pgmq.send_batch('dedup_q', '{1,"\"out\"",3}'::jsonb[], ARRAY[dedup_id('t1'), dedup_id('t2'), NULL]);
 DROP TRIGGER leave_out ON pgmq.q_dedup_q;
 
+-- One that sends with the id of the message that is being sent: the message of the outer send
+-- is the one that is remembered.
+CREATE FUNCTION send_too() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF pg_trigger_depth() = 1 THEN
+		PERFORM pgmq.send('dedup_q', '"inner"', NEW.headers);
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER send_too AFTER INSERT ON pgmq.q_dedup_q FOR EACH ROW EXECUTE FUNCTION send_too();
+SELECT count(*) FROM pgmq.send('dedup_q', '"outer"', dedup_id('deep'));
+SELECT count(*) FROM pgmq.send_batch('dedup_q', ARRAY['"outer 1"', '"outer 2"']::jsonb[], ARRAY[dedup_id('deep 1'), dedup_id('deep 2')]);
+DROP TRIGGER send_too ON pgmq.q_dedup_q;
+SELECT message FROM pgmq.q_dedup_q
+WHERE msg_id = ANY (ARRAY(SELECT pgmq.send('dedup_q', '"late"', dedup_id(i)) FROM unnest(ARRAY['deep', 'deep 1', 'deep 2']) i)) ORDER BY msg_id;
+
+-- One that puts a trigger on the tables of ids, after they were checked: it does not run.
+CREATE FUNCTION plant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE 'CREATE TRIGGER send_too BEFORE INSERT ON pgmq.d0_dedup_q FOR EACH ROW EXECUTE FUNCTION send_too()';
+	EXECUTE 'CREATE TRIGGER send_too BEFORE INSERT ON pgmq.d1_dedup_q FOR EACH ROW EXECUTE FUNCTION send_too()';
+	EXECUTE 'CREATE TRIGGER send_too BEFORE INSERT ON pgmq.d2_dedup_q FOR EACH ROW EXECUTE FUNCTION send_too()';
+	RETURN NEW;
+END $$;
+CREATE TRIGGER plant BEFORE INSERT ON pgmq.q_dedup_q FOR EACH ROW EXECUTE FUNCTION plant();
+SELECT regexp_replace(refused('dedup_q', dedup_id('planted')), 'd[0-2]', 'dN');
+DROP TRIGGER plant ON pgmq.q_dedup_q;
+SELECT refused('dedup_q', dedup_id('planted'));
+
+-- The tables are known again after each change: of a name, of an owner.
+ALTER TABLE pgmq.d0_dedup_q RENAME TO elsewhere;
+SELECT refused('dedup_q', dedup_id('renamed'));
+CREATE TABLE pgmq.d0_dedup_q (LIKE pgmq.elsewhere);
+SELECT refused('dedup_q', dedup_id('renamed'));
+DROP TABLE pgmq.d0_dedup_q;
+ALTER TABLE pgmq.elsewhere RENAME TO d0_dedup_q;
+SELECT refused('dedup_q', dedup_id('renamed'));
+ALTER TABLE pgmq.d1_dedup_q OWNER TO regress_pgmq_dedup;
+SELECT refused('dedup_q', dedup_id('owned'));
+ALTER TABLE pgmq.d1_dedup_q OWNER TO CURRENT_USER;
+SELECT refused('dedup_q', dedup_id('owned'));
+
 -- Gone with the queue.
 SELECT pgmq.drop_queue('dedup_q');
 SELECT * FROM dedup_tables;
@@ -326,7 +368,7 @@ SELECT count(*) <= 1100 AS bounded FROM (SELECT 1 FROM pg_locks WHERE pid = pg_b
 SELECT pgmq.drop_queue(q) FROM unnest(ARRAY['dedup_u', 'dedup_p', 'dedup_plain', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
 SELECT * FROM dedup_tables;
 DROP VIEW dedup_tables;
-DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), dedup_shift(integer);
+DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), send_too(), plant(), dedup_shift(integer);
 DROP PROCEDURE dedup_place(integer, interval), dedup_try(interval);
 DROP OWNED BY regress_pgmq_dedup, regress_pgmq_dedup_owner;
 DROP ROLE regress_pgmq_dedup, regress_pgmq_dedup_owner;

@@ -170,7 +170,8 @@ SELECT seq_scan - :before AS measured FROM scans;
 DROP VIEW scans;
 SELECT pgmq.drop_queue('empty');
 
--- More than the 4000 plans that are kept: queues make room.
+-- More plans than are kept: queues make room.
+SET pgmq_c.max_plans = 4000;
 SET client_min_messages = warning;
 DO $$
 BEGIN
@@ -205,7 +206,7 @@ SELECT count(*) BETWEEN 3900 AND 4100 AS kept FROM pg_backend_memory_contexts WH
 -- most newcomers, not most of those that were there
 SELECT n, EXISTS (SELECT FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ ('q_many' || n || '\M')) AS kept
 FROM unnest(ARRAY[1, 24, 120, 240]) n;
--- in one transaction too, where nothing is freed before its end
+-- in one transaction too
 DO $$
 BEGIN
 	FOR n IN 1..240 LOOP

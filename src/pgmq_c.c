@@ -30,6 +30,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -57,6 +58,8 @@ pgmq_library_1_2_0(PG_FUNCTION_ARGS)
  */
 static const PgmqShmemPart shmem_parts[] = {
 	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},
+	{pgmq_run_size, 0, pgmq_run_init, pgmq_run_attach},
+	{pgmq_slots_size, 0, pgmq_slots_init, pgmq_slots_attach},
 	{NULL, 6, pgmq_directory_init, pgmq_directory_attach},
 	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
 };
@@ -93,11 +96,17 @@ void
 _PG_init(void)
 {
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
+	pgmq_slots_setting();
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Enables reads to use due maps.",
 							 NULL, &pgmq_use_due_map, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgmq_c.max_plans",
+							"Sets how many plans of statements on queues a session keeps.",
+							NULL, &pgmq_max_plans, PGMQ_MAX_PLANS_DEFAULT,
+							PGMQ_MAX_PLANS_MIN, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("pgmq_c.unroutable",
 							 "What becomes of messages sent to a topic that no binding takes.",
 							 NULL, &pgmq_unroutable, PGMQ_UNROUTABLE_IGNORE, unroutable_options,
@@ -111,6 +120,8 @@ _PG_init(void)
 	RegisterXactCallback(pgmq_xact_end, NULL);
 	RegisterSubXactCallback(pgmq_xact_subend, NULL);
 	RegisterResourceReleaseCallback(pgmq_xact_release, NULL);
+	RegisterXactCallback(pgmq_stats_xact, NULL);
+	RegisterSubXactCallback(pgmq_stats_subxact, NULL);
 	RegisterXactCallback(pgmq_notify_xact, NULL);
 	RegisterSubXactCallback(pgmq_notify_subxact, NULL);
 }

@@ -71,6 +71,9 @@ missing_packages() {
         [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || echo pgbouncer
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
+        [ -x /usr/bin/chromium ] || command -v google-chrome >/dev/null || echo chromium
+        command -v prometheus >/dev/null || echo prometheus
+        command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter
     fi
     if wants torture || wants fuzz; then
         /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg

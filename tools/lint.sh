@@ -44,7 +44,7 @@ grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | r
 
 # The folders from the bottom to the top: a file includes, and so calls, only
 # what is in its own or in one before it.
-layers='common spi wait duemap policy catalog api'
+layers='common spi wait stats duemap policy catalog api'
 below=
 for layer in $layers; do
     below="$below${below:+|}$layer"
@@ -153,8 +153,10 @@ awk -F "'" '/^-- .*: src\// { n = split($0, word, " "); file = word[n] }
 
 if command -v python3 >/dev/null 2>&1; then
     { python3 test/torture/break.py --check 2>&1 || true; } | rule "the source has what break.py takes out"
+    { python3 test/model/claims.py 2>&1 || true; } | { grep -v '^ok' || true; } | rule "the rules of claims hold in the model"
 else
     skip "the source has what break.py takes out" "no python3"
+    skip "the rules of claims hold in the model" "no python3"
 fi
 
 # pgindent takes a type that it does not know for a variable.

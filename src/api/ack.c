@@ -26,11 +26,14 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "api/api.h"
 
@@ -71,40 +74,72 @@ remove_told(const PgmqQueue *queue, uint64 count)
 	return count > 0;
 }
 
-/* Messages that are being archived. */
-typedef struct Archive
+/* Messages that are being deleted or archived. */
+typedef struct Ack
 {
+	PgmqStats  *stats;
 	PgmqRows   *rows;			/* result for the ids; NULL: not wanted */
+	TimestampTz now;
 	uint64		gone;			/* messages that have left the queue */
 	int64		kept;			/* messages that are in the archive */
-} Archive;
+} Ack;
 
-/* Row function: a message that has left the queue, (msg_id, kept). */
+/* Row function: a message that has left the queue, (times, msg_id if there are rows). */
 static void
-row_archived(TupleTableSlot *slot, void *state)
+row_acked(TupleTableSlot *slot, void *state)
 {
-	Archive    *archive = state;
+	Ack		   *ack = state;
 
 	slot_getallattrs(slot);
-	archive->gone++;
-	archive->kept = DatumGetInt64(slot->tts_values[1]);
-	if (archive->rows != NULL)
-		pgmq_rows_put(archive->rows, slot->tts_values, slot->tts_isnull);
+	ack->gone++;
+	if (!slot->tts_isnull[0])
+		pgmq_stats_time(ack->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(slot->tts_values[0]), ack->now);
+	if (!slot->tts_isnull[1])
+		pgmq_stats_time(ack->stats, PGMQ_TIME_PROCESSING, DatumGetTimestampTz(slot->tts_values[1]), ack->now);
+	if (ack->rows != NULL)
+		pgmq_rows_put_id(DatumGetInt64(slot->tts_values[2]), ack->rows);
+}
+
+/* Row function: the same with (times, msg_id, kept). */
+static void
+row_counted(TupleTableSlot *slot, void *state)
+{
+	row_acked(slot, state);
+	((Ack *) state)->kept = DatumGetInt64(slot->tts_values[3]);
+}
+
+/* Tell whether the caller may read the times of messages in a table. */
+static bool
+may_time(Oid relid)
+{
+	static const char *const columns[] = {"msg_id", "enqueued_at", "last_read_at"};
+
+	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
+}
+
+/* Tell whether a table has rules, by which DELETE may not be able to return rows. */
+static bool
+has_rules(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	bool		result = rel->rd_rules != NULL;
+
+	relation_close(rel, NoLock);
+	return result;
 }
 
 /*
- * Tell whether the archive of an open queue may discard a row that is
- * inserted, because of a trigger or a rule.  A partitioned archive may always
- * do so, since a partition can have a trigger that the table does not have.
+ * Tell whether an archive may discard a row that is inserted, because of a
+ * trigger or a rule.  A partitioned archive may always do so, since a partition
+ * can have a trigger that the table does not have.
  */
 static bool
-archive_may_swallow(const PgmqQueue *queue)
+archive_may_swallow(Oid archive)
 {
-	Relation	rel;
+	/* locked already, so that no trigger is created before the statement runs */
+	Relation	rel = relation_open(archive, NoLock);
 	bool		result;
 
-	/* the statement's own lock, so that no trigger is created before it runs */
-	rel = relation_open(pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT), NoLock);
 	result = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || rel->rd_rules != NULL ||
 		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row);
 	relation_close(rel, NoLock);
@@ -112,28 +147,55 @@ archive_may_swallow(const PgmqQueue *queue)
 }
 
 /*
- * Delete or archive messages.  Returns their number, and adds their ids to
- * rows unless that is NULL.
+ * Archive messages.
  * Error: 09000 if a trigger of the archive discarded a message, which would
  * otherwise be lost.
+ */
+static void
+archive_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, Ack *ack)
+{
+	Oid			archive = pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT);
+
+	if (!archive_may_swallow(archive) && may_time(archive))
+	{
+		pgmq_exec_each(queue, id, args, row_acked, ack);
+		return;
+	}
+	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
+				   row_counted, ack);
+	if (ack->kept < ack->gone)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
+						ack->kept, ack->gone, PGMQ_QUEUE_BASE(queue)),
+				 errhint("Check the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Delete messages that must not be archived.",
+						 PGMQ_QUEUE_BASE(queue))));
+}
+
+/*
+ * Delete or archive messages.  Returns their number, and adds their ids to
+ * rows unless that is NULL.  Errors: those of archive_exec.
  */
 static uint64
 ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
 {
-	Archive		archive = {.rows = rows};
+	Ack			ack = {
+		.stats = pgmq_stats_pending(queue->relid),.rows = rows,.now = GetCurrentTimestamp()
+	};
 
-	if (id < PGMQ_STMT_ARCHIVE || !archive_may_swallow(queue))
-		return rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
-	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
-				   row_archived, &archive);
-	if (archive.kept < archive.gone)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("only " INT64_FORMAT " of " UINT64_FORMAT " messages of queue \"%s\" could be archived",
-						archive.kept, archive.gone, PGMQ_QUEUE_BASE(queue)),
-				 errhint("Check the triggers of table \"" PGMQ_SCHEMA ".a_%s\". Delete messages that must not be archived.",
-						 PGMQ_QUEUE_BASE(queue))));
-	return archive.gone;
+	if (id >= PGMQ_STMT_ARCHIVE)
+	{
+		archive_exec(queue, id, args, &ack);
+		ack.stats->counts[PGMQ_STAT_ARCHIVED] += ack.gone;
+	}
+	else if (may_time(queue->relid) && !has_rules(queue->relid))
+		pgmq_exec_each(queue, PGMQ_STMT_DELETE_TIMED + (id - PGMQ_STMT_DELETE), args, row_acked, &ack);
+	else
+		ack.gone = rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
+	if (rows != NULL)
+		pgmq_rows_sort(rows);
+	ack.stats->counts[PGMQ_STAT_ACKED] += ack.gone;
+	return ack.gone;
 }
 
 /* Delete or archive one message.  Returns whether it existed. */
@@ -142,11 +204,14 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 {
 	PgmqArg		args[2] = {PGMQ_ARG_FROM(1)};
 	PgmqQueue	queue;
+	bool		done;
 
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	PG_RETURN_BOOL(remove_told(&queue, ack_exec(&queue, id, args, NULL)));
+	done = remove_told(&queue, ack_exec(&queue, id, args, NULL));
+	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && !done);
+	PG_RETURN_BOOL(done);
 }
 
 /*
@@ -181,6 +246,7 @@ pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids,
 		else if (rows != NULL)
 			pgmq_rows_put_id(ids[i].msg_id, rows);
 	}
+	pgmq_stats_count(queue->relid, PGMQ_STAT_FENCE_REFUSED, nlate);
 	return nlate;
 }
 
@@ -279,11 +345,14 @@ set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	PgmqArg		args[3] = {PGMQ_ARG_FROM(1), vt};
 	PgmqQueue	queue;
+	uint64		n;
 
 	if (fenced)
 		args[2] = pgmq_fence_arg(fcinfo, 3);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
-	pgmq_exec_rows(&queue, id, args, rows);
+	n = pgmq_exec_rows(&queue, id, args, rows);
+	pgmq_stats_count(queue.relid, PGMQ_STAT_EXTENDED, n);
+	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && n == 0);
 	return (Datum) 0;
 }
 
@@ -305,7 +374,9 @@ set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
 		};
 
-		pgmq_exec_rows(&queue, PGMQ_STMT_SET_VT_FENCED, args, rows);
+		pgmq_stats_count(queue.relid,
+						 pgmq_exec_rows(&queue, PGMQ_STMT_SET_VT_FENCED, args, rows) > 0 ?
+						 PGMQ_STAT_EXTENDED : PGMQ_STAT_FENCE_REFUSED, 1);
 	}
 	return (Datum) 0;
 }

@@ -139,6 +139,9 @@ extern void pgmq_notify_xact(XactEvent event, void *arg);
 extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
 
+/* ---- status.c: showing the state of queues ---- */
+extern bool pgmq_queue_to_show(text *name, PgmqQueue *queue);
+
 /* ---- poll.c: blocked readers ---- */
 /* Kinds of waits. */
 typedef enum PgmqPollFlags

@@ -28,6 +28,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -96,6 +97,9 @@ dead_letter(DeadLetters *letters, FunctionCallInfo fcinfo)
 	}
 	if (letters->n > 0)
 		pgmq_move_dead(&queue, &to, letters->dead, letters->n);
+	pgmq_stats_count(queue.relid, PGMQ_STAT_DEAD_EXPLICIT, letters->n);
+	if (letters->fenced)
+		pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, letters->nids - letters->n);
 }
 
 static Datum
@@ -558,7 +562,11 @@ pgmq_forward(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock,
 					PGMQ_NEED_INSERT, "INSERT");
 	if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)
+	{
+		pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);
 		PG_RETURN_NULL();
+	}
+	pgmq_stats_count(queue.relid, PGMQ_STAT_ACKED, 1);
 	pgmq_xact_wake(queue.relid, PGMQ_WAKE_GROUPED);
 	if (!pgmq_put(&to, PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4), &id))

@@ -26,23 +26,17 @@
 
 #include <math.h>
 
-#include "access/relation.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "funcapi.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -76,12 +70,6 @@ static const Oid result_types[NUM_COLS] = {
 
 /* Looking up so many ids in the index costs as much as reading a page. */
 #define IDS_PER_PAGE	16
-
-/* At most so many pages of a default partition are read: 80 MB. */
-#define MAX_DEFAULT_PAGES	10000
-
-#define NO_DEFAULT			(-1)
-#define NOT_NOW				(-2)
 
 /* More ranges than this are merged. */
 #define MAX_RANGES		1024
@@ -177,7 +165,7 @@ ranges_find(const PgmqQueue *queue, Ranges *ranges)
 	for (;;)
 	{
 		PgmqRange	found[64];
-		int			n = pgmq_map_find(map, PGMQ_DUE_LAST, from, found, lengthof(found));
+		int			n = pgmq_map_find(map, PGMQ_DUE_MAYBE, from, found, lengthof(found));
 
 		if (n < 0)
 			return false;
@@ -237,47 +225,6 @@ row_scan(TupleTableSlot *slot, void *state)
 			Int32GetDatum(age_seconds(m->now, DatumGetTimestampTz(oldest)));
 }
 
-/*
- * Return the number of rows in the default partition of a table; NO_DEFAULT if
- * there is none, and NOT_NOW if it is locked, since a count should not wait.
- * Rows get into a default partition by mistake, and there may be many.
- * Therefore only the first pages are counted, and the rest is estimated.
- *
- * The scan runs no code of users and shows only the number of rows, so a
- * privilege on the queue is sufficient.
- */
-static int64
-default_partition_rows(Oid relid)
-{
-	Oid			partition = InvalidOid;
-	Relation	rel;
-	BlockNumber pages;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
-	int64		n = 0;
-
-	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-		partition = get_default_partition_oid(relid);
-	if (!OidIsValid(partition) || get_rel_relkind(partition) != RELKIND_RELATION)
-		return NO_DEFAULT;
-	if (!ConditionalLockRelationOid(partition, AccessShareLock))
-		return NOT_NOW;
-	rel = try_relation_open(partition, NoLock);
-	if (rel == NULL)
-		return NO_DEFAULT;
-	pages = RelationGetNumberOfBlocks(rel);
-	slot = table_slot_create(rel, NULL);
-	/* begin at the first page, and do not join another scan */
-	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot) &&
-		   ItemPointerGetBlockNumber(&slot->tts_tid) < MAX_DEFAULT_PAGES)
-		n++;
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	relation_close(rel, AccessShareLock);
-	return pages <= MAX_DEFAULT_PAGES ? n : (int64) ((double) n * pages / MAX_DEFAULT_PAGES);
-}
-
 /* Tell whether the caller may read the columns that are counted. */
 static bool
 may_count(Oid relid)
@@ -335,16 +282,13 @@ metrics_take(Metrics *m, text *queue_name)
 	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 
 	/* the archive's default partition counts only if the queue has one */
-	default_rows = default_partition_rows(queue.relid);
+	default_rows = pgmq_bounds_default_rows(queue.relid);
 	m->nulls[COL_DEFAULT_LENGTH] = default_rows < 0;
 	if (default_rows >= 0)
 	{
-		Oid			archive = get_relname_relid(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)),
-												get_namespace_oid(PGMQ_SCHEMA, false));
-		int64		archive_rows = OidIsValid(archive) && pgmq_archive_is_own(&queue, archive) ?
-		default_partition_rows(archive) : NO_DEFAULT;
+		int64		archive_rows = pgmq_bounds_default_rows(pgmq_archive_known(&queue));
 
-		m->nulls[COL_DEFAULT_LENGTH] = archive_rows == NOT_NOW;
+		m->nulls[COL_DEFAULT_LENGTH] = archive_rows == PGMQ_DEFAULT_LOCKED;
 		m->values[COL_DEFAULT_LENGTH] = Int64GetDatum(default_rows + Max(archive_rows, 0));
 	}
 	return true;

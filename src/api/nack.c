@@ -36,6 +36,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -283,6 +284,9 @@ nack_all(Nack *nack, FunctionCallInfo fcinfo)
 	for (int i = 0; i < nack->nheld; i++)
 		if (nack_held(nack, i))
 			nack->held[count++] = nack->held[i];
+	pgmq_stats_count(nack->queue.relid, nack->release ? PGMQ_STAT_RELEASED : PGMQ_STAT_NACKED, count);
+	if (nack->fenced)
+		pgmq_stats_count(nack->queue.relid, PGMQ_STAT_FENCE_REFUSED, nack->nids - nack->nheld);
 	return count;
 }
 

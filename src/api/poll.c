@@ -60,6 +60,7 @@
 
 #include "common/common.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -86,6 +87,7 @@
 typedef struct Wait
 {
 	instr_time	begun;			/* by the monotonic clock */
+	TimestampTz since;			/* the same, by the other one */
 	int64		longest;		/* ms */
 	int64		interval;		/* ms */
 	int			flags;
@@ -96,6 +98,8 @@ typedef struct Wait
 	int			nqueues;
 	int			place;			/* the first of ours in the lists */
 	int			nplaces;		/* it is in no list of the queues after these */
+	bool		slept;
+	bool		wakened[PGMQ_MAX_WAITED];	/* by a commit, for this read */
 	PgmqWakeUp	wakeups[PGMQ_MAX_WAITED];	/* not passed on yet, of each
 											 * queue */
 	TimestampTz watches[PGMQ_MAX_WAITED];	/* the watches it had, of each
@@ -117,40 +121,45 @@ client_can_be_seen(void)
 	return MyProcPort != NULL && FeBeWaitSet != NULL && WaitEventSetCanReportClosed();
 }
 
-/* The client has gone: end the session as the server does.  Error: 08006. */
+/*
+ * The client has gone: end the session as the server does, which rolls back what
+ * the transaction has counted.  Error: 08006.
+ */
 static void
-client_has_gone(void)
+client_has_gone(const Wait *wait)
 {
+	for (int i = 0; i < wait->nqueues; i++)
+		pgmq_stats_count_now(wait->queues[i].relid, PGMQ_STAT_DEAD_CLIENTS);
 	ClientConnectionLost = true;
 	InterruptPending = true;
 	CHECK_FOR_INTERRUPTS();
 }
 
 static void
-client_check(void)
+client_check(const Wait *wait)
 {
 	if (client_can_be_seen() && !pq_check_connection())
-		client_has_gone();
+		client_has_gone(wait);
 }
 
 /* Sleep until the latch is set, the time has passed or the client has gone. */
 static void
-client_sleep(int64 ms, uint32 event)
+client_sleep(const Wait *wait, int64 ms)
 {
 	WaitEvent	occurred;
 
 	if (!client_can_be_seen())
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait->event);
 	else
 	{
 		/* each user of this set says first what it wants of the socket */
 		ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, NULL);
-		if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) == 1)
+		if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, wait->event) == 1)
 		{
 			if (occurred.events & WL_POSTMASTER_DEATH)
 				proc_exit(1);
 			if (occurred.events & WL_SOCKET_CLOSED)
-				client_has_gone();
+				client_has_gone(wait);
 		}
 	}
 	ResetLatch(MyLatch);
@@ -180,6 +189,7 @@ wait_begin(Wait *wait, const PgmqQueue *queues, int nqueues, int flags,
 	}
 	memset(wait, 0, sizeof(*wait));
 	INSTR_TIME_SET_CURRENT(wait->begun);
+	wait->since = GetCurrentTimestamp();
 	wait->longest = seconds * 1000;
 	wait->interval = Max(interval, POLL_MIN_INTERVAL_MS);
 	wait->flags = flags;
@@ -223,6 +233,14 @@ wait_listed(const Wait *wait, int i)
 	return i < wait->nplaces ? pgmq_waiter_queue(wait->place + i) : InvalidOid;
 }
 
+static PgmqWaitKind
+wait_kind(const Wait *wait)
+{
+	if (wait->flags & PGMQ_POLL_GROUPED)
+		return PGMQ_WAIT_GROUPED;
+	return wait->flags & PGMQ_POLL_FREE ? PGMQ_WAIT_FREE : PGMQ_WAIT_READ;
+}
+
 /*
  * Enter the lists of all queues that have a map, which is where commits are
  * announced, and leave all others.  False when the next read is to be the last.
@@ -247,8 +265,7 @@ wait_enter(Wait *wait)
 		{
 			PgmqWakeUp	wakeup;
 
-			may_stay = pgmq_waiter_enter(place, relid,
-										 (wait->flags & PGMQ_POLL_GROUPED) != 0,
+			may_stay = pgmq_waiter_enter(place, relid, wait_kind(wait), wait->since,
 										 &wakeup) && may_stay;
 			if (wakeup.watched)
 			{
@@ -257,6 +274,8 @@ wait_enter(Wait *wait)
 
 				pgmq_waiter_hand_over(relid, Min(due, wakeup.watch));
 			}
+			wait->wakened[i] = wakeup.woken;
+			pgmq_stats_count(relid, PGMQ_STAT_WAKEUPS, wakeup.woken);
 			wait->wakeups[i].woken |= wakeup.woken;
 			wait->wakeups[i].due |= wakeup.due;
 			wait->watches[i] = wakeup.watch;
@@ -409,9 +428,10 @@ wait_sleep(Wait *wait)
 		pgstat_report_xact_timestamp(0);
 	}
 	left = wait_left(wait) - sleep;
+	wait->slept = true;
 	do
 	{
-		client_sleep(Min(sleep, CHECK_MS), wait->event);
+		client_sleep(wait, Min(sleep, CHECK_MS));
 		CHECK_FOR_INTERRUPTS();
 	} while (wait_sleeps_on(wait, left, &sleep));
 	if (wait->flags & PGMQ_POLL_FREE)
@@ -420,6 +440,17 @@ wait_sleep(Wait *wait)
 		pgmq_transaction_timer_start();
 	}
 	return true;
+}
+
+/* Count the wake-ups after which a read has found nothing. */
+static void
+wait_in_vain(Wait *wait)
+{
+	for (int i = 0; i < wait->nplaces; i++)
+	{
+		pgmq_stats_count(wait->queues[i].relid, PGMQ_STAT_WAKEUPS_IN_VAIN, wait->wakened[i]);
+		wait->wakened[i] = false;
+	}
 }
 
 /*
@@ -451,14 +482,15 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 
 		/* what take relies on may have changed while we slept */
 		AcceptInvalidationMessages();
-		client_check();
+		client_check(&wait);
 		wait.tried = GetCurrentTimestamp();
 		if (take(state) > 0)
 		{
 			/* take may last long; this rolls back what it did */
-			client_check();
+			client_check(&wait);
 			break;
 		}
+		wait_in_vain(&wait);
 		wait.found = GetCurrentTimestamp();
 		if (!may_stay || !wait_sleep(&wait))
 			break;
@@ -467,4 +499,6 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(attempt);
 	pgmq_waiter_end(wait.place);
+	for (int i = 0; wait.slept && i < nqueues; i++)
+		pgmq_stats_count(queues[i].relid, PGMQ_STAT_WAITS, 1);
 }

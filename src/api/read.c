@@ -23,6 +23,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -41,6 +42,7 @@ typedef struct ReadState
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
+	uint64		count;			/* messages that the last attempt has read */
 } ReadState;
 
 /*
@@ -60,50 +62,50 @@ conditional_arg(FunctionCallInfo fcinfo, int argno)
 	return PGMQ_ARG(JsonbPGetDatum(filter));
 }
 
-/*
- * Read what is readable between two ids.  passing: no dead ones, by the policy
- * of the disposal.
- */
+/* Read from a part of a scan.  passing: no dead ones, by the policy of the disposal. */
 static uint64
-read_range(ReadState *read, bool passing, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passing)
 {
 	PgmqArg		args[6 + PGMQ_DEAD_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
 		PGMQ_ARG(Int64GetDatum(qty)),
-		pgmq_after(now, read->vt),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi)),
+		pgmq_after(scan->now, read->vt),
+		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(lo)),
+		PGMQ_ARG(Int64GetDatum(scan->hi)),
 		read->conditional,
 		PGMQ_ARG_NULL,
 		PGMQ_ARG_NULL,
 		PGMQ_ARG(BoolGetDatum(false))
 	};
 	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
-	PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
+	PGMQ_ALL_IDS(lo, scan->hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
+	if (scan->by_ids)
+		stmt = passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS;
 	if (passing)
-		pgmq_disposal_args(&read->disposal, args + 6);
+		pgmq_disposal_args(&read->disposal, args + (scan->by_ids ? 4 : 6));
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
 /*
- * Read what is readable between two ids of a queue in which messages can be
- * dead, and dispose of those that are met.
+ * The same for a queue in which messages can be dead: dispose of those that are
+ * met.  The scan goes on after those it has given out by their ids.
  */
 static uint64
-read_range_disposing(ReadState *read, TimestampTz now, int64 lo, int64 hi, int64 qty)
+read_part_disposing(ReadState *read, const PgmqScan *scan)
 {
 	PgmqDisposal *disposal = &read->disposal;
+	int64		lo = scan->lo;
 	uint64		count = 0;
 
 	for (;;)
 	{
-		pgmq_disposal_test(disposal, now, read->rows);
-		count += read_range(read, disposal->passing, now, lo, hi, qty - count) - disposal->n;
+		pgmq_disposal_test(disposal, scan->now, read->rows);
+		count += read_part(read, scan, lo, scan->wanted - count, disposal->passing) - disposal->n;
 		if (disposal->n == 0)
 			break;
-		pgmq_disposal_run(disposal, hi);
-		if (count >= qty || disposal->last >= hi)
+		pgmq_disposal_run(disposal, pgmq_scan_reach(scan, disposal->last));
+		if (scan->by_ids || count >= scan->wanted || disposal->last >= scan->hi)
 			break;
 		lo = disposal->last + 1;
 	}
@@ -121,18 +123,18 @@ read_once(void *state)
 	PgmqScan	scan;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	read->count = 0;
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = read->disposes ?
-		read_range_disposing(read, scan.now, scan.lo, scan.hi, scan.wanted) :
-		read_range(read, false, scan.now, scan.lo, scan.hi, scan.wanted);
-
-		pgmq_scan_took(&scan, count, pgmq_rows_last_id(read->rows));
+		pgmq_rows_watch(read->rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_scan_took(&scan, read->disposes ? read_part_disposing(read, &scan) :
+					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
-	return scan.count;
+	pgmq_rows_watch(read->rows, NULL, NULL);
+	return read->count = scan.count;
 }
 
 /*
@@ -190,7 +192,7 @@ pgmq_read(PG_FUNCTION_ARGS)
 	ReadState	read;
 
 	read_begin(&read, fcinfo, 3);
-	read_once(&read);
+	pgmq_stats_read(read.queue.relid, read_once(&read) > 0);
 	return (Datum) 0;
 }
 
@@ -207,38 +209,56 @@ pgmq_read_with_poll(PG_FUNCTION_ARGS)
 
 	read_begin(&read, fcinfo, 5);
 	pgmq_poll(&read.queue, 1, 0, poll_once, &read, PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_stats_read(read.queue.relid, read.count > 0);
 	return (Datum) 0;
 }
 
-/* Pop what is readable between two ids. */
-static uint64
-pop_range(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
+/* The messages that a pop takes. */
+typedef struct Popped
 {
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi))
-	};
-	PgmqStmtId	stmt = PGMQ_ALL_IDS(lo, hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
+	PgmqStats  *stats;
+	TimestampTz now;
+} Popped;
 
-	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
+/* Row test for a pop's rows, which all are returned: count one. */
+static bool
+row_popped(TupleTableSlot *slot, void *state)
+{
+	Popped	   *popped = state;
+	Datum	   *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	pgmq_stats_delivered(popped->stats, slot->tts_isnull[1] ? 0 : DatumGetInt32(values[1]),
+						 DatumGetTimestampTz(values[4]), !slot->tts_isnull[3],
+						 DatumGetTimestampTz(values[3]), popped->now);
+	popped->stats->counts[PGMQ_STAT_ACKED]++;
+	if (!slot->tts_isnull[2])
+		pgmq_stats_time(popped->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(values[2]), popped->now);
+	return true;
 }
 
-/* The same, but no dead ones, which are disposed of first. */
+/* Pop from a part of a scan. */
 static uint64
-pop_range_disposing(ReadState *pop, TimestampTz now, int64 lo, int64 hi, int64 qty)
+pop_part(ReadState *pop, const PgmqScan *scan)
 {
 	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
-		PGMQ_ARG(TimestampTzGetDatum(now)),
-		PGMQ_ARG(Int64GetDatum(qty)),
-		PGMQ_ARG(Int64GetDatum(lo)),
-		PGMQ_ARG(Int64GetDatum(hi))
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
+		PGMQ_ARG(Int64GetDatum(scan->wanted)),
+		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(scan->lo)),
+		PGMQ_ARG(Int64GetDatum(scan->hi))
 	};
+	PgmqStmtId	stmt = scan->by_ids ? PGMQ_STMT_POP_IDS :
+	PGMQ_ALL_IDS(scan->lo, scan->hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
 
-	pgmq_disposal_ahead(&pop->disposal, now, lo, hi, qty);
-	pgmq_disposal_args(&pop->disposal, args + 4);
-	return pgmq_exec_rows(&pop->queue, PGMQ_STMT_POP_PASSING, args, pop->rows);
+	if (pop->disposes)
+	{
+		/* no dead ones, which are disposed of first */
+		pgmq_disposal_ahead(&pop->disposal, scan->now, scan->lo,
+							pgmq_scan_reach(scan, scan->hi), scan->wanted);
+		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
+		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING : PGMQ_STMT_POP_PASSING;
+	}
+	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
 /* pop(queue_name text, qty integer) returns setof message_record */
@@ -249,6 +269,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqScan	scan;
+	Popped		popped;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
@@ -257,16 +278,18 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(policy, now))
-		return (Datum) 0;
+		pop.qty = 0;
+	popped.stats = pgmq_stats_pending(pop.queue.relid);
+	popped.now = now;
+	pgmq_rows_test(pop.rows, row_popped, &popped);
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
+	scan.removes = true;
 	while (pgmq_scan_next(&scan))
 	{
-		uint64		count = pop.disposes ?
-		pop_range_disposing(&pop, scan.now, scan.lo, scan.hi, scan.wanted) :
-		pop_range(&pop, scan.now, scan.lo, scan.hi, scan.wanted);
-
-		pgmq_scan_took(&scan, count, pgmq_rows_last_id(pop.rows));
+		pgmq_rows_watch(pop.rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_scan_took(&scan, pop_part(&pop, &scan));
 	}
+	pgmq_stats_read(pop.queue.relid, scan.count > 0);
 	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;

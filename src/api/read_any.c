@@ -25,6 +25,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read_any);
@@ -41,6 +42,8 @@ typedef struct AnyRead
 	PgmqArg		vt;
 	int64		qty;
 	bool		fair;
+	bool		asked[PGMQ_MAX_WAITED]; /* which queues were read */
+	bool		found[PGMQ_MAX_WAITED]; /* and had messages */
 	int			disposed;		/* expired or over-read messages that the last
 								 * attempt disposed of */
 } AnyRead;
@@ -132,6 +135,8 @@ any_begin(AnyRead *any, FunctionCallInfo fcinfo, int options_argno)
 	any->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	any->fair = false;
 	pgmq_options_arg(fcinfo, options_argno, any_option, any);
+	memset(any->asked, 0, sizeof(any->asked));
+	memset(any->found, 0, sizeof(any->found));
 	any->nqueues = 0;
 	any_open(any, fcinfo, 0);
 }
@@ -142,6 +147,9 @@ any_read_one(AnyRead *any, int i, int64 qty)
 {
 	int64		count = pgmq_read_queue(&any->queues[i], any->vt, qty, any->messages,
 										&any->disposed);
+
+	any->asked[i] = true;
+	any->found[i] = any->found[i] || count > 0;
 
 	pgmq_rows_move(any->messages, any->rows, PointerGetDatum(any->names[i]));
 	return count;
@@ -192,6 +200,15 @@ any_poll_once(void *state)
 	return count + any->disposed;
 }
 
+/* Count a read of each queue that was asked. */
+static void
+any_count(const AnyRead *any)
+{
+	for (int i = 0; i < any->nqueues; i++)
+		if (any->asked[i])
+			pgmq_stats_read(any->queues[i].relid, any->found[i]);
+}
+
 /*
  * read_any(queue_names text[], vt integer, qty integer, options jsonb)
  * returns table (queue_name text, the columns of a message)
@@ -204,6 +221,7 @@ pgmq_read_any(PG_FUNCTION_ARGS)
 	any_begin(&any, fcinfo, 3);
 	if (any.nqueues > 0)
 		any_read_once(&any);
+	any_count(&any);
 	return (Datum) 0;
 }
 
@@ -222,5 +240,6 @@ pgmq_read_any_with_poll(PG_FUNCTION_ARGS)
 	if (any.nqueues > 0)
 		pgmq_poll(any.queues, any.nqueues, 0, any_poll_once, &any,
 				  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	any_count(&any);
 	return (Datum) 0;
 }

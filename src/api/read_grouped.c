@@ -48,6 +48,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
@@ -134,6 +135,7 @@ typedef struct GroupRead
 	uint64		walked;			/* messages that the walk met */
 	bool		disposes;		/* by the policy messages can be dead */
 	PgmqDisposal disposal;
+	uint64		count;			/* messages that the last attempt has read */
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -460,6 +462,7 @@ read_once(void *state)
 	uint64		count;
 
 	read->now = GetCurrentTimestamp();
+	read->count = 0;
 	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
 		pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
@@ -482,7 +485,7 @@ read_once(void *state)
 	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)
 		pgmq_scan_only(&read->queue, read->now);
-	return count;
+	return read->count = count;
 }
 
 /*
@@ -518,7 +521,7 @@ read_grouped(FunctionCallInfo fcinfo, GroupOrder order)
 	GroupRead	read;
 
 	read_begin(&read, fcinfo, order);
-	read_once(&read);
+	pgmq_stats_read(read.queue.relid, read_once(&read) > 0);
 	return (Datum) 0;
 }
 
@@ -530,6 +533,7 @@ read_grouped_with_poll(FunctionCallInfo fcinfo, GroupOrder order)
 	read_begin(&read, fcinfo, order);
 	pgmq_poll(&read.queue, 1, PGMQ_POLL_GROUPED, poll_once, &read,
 			  PGMQ_ARG_FROM(3), PGMQ_ARG_FROM(4));
+	pgmq_stats_read(read.queue.relid, read.count > 0);
 	return (Datum) 0;
 }
 

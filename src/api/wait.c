@@ -182,6 +182,7 @@ wait_once(void *state)
 	WaitState  *wait = state;
 	TimestampTz now;
 	PgmqScan	scan;
+	bool		paused;
 
 	do
 	{
@@ -190,9 +191,13 @@ wait_once(void *state)
 		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		pgmq_scan_begin(&scan, &wait->queue, now, pgmq_policy_pauses(wait->policy, now) ? 0 : 1, false);
+		paused = pgmq_policy_pauses(wait->policy, now);
+		/* it takes nothing, so it claims nothing */
+		pgmq_scan_begin(&scan, &wait->queue, now, paused ? 0 : 1, true);
 		while (pgmq_scan_next(&scan))
-			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi), wait->found);
+			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi));
+		if (scan.count == 0 && !paused)
+			pgmq_scan_only(&wait->queue, now);
 		if (!wait->atomic)
 			pgmq_exec_commit();
 	} while (scan.count == 0 && wait->disposed > 0);

@@ -37,6 +37,7 @@ typedef struct PgmqPartitions
 /* ---- sequence.c: the sequence of a queue's ids; InvalidOid for none ---- */
 extern Oid	pgmq_queue_sequence(Oid relid);
 extern int64 pgmq_queue_last_id(Oid relid);
+extern bool pgmq_sequence_look(Oid relid, int64 *last);
 extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
 extern void pgmq_sequence_drop(Oid sequence);
 
@@ -95,6 +96,24 @@ extern void pgmq_layout_grant_archive(const char *base);
 	"toast.autovacuum_vacuum_threshold=1000," \
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
+
+/* ---- bounds.c: where partitions end ---- */
+typedef struct PgmqBounds
+{
+	char		column[NAMEDATALEN];	/* partitioned by this; "": by an
+										 * expression, or by several columns */
+	bool		by_time;
+	bool		ends;			/* the last partition has an end, */
+	int64		end;			/* a msg_id or a TimestampTz */
+	int			ahead;			/* partitions that begin after a position */
+	int			partitions;		/* with the default one */
+} PgmqBounds;
+
+#define PGMQ_NO_DEFAULT			(-1)
+#define PGMQ_DEFAULT_LOCKED		(-2)
+
+extern bool pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds);
+extern int64 pgmq_bounds_default_rows(Oid relid);
 
 /*
  * ---- partman.c: the only file that knows pg_partman ----

@@ -17,17 +17,21 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -130,6 +134,38 @@ pgmq_queue_last_id(Oid relid)
 	if (!may_read)
 		pgmq_role_restore(saved);
 	return fcinfo->isnull ? 0 : DatumGetInt64(value);
+}
+
+/*
+ * The last id of a queue's sequence without a check of rights: without a wait for
+ * a lock, and without one that stays.  Returns false if that is not possible.
+ */
+bool
+pgmq_sequence_look(Oid relid, int64 *last)
+{
+	Oid			sequence = pgmq_queue_sequence(relid);
+	Relation	rel;
+	Buffer		buffer;
+	HeapTupleHeader tuple;
+	Form_pg_sequence_data data;
+
+	if (get_rel_relkind(sequence) != RELKIND_SEQUENCE || !ConditionalLockRelationOid(sequence, AccessShareLock))
+		return false;
+	rel = try_relation_open(sequence, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(sequence, AccessShareLock);
+		return false;
+	}
+	buffer = ReadBuffer(rel, 0);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	tuple = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer),
+										  PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
+	data = (Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff);
+	*last = data->is_called ? data->last_value : data->last_value - 1;
+	UnlockReleaseBuffer(buffer);
+	relation_close(rel, AccessShareLock);
+	return true;
 }
 
 /* Whether a column of any table owns the sequence. */

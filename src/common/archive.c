@@ -57,6 +57,21 @@ pgmq_archive_is_own(const PgmqQueue *queue, Oid archive)
 }
 
 /*
+ * The archive of a queue, to show its state: without a lock, and without a check
+ * of the caller's privileges.  InvalidOid if there is none.
+ */
+Oid
+pgmq_archive_known(const PgmqQueue *queue)
+{
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+
+	snprintf(relname, NAMEDATALEN, "a_%s", PGMQ_QUEUE_BASE(queue));
+	relid = get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	return OidIsValid(relid) && pgmq_archive_is_own(queue, relid) ? relid : InvalidOid;
+}
+
+/*
  * Refuse a table as the archive of a queue, unless it belongs to a role that
  * may own it.  Error: 55000.
  */

@@ -40,12 +40,14 @@
 #define PGMQ_GROUP_INDEX_SUFFIX "_fifo_idx"
 
 /*
- * Special due times.  PGMQ_DUE_NEVER stands for what is there but will never
- * become readable, as far as is known.
+ * Special due times.  PGMQ_DUE_NOW means unknown, PGMQ_DUE_NEVER that nothing is
+ * there, and PGMQ_DUE_MAYBE that an open transaction has seen nothing there.
+ * PGMQ_DUE_LAST stands for what is there but never becomes readable.
  */
 #define PGMQ_DUE_NOW		PG_INT64_MIN
 #define PGMQ_DUE_NEVER		PG_INT64_MAX
-#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 1)
+#define PGMQ_DUE_MAYBE		(PGMQ_DUE_NEVER - 1)
+#define PGMQ_DUE_LAST		(PGMQ_DUE_NEVER - 2)
 
 /*
  * Picks a queue's row by its column queue_name, in whichever case it was given;
@@ -162,6 +164,7 @@ extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
 extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
+extern Oid	pgmq_archive_known(const PgmqQueue *queue);
 extern void pgmq_archive_check(const PgmqQueue *queue, Oid archive);
 extern bool pgmq_archive_check_may(text *queue_name, PgmqNeed need);
 extern Oid	pgmq_archive_find(const PgmqQueue *queue, LOCKMODE lockmode,

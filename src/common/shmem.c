@@ -18,8 +18,8 @@
  * session that gets the memory meanwhile makes no use of the maps until no
  * transaction holds the mark any more; then the memory is *settled*.
  *
- * It holds the wait lists (wait_list.c), the maps (directory.c) and their nodes
- * (tree.c).
+ * It holds the wait lists (wait_list.c), what maintenance last did (runs.c),
+ * statistics (slots.c), the maps (directory.c) and their nodes (tree.c).
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -45,7 +45,7 @@
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of the structs in the memory. */
-#define SEGMENT_LAYOUT	4
+#define SEGMENT_LAYOUT	5
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 
@@ -112,7 +112,7 @@ memory_show(void)
 #endif
 
 /*
- * The setting is for the maps; the wait lists come on top.  Without preload the
+ * The setting is for the maps; wait lists and statistics come on top.  Without preload the
  * size is always that of layout 3, because the registry refuses a session that
  * asks for another size than the first one, which may run another build.  So a
  * layout that needs more for something else leaves less for the maps.

@@ -39,6 +39,7 @@
 
 #include "common/common.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 
 static object_access_hook_type prev_object_access = NULL;
@@ -101,7 +102,10 @@ ddl_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, vo
 	if (classid == RelationRelationId && subid == 0)
 	{
 		if (access == OAT_DROP)
+		{
 			pgmq_waiter_drop(objid);
+			pgmq_stats_drop(objid);
+		}
 		else if (access == OAT_POST_ALTER)
 			table_altered(objid);
 	}

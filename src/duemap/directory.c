@@ -58,6 +58,7 @@ pgmq_directory_init(void *memory, Size size, int tranche)
 	LWLockInitialize(&pgmq_directory->lock, tranche);
 	pgmq_directory->nused = 0;
 	pgmq_directory->hand = 0;
+	pgmq_directory->evictions = 0;
 	pg_atomic_init_u64(&pgmq_directory->reclaimed, 0);
 	memset(pgmq_directory->maps, 0, pgmq_directory->nmaps * sizeof(PgmqMap));
 	for (int i = 0; i < pgmq_directory->nmaps; i++)
@@ -65,8 +66,8 @@ pgmq_directory_init(void *memory, Size size, int tranche)
 		LWLockInitialize(&pgmq_directory->maps[i].lock, tranche);
 		pgmq_directory->maps[i].first = NO_MAP;
 		pgmq_tree_make(&pgmq_directory->maps[i].tree);
-		pg_atomic_init_u32(&pgmq_directory->maps[i].readers, 0);
-		pg_atomic_init_u32(&pgmq_directory->maps[i].turn, 0);
+		pg_atomic_init_u32(&pgmq_directory->maps[i].nlooks, 0);
+		ConditionVariableInit(&pgmq_directory->maps[i].look_end);
 	}
 }
 
@@ -141,6 +142,7 @@ map_take(void)
 			break;
 		map->used = false;
 	}
+	pgmq_directory->evictions++;
 	LWLockAcquire(&map->lock, LW_EXCLUSIVE);
 	link = map_chain(map->dboid, map->relid);
 	while (&pgmq_directory->maps[*link] != map)
@@ -230,11 +232,11 @@ pgmq_directory_make(Oid relid, uint64 identity)
 		map->identity = identity;
 		map->listed = false;
 		map->prepared = InvalidTransactionId;
-		map->check_last = GetCurrentTimestamp();
-		map->check_next = map->check_last + PGMQ_CHECK_PERIOD;
+		/* the read for which it is made may have taken the time before */
+		map->check_last = 0;
+		map->check_next = GetCurrentTimestamp() + PGMQ_CHECK_PERIOD;
 		map->check_from = PG_INT64_MIN;
 		map->check_finds = 0;
-		pg_atomic_write_u32(&map->turn, 0);
 		pgmq_tree_set_unknown(&map->tree);
 	}
 	if (map->identity != identity)
@@ -261,6 +263,23 @@ pgmq_directory_drop(Oid relid)
 	if (map == NULL)
 		return;
 	pgmq_tree_set_unknown(&map->tree);
+	map->identity = 0;
 	map->used = false;
 	LWLockRelease(&map->lock);
+}
+
+/*
+ * Set the counts of the directory.  Maps of queues that were dropped do not count.
+ */
+void
+pgmq_directory_memory(PgmqMemory *memory)
+{
+	memory->maps_used = 0;
+	LWLockAcquire(&pgmq_directory->lock, LW_SHARED);
+	for (int i = 0; i < pgmq_directory->nused; i++)
+		if (pgmq_directory->maps[i].identity != 0)
+			memory->maps_used++;
+	memory->maps_total = pgmq_directory->nmaps;
+	memory->evictions = pgmq_directory->evictions;
+	LWLockRelease(&pgmq_directory->lock);
 }

@@ -27,7 +27,7 @@
 /* ---- ddl.c: statements that change what a queue is ---- */
 extern void pgmq_ddl_init(void);
 
-/* ---- tree.c: a due time for every message id ---- */
+/* ---- tree.c, claim.c: what is known of every message id ---- */
 extern void pgmq_tree_init(void *memory, Size size, int tranche);
 extern void pgmq_tree_attach(void *memory);
 
@@ -35,13 +35,72 @@ extern void pgmq_tree_attach(void *memory);
 #define PGMQ_BLOCK_BITS		6
 #define PGMQ_BLOCK_FIRST(id)	((int64) ((uint64) (id) & ~((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
 
-/* A range of ids that is due, and its version in the tree when it was found. */
+#define PGMQ_BLOCK_LAST(id)		((int64) ((uint64) (id) | ((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
+#define PGMQ_BLOCK_BIT(id)		(UINT64CONST(1) << ((id) - PGMQ_BLOCK_FIRST(id)))
+
+/* A range of ids in which something may be readable. */
 typedef struct PgmqRange
 {
 	int64		lo;
 	int64		hi;
-	uint64		version;
 } PgmqRange;
+
+/* Ids of a block that a transaction made readable, or a range without masks. */
+typedef struct PgmqTouch
+{
+	int64		lo;
+	int64		hi;
+	uint64		ids;			/* 0: any in the range */
+	TimestampTz due;			/* the least vt */
+	TimestampTz last;			/* and the latest */
+} PgmqTouch;
+
+/* Ids of a block that were given out to a transaction. */
+typedef struct PgmqClaim
+{
+	int64		first;			/* of the block */
+	uint64		ids;			/* all of them */
+	uint64		held;			/* those that the map has as claimed */
+	uint64		taken;			/* those that a statement has taken */
+	TimestampTz due;			/* the least vt that these have now */
+	SubTransactionId subid;		/* which claimed them */
+} PgmqClaim;
+
+/* A run of adjacent slots that a reader looks at. */
+typedef struct PgmqLook
+{
+	int64		lo;
+	int64		hi;
+	uint64		version;		/* 0: no look */
+	int			nslots;
+} PgmqLook;
+
+/* What a look has found in a block. */
+typedef struct PgmqFound
+{
+	int64		first;			/* of the block */
+	uint64		ready;			/* ids that can be read */
+	TimestampTz due;			/* the least vt of the others */
+} PgmqFound;
+
+/* A reader that claims; see pgmq_tree_claim. */
+typedef struct PgmqClaimer
+{
+	int64		from;			/* ids from here on */
+	int64		seen;			/* up to here it has looked */
+	int64		wanted;			/* so many more */
+	bool		verifies;		/* it looks at what is ready, too */
+	SubTransactionId subid;
+	PgmqClaim  *claims;			/* room for max of them */
+	int			max;
+
+	/* result */
+	int			n;
+	TimestampTz now;			/* what is due by now was not passed over */
+	PgmqLook	look;			/* the look it must make, if it has a version */
+	bool		passed;			/* it passed by what others look at */
+	uint32		nlooks;			/* so many looks had ended before */
+} PgmqClaimer;
 
 /* ---- map.c, directory.c: when is each block of ids next readable? ---- */
 typedef struct PgmqMap PgmqMap;
@@ -65,12 +124,20 @@ typedef struct PgmqMapStatus
 	int64		check_finds;	/* messages that full checks found hidden */
 } PgmqMapStatus;
 
-/* Nothing in the block of this id can be read before due. */
-typedef struct PgmqMin
+/* The use of the memory for maps by all databases; see memory_status. */
+typedef struct PgmqMemory
 {
-	int64		id;
-	TimestampTz due;
-} PgmqMin;
+	int			maps_used;
+	int			maps_total;
+	uint64		evictions;
+	int			nodes_used;
+	int			nodes_total;
+	Size		node_bytes;
+	uint64		merges;
+} PgmqMemory;
+
+extern void pgmq_directory_memory(PgmqMemory *memory);
+extern void pgmq_tree_memory(PgmqMemory *memory);
 
 /* The directory: callers hold no lock of a map. */
 extern void pgmq_directory_init(void *memory, Size size, int tranche);
@@ -89,15 +156,21 @@ extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);
 
-/* Changes of a map; all for callbacks. */
-extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi,
-							  TimestampTz due);
-extern void pgmq_map_advance(PgmqMapRef ref, const PgmqRange *range, int64 upto,
-							 const PgmqMin *mins, int nmins);
+/* Claims and looks; all for callbacks. */
+extern bool pgmq_map_claim(PgmqMapRef ref, PgmqClaimer *claimer);
+extern bool pgmq_map_describe(PgmqMapRef ref, const PgmqLook *look, int64 upto,
+							  const PgmqFound *found, int nfound, bool provisional);
+extern void pgmq_map_abandon(void);
+extern void pgmq_map_settle(PgmqMapRef ref, Oid relid, int64 first, uint64 held,
+							uint64 back, TimestampTz due);
 
-/* Concurrent readers of a map; all for callbacks. */
-extern uint32 pgmq_map_enter(PgmqMapRef ref);
-extern void pgmq_map_leave(void);
+/* Waiting for what others look at; not for callbacks. */
+extern bool pgmq_map_await_look(PgmqMapRef ref, uint32 nlooks, int patience_ms);
+
+/* Other changes of a map; all for callbacks. */
+extern void pgmq_map_announce(PgmqMapRef ref, Oid relid, const PgmqTouch *touch);
+extern void pgmq_map_lower(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due);
+extern void pgmq_map_confirm(PgmqMapRef ref, int64 lo, int64 hi);
 
 /*
  * Prepared transactions.  Only pgmq_map_prepare is for callbacks: the others may
@@ -163,12 +236,13 @@ extern void pgmq_local_sweep(void);
 
 /* ---- xact.c: what this transaction did to queues ---- */
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
-extern bool pgmq_xact_may_advance(const PgmqLocal *local, int64 lo);
-extern int	pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now,
-								PgmqRange *ranges, int n);
-extern void pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map,
-							  const PgmqRange *range, int64 upto,
-							  const PgmqMin *mins, int nmins);
+extern int	pgmq_xact_claim(PgmqLocal *local, PgmqMapRef map, PgmqClaimer *claimer);
+extern PgmqClaim *pgmq_xact_claims(const PgmqLocal *local, int at);
+extern void pgmq_xact_settle(const PgmqLocal *local, PgmqClaim *claim, uint64 back,
+							 TimestampTz due);
+extern void pgmq_xact_forget_missed(const PgmqLocal *local, int at);
+extern bool pgmq_xact_describe(PgmqLocal *local, PgmqMapRef map, const PgmqLook *look,
+							   int64 upto, const PgmqFound *found, int nfound);
 extern void pgmq_xact_wake(Oid relid, PgmqWake whom);
 extern void pgmq_xact_wake_database(void);
 extern void pgmq_xact_drop(Oid relid);
@@ -178,7 +252,7 @@ extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
-/* ---- scan.c: which ranges of ids a read looks at ---- */
+/* ---- scan.c: which messages a read takes ---- */
 /* Whether a range is all ids. */
 #define PGMQ_ALL_IDS(lo, hi)	((lo) == PG_INT64_MIN && (hi) == PG_INT64_MAX)
 
@@ -190,7 +264,10 @@ typedef struct PgmqScan
 {
 	/* for the verb */
 	TimestampTz now;			/* what is readable at it is to be taken */
-	int64		lo;				/* the range to take from */
+	bool		by_ids;			/* take from the ids, not from the range */
+	bool		removes;		/* the verb removes what it takes */
+	PgmqArg		ids;			/* bigint[], in order */
+	int64		lo;				/* the range, or the least and largest id */
 	int64		hi;
 	int64		wanted;			/* how many more are wanted */
 	uint64		count;			/* how many were taken */
@@ -199,17 +276,25 @@ typedef struct PgmqScan
 	const PgmqQueue *queue;
 	PgmqLocal  *local;
 	PgmqMapRef	map;
-	bool		advances;		/* what was exhausted may be advanced */
-	bool		repeated;		/* this is the last time around */
-	int64		from;			/* the way to go: from here */
-	int64		end;			/* up to here */
-	int64		seen;			/* ranges up to here were fetched */
-	int64		begin;			/* where the scan began, if not with the first */
-	int64		last;			/* the largest id that was taken */
-	int64		step;			/* how many ids the verb looks at */
-	int64		run_hi;			/* where the run ends */
-	int			at;				/* the first range of the run */
-	int			run;			/* how many ranges are in it */
+	bool		claims;			/* it takes by claims */
+	bool		at_end;			/* there is nothing beyond what it has */
+	bool		passed;			/* it passed by what others look at */
+	uint32		nlooks;			/* so many looks had ended before */
+	int64		from;			/* where it goes on */
+	int64		seen;			/* up to here it has looked */
+	int64		look_rows;		/* how many messages the next look sees */
+	int64		more;			/* so many times as many as are wanted it
+								 * claims */
+	int64		asked;			/* how many the statement was to take */
+	int64		nids;			/* of the claims */
+	int64		ntaken;			/* of these */
+	int			claims_at;		/* where the claims are, for pgmq_xact_claims */
+	int			nclaims;
+	int			claim_at;		/* the one of the last row */
+	int64		gap_lo;			/* ids that were looked at in vain: to be read
+								 * as */
+	int64		gap_hi;			/* a range */
+	int			at;				/* the next range */
 	int			nranges;
 	PgmqRange	ranges[PGMQ_SCAN_RANGES];
 } PgmqScan;
@@ -220,17 +305,15 @@ extern void pgmq_scan_only(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue,
 							TimestampTz now, int64 qty, bool filtered);
 extern bool pgmq_scan_next(PgmqScan *scan);
+extern void pgmq_scan_row(TupleTableSlot *slot, void *state);
+extern int64 pgmq_scan_reach(const PgmqScan *scan, int64 from);
 
-/*
- * The verb has taken so many messages from the range, and the largest id that
- * it has taken in the whole scan is last.
- */
+/* The verb has taken so many messages. */
 static inline void
-pgmq_scan_took(PgmqScan *scan, uint64 count, int64 last)
+pgmq_scan_took(PgmqScan *scan, uint64 count)
 {
 	scan->count += count;
 	scan->wanted -= Min(scan->wanted, (int64) count);
-	scan->last = last;
 }
 
 #endif							/* PGMQ_DUEMAP_H */

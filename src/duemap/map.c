@@ -10,24 +10,21 @@
  * blocks that are due, so that messages which are delayed or in flight, and
  * dead rows that vacuum may not remove yet, cost nothing.
  *
- * The map is a hint and errs on one side only.  If a due time is too early, a
- * read looks in vain; it must never be later than a read could return the
- * message.  A message becomes readable by a commit, which is announced
- * (pgmq_map_announce lowers the due time), or by the passing of time, which the
- * due time allows for.  Only a reader advances a due time, when it has seen in
- * a snapshot what is left in the block, and only if nothing was announced there
- * since before the snapshot: it notes the block's *version* first, and the
- * advance is refused if the version has changed.  All versions are drawn from
- * one sequence for all queues and never used twice, so that a block which was
- * merged, dropped and made again cannot be mistaken for the one noted.
+ * Of single messages it knows which ones are *ready* to be given out, and which
+ * were.  For these the due time of their block does not count.
  *
- * tree.c has the structure, and directory.c says which queue has which map;
- * xact.c and scan.c decide what is announced and when an advance is allowed.
+ * The map is a hint and errs on one side only.  If it says too much, a read looks
+ * in vain; it must never keep reads from a message longer than the message
+ * itself does.  A message becomes readable by a commit, which is announced, or by
+ * the passing of time, which the due time allows for.  Only a look advances a due
+ * time: claim.c says how.
+ *
+ * tree.c and claim.c have the structure, and directory.c says which queue has
+ * which map; xact.c and scan.c decide what is announced, claimed and looked at.
  * At first everything is unknown.
  *
- * pgmq_map_announce and pgmq_map_advance are called in commit callbacks, where
- * an error would be a panic: they take LWLocks and change shared memory, and
- * call nothing that could raise an error.
+ * What is called in commit callbacks, where an error would be a panic, takes
+ * LWLocks and changes shared memory, and calls nothing that could raise an error.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -38,6 +35,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
@@ -49,8 +47,9 @@
 /* Full checks take no more than one part in this many of the time. */
 #define CHECK_COST_FACTOR		100
 
-/* The map in which this transaction counts as a reader. */
-static PgmqMap *reading = NULL;
+/* The look that this backend makes, and where; its version is 0 if it makes none. */
+static PgmqLook looking;
+static PgmqMapRef looking_at;
 
 /*
  * Lock the map that a queue table has now, whichever state of the queue it
@@ -76,9 +75,9 @@ pgmq_map_is_current(PgmqMapRef ref)
 }
 
 /*
- * Find the ranges that are due by now, from an id on, in order: at most max,
- * each with the version that an advance must show.  Returns their number, or -1
- * when the map cannot be used and the read must look at everything.
+ * Find the ranges in which something can be read by now, or at all if now is
+ * PGMQ_DUE_MAYBE; from an id on, in order, at most max.  Returns their number, or
+ * -1 when the map cannot be used and the read must look at everything.
  */
 int
 pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *ranges, int max)
@@ -94,41 +93,6 @@ pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from, PgmqRange *ranges, in
 		n = pgmq_tree_find(&map->tree, now, from, ranges, max);
 	LWLockRelease(&map->lock);
 	return n;
-}
-
-/*
- * Count this transaction as a reader of a map.  Returns with which of the
- * ranges that are due it begins: 0, the first, if no other transaction reads.
- * Several readers would all come to the same messages, and to messages that
- * others took after their snapshots; so each begins at another range.  The
- * transaction counts until pgmq_map_leave, which is also called at its end,
- * since the messages that it took are locked until then.
- */
-uint32
-pgmq_map_enter(PgmqMapRef ref)
-{
-	uint32		readers;
-
-	if (reading != ref.map)
-	{
-		pgmq_map_leave();
-		reading = ref.map;
-		pg_atomic_fetch_add_u32(&reading->readers, 1);
-	}
-	readers = pg_atomic_read_u32(&ref.map->readers);
-	return readers <= 1 ? 0 : pg_atomic_fetch_add_u32(&ref.map->turn, 1) % readers;
-}
-
-/*
- * No longer count this transaction as a reader.  The count belongs to the
- * slot, whichever queue has it by now.  For callbacks.
- */
-void
-pgmq_map_leave(void)
-{
-	if (reading != NULL)
-		pg_atomic_fetch_sub_u32(&reading->readers, 1);
-	reading = NULL;
 }
 
 /* Whether what a map says can be relied on; its lock is held. */
@@ -278,43 +242,164 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 }
 
 /*
- * Announce after the commit that something with an id from lo to hi can be read
- * from due on.  For callbacks.
+ * Claim ids, or begin a look; see pgmq_tree_claim.  The clock is read under the
+ * lock, so what is ready was so by then.  False when the map cannot be used and
+ * the read must look at everything.
+ */
+bool
+pgmq_map_claim(PgmqMapRef ref, PgmqClaimer *claimer)
+{
+	PgmqMap    *map;
+	bool		holds;
+
+	claimer->n = 0;
+	claimer->look.version = 0;
+	if (pgmq_tree_is_short())
+		pgmq_directory_reclaim();
+	if ((map = pgmq_map_lock(ref, LW_EXCLUSIVE)) == NULL)
+		return false;
+	map->used = true;
+	holds = map_holds(map, ref);
+	if (holds)
+	{
+		claimer->now = GetCurrentTimestamp();
+		claimer->nlooks = pg_atomic_read_u32(&map->nlooks);
+		pgmq_tree_claim(&map->tree, claimer);
+		looking = claimer->look;
+		looking_at = ref;
+	}
+	LWLockRelease(&map->lock);
+	return holds;
+}
+
+/*
+ * The look that this backend makes has ended, and the map says what it has found.
+ * The count and the readers that wait for it belong to the slot, whichever queue
+ * has it by now.
+ */
+static void
+look_has_ended(PgmqMapRef ref)
+{
+	looking.version = 0;
+	pg_atomic_fetch_add_u32(&ref.map->nlooks, 1);
+	ConditionVariableBroadcast(&ref.map->look_end);
+}
+
+/*
+ * End a look; see pgmq_tree_describe.  provisional: what it saw may be the work
+ * of its own transaction, and pgmq_map_confirm or pgmq_map_lower will follow.
+ * False if messages that it saw cannot be claimed.
+ */
+bool
+pgmq_map_describe(PgmqMapRef ref, const PgmqLook *look, int64 upto,
+				  const PgmqFound *found, int nfound, bool provisional)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
+	bool		described = false;
+
+	if (map != NULL)
+	{
+		/* after a change of the identity the marks are gone */
+		if (map->identity == ref.identity)
+			described = pgmq_tree_describe(&map->tree, look, upto, found, nfound,
+										   provisional ? PGMQ_DUE_MAYBE : PGMQ_DUE_NEVER);
+		LWLockRelease(&map->lock);
+	}
+	look_has_ended(ref);
+	return described;
+}
+
+/* The look that this backend makes, if any, has failed. */
+void
+pgmq_map_abandon(void)
+{
+	PgmqMap    *map;
+
+	if (looking.version == 0)
+		return;
+	if ((map = pgmq_map_lock(looking_at, LW_EXCLUSIVE)) != NULL)
+	{
+		pgmq_tree_abandon(&map->tree, &looking);
+		LWLockRelease(&map->lock);
+	}
+	look_has_ended(looking_at);
+}
+
+/*
+ * Wait until another look has ended than the first nlooks of this map.  False if
+ * none has for so long.  Errors: interrupts.
+ */
+bool
+pgmq_map_await_look(PgmqMapRef ref, uint32 nlooks, int patience_ms)
+{
+	static uint32 event = 0;
+	bool		ended;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("PgmqLook");
+	while (!(ended = pg_atomic_read_u32(&ref.map->nlooks) != nlooks) &&
+		   !ConditionVariableTimedSleep(&ref.map->look_end, patience_ms, event))
+		;
+	ConditionVariableCancelSleep();
+	return ended;
+}
+
+/*
+ * Say what became of ids of a block that were claimed: these are held no longer,
+ * those are to be given out again, and others can be read from due on.
  */
 void
-pgmq_map_announce(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due)
+pgmq_map_settle(PgmqMapRef ref, Oid relid, int64 first, uint64 held, uint64 back,
+				TimestampTz due)
+{
+	PgmqMap    *map = map_lock_any(ref, relid);
+
+	if (map == NULL)
+		return;
+	if (due < PGMQ_DUE_NEVER)
+		pgmq_tree_lower(&map->tree, first, first, due);
+	if (back != 0)
+		(void) pgmq_tree_ready(&map->tree, first, back);
+	pgmq_tree_unclaim(&map->tree, first, held);
+	LWLockRelease(&map->lock);
+}
+
+/* Announce after the commit what a transaction made readable. */
+void
+pgmq_map_announce(PgmqMapRef ref, Oid relid, const PgmqTouch *touch)
 {
 	PgmqMap    *map;
 
 	if (pgmq_directory == NULL || (map = map_lock_any(ref, relid)) == NULL)
 		return;
+	if (touch->ids != 0 && touch->last <= GetCurrentTransactionStopTimestamp())
+		(void) pgmq_tree_ready(&map->tree, PGMQ_BLOCK_FIRST(touch->lo), touch->ids);
+	else
+		pgmq_tree_lower(&map->tree, touch->lo, touch->hi, touch->due);
+	LWLockRelease(&map->lock);
+}
+
+/* Something with an id from lo to hi can be read from due on. */
+void
+pgmq_map_lower(PgmqMapRef ref, Oid relid, int64 lo, int64 hi, TimestampTz due)
+{
+	PgmqMap    *map = map_lock_any(ref, relid);
+
+	if (map == NULL)
+		return;
 	pgmq_tree_lower(&map->tree, lo, hi, due);
 	LWLockRelease(&map->lock);
 }
 
-/*
- * Advance the due times of a range's blocks up to upto, the last id of one.  In
- * a snapshot that was taken after the range was found, they held nothing but
- * what mins say, which are in id order.  For callbacks.
- */
+/* The transaction that described these ids provisionally has committed. */
 void
-pgmq_map_advance(PgmqMapRef ref, const PgmqRange *range, int64 upto,
-				 const PgmqMin *mins, int nmins)
+pgmq_map_confirm(PgmqMapRef ref, int64 lo, int64 hi)
 {
-	PgmqMap    *map;
+	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
 
-	if (pgmq_tree_is_short())
-		pgmq_directory_reclaim();
-	map = pgmq_map_lock(ref, LW_EXCLUSIVE);
 	if (map == NULL)
 		return;
-	if (map->identity == ref.identity &&
-		pgmq_tree_slot(&map->tree, range->lo).version == range->version)
-	{
-		pgmq_tree_clear(&map->tree, range->lo, upto);
-		for (int i = 0; i < nmins; i++)
-			pgmq_tree_lower(&map->tree, mins[i].id, mins[i].id, mins[i].due);
-	}
+	pgmq_tree_confirm(&map->tree, lo, hi);
 	LWLockRelease(&map->lock);
 }
 
@@ -365,7 +450,7 @@ pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now)
 
 	if (map != NULL)
 	{
-		hidden = map_holds(map, ref) && pgmq_tree_slot(&map->tree, id).due > now;
+		hidden = map_holds(map, ref) && pgmq_tree_hides(&map->tree, id, now);
 		LWLockRelease(&map->lock);
 	}
 	return hidden;

@@ -16,6 +16,7 @@
 #include "access/transam.h"
 #include "common/hashfn.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 
 #include "duemap/tree.h"
@@ -38,9 +39,8 @@ struct PgmqMap
 	TransactionId prepared;		/* one that did, if it is known */
 
 	PgmqTree	tree;
-
-	pg_atomic_uint32 readers;	/* transactions that take messages here */
-	pg_atomic_uint32 turn;		/* counts scans beside others */
+	pg_atomic_uint32 nlooks;	/* looks that have ended */
+	ConditionVariable look_end; /* readers wait here until one has */
 
 	TimestampTz check_begun;	/* when a full check began at the first id */
 	int64		check_from;		/* where the next one begins */
@@ -56,6 +56,7 @@ typedef struct PgmqDirectory
 	int			nused;			/* this many, from the first, have had a queue */
 	int			hand;			/* the clock hand: may be taken next */
 	pg_atomic_uint64 reclaimed; /* when maps last gave up nodes */
+	uint64		evictions;		/* how often a map was taken for another queue */
 	PgmqMap		maps[FLEXIBLE_ARRAY_MEMBER];
 } PgmqDirectory;
 

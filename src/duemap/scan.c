@@ -1,24 +1,28 @@
 /*-------------------------------------------------------------------------
  *
  * scan.c
- *	  Which ranges of ids a read looks at, and what it learns there.
+ *	  Which messages a read takes, and what it learns on the way.
  *
- * With a due map a read asks the table only for the ranges of ids that are
- * due, in id order, until it has enough.  The blocks before the last message
- * it took are exhausted then.  The scan reads which messages are left in them
- * and advances their due times in the map, so that no other read looks there
- * before something can be read.
+ * With a due map a read claims ids, in order, and takes these from the table by
+ * one statement.  Where something before them is due or unknown, it first looks
+ * there, so that the map has what is ready and when the rest is due.  claim.c
+ * says why a look is right; here its snapshot is taken after the map was asked
+ * (each of our statements takes its own), and all rows of the blocks count that
+ * it sees, whether they are locked or leased.
  *
- * The verb drives the scan: it asks for the next range, takes messages from
- * it, and says how many.  See pgmq_scan_begin.
+ * A claim comes to nothing when the message was removed, is leased or delayed by
+ * now, or is locked.  Then the read asks for the vt of what it missed and tells
+ * the map, and claims more ids than it wants: the statement takes as many as are
+ * wanted, and the others are given back.
  *
- * The map stays right because of the order of the steps: a range's version is
- * noted first (pgmq_map_find), *then* a snapshot is taken (each of our
- * statements takes its own), and all rows of the block count that the snapshot
- * sees, whether they are locked or leased.  A read that does not see all rows,
- * or not the newest ones, advances nothing: under row-level security, with a
- * filter, or with one snapshot for the whole transaction.  A transaction that
- * made something readable itself does not use the map.
+ * A read that does not see all rows, or not the newest ones, claims nothing and
+ * does not look: under row-level security, with a filter, or with one snapshot
+ * for the whole transaction.  It takes from the ranges of ids that have
+ * something due, or from all ids without a map.  A transaction that made
+ * something readable itself does not use the map.
+ *
+ * The verb drives the scan: it asks for what to take from, takes messages, and
+ * says how many.  See pgmq_scan_begin.
  *
  * Now and then a read makes a full check of the map: it reads a part of the
  * table without the map, and the next check continues after that part.  It is
@@ -37,6 +41,7 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
@@ -45,22 +50,20 @@
 #include "spi/spi.h"
 #include "duemap/duemap.h"
 
-/* How many ranges a scan that begins at the first one gets at a time. */
-#define FEW_RANGES		64
+/* A read claims ids of no more blocks at a time. */
+#define MAX_CLAIMS		256
 
-/*
- * A scan begins with at least this many ids, and takes more at each further
- * step: the index checks all entries of a page within the range before it
- * returns the first.
- */
-#define FIRST_STEP		(2 << PGMQ_BLOCK_BITS)
-#define STEP_GROWTH		16
+/* A claim that came to nothing has the next one take so many times the ids. */
+#define CLAIM_GROWTH	8
+#define MAX_WANTED		(1 << 20)
 
-/* A step of this many ids or more is the whole range. */
-#define MAX_STEP		(INT64CONST(1) << 40)
+/* How many messages a look begins with, and how many more the next one sees. */
+#define LOOK_ROWS		1024
+#define LOOK_GROWTH		4
+#define MAX_LOOK_ROWS	(1 << 16)
 
-/* A scan that took longer than this (microseconds) in vain is repeated once. */
-#define LONG_SCAN		10000
+/* For how long a read waits for one look of another reader (ms). */
+#define LOOK_PATIENCE_MS	1000
 
 /* How many messages one full check reads. */
 #define CHECK_ROWS		10000
@@ -70,78 +73,6 @@
 
 /* Setting: whether reads use the map.  Announcements do not depend on it. */
 bool		pgmq_use_due_map = true;
-
-/* ----------------------------------------------------------------
- *		Advancing due times
- * ----------------------------------------------------------------
- */
-
-/* The remaining messages of some blocks: the least vt of each. */
-typedef struct Left
-{
-	PgmqMin    *mins;
-	int			n;
-	int			max;
-} Left;
-
-/* Row function: (msg_id, vt), in msg_id order. */
-static void
-row_left(TupleTableSlot *slot, void *state)
-{
-	Left	   *left = state;
-	int64		id;
-	TimestampTz vt;
-
-	slot_getallattrs(slot);
-	id = DatumGetInt64(slot->tts_values[0]);
-	vt = DatumGetTimestampTz(slot->tts_values[1]);
-	if (left->n > 0 &&
-		PGMQ_BLOCK_FIRST(left->mins[left->n - 1].id) == PGMQ_BLOCK_FIRST(id))
-	{
-		left->mins[left->n - 1].due = Min(left->mins[left->n - 1].due, vt);
-		return;
-	}
-	if (left->n == left->max)
-	{
-		left->max *= 2;
-		left->mins = repalloc_huge(left->mins, left->max * sizeof(PgmqMin));
-	}
-	left->mins[left->n++] = (PgmqMin)
-	{
-		id, vt
-	};
-}
-
-/*
- * Advance the due times of the current run of ranges, which was exhausted up
- * to an id that ends a block.
- */
-static void
-scan_advance(PgmqScan *scan, int64 upto)
-{
-	const PgmqRange *ranges = &scan->ranges[scan->at];
-	PgmqArg		args[] = {
-		PGMQ_ARG(Int64GetDatum(ranges[0].lo)),
-		PGMQ_ARG(Int64GetDatum(upto))
-	};
-	Left		left = {.max = 64};
-	int			from = 0;
-
-	left.mins = palloc(left.max * sizeof(PgmqMin));
-	pgmq_exec_each(scan->queue, PGMQ_STMT_LEFT, args, row_left, &left);
-
-	for (int i = 0; i < scan->run && ranges[i].lo <= upto; i++)
-	{
-		int			n = from;
-
-		while (n < left.n && left.mins[n].id <= ranges[i].hi)
-			n++;
-		pgmq_xact_advance(scan->local, scan->map, &ranges[i], Min(upto, ranges[i].hi),
-						  left.mins + from, n - from);
-		from = n;
-	}
-	pfree(left.mins);
-}
 
 /* ----------------------------------------------------------------
  *		The full check
@@ -260,125 +191,354 @@ pgmq_scan_is_idle(const PgmqQueue *queue, TimestampTz now)
 	return pgmq_map_next_due(map) > now;
 }
 
-/* Let the verb read the next so many ids of the current run. */
-static void
-scan_step(PgmqScan *scan, int64 lo, int64 step)
+/* ----------------------------------------------------------------
+ *		Looking
+ * ----------------------------------------------------------------
+ */
+
+/* The messages that a look sees, by block. */
+typedef struct Seen
 {
-	/* negative ids are one range */
-	int64		first = Max(lo, 0);
+	TimestampTz now;
+	PgmqFound  *found;
+	int			n;
+	int			max;
+	int64		rows;
+	int64		last;			/* id of the last one */
+} Seen;
 
-	scan->lo = lo;
-	scan->hi = step >= MAX_STEP || scan->run_hi - first < step ? scan->run_hi : first + step - 1;
-	scan->step = step;
-}
-
-/* Begin a run: adjacent ranges from the next one on, which are read as one. */
+/* Row function: (msg_id, vt), in msg_id order. */
 static void
-scan_begin_run(PgmqScan *scan)
+row_seen(TupleTableSlot *slot, void *state)
 {
-	const PgmqRange *ranges = &scan->ranges[scan->at];
-	int			left = scan->nranges - scan->at;
-	int			run = 1;
+	Seen	   *seen = state;
+	PgmqFound  *found;
+	int64		id;
+	TimestampTz vt;
 
-	while (run < left && ranges[run - 1].hi + 1 == ranges[run].lo)
-		run++;
-	scan->run = run;
-	scan->run_hi = ranges[run - 1].hi;
-
-	/* readable messages most likely are at the beginning */
-	scan_step(scan, ranges[0].lo,
-			  scan->advances && scan->wanted < MAX_STEP / 2 ? Max(FIRST_STEP, 2 * scan->wanted) : MAX_STEP);
-}
-
-/* End a run, and advance what was exhausted of it. */
-static void
-scan_end_run(PgmqScan *scan)
-{
-	int64		lo = scan->ranges[scan->at].lo;
-	int64		upto = scan->run_hi;
-
-	/* a last message outside of the run does not tell what is exhausted */
-	if (scan->wanted == 0)
-		upto = scan->last < Max(lo, 0) || scan->last > upto ? PG_INT64_MIN :
-			PGMQ_BLOCK_FIRST(scan->last) - 1;
-
-	/* negative ids are one range, advanced as a whole */
-	if (scan->advances && upto >= Max(lo, -1) && pgmq_xact_may_advance(scan->local, lo))
-		scan_advance(scan, upto);
-	scan->at += scan->run;
-	scan->run = 0;
-}
-
-/* The rest of the way, without the map, is one range. */
-static void
-scan_whole(PgmqScan *scan)
-{
-	scan->ranges[0].lo = scan->from;
-	scan->ranges[0].hi = scan->seen = scan->end;
-	scan->nranges = 1;
-	scan->advances = false;
-	scan->repeated = true;
+	slot_getallattrs(slot);
+	id = DatumGetInt64(slot->tts_values[0]);
+	vt = DatumGetTimestampTz(slot->tts_values[1]);
+	seen->rows++;
+	seen->last = id;
+	if (seen->n == 0 || seen->found[seen->n - 1].first != PGMQ_BLOCK_FIRST(id))
+	{
+		if (seen->n == seen->max)
+		{
+			seen->max *= 2;
+			seen->found = repalloc_huge(seen->found, seen->max * sizeof(PgmqFound));
+		}
+		seen->found[seen->n++] = (PgmqFound)
+		{
+			.first = PGMQ_BLOCK_FIRST(id),.due = PGMQ_DUE_NEVER
+		};
+	}
+	found = &seen->found[seen->n - 1];
+	if (vt <= seen->now)
+		found->ready |= PGMQ_BLOCK_BIT(id);
+	else
+		found->due = Min(found->due, Min(vt, PGMQ_DUE_LAST));
 }
 
 /*
- * Find the next ranges that are due on the way from scan->from to scan->end.
- * Begin with the place-th of them; the ones before it come last.
+ * Make a look, from its beginning to the last of so many messages, and describe
+ * what was seen.  Returns how far that is: the last id of a block.  *described is
+ * false if there may be messages up to it that cannot be claimed.
  */
-static void
-scan_find(PgmqScan *scan, uint32 place)
+static int64
+scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 {
-	PgmqRange  *ranges = scan->ranges;
-	int			max = place < FEW_RANGES ? FEW_RANGES : PGMQ_SCAN_RANGES;
-	int			n = pgmq_map_find(scan->map, scan->now, scan->from, ranges, max);
+	Seen		seen = {.now = scan->now,.max = 64};
+	int64		rows = look->lo < 0 ? PG_INT64_MAX : Max(scan->look_rows, Min(scan->wanted, MAX_LOOK_ROWS));
+	int64		upto = look->hi;
 
-	scan->at = 0;
-	if (n < 0)
+	seen.found = palloc(seen.max * sizeof(PgmqFound));
+	for (;;)
 	{
-		scan_whole(scan);
-		return;
+		PgmqArg		args[] = {
+			PGMQ_ARG(Int64GetDatum(look->lo)),
+			PGMQ_ARG(Int64GetDatum(look->hi)),
+			PGMQ_ARG(Int64GetDatum(rows))
+		};
+
+		pgmq_exec_each(scan->queue, PGMQ_STMT_LEFT, args, row_seen, &seen);
+		if (seen.rows < rows)
+			break;
+
+		/* the last block may have more */
+		if (seen.n > 1)
+		{
+			upto = seen.found[--seen.n].first - 1;
+			break;
+		}
+		seen.n = seen.rows = 0;
+		rows *= 2;
 	}
-	scan->seen = n < max ? scan->end : Min(ranges[n - 1].hi, scan->end);
-	while (n > 0 && ranges[n - 1].lo > scan->end)
-		n--;
-	if (n > 0)
-		ranges[n - 1].hi = Min(ranges[n - 1].hi, scan->end);
-	n = scan->nranges = pgmq_xact_leave_out(scan->local, scan->now, ranges, n);
-	if (n > 1 && place % n > 0)
-	{
-		scan->at = place % n;
-		scan->begin = ranges[scan->at].lo;
-	}
+	if (look->lo >= 0)
+		scan->look_rows = Min(rows, MAX_LOOK_ROWS / LOOK_GROWTH) * LOOK_GROWTH;
+	*described = pgmq_xact_describe(scan->local, scan->map, look, upto, seen.found, seen.n);
+	pfree(seen.found);
+	return upto;
 }
 
-/* Get more ranges; false when the scan has been everywhere. */
-static bool
-scan_get_more(PgmqScan *scan)
+/* ----------------------------------------------------------------
+ *		Claiming
+ * ----------------------------------------------------------------
+ */
+
+/* The claim of this statement that an id belongs to; NULL if it was not claimed. */
+static PgmqClaim *
+scan_claim_of(PgmqScan *scan, int64 id)
 {
-	if (scan->seen < scan->end)
-		scan->from = scan->seen + 1;
-	else if (scan->begin > PG_INT64_MIN)
+	PgmqClaim  *claims = pgmq_xact_claims(scan->local, scan->claims_at);
+
+	/* most plans return the rows in order */
+	if (scan->claim_at >= scan->nclaims || claims[scan->claim_at].first > id)
+		scan->claim_at = 0;
+	while (scan->claim_at < scan->nclaims && PGMQ_BLOCK_LAST(claims[scan->claim_at].first) < id)
+		scan->claim_at++;
+	if (scan->claim_at == scan->nclaims || claims[scan->claim_at].first > id)
+		return NULL;
+	return &claims[scan->claim_at];
+}
+
+/*
+ * Row function: a message that the verb has taken by its id.  It can be read
+ * again at its vt, unless the verb has removed it.
+ */
+void
+pgmq_scan_row(TupleTableSlot *slot, void *state)
+{
+	PgmqScan   *scan = state;
+	PgmqClaim  *claim;
+
+	slot_getallattrs(slot);
+	claim = scan_claim_of(scan, DatumGetInt64(slot->tts_values[0]));
+	if (claim == NULL)
+		return;
+	claim->taken |= PGMQ_BLOCK_BIT(DatumGetInt64(slot->tts_values[0]));
+	if (!scan->removes)
+		claim->due = Min(claim->due, DatumGetTimestampTz(slot->tts_values[4]));
+	scan->ntaken++;
+}
+
+/*
+ * Say what became of the ids that the verb has not taken: those that it did not
+ * come to are given back, and of the others it is asked when they can be read.
+ */
+static void
+scan_settle(PgmqScan *scan)
+{
+	PgmqClaim  *claims = pgmq_xact_claims(scan->local, scan->claims_at);
+	int64		last = PG_INT64_MAX;
+	int64		nmissed = 0;
+	int64	   *missed;
+	Seen		seen = {.now = PG_INT64_MIN,.max = 8};
+	PgmqArg		args[1];
+
+	/* a statement that took what was wanted went no farther than that */
+	for (int i = 0; scan->ntaken >= scan->asked && i < scan->nclaims; i++)
+		if (claims[i].taken != 0)
+			last = claims[i].first + pg_leftmost_one_pos64(claims[i].taken);
+
+	missed = palloc(scan->nids * sizeof(int64));
+	for (int i = 0; i < scan->nclaims; i++)
 	{
-		/* now from the first id to where the scan began */
-		scan->from = PG_INT64_MIN;
-		scan->end = scan->begin - 1;
-		scan->begin = PG_INT64_MIN;
+		for (uint64 ids = claims[i].ids & ~claims[i].taken; ids != 0; ids &= ids - 1)
+		{
+			int64		id = claims[i].first + pg_rightmost_one_pos64(ids);
+
+			if (id <= last)
+				missed[nmissed++] = id;
+		}
 	}
-	else if (scan->count == 0 && !scan->repeated &&
-			 GetCurrentTimestamp() - scan->now >= LONG_SCAN)
+	if (last < PG_INT64_MAX)
 	{
-		/*
-		 * Messages may have become readable during a long scan of ranges that
-		 * were due and held dead rows only.  These ranges are advanced, so
-		 * another scan is short.
-		 */
-		scan->repeated = true;
-		scan->from = PG_INT64_MIN;
-		scan->end = PG_INT64_MAX;
+		scan->from = last + 1;
+		scan->at_end = false;
 	}
-	else
-		return false;
-	scan->now = GetCurrentTimestamp();
-	scan_find(scan, 0);
+	seen.found = palloc(seen.max * sizeof(PgmqFound));
+	if (nmissed > 0)
+	{
+		args[0] = pgmq_int8_array(missed, nmissed);
+		pgmq_exec_each(scan->queue, PGMQ_STMT_VT, args, row_seen, &seen);
+		scan->more = Min(scan->more, MAX_WANTED / CLAIM_GROWTH) * CLAIM_GROWTH;
+	}
+	for (int i = 0, at = 0; i < scan->nclaims; i++)
+	{
+		PgmqClaim  *claim = pgmq_xact_claims(scan->local, scan->claims_at) + i;
+		uint64		back = claim->ids & ~claim->taken;
+		TimestampTz due = PGMQ_DUE_NEVER;
+
+		if (last < claim->first)
+			 /* all of them */ ;
+		else if (last >= PGMQ_BLOCK_LAST(claim->first))
+			back = 0;
+		else
+			back &= ~(PGMQ_BLOCK_BIT(last) | (PGMQ_BLOCK_BIT(last) - 1));
+		for (; at < seen.n && seen.found[at].first <= claim->first; at++)
+			if (seen.found[at].first == claim->first)
+				due = seen.found[at].ready != 0 ? PGMQ_DUE_NOW : seen.found[at].due;
+		pgmq_xact_settle(scan->local, claim, back, due);
+	}
+	if (nmissed > 0)
+		pgmq_xact_forget_missed(scan->local, scan->claims_at);
+	scan->nclaims = 0;
+	pfree(seen.found);
+	pfree(missed);
+}
+
+/* Put the ids claimed into the scan, for the statement. */
+static void
+scan_put_ids(PgmqScan *scan)
+{
+	const PgmqClaim *claims = pgmq_xact_claims(scan->local, scan->claims_at);
+	int64	   *ids = palloc(scan->nids * sizeof(int64));
+	int64		n = 0;
+
+	for (int i = 0; i < scan->nclaims; i++)
+		for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
+			ids[n++] = claims[i].first + pg_rightmost_one_pos64(left);
+	Assert(n == scan->nids);
+	scan->lo = ids[0];
+	scan->hi = ids[n - 1];
+	scan->ids = pgmq_int8_array(ids, n);
+	scan->by_ids = true;
+	scan->asked = scan->wanted;
+	pfree(ids);
+}
+
+/* The scan goes on after an id; it ends with the last one there is. */
+static void
+scan_go_on(PgmqScan *scan, int64 id)
+{
+	scan->at_end = id == PG_INT64_MAX;
+	if (!scan->at_end)
+		scan->from = Max(scan->from, id + 1);
+	scan->seen = Max(scan->seen, PGMQ_BLOCK_LAST(id));
+}
+
+/* Take from all ids that are left, without the map. */
+static void
+scan_whole(PgmqScan *scan)
+{
+	scan->claims = false;
+	scan->map.map = NULL;
+	scan->ranges[0].lo = scan->from;
+	scan->ranges[0].hi = PG_INT64_MAX;
+	scan->nranges = 1;
+	scan->at = 0;
+	scan->at_end = true;
+}
+
+/*
+ * Claim as many ids as are wanted, and make the looks that this takes; false
+ * when there is nothing more to claim.  Only looks if nothing is wanted.
+ */
+static bool
+scan_claim(PgmqScan *scan)
+{
+	PgmqClaimer claimer = {.verifies = scan->wanted == 0,.max = MAX_CLAIMS};
+	int64		wanted = Min(scan->wanted, MAX_WANTED);
+
+	wanted = Min(wanted * scan->more, Max(wanted, MAX_WANTED));
+	scan->nids = scan->ntaken = scan->nclaims = scan->claim_at = 0;
+	while (!scan->at_end && scan->gap_lo > scan->gap_hi &&
+		   (scan->nids < wanted || claimer.verifies) && claimer.max > 0)
+	{
+		int			at;
+		bool		described;
+		int64		upto;
+
+		claimer.from = scan->from;
+		claimer.seen = scan->seen;
+		claimer.wanted = wanted - scan->nids;
+		at = pgmq_xact_claim(scan->local, scan->map, &claimer);
+		if (at < 0)
+		{
+			/* it was lost, or is of no use any more */
+			scan_whole(scan);
+			break;
+		}
+		scan->now = claimer.now;
+		if (!scan->passed)
+			scan->nlooks = claimer.nlooks;
+		scan->passed |= claimer.passed;
+		if (claimer.n > 0)
+		{
+			const PgmqClaim *last = &claimer.claims[claimer.n - 1];
+
+			if (scan->nclaims == 0)
+				scan->claims_at = at;
+			scan->nclaims += claimer.n;
+			scan->nids = wanted - claimer.wanted;
+			claimer.max -= claimer.n;
+			scan_go_on(scan, last->first + pg_leftmost_one_pos64(last->ids));
+		}
+		if (claimer.look.version == 0)
+			break;
+		upto = scan_look(scan, &claimer.look, &described);
+		scan->seen = Max(scan->seen, upto);
+		if (claimer.verifies)
+			scan_go_on(scan, upto);
+		else if (!described)
+		{
+			/* to be read as a range, after what was claimed */
+			scan->gap_lo = claimer.look.lo;
+			scan->gap_hi = upto;
+		}
+	}
+	return scan->nids > 0;
+}
+
+/*
+ * A read has found nothing, but has passed by what other readers look at: wait
+ * until one of them says what it has seen, and begin again.  A reader that looks
+ * may wait for a lock that we hold, so this does not last for ever.
+ */
+static void
+scan_await_look(PgmqScan *scan)
+{
+	scan->passed = false;
+	scan->from = scan->seen = PG_INT64_MIN;
+	scan->at_end = false;
+	if (!pgmq_map_await_look(scan->map, scan->nlooks, LOOK_PATIENCE_MS))
+		scan_whole(scan);
+}
+
+/* ----------------------------------------------------------------
+ *		The scan
+ * ----------------------------------------------------------------
+ */
+
+/* The next run of adjacent ranges to take from; false if there is none. */
+static bool
+scan_next_run(PgmqScan *scan)
+{
+	PgmqRange  *ranges = scan->ranges;
+
+	if (scan->at == scan->nranges)
+	{
+		if (scan->at_end)
+			return false;
+		scan->now = GetCurrentTimestamp();
+		scan->nranges = pgmq_map_find(scan->map, scan->now, scan->from, ranges, PGMQ_SCAN_RANGES);
+		scan->at = 0;
+		if (scan->nranges < 0)
+			scan_whole(scan);
+		scan->at_end |= scan->nranges < PGMQ_SCAN_RANGES ||
+			ranges[scan->nranges - 1].hi == PG_INT64_MAX;
+		if (scan->nranges == 0)
+			return false;
+		/* slots may have been merged since the last time */
+		ranges[0].lo = Max(ranges[0].lo, scan->from);
+		if (!scan->at_end)
+			scan->from = ranges[scan->nranges - 1].hi + 1;
+	}
+	scan->lo = ranges[scan->at].lo;
+	do
+		scan->hi = ranges[scan->at++].hi;
+	while (scan->at < scan->nranges && ranges[scan->at].lo == scan->hi + 1);
 	return true;
 }
 
@@ -393,26 +553,29 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
 	scan->now = now;
 	scan->wanted = qty;
 	scan->count = 0;
+	scan->by_ids = scan->removes = false;
 	scan->local = pgmq_local(queue->relid);
 	scan->map = pgmq_xact_map(scan->local);
-	scan->advances = scan->repeated = false;
-	scan->from = scan->begin = PG_INT64_MIN;
-	scan->end = PG_INT64_MAX;
-	scan->at = scan->run = 0;
-	if (qty == 0 || !map_is_usable(scan->map))
+	scan->from = scan->seen = PG_INT64_MIN;
+	scan->at_end = scan->passed = scan->claims = false;
+	scan->at = scan->nranges = scan->nclaims = 0;
+	scan->gap_lo = 1;
+	scan->gap_hi = 0;
+	scan->more = 1;
+	scan->look_rows = LOOK_ROWS;
+	if (!map_is_usable(scan->map))
 	{
-		scan->map.map = NULL;
 		scan_whole(scan);
 		return;
 	}
-
-	scan->advances = !filtered && sees_all(queue);
-	if (check && scan->advances && pgmq_map_check_claim(scan->map, now, &from))
+	if (!sees_all(queue))
+		return;
+	scan->claims = !filtered;
+	if (check && qty > 0 && pgmq_map_check_claim(scan->map, now, &from))
 	{
 		check_map(queue, scan->map, now, from);
 		scan->now = GetCurrentTimestamp();
 	}
-	scan_find(scan, pgmq_map_enter(scan->map));
 }
 
 /*
@@ -423,14 +586,16 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  *
  *		pgmq_scan_begin(&scan, queue, now, qty, filtered);
  *		while (pgmq_scan_next(&scan))
- *			pgmq_scan_took(&scan, count, last);
+ *			pgmq_scan_took(&scan, count);
  *
- * where it takes up to scan.wanted messages that are readable at scan.now and
- * have ids from scan.lo to scan.hi, oldest first, and says how many it took
- * and the largest id among all it took.  scan.count is the sum.  Ranges come
- * in the order of ids, but several concurrent readers begin at different ones.
+ * where it takes up to scan.wanted messages that are readable at scan.now,
+ * oldest first, and says how many it took; scan.count is the sum.  If
+ * scan.by_ids, it takes them from scan.ids, a bigint[], and calls pgmq_scan_row
+ * for each that the statement returns, whether or not it counts; else from the
+ * ids scan.lo to scan.hi.  Ids rise from one part to the next.  A verb that removes
+ * what it takes says so in scan.removes.
  *
- * Each range needs a snapshot that is taken after pgmq_scan_next.  The scan
+ * Each part needs a snapshot that is taken after pgmq_scan_next.  The scan
  * allocates little, in the current memory context.  It raises the errors of
  * the statements that it runs.
  */
@@ -441,46 +606,68 @@ pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 q
 	scan_begin(scan, queue, now, qty, filtered, true);
 }
 
-/* The next range to take from; false when the scan has ended. */
+/* What to take from next; false when the scan has ended. */
 bool
 pgmq_scan_next(PgmqScan *scan)
 {
-	if (scan->run > 0)
-	{
-		if (scan->wanted > 0 && scan->hi < scan->run_hi)
-		{
-			scan_step(scan, scan->hi + 1, scan->step * STEP_GROWTH);
-			return true;
-		}
-		scan_end_run(scan);
-	}
+	if (scan->nclaims > 0)
+		scan_settle(scan);
+	scan->by_ids = false;
 	while (scan->wanted > 0)
 	{
-		if (scan->at < scan->nranges)
+		if (scan->gap_lo <= scan->gap_hi)
 		{
-			scan_begin_run(scan);
+			scan->lo = Max(scan->gap_lo, scan->from);
+			scan->hi = scan->gap_hi;
+			scan->gap_lo = 1;
+			scan->gap_hi = 0;
+			scan_go_on(scan, scan->hi);
 			return true;
 		}
-		if (!scan_get_more(scan))
-			break;
+		if (scan->claims && scan_claim(scan))
+		{
+			scan_put_ids(scan);
+			return true;
+		}
+		if (scan->claims && scan->gap_lo <= scan->gap_hi)
+			continue;
+		if (scan->claims && scan->count == 0 && scan->passed)
+		{
+			scan_await_look(scan);
+			continue;
+		}
+		return !scan->claims && scan_next_run(scan);
 	}
-
-	/* a reader that took nothing may wait for long */
-	if (scan->count == 0 && scan->map.map != NULL)
-		pgmq_map_leave();
 	return false;
 }
 
 /*
- * Advance the map of an open queue where it says that something may be
- * readable and nothing is.  Takes nothing.
+ * The end of the ids from one on that have something due or ready next to each
+ * other, for a verb that takes more than it was given.
+ */
+int64
+pgmq_scan_reach(const PgmqScan *scan, int64 from)
+{
+	PgmqRange	ranges[64];
+	int64		hi = from;
+	int			n = scan->by_ids ?
+	pgmq_map_find(scan->map, scan->now, from, ranges, lengthof(ranges)) : -1;
+
+	for (int i = 0; i < n && (ranges[i].lo <= hi || ranges[i].lo == hi + 1); i++)
+		hi = ranges[i].hi;
+	return n < 0 ? scan->hi : hi;
+}
+
+/*
+ * Look where the map of an open queue says that something may be readable, so
+ * that it says no more than is true.  Takes nothing.
  */
 void
 pgmq_scan_only(const PgmqQueue *queue, TimestampTz now)
 {
 	PgmqScan	scan;
 
-	scan_begin(&scan, queue, now, 1, false, false);
-	while (pgmq_scan_next(&scan))
-		pgmq_scan_took(&scan, 0, PG_INT64_MIN);
+	scan_begin(&scan, queue, now, 0, false, false);
+	if (scan.claims)
+		(void) scan_claim(&scan);
 }

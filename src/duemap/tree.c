@@ -9,15 +9,19 @@
  *	- A slot of a node has a due time.  If the slot has a child, it is the least
  *	  of the child's; if not, it holds for all ids below the slot, which are one
  *	  block or, higher up, a great many.
+ *	- A block also has two masks of ids: those that are ready to be given out, for
+ *	  which its due time does not count, and those that were given out.
  *	- There are two edges for ids that the root does not cover: the larger ones,
- *	  and the negative ones.
+ *	  and the negative ones.  They have no masks.
  *	- Nodes come from a fixed pool that all trees share.  When it runs out, a
  *	  tree merges the slots with its latest due times; when that is not enough,
  *	  a whole slot or edge is lowered for a part of it.  So lowering cannot fail.
  *
- * Each slot without a child, and each edge, has a version.  Versions are drawn
- * from one sequence and never used twice, so a range that was merged, dropped
- * and made again in between cannot be mistaken for the one that was found.
+ * A slot without a child, or an edge, may be *looked at* by a reader; claim.c
+ * says what that is.  Elsewhere it counts as unknown.  A look has a version.
+ * Versions are drawn from one sequence and never used twice, so a slot that was
+ * merged, dropped and made again in between is not taken for the one that a
+ * look began with.
  *
  * The caller holds a lock on the tree, in exclusive mode if it changes the tree.
  * Nothing here raises an error, since it is called in commit callbacks.
@@ -31,49 +35,14 @@
  */
 #include "postgres.h"
 
-#include "port/atomics.h"
-#include "storage/spin.h"
-
 #include "common/common.h"
 #include "duemap/duemap.h"
 #include "duemap/tree.h"
 
-#define FANOUT_BITS		6
-#define FANOUT			(1 << FANOUT_BITS)
-
-/* A slot of a node on this level stands for this many bits of ids. */
-#define SLOT_SHIFT(level)	(PGMQ_BLOCK_BITS + FANOUT_BITS * (level))
-
-/* On this level a node covers all ids that are not negative. */
-#define TOP_LEVEL		9
-
-#define NO_NODE			(-1)
-
 /* Free nodes wanted before lowering: for both ends of a range, on all levels. */
 #define NODES_WANTED	(2 * (TOP_LEVEL + 1))
 
-typedef struct MapNode
-{
-	TimestampTz due[FANOUT];
-	uint64		tag[FANOUT];	/* version; with a child, its number */
-	uint64		children;		/* bit set: the slot has a child */
-} MapNode;
-
-#define HAS_CHILD(node, i)	(((node)->children & (UINT64CONST(1) << (i))) != 0)
-#define NODE(n)				(&pool->nodes[n])
-
-/* The nodes of all trees. */
-typedef struct NodePool
-{
-	pg_atomic_uint64 version;	/* last version drawn */
-	slock_t		lock;			/* of the rest */
-	int32		first;			/* free nodes, linked by tag[0] */
-	int			nfree;
-	int			nnodes;
-	MapNode		nodes[FLEXIBLE_ARRAY_MEMBER];
-} NodePool;
-
-static NodePool *pool = NULL;
+PgmqNodePool *pgmq_pool = NULL;
 
 /* ----------------------------------------------------------------
  *		The pool
@@ -84,35 +53,36 @@ static NodePool *pool = NULL;
 void
 pgmq_tree_init(void *memory, Size size, int tranche)
 {
-	pool = memory;
-	pool->nnodes = (size - offsetof(NodePool, nodes)) / sizeof(MapNode);
-	pg_atomic_init_u64(&pool->version, 0);
-	SpinLockInit(&pool->lock);
-	for (int i = 0; i < pool->nnodes; i++)
-		NODE(i)->tag[0] = (uint64) (int64) (i + 1 < pool->nnodes ? i + 1 : NO_NODE);
-	pool->first = 0;
-	pool->nfree = pool->nnodes;
+	pgmq_pool = memory;
+	pgmq_pool->nnodes = (size - offsetof(PgmqNodePool, nodes)) / sizeof(PgmqNode);
+	pg_atomic_init_u64(&pgmq_pool->version, 0);
+	pg_atomic_init_u64(&pgmq_pool->merges, 0);
+	SpinLockInit(&pgmq_pool->lock);
+	for (int i = 0; i < pgmq_pool->nnodes; i++)
+		NODE(i)->tag[0] = (uint64) (int64) (i + 1 < pgmq_pool->nnodes ? i + 1 : NO_NODE);
+	pgmq_pool->first = 0;
+	pgmq_pool->nfree = pgmq_pool->nnodes;
 }
 
 /* Use the pool in this backend. */
 void
 pgmq_tree_attach(void *memory)
 {
-	pool = memory;
+	pgmq_pool = memory;
 }
 
 /* Whether the pool is running out of nodes. */
 bool
 pgmq_tree_is_short(void)
 {
-	return pool->nfree < pool->nnodes / 8;
+	return pgmq_pool->nfree < pgmq_pool->nnodes / 8;
 }
 
 /* Draw a version. */
 uint64
 pgmq_tree_version(void)
 {
-	return pg_atomic_add_fetch_u64(&pool->version, 1);
+	return pg_atomic_add_fetch_u64(&pgmq_pool->version, 1);
 }
 
 /* ----------------------------------------------------------------
@@ -120,35 +90,40 @@ pgmq_tree_version(void)
  * ----------------------------------------------------------------
  */
 
-/* Get a node whose slots have all this due time; NO_NODE if there is none. */
-static int32
-node_alloc(PgmqTree *tree, TimestampTz due)
+/*
+ * Get a node whose slots have all this due time, and are part of this look if
+ * it is not 0; NO_NODE if there is none.
+ */
+int32
+pgmq_node_alloc(PgmqTree *tree, TimestampTz due, uint64 look)
 {
+	PgmqNode   *node;
 	int32		n;
-	uint64		version;
 
 	/* one queue may have a quarter of the pool */
-	if (tree->nnodes >= Max(pool->nnodes / 4, NODES_WANTED))
+	if (tree->nnodes >= Max(pgmq_pool->nnodes / 4, NODES_WANTED))
 		return NO_NODE;
-	SpinLockAcquire(&pool->lock);
-	n = pool->first;
+	SpinLockAcquire(&pgmq_pool->lock);
+	n = pgmq_pool->first;
 	if (n != NO_NODE)
 	{
-		pool->first = (int32) NODE(n)->tag[0];
-		pool->nfree--;
+		pgmq_pool->first = (int32) NODE(n)->tag[0];
+		pgmq_pool->nfree--;
 	}
-	SpinLockRelease(&pool->lock);
+	SpinLockRelease(&pgmq_pool->lock);
 	if (n == NO_NODE)
 		return NO_NODE;
 
 	tree->nnodes++;
-	version = pgmq_tree_version();
+	node = NODE(n);
+	memset(node, 0, sizeof(PgmqNode));
 	for (int i = 0; i < FANOUT; i++)
 	{
-		NODE(n)->due[i] = due;
-		NODE(n)->tag[i] = version;
+		node->due[i] = due;
+		node->tag[i] = look;
 	}
-	NODE(n)->children = 0;
+	if (look != 0)
+		node->looked = ~UINT64CONST(0);
 	return n;
 }
 
@@ -156,11 +131,11 @@ static void
 node_free(PgmqTree *tree, int32 n)
 {
 	tree->nnodes--;
-	SpinLockAcquire(&pool->lock);
-	NODE(n)->tag[0] = (uint64) (int64) pool->first;
-	pool->first = n;
-	pool->nfree++;
-	SpinLockRelease(&pool->lock);
+	SpinLockAcquire(&pgmq_pool->lock);
+	NODE(n)->tag[0] = (uint64) (int64) pgmq_pool->first;
+	pgmq_pool->first = n;
+	pgmq_pool->nfree++;
+	SpinLockRelease(&pgmq_pool->lock);
 }
 
 static void
@@ -168,39 +143,101 @@ node_free_all(PgmqTree *tree, int32 n)
 {
 	for (int i = 0; i < FANOUT; i++)
 		if (HAS_CHILD(NODE(n), i))
-			node_free_all(tree, (int32) NODE(n)->tag[i]);
+			node_free_all(tree, CHILD(NODE(n), i));
 	node_free(tree, n);
 }
 
+/* The least due time of a node; what is being looked at is unknown. */
 static TimestampTz
-node_min(int32 n)
+node_min(const PgmqNode *node)
 {
-	TimestampTz min = NODE(n)->due[0];
+	TimestampTz min = node->due[0];
 
+	if (node->looked != 0)
+		return PGMQ_DUE_NOW;
 	for (int i = 1; i < FANOUT; i++)
-		min = Min(min, NODE(n)->due[i]);
+		min = Min(min, node->due[i]);
 	return min;
 }
 
-static inline void
-slot_set_child(MapNode *node, int i, int32 child)
+/* Whether there is nothing in a slot. */
+static inline bool
+slot_is_empty(const PgmqNode *node, int i)
 {
-	node->children |= UINT64CONST(1) << i;
-	node->tag[i] = child;
-	node->due[i] = node_min(child);
+	return node->due[i] == PGMQ_DUE_NEVER &&
+		((node->looked | node->has_ready | node->has_claimed) & BIT(i)) == 0;
 }
 
-/* Set a slot for all ids below it, and drop its child. */
-static inline void
-slot_set(PgmqTree *tree, MapNode *node, int i, TimestampTz due)
+/* Give a slot a child. */
+void
+pgmq_slot_set_child(PgmqNode *node, int i, int32 child)
+{
+	node->children |= BIT(i);
+	node->looked &= ~BIT(i);
+	node->tag[i] = child;
+	node->due[i] = node_min(NODE(child));
+	if (NODE(child)->has_ready != 0)
+		node->has_ready |= BIT(i);
+	if (NODE(child)->has_claimed != 0)
+		node->has_claimed |= BIT(i);
+}
+
+/* Set a slot for all ids below it, and drop its child, masks and look. */
+void
+pgmq_slot_set(PgmqTree *tree, PgmqNode *node, int i, TimestampTz due)
 {
 	if (HAS_CHILD(node, i))
-	{
-		node_free_all(tree, (int32) node->tag[i]);
-		node->children &= ~(UINT64CONST(1) << i);
-	}
+		node_free_all(tree, CHILD(node, i));
+	node->children &= ~BIT(i);
+	node->looked &= ~BIT(i);
+	node->has_ready &= ~BIT(i);
+	node->has_claimed &= ~BIT(i);
+	node->ready[i] = node->claimed[i] = 0;
+	node->tag[i] = 0;
 	node->due[i] = due;
-	node->tag[i] = pgmq_tree_version();
+}
+
+/* The child of a slot has changed.  It is dropped if there is nothing in it. */
+void
+pgmq_slot_update(PgmqTree *tree, PgmqNode *node, int i)
+{
+	const PgmqNode *child = NODE(CHILD(node, i));
+
+	node->due[i] = node_min(child);
+	node->has_ready &= ~BIT(i);
+	if (child->has_ready != 0)
+		node->has_ready |= BIT(i);
+	node->has_claimed &= ~BIT(i);
+	if (child->has_claimed != 0)
+		node->has_claimed |= BIT(i);
+	if (slot_is_empty(node, i))
+		pgmq_slot_set(tree, node, i, PGMQ_DUE_NEVER);
+}
+
+/*
+ * Make sure that a slot has a child if nothing is known to be there that a
+ * child could not tell apart; whether it has one.
+ */
+static bool
+slot_split(PgmqTree *tree, PgmqNode *node, int i)
+{
+	if (!HAS_CHILD(node, i) && node->due[i] >= PGMQ_DUE_MAYBE && !IS_LOOKED_AT(node, i))
+	{
+		int32		child = pgmq_node_alloc(tree, node->due[i], 0);
+
+		if (child != NO_NODE)
+			pgmq_slot_set_child(node, i, child);
+	}
+	return HAS_CHILD(node, i);
+}
+
+/* Whether lowering all ids of a slot to due at once would lose something. */
+static inline bool
+slot_has_more(const PgmqNode *node, int i, TimestampTz due)
+{
+	return HAS_CHILD(node, i) &&
+		((node->has_claimed & BIT(i)) != 0 ||
+		 ((node->has_ready & BIT(i)) != 0 && due != PGMQ_DUE_NOW));
 }
 
 /* Lower the due times of the ids lo to hi, which count from the node's first. */
@@ -208,89 +245,69 @@ static void
 node_lower(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, TimestampTz due)
 {
 	int			shift = SLOT_SHIFT(level);
+	PgmqNode   *node = NODE(n);
 
 	for (int i = lo >> shift; i <= (int) (hi >> shift); i++)
 	{
-		MapNode    *node = NODE(n);
 		uint64		first = (uint64) i << shift;
 		uint64		last = first + (UINT64CONST(1) << shift) - 1;
+		bool		is_whole = lo <= first && hi >= last;
 
-		if (level > 0 && !(lo <= first && hi >= last))
-		{
-			/* a part of a slot: descend, if there is or can be a node */
-			if (!HAS_CHILD(node, i) && node->due[i] == PGMQ_DUE_NEVER)
-			{
-				int32		child = node_alloc(tree, PGMQ_DUE_NEVER);
-
-				if (child != NO_NODE)
-					slot_set_child(node, i, child);
-			}
-			if (HAS_CHILD(node, i))
-			{
-				node_lower(tree, (int32) node->tag[i], level - 1,
-						   Max(lo, first) - first, Min(hi, last) - first, due);
-				node->due[i] = Min(node->due[i], due);
-				continue;
-			}
-		}
-		slot_set(tree, node, i, Min(node->due[i], due));
+		/* a part of a slot: descend, if there is or can be a node */
+		if (level > 0 &&
+			(is_whole ? slot_has_more(node, i, due) : slot_split(tree, node, i)))
+			node_lower(tree, CHILD(node, i), level - 1,
+					   Max(lo, first) - first, Min(hi, last) - first, due);
+		else if (HAS_CHILD(node, i))
+			pgmq_slot_set(tree, node, i, node->due[i]);
+		node->due[i] = Min(node->due[i], due);
 	}
 }
 
-/*
- * Nothing is at the ids lo to hi, which are whole blocks.  A part of a slot
- * stays as it is when there is no node for it.
- */
-static void
-node_clear(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi)
+/* The ids of a block are ready; false if the block has no masks, so it is due. */
+static bool
+node_ready(PgmqTree *tree, int32 n, int level, uint64 first, uint64 ids)
 {
-	int			shift = SLOT_SHIFT(level);
+	PgmqNode   *node = NODE(n);
+	int			i = (first >> SLOT_SHIFT(level)) & (FANOUT - 1);
 
-	for (int i = lo >> shift; i <= (int) (hi >> shift); i++)
+	if (level == 0)
+		node->ready[i] |= ids;
+	else if (!slot_split(tree, node, i) ||
+			 !node_ready(tree, CHILD(node, i), level - 1, first, ids))
 	{
-		MapNode    *node = NODE(n);
-		uint64		first = (uint64) i << shift;
-		uint64		last = first + (UINT64CONST(1) << shift) - 1;
-		int32		child;
-
-		if (node->due[i] == PGMQ_DUE_NEVER)
-			continue;
-		if (lo <= first && hi >= last)
-		{
-			slot_set(tree, node, i, PGMQ_DUE_NEVER);
-			continue;
-		}
-		Assert(level > 0);
-		if (!HAS_CHILD(node, i))
-		{
-			child = node_alloc(tree, node->due[i]);
-			if (child == NO_NODE)
-				continue;
-			slot_set_child(node, i, child);
-		}
-		child = (int32) node->tag[i];
-		node_clear(tree, child, level - 1, Max(lo, first) - first, Min(hi, last) - first);
-		node->due[i] = node_min(child);
-		if (node->due[i] == PGMQ_DUE_NEVER)
-			slot_set(tree, node, i, PGMQ_DUE_NEVER);
+		node->due[i] = PGMQ_DUE_NOW;
+		return false;
 	}
+	node->has_ready |= BIT(i);
+	return true;
 }
 
 /* Merge the child with the latest due time below a node; false if there is none. */
 static bool
 node_merge_farthest(PgmqTree *tree, int32 n)
 {
-	MapNode    *node = NODE(n);
+	PgmqNode   *node = NODE(n);
+	uint64		has_more = node->has_ready | node->has_claimed;
 	int			farthest = -1;
+	TimestampTz latest = PGMQ_DUE_NOW;
 
 	for (int i = 0; i < FANOUT; i++)
-		if (HAS_CHILD(node, i) &&
-			(farthest < 0 || node->due[i] >= node->due[farthest]))
+	{
+		TimestampTz due = (has_more & BIT(i)) != 0 ? PGMQ_DUE_NOW : node->due[i];
+
+		if (HAS_CHILD(node, i) && due >= latest)
+		{
 			farthest = i;
+			latest = due;
+		}
+	}
 	if (farthest < 0)
 		return false;
-	if (!node_merge_farthest(tree, (int32) node->tag[farthest]))
-		slot_set(tree, node, farthest, node->due[farthest]);
+	if (node_merge_farthest(tree, CHILD(node, farthest)))
+		pgmq_slot_update(tree, node, farthest);
+	else
+		pgmq_slot_set(tree, node, farthest, latest);
 	return true;
 }
 
@@ -304,10 +321,24 @@ typedef struct Finder
 	int			n;
 } Finder;
 
+/* Whether a slot has something that is readable at now, as far as is known. */
+static inline bool
+slot_is_due(const PgmqNode *node, int i, TimestampTz now)
+{
+	return node->due[i] <= now || ((node->has_ready | node->looked) & BIT(i)) != 0 ||
+		(now >= PGMQ_DUE_MAYBE && (node->has_claimed & BIT(i)) != 0);
+}
+
+static inline bool
+edge_is_due(const PgmqEdge *edge, TimestampTz now)
+{
+	return edge->due <= now || edge->look != 0;
+}
+
 static void
 node_find(int32 n, int level, uint64 base, Finder *finder)
 {
-	MapNode    *node = NODE(n);
+	PgmqNode   *node = NODE(n);
 	int			shift = SLOT_SHIFT(level);
 
 	for (int i = 0; i < FANOUT && finder->n < finder->max; i++)
@@ -315,32 +346,15 @@ node_find(int32 n, int level, uint64 base, Finder *finder)
 		uint64		first = base + ((uint64) i << shift);
 		uint64		last = first + (UINT64CONST(1) << shift) - 1;
 
-		if (node->due[i] > finder->now || last < finder->from)
+		if (last < finder->from || !slot_is_due(node, i, finder->now))
 			continue;
 		if (HAS_CHILD(node, i))
-			node_find((int32) node->tag[i], level - 1, first, finder);
+			node_find(CHILD(node, i), level - 1, first, finder);
 		else
 			finder->ranges[finder->n++] = (PgmqRange)
 		{
-			.lo = (int64) first,.hi = (int64) last,.version = node->tag[i]
+			(int64) first, (int64) last
 		};
-	}
-}
-
-/* The due time and version that hold for an id. */
-static PgmqEdge
-node_slot(int32 n, int level, uint64 id)
-{
-	for (;; level--)
-	{
-		int			i = (id >> SLOT_SHIFT(level)) & (FANOUT - 1);
-
-		if (!HAS_CHILD(NODE(n), i))
-			return (PgmqEdge)
-		{
-			NODE(n)->due[i], NODE(n)->tag[i]
-		};
-		n = (int32) NODE(n)->tag[i];
 	}
 }
 
@@ -348,21 +362,6 @@ node_slot(int32 n, int level, uint64 id)
  *		Trees
  * ----------------------------------------------------------------
  */
-
-/* Whether the tree covers an id that is not negative. */
-static inline bool
-tree_covers(const PgmqTree *tree, uint64 id)
-{
-	return tree->level >= TOP_LEVEL ||
-		(tree->level >= 0 && id >> SLOT_SHIFT(tree->level + 1) == 0);
-}
-
-/* The first id of the edge above. */
-static inline int64
-tree_end(const PgmqTree *tree)
-{
-	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
-}
 
 /*
  * Make a tree without nodes in memory that is zero.  The pool may not be there
@@ -381,77 +380,71 @@ pgmq_tree_set_unknown(PgmqTree *tree)
 {
 	if (tree->root != NO_NODE)
 		node_free_all(tree, tree->root);
-	tree->root = NO_NODE;
-	tree->level = -1;
-	tree->below = (PgmqEdge)
-	{
-		PGMQ_DUE_NOW, pgmq_tree_version()
-	};
-	tree->above = (PgmqEdge)
-	{
-		PGMQ_DUE_NOW, pgmq_tree_version()
-	};
+	pgmq_tree_make(tree);
+	tree->below.due = tree->above.due = PGMQ_DUE_NOW;
+	tree->below.look = tree->above.look = 0;
 }
 
 /*
  * Grow the tree until it covers an id; false if nodes run out first.  The ids
- * that it covers then keep the due time of the edge.
+ * that it covers then are as the edge was.
  */
-static bool
-tree_cover(PgmqTree *tree, uint64 id)
+bool
+pgmq_tree_cover(PgmqTree *tree, uint64 id)
 {
+	PgmqEdge   *above = &tree->above;
+
 	if (tree->root == NO_NODE)
 	{
-		tree->root = node_alloc(tree, tree->above.due);
+		tree->root = pgmq_node_alloc(tree, above->due, above->look);
 		if (tree->root == NO_NODE)
 			return false;
 		tree->level = 0;
 		/* a tree that must grow at once does not need its lowest levels */
-		while (!tree_covers(tree, id))
+		while (!pgmq_tree_covers(tree, id))
 			tree->level++;
 	}
-	while (!tree_covers(tree, id))
+	while (!pgmq_tree_covers(tree, id))
 	{
-		int32		root = node_alloc(tree, tree->above.due);
+		int32		root = pgmq_node_alloc(tree, above->due, above->look);
 
 		if (root == NO_NODE)
 			return false;
-		slot_set_child(NODE(root), 0, tree->root);
+		pgmq_slot_set_child(NODE(root), 0, tree->root);
 		tree->root = root;
 		tree->level++;
 	}
 	if (tree->level == TOP_LEVEL)
 	{
 		/* it covers all; slots beyond the largest id must not be found */
-		tree->above.due = PGMQ_DUE_NEVER;
+		above->due = PGMQ_DUE_NEVER;
+		above->look = 0;
 		for (int i = PG_INT64_MAX >> SLOT_SHIFT(TOP_LEVEL); ++i < FANOUT;)
-			NODE(tree->root)->due[i] = PGMQ_DUE_NEVER;
+			pgmq_slot_set(tree, NODE(tree->root), i, PGMQ_DUE_NEVER);
 	}
 	return true;
 }
 
 /* Remove roots that hold nothing, or nothing but their first child. */
-static void
-tree_shrink(PgmqTree *tree)
+void
+pgmq_tree_shrink(PgmqTree *tree)
 {
-	while (tree->root != NO_NODE)
+	while (tree->root != NO_NODE && tree->above.due == PGMQ_DUE_NEVER && tree->above.look == 0)
 	{
-		MapNode    *root = NODE(tree->root);
+		PgmqNode   *root = NODE(tree->root);
 		int32		child = NO_NODE;
 
 		for (int i = 1; i < FANOUT; i++)
-			if (root->due[i] != PGMQ_DUE_NEVER)
+			if (!slot_is_empty(root, i))
 				return;
-		if (tree->above.due != PGMQ_DUE_NEVER)
-			return;
-		if (root->due[0] != PGMQ_DUE_NEVER)
+		if (!slot_is_empty(root, 0))
 		{
 			if (!HAS_CHILD(root, 0))
 				return;
-			child = (int32) root->tag[0];
+			child = CHILD(root, 0);
 		}
 		else if (HAS_CHILD(root, 0))
-			node_free_all(tree, (int32) root->tag[0]);
+			node_free_all(tree, CHILD(root, 0));
 		node_free(tree, tree->root);
 		tree->root = child;
 		tree->level = child == NO_NODE ? -1 : tree->level - 1;
@@ -462,14 +455,32 @@ static inline void
 edge_lower(PgmqEdge *edge, TimestampTz due)
 {
 	edge->due = Min(edge->due, due);
-	edge->version = pgmq_tree_version();
 }
 
-/* Something with an id from lo to hi can be read from due on. */
+/*
+ * Have the tree cover an id that is not negative, unless the edge must say what
+ * there is about it.
+ */
+static bool
+tree_reach(PgmqTree *tree, int64 id)
+{
+	if (tree->root != NO_NODE &&
+		(pgmq_pool->nfree < NODES_WANTED || tree->nnodes + NODES_WANTED > pgmq_pool->nnodes / 4))
+	{
+		pg_atomic_fetch_add_u64(&pgmq_pool->merges, 1);
+		(void) node_merge_farthest(tree, tree->root);
+	}
+	return pgmq_tree_covers(tree, id) ||
+		(tree->above.due >= PGMQ_DUE_MAYBE && tree->above.look == 0 && pgmq_tree_cover(tree, id));
+}
+
+/*
+ * Something with an id from lo to hi can be read from due on.  A message with vt
+ * infinity is never readable, but must be counted.
+ */
 void
 pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 {
-	/* a message with vt infinity is never readable, but must be counted */
 	due = Min(due, PGMQ_DUE_LAST);
 	if (lo < 0)
 	{
@@ -478,75 +489,75 @@ pgmq_tree_lower(PgmqTree *tree, int64 lo, int64 hi, TimestampTz due)
 			return;
 		lo = 0;
 	}
-
-	if (tree->root != NO_NODE &&
-		(pool->nfree < NODES_WANTED || tree->nnodes + NODES_WANTED > pool->nnodes / 4))
-		(void) node_merge_farthest(tree, tree->root);
-
 	/* an edge that has something due takes this too */
-	if (!tree_covers(tree, hi) &&
-		(tree->above.due != PGMQ_DUE_NEVER || !tree_cover(tree, hi)))
+	if (!tree_reach(tree, hi))
 	{
 		edge_lower(&tree->above, due);
-		if (!tree_covers(tree, lo))
+		if (!pgmq_tree_covers(tree, lo))
 			return;
-		hi = tree_end(tree) - 1;
+		hi = pgmq_tree_end(tree) - 1;
 	}
 	node_lower(tree, tree->root, tree->level, lo, hi, due);
 }
 
 /*
- * Nothing is at the ids lo to hi.  These are all negative ids, or whole blocks
- * of other ones.
+ * The ids of a block can be given out.  Where there are no masks that could say
+ * so the block is due, and this returns false.
  */
-void
-pgmq_tree_clear(PgmqTree *tree, int64 lo, int64 hi)
+bool
+pgmq_tree_ready(PgmqTree *tree, int64 first, uint64 ids)
 {
-	if (lo < 0)
-	{
-		tree->below = (PgmqEdge)
-		{
-			PGMQ_DUE_NEVER, pgmq_tree_version()
-		};
-		return;
-	}
-	if (hi == PG_INT64_MAX && !tree_covers(tree, hi))
-	{
-		/* the whole edge, or nothing of it */
-		if (lo > tree_end(tree))
-			return;
-		tree->above = (PgmqEdge)
-		{
-			PGMQ_DUE_NEVER, pgmq_tree_version()
-		};
-		if (!tree_covers(tree, lo))
-			return;
-		hi = tree_end(tree) - 1;
-	}
-	else if (!tree_covers(tree, hi) && !tree_cover(tree, hi))
-		return;
-	node_clear(tree, tree->root, tree->level, lo, hi);
-	tree_shrink(tree);
+	if (first < 0)
+		edge_lower(&tree->below, PGMQ_DUE_NOW);
+	else if (!tree_reach(tree, first))
+		edge_lower(&tree->above, PGMQ_DUE_NOW);
+	else
+		return node_ready(tree, tree->root, tree->level, first, ids);
+	return false;
 }
 
-/* The due time and version that hold for an id. */
-PgmqEdge
-pgmq_tree_slot(const PgmqTree *tree, int64 id)
+/*
+ * Whether by the tree nobody can come to a message at now.  What was claimed is
+ * not hidden: its transaction will say what became of it.
+ */
+bool
+pgmq_tree_hides(const PgmqTree *tree, int64 id, TimestampTz now)
 {
+	int32		n = tree->root;
+	uint64		mask = BIT((uint64) id & (FANOUT - 1));
+
 	if (id < 0)
-		return tree->below;
-	if (!tree_covers(tree, id))
-		return tree->above;
-	return node_slot(tree->root, tree->level, id);
+		return !edge_is_due(&tree->below, now);
+	if (!pgmq_tree_covers(tree, id))
+		return !edge_is_due(&tree->above, now);
+	for (int level = tree->level;; level--)
+	{
+		const PgmqNode *node = NODE(n);
+		int			i = ((uint64) id >> SLOT_SHIFT(level)) & (FANOUT - 1);
+
+		if (!HAS_CHILD(node, i))
+			return node->due[i] > now && !IS_LOOKED_AT(node, i) &&
+				((node->ready[i] | node->claimed[i]) & mask) == 0;
+		n = CHILD(node, i);
+	}
 }
 
-/* The least due time of all ids. */
+/*
+ * When something can next be read.  PGMQ_DUE_NOW if something is ready, or was
+ * claimed, since a rollback or a claim in vain wakes no waiter.
+ */
 TimestampTz
 pgmq_tree_min(const PgmqTree *tree)
 {
 	TimestampTz min = Min(tree->below.due, tree->above.due);
 
-	return tree->root == NO_NODE ? min : Min(min, node_min(tree->root));
+	if (tree->below.look != 0 || tree->above.look != 0)
+		return PGMQ_DUE_NOW;
+	if (tree->root == NO_NODE)
+		return min;
+	if ((NODE(tree->root)->has_ready | NODE(tree->root)->has_claimed) != 0)
+		return PGMQ_DUE_NOW;
+	return Min(min, node_min(NODE(tree->root)));
 }
 
 /* The least due time in a node that comes after a point in time. */
@@ -560,7 +571,7 @@ node_min_after(int32 n, TimestampTz after)
 		TimestampTz due = NODE(n)->due[i];
 
 		if (due <= after && HAS_CHILD(NODE(n), i))
-			due = node_min_after((int32) NODE(n)->tag[i], after);
+			due = node_min_after(CHILD(NODE(n), i), after);
 		if (due > after)
 			min = Min(min, due);
 	}
@@ -581,8 +592,8 @@ pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after)
 }
 
 /*
- * Find the ranges that are due by now, from an id on, in order: at most max.
- * Returns their number.
+ * Find the ranges in which something can be read by now, or at all if now is
+ * PGMQ_DUE_MAYBE; from an id on, in order, at most max.  Returns their number.
  */
 int
 pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
@@ -590,19 +601,17 @@ pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 {
 	Finder		finder = {.now = now,.from = Max(from, 0),.ranges = ranges,.max = max};
 
-	if (from < 0 && tree->below.due <= now)
+	if (from < 0 && edge_is_due(&tree->below, now))
 	{
 		ranges[finder.n].lo = PG_INT64_MIN;
-		ranges[finder.n].hi = -1;
-		ranges[finder.n++].version = tree->below.version;
+		ranges[finder.n++].hi = -1;
 	}
 	if (tree->root != NO_NODE)
 		node_find(tree->root, tree->level, 0, &finder);
-	if (tree->above.due <= now && finder.n < max)
+	if (edge_is_due(&tree->above, now) && finder.n < max)
 	{
-		ranges[finder.n].lo = tree_end(tree);
-		ranges[finder.n].hi = PG_INT64_MAX;
-		ranges[finder.n++].version = tree->above.version;
+		ranges[finder.n].lo = pgmq_tree_end(tree);
+		ranges[finder.n++].hi = PG_INT64_MAX;
 	}
 	return finder.n;
 }
@@ -616,8 +625,8 @@ node_count(int32 n)
 	for (int i = 0; i < FANOUT; i++)
 	{
 		if (HAS_CHILD(NODE(n), i))
-			count += node_count((int32) NODE(n)->tag[i]);
-		else if (NODE(n)->due[i] != PGMQ_DUE_NEVER)
+			count += node_count(CHILD(NODE(n), i));
+		else if (!slot_is_empty(NODE(n), i))
 			count++;
 	}
 	return count;
@@ -627,8 +636,19 @@ node_count(int32 n)
 void
 pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes)
 {
-	*pieces = (tree->below.due != PGMQ_DUE_NEVER) + (tree->above.due != PGMQ_DUE_NEVER);
+	*pieces = (tree->below.due != PGMQ_DUE_NEVER || tree->below.look != 0) +
+		(tree->above.due != PGMQ_DUE_NEVER || tree->above.look != 0);
 	if (tree->root != NO_NODE)
 		*pieces += node_count(tree->root);
-	*bytes = (int64) tree->nnodes * sizeof(MapNode);
+	*bytes = (int64) tree->nnodes * sizeof(PgmqNode);
+}
+
+/* Set the counts of the pool. */
+void
+pgmq_tree_memory(PgmqMemory *memory)
+{
+	memory->nodes_total = pgmq_pool->nnodes;
+	memory->nodes_used = pgmq_pool->nnodes - pgmq_pool->nfree;
+	memory->node_bytes = sizeof(PgmqNode);
+	memory->merges = pg_atomic_read_u64(&pgmq_pool->merges);
 }

@@ -10,8 +10,8 @@
  * map does not matter to them.
  *
  * An update that makes a message readable later, not sooner, need not be
- * remembered: whatever snapshot a reader advances a block by, it sees one vt
- * or the other, and the due time is a lower bound of both.  So a read's own
+ * remembered: whatever snapshot a look has, it sees one vt or the other, and
+ * the due time is a lower bound of both.  So a read's own
  * lease costs no more than the call of the trigger.
  *
  * The trigger fires at the end of a statement, by name after or before users'
@@ -19,10 +19,18 @@
  * inserts, may use a map that does not know of the row yet, and miss it.
  *
  * The remembered rows are announced after the commit, when other transactions
- * can see them.  A transaction that has an xid also defers its advances to
- * the commit, since it may still roll back what it saw itself.  They are
- * discarded when a subtransaction is rolled back, which may have held a lease
- * that they count on, and by PREPARE TRANSACTION.
+ * can see them: up to a number of blocks by their exact ids, more by ranges.
+ *
+ * The ids that the transaction's reads have claimed are remembered, too.  The
+ * commit says when they can be read again.  When the transaction is rolled back,
+ * or the subtransaction that claimed them, or is prepared, they are given back,
+ * including those that a statement did not find: this transaction may itself
+ * have deleted them.
+ *
+ * A transaction that has an xid may roll back what its looks have seen.  So the
+ * ids it has looked at are remembered as one range, and become unknown when
+ * anything in it is rolled back, when it is prepared, and when it was looked at
+ * before DDL of its own, which the identity may not show.
  *
  * Some changes make nothing due, but waiting readers must look again: removed
  * messages, which may have been the heads of groups.  The verbs that remove
@@ -47,6 +55,7 @@
 
 #include "common/common.h"
 #include "wait/wait.h"
+#include "stats/stats.h"
 #include "duemap/duemap.h"
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
@@ -54,28 +63,8 @@ PG_FUNCTION_INFO_V1(pgmq_announce);
 /* Touched ids no farther apart than this become one range. */
 #define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
 
-/* Ranges that a transaction remembers of a queue before it merges them. */
+/* Blocks and ranges that a transaction remembers of a queue before it merges them. */
 #define MAX_TOUCHES		8
-
-/* A range of ids in which the transaction made something readable. */
-typedef struct Touch
-{
-	int64		lo;
-	int64		hi;
-	TimestampTz due;			/* the least in the range */
-} Touch;
-
-/* An advance that is deferred to the commit. */
-typedef struct Advance
-{
-	uint64		marks;			/* of the cached queue, when it was deferred */
-	PgmqMapRef	map;
-	PgmqRange	range;
-	int64		upto;
-	TimestampTz least;			/* of mins */
-	int			nmins;
-	PgmqMin    *mins;
-} Advance;
 
 /*
  * The memory that this transaction has of a queue; in TopTransactionContext.
@@ -84,12 +73,19 @@ typedef struct PgmqXactQueue
 {
 	PgmqLocal  *local;
 	int			ntouches;
-	Touch		touches[MAX_TOUCHES];
+	PgmqTouch	touches[MAX_TOUCHES];
 	int			wake;			/* PgmqWake: which other waiters to wake */
 	bool		gone;			/* dropped, if the transaction commits */
-	int			nadvances;
-	int			max_advances;
-	Advance    *advances;		/* by id */
+	int			nclaims;
+	int			max_claims;
+	PgmqClaim  *claims;			/* in the order in which they were claimed */
+	int			nsettled;		/* so many of the first ones are settled */
+	TimestampTz lapse;			/* when the first lease of the others ends */
+	bool		looked;			/* with an xid, at ids from here to there */
+	int64		looked_lo;
+	int64		looked_hi;
+	PgmqMapRef	looked_map;
+	uint64		marks;			/* of the cached queue, when it first did */
 	slist_node	node;
 } PgmqXactQueue;
 
@@ -113,7 +109,7 @@ static bool wakes_are_due = false;	/* the transaction has committed */
  */
 
 static void
-touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
+touch_extend(PgmqTouch *touch, int64 lo, int64 hi, TimestampTz due)
 {
 	touch->lo = Min(touch->lo, lo);
 	touch->hi = Max(touch->hi, hi);
@@ -122,7 +118,7 @@ touch_extend(Touch *touch, int64 lo, int64 hi, TimestampTz due)
 
 /* Whether an id lies in a range or near it. */
 static bool
-touch_is_near(const Touch *touch, int64 id)
+touch_is_near(const PgmqTouch *touch, int64 id)
 {
 	if (id < touch->lo)
 		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
@@ -139,10 +135,31 @@ xact_queue(PgmqLocal *local)
 													  sizeof(PgmqXactQueue));
 
 		queue->local = local;
+		queue->lapse = PGMQ_DUE_NEVER;
 		slist_push_head(&xact_queues, &queue->node);
 		local->xact = queue;
 	}
 	return local->xact;
+}
+
+/* Make n touches ranges, one of those near each other; how many remain. */
+static int
+touches_merge(PgmqTouch *touches, int n)
+{
+	int			last = 0;
+
+	touches[0].ids = 0;
+	for (int i = 1; i < n; i++)
+	{
+		if (touch_is_near(&touches[last], touches[i].lo))
+			touch_extend(&touches[last], touches[i].lo, touches[i].hi, touches[i].due);
+		else
+		{
+			touches[++last] = touches[i];
+			touches[last].ids = 0;
+		}
+	}
+	return last + 1;
 }
 
 /* Remember that this transaction made a message readable from due on. */
@@ -150,28 +167,34 @@ static void
 touch_add(PgmqLocal *local, int64 id, TimestampTz due)
 {
 	PgmqXactQueue *queue = xact_queue(local);
-	Touch	   *touches = queue->touches;
+	PgmqTouch  *touches = queue->touches;
 
 	for (int i = queue->ntouches; --i >= 0;)
 	{
-		if (touch_is_near(&touches[i], id))
+		PgmqTouch  *touch = &touches[i];
+
+		if (touch->ids != 0 && PGMQ_BLOCK_FIRST(touch->lo) == PGMQ_BLOCK_FIRST(id))
 		{
-			touch_extend(&touches[i], id, id, due);
-			return;
+			touch->ids |= PGMQ_BLOCK_BIT(id);
+			touch->last = Max(touch->last, due);
 		}
+		else if (touch->ids != 0 || !touch_is_near(touch, id))
+			continue;
+		touch_extend(touch, id, id, due);
+		return;
 	}
+	if (queue->ntouches == MAX_TOUCHES)
+		queue->ntouches = touches_merge(touches, MAX_TOUCHES);
 	if (queue->ntouches == MAX_TOUCHES)
 	{
 		/* one range for them all */
 		for (int i = 1; i < MAX_TOUCHES; i++)
 			touch_extend(&touches[0], touches[i].lo, touches[i].hi, touches[i].due);
-		touch_extend(&touches[0], id, id, due);
 		queue->ntouches = 1;
-		return;
 	}
-	touches[queue->ntouches++] = (Touch)
+	touches[queue->ntouches++] = (PgmqTouch)
 	{
-		id, id, due
+		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = due
 	};
 }
 
@@ -249,6 +272,8 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (!pgmq_shmem_attach())
 		return PointerGetDatum(NULL);
 	table = pgmq_local_table(trigger->tg_relation, fcinfo->flinfo->fn_oid);
+	if (table->is_queue)
+		pgmq_stats_row(table->queue, trigger);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
@@ -280,103 +305,146 @@ pgmq_xact_map(const PgmqLocal *local)
 }
 
 /* ----------------------------------------------------------------
- *		Advancing
+ *		Claims and looks
  * ----------------------------------------------------------------
  */
 
 /*
- * Whether it is worth while to advance what begins with an id: not what this
- * transaction will advance at its commit anyway.
+ * Give back what this transaction has leased itself until now: it can read that
+ * again.  It is not readable for others yet, so a claim of theirs would come to
+ * nothing.
  */
-bool
-pgmq_xact_may_advance(const PgmqLocal *local, int64 lo)
+static void
+queue_lapse(PgmqXactQueue *queue, TimestampTz now)
 {
-	const PgmqXactQueue *queue = local->xact;
+	const PgmqLocal *local = queue->local;
 
-	return queue == NULL || queue->nadvances == 0 ||
-		lo > queue->advances[queue->nadvances - 1].upto;
+	queue->lapse = PGMQ_DUE_NEVER;
+	for (int i = queue->nsettled; i < queue->nclaims; i++)
+	{
+		PgmqClaim  *claim = &queue->claims[i];
+
+		if (claim->due <= now)
+		{
+			pgmq_map_settle(local->map, local->relid, claim->first, claim->held, claim->held,
+							PGMQ_DUE_NEVER);
+			claim->held = 0;
+		}
+		if (claim->held != 0)
+			queue->lapse = Min(queue->lapse, claim->due);
+		else if (i == queue->nsettled)
+			queue->nsettled++;
+	}
 }
 
 /*
- * Leave out of n ranges, which are due by now, what this transaction has
- * deferred an advance of: it has seen that nothing is readable there, which
- * holds until something is announced there or the least of what is left is
- * due.  How many ranges remain.
+ * Claim ids, or begin a look, as pgmq_map_claim does, with room for
+ * claimer->max claims.  Returns the place of the first claim for
+ * pgmq_xact_claims, or -1 when the map cannot be used.  Errors: out of memory.
  */
 int
-pgmq_xact_leave_out(const PgmqLocal *local, TimestampTz now, PgmqRange *ranges, int n)
+pgmq_xact_claim(PgmqLocal *local, PgmqMapRef map, PgmqClaimer *claimer)
 {
-	const PgmqXactQueue *queue = local->xact;
-	int			at = 0;
-	int			kept = 0;
+	PgmqXactQueue *queue = xact_queue(local);
+	int			at = queue->nclaims;
 
-	if (queue == NULL || queue->nadvances == 0)
-		return n;
-	for (int i = 0; i < n; i++)
+	/* an error must not come between the claim and our remembering it */
+	if (at + claimer->max > queue->max_claims)
 	{
-		PgmqRange	range = ranges[i];
+		int			max = Max(at + claimer->max, 2 * queue->max_claims);
+		Size		size = max * sizeof(PgmqClaim);
 
-		for (; at < queue->nadvances && queue->advances[at].range.lo <= range.lo; at++)
-		{
-			const Advance *advance = &queue->advances[at];
-
-			/* it may cover the beginning of the range only */
-			if (advance->upto >= range.lo && advance->range.version == range.version &&
-				advance->marks == local->marks && advance->least > now)
-			{
-				if (advance->upto >= range.hi)
-					break;
-				range.lo = advance->upto + 1;
-			}
-		}
-		if (at == queue->nadvances || queue->advances[at].range.lo > range.lo)
-			ranges[kept++] = range;
+		queue->claims = queue->claims == NULL ? MemoryContextAlloc(TopTransactionContext, size) :
+			repalloc_huge(queue->claims, size);
+		queue->max_claims = max;
 	}
-	return kept;
+	if (queue->lapse < PGMQ_DUE_NEVER)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (queue->lapse <= now)
+			queue_lapse(queue, now);
+	}
+	claimer->claims = queue->claims + at;
+	claimer->subid = GetCurrentSubTransactionId();
+	if (!pgmq_map_claim(map, claimer))
+		return -1;
+	queue->nclaims = at + claimer->n;
+	return at;
+}
+
+/* The claims of this transaction from a place on, until it claims again. */
+PgmqClaim *
+pgmq_xact_claims(const PgmqLocal *local, int at)
+{
+	return local->xact->claims + at;
 }
 
 /*
- * Advance a range of a map as pgmq_map_advance does: now, or at the commit if
- * the transaction has an xid.  mins is copied.  Errors: out of memory.
+ * A statement has ended, which took what claim->taken says.  Of the others these
+ * ids are to be given out again; what it did not find is readable from due on.
  */
 void
-pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map, const PgmqRange *range, int64 upto,
-				  const PgmqMin *mins, int nmins)
+pgmq_xact_settle(const PgmqLocal *local, PgmqClaim *claim, uint64 back, TimestampTz due)
 {
-	PgmqXactQueue *queue;
-	Advance    *advance;
-	Size		size = nmins * sizeof(PgmqMin);
+	uint64		missed = claim->held & ~claim->taken;
+
+	local->xact->lapse = Min(local->xact->lapse, claim->due);
+	if (missed == 0)
+		return;
+	pgmq_map_settle(local->map, local->relid, claim->first, missed, back, due);
+	claim->held &= ~missed;
+}
+
+/* Remember what came to nothing of the claims from a place on no longer than needed. */
+void
+pgmq_xact_forget_missed(const PgmqLocal *local, int at)
+{
+	PgmqXactQueue *queue = local->xact;
+	bool		may_undo = TransactionIdIsValid(GetTopTransactionIdIfAny());
+	int			n = at;
+
+	for (int i = at; i < queue->nclaims; i++)
+	{
+		const PgmqClaim *claim = &queue->claims[i];
+		int			same = may_undo && claim->held == 0 ? n : 0;
+
+		/* a read may miss the same ones again and again */
+		while (--same >= 0 &&
+			   (queue->claims[same].first != claim->first || queue->claims[same].subid != claim->subid))
+			;
+		if (same >= 0)
+			queue->claims[same].ids |= claim->ids;
+		else if (may_undo || claim->held != 0)
+			queue->claims[n++] = *claim;
+	}
+	queue->nclaims = n;
+	queue->nsettled = Min(queue->nsettled, n);
+}
+
+/*
+ * End a look as pgmq_map_describe does, and remember it if this transaction may
+ * roll back what it has seen.  Errors: out of memory.
+ */
+bool
+pgmq_xact_describe(PgmqLocal *local, PgmqMapRef map, const PgmqLook *look, int64 upto,
+				   const PgmqFound *found, int nfound)
+{
+	PgmqXactQueue *queue = xact_queue(local);
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return pgmq_map_describe(map, look, upto, found, nfound, false);
+	if (!queue->looked)
 	{
-		pgmq_map_advance(map, range, upto, mins, nmins);
-		return;
+		queue->looked_lo = look->lo;
+		queue->looked_hi = upto;
+		queue->marks = local->marks;
 	}
-	queue = xact_queue(local);
-	if (queue->advances == NULL)
-	{
-		queue->advances = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Advance));
-		queue->max_advances = 8;
-	}
-	else if (queue->nadvances == queue->max_advances)
-	{
-		queue->advances = repalloc_huge(queue->advances,
-										queue->max_advances * 2 * sizeof(Advance));
-		queue->max_advances *= 2;
-	}
-	advance = &queue->advances[queue->nadvances];
-	advance->marks = local->marks;
-	advance->map = map;
-	advance->range = *range;
-	advance->upto = upto;
-	advance->least = PGMQ_DUE_NEVER;
-	for (int i = 0; i < nmins; i++)
-		advance->least = Min(advance->least, mins[i].due);
-	advance->nmins = nmins;
-	advance->mins = nmins == 0 ? NULL : MemoryContextAllocHuge(TopTransactionContext, size);
-	if (nmins > 0)
-		memcpy(advance->mins, mins, size);
-	queue->nadvances++;
+	queue->looked = true;
+	queue->looked_lo = Min(queue->looked_lo, look->lo);
+	queue->looked_hi = Max(queue->looked_hi, upto);
+	queue->looked_map = map;
+	return pgmq_map_describe(map, look, upto, found, nfound, true);
 }
 
 /* ----------------------------------------------------------------
@@ -384,22 +452,61 @@ pgmq_xact_advance(PgmqLocal *local, PgmqMapRef map, const PgmqRange *range, int6
  * ----------------------------------------------------------------
  */
 
+/* Make unknown what this transaction has looked at; whether there was any. */
+static bool
+queue_forget_looks(PgmqXactQueue *queue)
+{
+	const PgmqLocal *local = queue->local;
+	bool		looked = queue->looked;
+
+	if (looked)
+		pgmq_map_lower(queue->looked_map, local->relid, queue->looked_lo, queue->looked_hi,
+					   PGMQ_DUE_NOW);
+	queue->looked = false;
+	return looked;
+}
+
 /*
- * Advance what was deferred.  Where that is only a part of a range, the version
- * of the rest changes, and an advance of the rest is refused.
+ * What a subtransaction and those in it have claimed can be given out again, and
+ * what the transaction has looked at is unknown.
  */
 static void
-queue_advance(const PgmqXactQueue *queue)
+queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 {
-	for (int i = queue->nadvances; --i >= 0;)
-	{
-		const Advance *advance = &queue->advances[i];
+	const PgmqLocal *local = queue->local;
+	bool		any = queue_forget_looks(queue);
 
-		/* not after DDL of our own, which the identity may not show */
-		if (advance->marks == queue->local->marks)
-			pgmq_map_advance(advance->map, &advance->range, advance->upto,
-							 advance->mins, advance->nmins);
+	/* those of a subtransaction have larger numbers, and came later */
+	while (queue->nclaims > 0 && queue->claims[queue->nclaims - 1].subid >= subid)
+	{
+		const PgmqClaim *claim = &queue->claims[--queue->nclaims];
+
+		pgmq_map_settle(local->map, local->relid, claim->first, claim->held, claim->ids,
+						PGMQ_DUE_NEVER);
+		any = true;
 	}
+	queue->nsettled = Min(queue->nsettled, queue->nclaims);
+	if (any)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
+}
+
+/* Say when what was claimed can be read again, and what looks have seen. */
+static void
+queue_settle(PgmqXactQueue *queue)
+{
+	const PgmqLocal *local = queue->local;
+
+	for (int i = queue->nsettled; i < queue->nclaims; i++)
+	{
+		const PgmqClaim *claim = &queue->claims[i];
+
+		pgmq_map_settle(local->map, local->relid, claim->first, claim->held,
+						claim->held & ~claim->taken, claim->due);
+	}
+	if (queue->looked && queue->marks != local->marks)
+		(void) queue_forget_looks(queue);
+	else if (queue->looked)
+		pgmq_map_confirm(queue->looked_map, queue->looked_lo, queue->looked_hi);
 }
 
 /* Announce what was remembered, and wake waiters for it. */
@@ -411,8 +518,7 @@ queue_announce(const PgmqXactQueue *queue)
 
 	for (int i = 0; i < queue->ntouches; i++)
 	{
-		pgmq_map_announce(local->map, local->relid, queue->touches[i].lo,
-						  queue->touches[i].hi, queue->touches[i].due);
+		pgmq_map_announce(local->map, local->relid, &queue->touches[i]);
 		due = Min(due, queue->touches[i].due);
 	}
 	if (queue->ntouches > 0)
@@ -440,16 +546,6 @@ queue_prepare(const PgmqXactQueue *queue)
 	pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
 }
 
-/* Forget deferred advances: what they count on may have been undone. */
-static void
-advances_forget(void)
-{
-	slist_iter	iter;
-
-	slist_foreach(iter, &xact_queues)
-		slist_container(PgmqXactQueue, node, iter.cur)->nadvances = 0;
-}
-
 /* The memory goes with the transaction. */
 static void
 xact_forget(void)
@@ -466,7 +562,7 @@ pgmq_xact_end(XactEvent event, void *arg)
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	pgmq_map_leave();
+	pgmq_map_abandon();
 	pgmq_shmem_retry();
 	slist_foreach(iter, &xact_queues)
 	{
@@ -474,11 +570,15 @@ pgmq_xact_end(XactEvent event, void *arg)
 
 		if (event == XACT_EVENT_COMMIT)
 		{
-			queue_advance(queue);
+			queue_settle(queue);
 			queue_announce(queue);
 		}
-		else if (event == XACT_EVENT_PREPARE)
-			queue_prepare(queue);
+		else
+		{
+			if (event == XACT_EVENT_PREPARE)
+				queue_prepare(queue);
+			queue_undo(queue, TopSubTransactionId);
+		}
 	}
 	xact_forget();
 	if (event == XACT_EVENT_COMMIT)
@@ -509,8 +609,8 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 }
 
 /*
- * Subtransaction callback: must not raise an error.  Only advances are
- * forgotten.  Other notes of the subtransaction stay, which does no harm: a
+ * Subtransaction callback: must not raise an error.  Only claims and looks are
+ * undone.  Other notes of the subtransaction stay, which does no harm: a
  * needless announcement wastes a look, and a queue that is not dropped after
  * all gets a new map.
  */
@@ -518,11 +618,14 @@ void
 pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 				 SubTransactionId parent, void *arg)
 {
+	slist_iter	iter;
+
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	pgmq_map_leave();
+	pgmq_map_abandon();
 	pgmq_shmem_retry();
-	advances_forget();
+	slist_foreach(iter, &xact_queues)
+		queue_undo(slist_container(PgmqXactQueue, node, iter.cur), subid);
 	pgmq_waiter_subabort(subid);
 	pgmq_waiter_reopen();
 }

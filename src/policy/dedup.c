@@ -23,15 +23,18 @@
  * before it waits: what that does not see was still running when the sender
  * asked, and counts whatever sent_at says.
  *
+ * Ids are looked for and stored by scans and inserts in C.  As statements they
+ * would cost as much as the message's own, and keep the locks on the tables that
+ * are only read until the end of the transaction; the third table could hardly
+ * be truncated while there are senders.  The locks below make that safe without
+ * ON CONFLICT: nobody else stores an id between a sender's look and its insert.
+ *
  * A sender holds the locks of lock.c: the ids' own, from before the look
  * until the end of the transaction, which makes the second sender of an id
  * wait for the first; and the queue's dedup lock, which a change of the window
  * takes alone.
  * Looks take the newest snapshot whatever the isolation level, since the
- * first sender may have committed after the second one's snapshot.  They are
- * plain scans and not statements, so that the locks on the tables that are
- * only read end with the look; the third table could hardly be truncated
- * otherwise while there are senders.
+ * first sender may have committed after the second one's snapshot.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -50,13 +53,12 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -87,6 +89,9 @@ typedef struct Look
 	TimestampTz *sent_at;
 } Look;
 
+/* How often ids were stored. */
+static uint64 put_count = 0;
+
 /* Which table is current at a time, for a window in seconds. */
 static int
 table_at(TimestampTz time, int32 window)
@@ -102,16 +107,6 @@ table_at(TimestampTz time, int32 window)
  *		Ids
  * ----------------------------------------------------------------
  */
-
-static ArrayType *
-text_array(text **ids, int n)
-{
-	Datum	   *elems = palloc(n * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		elems[i] = PointerGetDatum(ids[i]);
-	return construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT);
-}
 
 static void
 lock_ids(const PgmqQueue *queue, text **ids, int n)
@@ -134,13 +129,18 @@ was_running(HeapTuple tuple, Snapshot before)
 		(TransactionIdIsCurrentTransactionId(xmin) || XidInMVCCSnapshot(xmin, before));
 }
 
-/* Look for ids in one table, by the active snapshot. */
+/*
+ * Look for ids in one table, by the newest snapshot.  rows, unless it is NULL, gets
+ * where the row of each of them is, whether it counts or not.
+ */
 static void
-look_in(const Look *look, Relation rel)
+look_in(const Look *look, Relation rel, ItemPointerData *rows)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	if (RelationGetNumberOfBlocks(rel) == 0)
+	for (int i = 0; rows != NULL && i < look->n; i++)
+		ItemPointerSetInvalid(&rows[i]);
+	if (rows == NULL && RelationGetNumberOfBlocks(rel) == 0)
 		return;
 	for (int i = 0; i < look->n; i++)
 	{
@@ -159,6 +159,9 @@ look_in(const Look *look, Relation rel)
 			TimestampTz sent_at = DatumGetTimestampTz(heap_getattr(tuple, PGMQ_IDTABLE_SENT_AT,
 																   desc, &isnull));
 
+			if (rows != NULL)
+				rows[i] = tuple->t_self;
+
 			/* another window may make two of them count: the later one does */
 			if ((sent_at > look->after || was_running(tuple, look->before)) &&
 				(look->msg_ids[i] == PGMQ_DEDUP_NEW || sent_at > look->sent_at[i]))
@@ -175,13 +178,13 @@ look_in(const Look *look, Relation rel)
  * Lock ids, unless the caller has the queue's dedup lock alone, and look for them in
  * the window that ends now.  msg_ids gets for each of them the message that had
  * it, or PGMQ_DEDUP_NEW.  before is a snapshot of before the caller waited for
- * any lock: what it does not see counts whatever the window.  The table, 0 to 2,
- * that the new ones are to be put into.
+ * any lock: what it does not see counts whatever the window.  dedup is for
+ * pgmq_dedup_put, and lasts until pgmq_dedup_end.
  */
-int
+void
 pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 				Snapshot before, text **ids, int n, bool alone,
-				int64 *msg_ids)
+				int64 *msg_ids, PgmqDedup *dedup)
 {
 	int			current = table_at(GetCurrentTimestamp(), policy->dedup_window);
 	Relation	rels[PGMQ_IDTABLES];
@@ -190,13 +193,11 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 		.sent_at = palloc(n * sizeof(TimestampTz))
 	};
 
-	/* the table to be written stays locked until the transaction ends */
-	for (int i = 0; i < lengthof(rels); i++)
-	{
-		rels[i] = pgmq_idtable_open(queue, i, i == current ?
-									RowExclusiveLock : AccessShareLock, false);
-		pgmq_idtable_check_owner(queue, rels[0], rels[i]);
-	}
+	pgmq_idtable_open_all(queue, current, rels);
+	dedup->rel = rels[current];
+	dedup->rows = palloc(n * sizeof(ItemPointerData));
+	dedup->puts = put_count;
+	dedup->invals = pgmq_policy_invals();
 
 	/* the window is told when nothing can be truncated any more */
 	look.after = GetCurrentTimestamp() - policy->dedup_window * USECS_PER_SEC;
@@ -207,44 +208,89 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 		msg_ids[i] = PGMQ_DEDUP_NEW;
 	PushActiveSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < lengthof(rels); i++)
-		look_in(&look, rels[i]);
+		look_in(&look, rels[i], i == current ? dedup->rows : NULL);
 	PopActiveSnapshot();
 
+	/* the table to be written stays locked until the transaction ends */
 	for (int i = 0; i < lengthof(rels); i++)
-		relation_close(rels[i], i == current ? NoLock : AccessShareLock);
+		if (i != current)
+			relation_close(rels[i], AccessShareLock);
 	pfree(look.sent_at);
-	return current;
+}
+
+/* Look again for where the rows of ids are. */
+static void
+rows_find(PgmqDedup *dedup, text **ids, int n)
+{
+	Look		look = {
+		.after = DT_NOBEGIN,.ids = ids,.n = n,
+		.msg_ids = palloc0(n * sizeof(int64)),
+		.sent_at = palloc0(n * sizeof(TimestampTz))
+	};
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	look_in(&look, dedup->rel, dedup->rows);
+	PopActiveSnapshot();
 }
 
 /*
- * Store that messages have been sent now with these ids, in the table that
- * pgmq_dedup_find returned.
+ * Store that messages have been sent now with ids, which pgmq_dedup_find did not
+ * find.  dedup->rows is in the order of ids.
  */
 void
-pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
+pgmq_dedup_put(const PgmqQueue *queue, PgmqDedup *dedup, text **ids,
 			   const int64 *msg_ids, int n)
 {
-	/* again: the queue's triggers have run, and may have put something on it */
-	Relation	rel = pgmq_idtable_open(queue, table, RowExclusiveLock, false);
-	PgmqArg		args[3];
-	PgmqRole	saved;
+	EState	   *estate;
+	ResultRelInfo *info = makeNode(ResultRelInfo);
+	TupleTableSlot *slot;
+	TupleTableSlot *old;
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (n == 1)
+	/* the queue's triggers have run: they may have changed the table .. */
+	if (dedup->invals != pgmq_policy_invals())
+		pgmq_idtable_check(queue, dedup->rel);
+	/* .. or sent with the same ids */
+	if (dedup->puts != put_count)
+		rows_find(dedup, ids, n);
+
+	estate = CreateExecutorState();
+	InitResultRelInfo(info, dedup->rel, 0, NULL, 0);
+	ExecOpenIndices(info, false);
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(dedup->rel), &TTSOpsVirtual);
+	old = MakeSingleTupleTableSlot(RelationGetDescr(dedup->rel), &TTSOpsVirtual);
+	for (int i = 0; i < n; i++)
 	{
-		args[0] = PGMQ_ARG(PointerGetDatum(ids[0]));
-		args[1] = PGMQ_ARG(Int64GetDatum(msg_ids[0]));
+		ExecClearTuple(slot);
+		memset(slot->tts_isnull, false, PGMQ_IDTABLE_COLUMNS * sizeof(bool));
+		slot->tts_values[PGMQ_IDTABLE_ID - 1] = PointerGetDatum(ids[i]);
+		slot->tts_values[PGMQ_IDTABLE_MSG_ID - 1] = Int64GetDatum(msg_ids[i]);
+		slot->tts_values[PGMQ_IDTABLE_SENT_AT - 1] = TimestampTzGetDatum(now);
+		ExecStoreVirtualTuple(slot);
+
+		/* a row that is there is too old to count */
+		old->tts_tid = dedup->rows[i];
+		if (ItemPointerIsValid(&old->tts_tid))
+			ExecSimpleRelationUpdate(info, estate, NULL, old, slot);
+		else
+			ExecSimpleRelationInsert(info, estate, slot);
+		ResetPerTupleExprContext(estate);
 	}
-	else
-	{
-		args[0] = PGMQ_ARG(PointerGetDatum(text_array(ids, n)));
-		args[1] = pgmq_int8_array(msg_ids, n);
-	}
-	args[2] = PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()));
-	saved = pgmq_role_become_owner(RelationGetRelid(rel));
-	relation_close(rel, NoLock);
-	pgmq_exec(queue, table +
-			  (n == 1 ? PGMQ_STMT_DEDUP_PUT_ONE_0 : PGMQ_STMT_DEDUP_PUT_0), args);
-	pgmq_role_restore(saved);
+	ExecDropSingleTupleTableSlot(old);
+	ExecDropSingleTupleTableSlot(slot);
+	ExecCloseIndices(info);
+	FreeExecutorState(estate);
+	put_count++;
+
+	/* the next look sees it */
+	CommandCounterIncrement();
+}
+
+void
+pgmq_dedup_end(PgmqDedup *dedup)
+{
+	relation_close(dedup->rel, NoLock);
+	pfree(dedup->rows);
 }
 
 /* ----------------------------------------------------------------

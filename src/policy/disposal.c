@@ -54,6 +54,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "policy/policy.h"
 
 /*
@@ -176,6 +177,7 @@ row_passes(TupleTableSlot *slot, void *state)
 	}
 	/* the read that met it does not count, since nobody gets it */
 	disposal_add(disposal, msg_id, read_ct - 1, over);
+	pgmq_stats_undelivered(msg_id);
 	return false;
 }
 
@@ -311,6 +313,9 @@ disposal_remove(void *state, PgmqMoved *dead, int n)
 		pgmq_move_open_dead(disposal->queue, &disposal->policy, false, &to);
 		disposal->movable = true;	/* the right to send there was asked for */
 		pgmq_move_dead(disposal->queue, &to, dead, nmove);
+		for (int i = 0; i < nmove; i++)
+			pgmq_stats_count(disposal->queue->relid, dead[i].reason == disposal->over ?
+							 PGMQ_STAT_DEAD_MAX_READS : PGMQ_STAT_DEAD_EXPIRED, 1);
 	}
 	if (nmove < n)
 	{
@@ -318,6 +323,7 @@ disposal_remove(void *state, PgmqMoved *dead, int n)
 
 		pgmq_move_check(disposal->queue,
 						pgmq_exec(disposal->queue, PGMQ_STMT_DELETE_BATCH, args), n - nmove);
+		pgmq_stats_count(disposal->queue->relid, PGMQ_STAT_DROPPED_EXPIRED, n - nmove);
 	}
 }
 
@@ -423,6 +429,8 @@ remove_some(PgmqDisposal *disposal, PgmqRefusal *refusal, ErrorData *error)
 	else
 		refusal->gave_up = true;
 	disposal->disposed += refusal->done;
+	if (error != NULL)
+		pgmq_stats_count(disposal->queue->relid, PGMQ_STAT_DEAD_REFUSED, disposal->n - refusal->done);
 }
 
 /* Warn of messages that were refused. */
@@ -526,6 +534,7 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 void
 pgmq_disposal_run(PgmqDisposal *disposal, int64 hi)
 {
+	pgmq_stats_undelivered_none();
 	if (disposal->last < hi)
 		disposal_dispose(disposal, disposal->last + 1, hi);
 	else
@@ -554,13 +563,14 @@ pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now, int64 lo, int64 hi,
 
 /*
  * Dispose of up to limit dead messages of an open queue that nobody has leased,
- * ids from *from on; returns whether there may be more, from the new *from on.
- * For maintenance.  When *from is PG_INT64_MIN this is the first batch of a round
+ * ids from *from on; returns whether there may be more, from the new *from on, and
+ * adds to *rows how many it disposed of.  For maintenance.  When *from is PG_INT64_MIN this is the first batch of a round
  * and everything is tried; after that, if no message can be moved, only those
  * that are to be deleted.  Errors: as pgmq_move_try raises them.
  */
 bool
-pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *from, int64 limit)
+pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *from, int64 limit,
+					int64 *rows)
 {
 	PgmqDisposal disposal;
 	PgmqArg		args[4 + PGMQ_DEAD_ARGS] = {
@@ -598,8 +608,10 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 			warn_stay(&disposal, refusal.error, _("They stay in the queue, and are tried again later."));
 		if (refusal.gave_up)
 			disposal_fail(&disposal, NULL, should_put_off(&disposal, refusal.error));
+		*rows += disposal.disposed;
 		return n == limit;
 	}
+	*rows += disposal.n;
 	return disposal.n == limit;
 }
 

@@ -34,6 +34,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "policy/policy.h"
 
 /* Where the ids of a batch go. */
@@ -164,7 +165,8 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 	DedupItem	item;
 	Wishes		wishes = {.items = &item};
 	int64		known;
-	int			table;
+	PgmqDedup	dedup;
+	bool		sent = true;
 
 	wishes_add(&wishes, policy,
 			   args[2].isnull ? NULL : DatumGetJsonbP(args[2].value), 0);
@@ -172,17 +174,17 @@ put_by_policy(const PgmqQueue *queue, const PgmqPolicy *policy,
 	if (wishes.nitems == 0)
 		return pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id);
 
-	table = pgmq_dedup_find(queue, policy, wishes.before, &item.id, 1, wishes.alone, &known);
+	pgmq_dedup_find(queue, policy, wishes.before, &item.id, 1, wishes.alone, &known, &dedup);
 	UnregisterSnapshot(wishes.before);
 	if (known != PGMQ_DEDUP_NEW)
 	{
+		pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, 1);
 		*id = known;
-		return true;
 	}
-	if (!pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id))
-		return false;
-	pgmq_dedup_put(queue, table, &item.id, id, 1);
-	return true;
+	else if ((sent = pgmq_exec_int8(queue, PGMQ_STMT_SEND, args, id)))
+		pgmq_dedup_put(queue, &dedup, &item.id, id, 1);
+	pgmq_dedup_end(&dedup);
+	return sent;
 }
 
 /*
@@ -288,7 +290,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	int			nids = 0;
 	int			nnew = 0;
 	IdArray		sent = {palloc(n * sizeof(int64)), 0, 0};
-	int			table;
+	PgmqDedup	dedup;
 
 	/* each id once, and where it is met first */
 	qsort(items, wishes->nitems, sizeof(DedupItem), item_compare);
@@ -302,7 +304,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 			ids[nids++] = items[i].id;
 		}
 	}
-	table = pgmq_dedup_find(queue, policy, wishes->before, ids, nids, wishes->alone, known);
+	pgmq_dedup_find(queue, policy, wishes->before, ids, nids, wishes->alone, known, &dedup);
 	UnregisterSnapshot(wishes->before);
 
 	/* to be sent: what has no id, and the first of each id that is new */
@@ -318,6 +320,7 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 	}
 	for (int i = 0; i < n; i++)
 		sent.max += marks[i];
+	pgmq_stats_count(queue->relid, PGMQ_STAT_DEDUPLICATED, n - sent.max);
 	if (sent.max > 0)
 	{
 		PgmqArg		args[3];
@@ -347,10 +350,12 @@ put_distinct(const PgmqQueue *queue, const PgmqPolicy *policy, PgmqArg vt,
 		if (known[i] != PGMQ_DEDUP_NEW)
 			continue;
 		ids[nnew] = ids[i];
+		dedup.rows[nnew] = dedup.rows[i];
 		known[nnew++] = result[places[i]];
 	}
 	if (nnew > 0)
-		pgmq_dedup_put(queue, table, ids, known, nnew);
+		pgmq_dedup_put(queue, &dedup, ids, known, nnew);
+	pgmq_dedup_end(&dedup);
 }
 
 /* Whether that is all; if so fn has got the ids. */

@@ -3,11 +3,11 @@
  * idtable.c
  *	  The tables that hold a queue's deduplication ids: d0_ to d2_<name>.
  *
- * They belong to the owner of pgmq.policy and are written with that role's
- * rights, so a role that may send need not, and cannot, touch them.  Or they
- * belong to the queue's owner and are written with that owner's rights, because a
+ * They belong to the owner of pgmq.policy, or to the queue's owner, because a
  * dump keeps the owner of a table but not that of the extension.  All three have
- * one owner.
+ * one owner.  They are created, truncated and dropped with that owner's rights.
+ * Their rows are written in C, so a role that may send need not, and cannot,
+ * touch them.
  *
  * Any role that may create queues can create tables of these names, and a role
  * with grants can add triggers or constraints to ours.  So a table that has
@@ -46,6 +46,22 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "policy/policy.h"
+
+/* When the tables of more queues are kept all are forgotten: 1 MB. */
+#define KEPT_MAX		10000
+
+/* The lock of a sender on a table. */
+#define MODE(table, current)	((table) == (current) ? RowExclusiveLock : AccessShareLock)
+
+/* The tables of a queue, and when they were opened and checked. */
+typedef struct IdTables
+{
+	Oid			relid;			/* hash key: the queue table */
+	Oid			tables[PGMQ_IDTABLES];
+	uint64		invals;			/* by pgmq_policy_invals */
+} IdTables;
+
+static HTAB *idtables = NULL;
 
 /* ----------------------------------------------------------------
  *		Which are ours
@@ -307,6 +323,52 @@ pgmq_idtable_open(const PgmqQueue *queue, int table, LOCKMODE lockmode, bool mis
 	rel = relation_open(relid, NoLock);
 	pgmq_idtable_check(queue, rel);
 	return rel;
+}
+
+/* Open tables that were opened before; false if something has changed. */
+static bool
+open_kept(const IdTables *kept, int current, Relation *rels)
+{
+	for (int i = 0; i < PGMQ_IDTABLES; i++)
+		LockRelationOid(kept->tables[i], MODE(i, current));
+	if (kept->invals == pgmq_policy_invals())
+	{
+		for (int i = 0; i < PGMQ_IDTABLES; i++)
+			rels[i] = relation_open(kept->tables[i], NoLock);
+		return true;
+	}
+	for (int i = 0; i < PGMQ_IDTABLES; i++)
+		UnlockRelationOid(kept->tables[i], MODE(i, current));
+	return false;
+}
+
+/*
+ * Open all three of an open queue, with the locks of a sender, and check them.
+ * Their OIDs are kept until the next invalidation, of whatever table: a name, an
+ * owner, or anything that is checked cannot change without one.
+ */
+void
+pgmq_idtable_open_all(const PgmqQueue *queue, int current, Relation *rels)
+{
+	IdTables   *found = idtables == NULL ? NULL :
+	hash_search(idtables, &queue->relid, HASH_FIND, NULL);
+	IdTables	kept = {.relid = queue->relid,.invals = pgmq_policy_invals()};
+
+	if (found != NULL && found->invals == kept.invals)
+	{
+		kept = *found;
+		if (open_kept(&kept, current, rels))
+			return;
+		kept.invals = pgmq_policy_invals();
+	}
+	for (int i = 0; i < PGMQ_IDTABLES; i++)
+	{
+		rels[i] = pgmq_idtable_open(queue, i, MODE(i, current), false);
+		pgmq_idtable_check_owner(queue, rels[0], rels[i]);
+		kept.tables[i] = RelationGetRelid(rels[i]);
+	}
+	*(IdTables *) pgmq_policy_remember(&idtables, "pgmq_c tables of ids", sizeof(IdTables),
+									   KEPT_MAX, queue->relid, NULL) = kept;
 }
 
 /* ----------------------------------------------------------------

@@ -91,6 +91,8 @@ typedef struct Round
 typedef struct Turn
 {
 	text	   *queue_name;
+	Oid			relid;
+	PgmqRun		run;			/* so far */
 	bool		has_begun;
 	uint32		done;			/* a bit for each step */
 	int64		from;			/* ids from here on are still to be looked at, */
@@ -113,6 +115,7 @@ typedef struct Maintain
 	const PgmqPolicy *policy;
 	bool		holds;			/* what suspect.c knows to be in hand */
 	StepFn		step;			/* the batch's work */
+	int64		rows;			/* how many it removed */
 	bool		more;			/* there may be more of it */
 } Maintain;
 
@@ -134,7 +137,8 @@ step_dead(Maintain *m)
 		!pgmq_exec_int8(&m->queue, PGMQ_STMT_LAST_ID, NULL, &turn->last))
 		return false;
 	turn->has_begun = true;
-	return pgmq_disposal_sweep(&m->queue, policy, &turn->from, BATCH) && turn->from < turn->last;
+	return pgmq_disposal_sweep(&m->queue, policy, &turn->from, BATCH, &m->rows) &&
+		turn->from < turn->last;
 }
 
 /* No table has more rows than this: for an archive, locked, or its partitions. */
@@ -172,7 +176,8 @@ step_archive(Maintain *m)
 	archive = pgmq_archive_find(&m->queue, RowExclusiveLock, PGMQ_NEED_DELETE, false);
 	if (!OidIsValid(archive))
 		return false;
-	if (pgmq_exec(&m->queue, PGMQ_STMT_RETAIN, args) < BATCH)
+	m->rows = pgmq_exec(&m->queue, PGMQ_STMT_RETAIN, args);
+	if (m->rows < BATCH)
 		return false;
 
 	/* there is nothing else to tell what a trigger has put back since */
@@ -241,7 +246,11 @@ batch_try(Maintain *m)
 	ErrorData  *error = pgmq_try(batch_do, m);
 
 	if (error == NULL)
+	{
+		m->turn->run.rows += m->rows;
 		return m->more;
+	}
+	pgmq_run_fail(m->turn->relid, error->message);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("could not maintain queue \"%s\": %s",
@@ -300,6 +309,8 @@ turn_take(const Round *round, Turn *turn)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		began = GetCurrentTimestamp();
+		if (turn->run.begun == 0)
+			turn->run.begun = began;
 
 		/* a client has timeouts of its own, and can be asked */
 		if (round->worker && pgmq_maintain_time_limit > 0)
@@ -309,11 +320,17 @@ turn_take(const Round *round, Turn *turn)
 			turn->done |= 1 << i;
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(round->context);
+		turn->run.usecs += GetCurrentTimestamp() - began;
 		batch_end(&m, began);
 
 		/* gone, locked, or without a policy that can be read */
 		if (m.policy == NULL)
 			turn->done = all;
+		else
+		{
+			turn->run.more = turn->done != all;
+			pgmq_run_end(turn->relid, &turn->run);
+		}
 	}
 	return turn->done != all;
 }
@@ -412,6 +429,7 @@ round_turns(bool worker, List **first, List **last)
 		}
 		turn = palloc0(sizeof(Turn));
 		turn->queue_name = lfirst(lc);
+		turn->relid = relid;
 		turn->from = PG_INT64_MIN;
 		turn->archived = -1;
 		if (suspicion == PGMQ_SUSPECT_LAST)
@@ -445,6 +463,7 @@ pgmq_maintain_all(bool may_commit, bool may_report, bool worker)
 	List	   *last;
 	volatile bool more = false;
 
+	(void) pgmq_shmem_attach();
 	PG_TRY();
 	{
 		round_turns(worker, &first, &last);

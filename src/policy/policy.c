@@ -388,6 +388,13 @@ pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize, long max,
 	return hash_search(*hash, &relid, HASH_ENTER, found);
 }
 
+/* How many invalidations came: what was seen at the same number is still so. */
+uint64
+pgmq_policy_invals(void)
+{
+	return policy_invals;
+}
+
 /* What is kept of a queue, or NULL. */
 static PolicyEntry *
 kept_find(Oid relid)
@@ -529,7 +536,90 @@ pgmq_policy_names(void)
 	return names_where("policy IS NOT NULL", PGMQ_ARG_NULL);
 }
 
-/* The same of the queues whose policies name a queue for their dead letters. */
+/* What row_rows adds its rows to. */
+typedef struct PolicyRows
+{
+	MemoryContext context;
+	bool		has_owner;
+	List	   *rows;			/* of PgmqPolicyRow * */
+} PolicyRows;
+
+/* Row function: a row of the table. */
+static void
+row_rows(TupleTableSlot *slot, void *state)
+{
+	PolicyRows *result = state;
+	MemoryContext old = MemoryContextSwitchTo(result->context);
+	PgmqPolicyRow *row = palloc0(sizeof(PgmqPolicyRow));
+
+	slot_getallattrs(slot);
+	row->queue_name = DatumGetTextPCopy(slot->tts_values[0]);
+	row->policy = (Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[1]);
+	row->paused_until = slot->tts_isnull[2] ? DT_NOBEGIN :
+		DatumGetTimestampTz(slot->tts_values[2]);
+	row->has_owner = result->has_owner;
+	if (!slot->tts_isnull[3])
+		row->owner = DatumGetTextPCopy(slot->tts_values[3]);
+	result->rows = lappend(result->rows, row);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The rows of all queues with a policy, as a list of PgmqPolicyRow *, one for each
+ * queue: that of PGMQ_POLICY_ROWS.
+ */
+List *
+pgmq_policy_rows(void)
+{
+	Oid			table = pgmq_policy_table(true);
+	PolicyRows	result = {CurrentMemoryContext, false, NIL};
+	PgmqRole	saved;
+
+	if (!OidIsValid(table))
+		return NIL;
+	result.has_owner = get_attnum(table, "dead_letter_owner") != InvalidAttrNumber;
+	saved = pgmq_role_become_owner(table);
+	pgmq_exec_once(psprintf("SELECT DISTINCT ON (pg_catalog.lower(queue_name::pg_catalog.text))"
+							" queue_name::pg_catalog.text, policy::pg_catalog.jsonb,"
+							" paused_until::pg_catalog.timestamptz, %s::pg_catalog.text"
+							" FROM " PGMQ_SCHEMA ".policy"
+							" WHERE queue_name IS NOT NULL AND policy IS NOT NULL"
+							" ORDER BY pg_catalog.lower(queue_name::pg_catalog.text),"
+							" pg_catalog.length(policy::pg_catalog.text) DESC,"
+							" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC",
+							result.has_owner ? "dead_letter_owner" : "NULL"),
+				   0, NULL, NULL, true, row_rows, &result);
+	pgmq_role_restore(saved);
+	return result.rows;
+}
+
+/*
+ * The value of a key of a policy that was not checked, palloc'd; NULL if it is
+ * not there.
+ */
+JsonbValue *
+pgmq_policy_value(Jsonb *policy, const char *key)
+{
+	if (!JB_ROOT_IS_OBJECT(policy))
+		return NULL;
+	return getKeyJsonValueFromContainer(&policy->root, key, strlen(key), NULL);
+}
+
+/* Whether a policy that was not checked has work for maintenance. */
+bool
+pgmq_policy_is_maintained(Jsonb *policy)
+{
+	static const char *const keys[] = {
+		"max_reads", "ttl", "ttl_header", "archive_retention", "dedup_window"
+	};
+
+	for (int i = 0; i < lengthof(keys); i++)
+		if (pgmq_policy_value(policy, keys[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* The names of the queues whose policies name a queue for their dead letters. */
 List *
 pgmq_policy_names_dead(const PgmqQueue *queue)
 {

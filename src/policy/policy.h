@@ -50,6 +50,17 @@ typedef struct PgmqPolicy
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
+/* A row of pgmq.policy, not checked; see pgmq_policy_rows. */
+typedef struct PgmqPolicyRow
+{
+	text	   *queue_name;
+	Jsonb	   *policy;
+	TimestampTz paused_until;	/* DT_NOBEGIN: it is not paused */
+	bool		has_owner;		/* the table notes owners */
+	text	   *owner;			/* of the dead-letter queue when it was named,
+								 * or NULL */
+} PgmqPolicyRow;
+
 /* Gets the id of a message that was sent. */
 typedef void (*PgmqIdFn) (int64 id, void *state);
 
@@ -74,6 +85,27 @@ extern void pgmq_suspect_note(int code, Datum arg);
 extern PgmqSuspicion pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told);
 extern uint32 pgmq_suspect_failures(int worker);
 extern void pgmq_suspect_set_failures(int worker, uint32 failures);
+
+extern TimestampTz pgmq_suspect_until(Oid relid);
+
+/* ---- runs.c: what maintenance last did ---- */
+typedef struct PgmqRun
+{
+	TimestampTz begun;			/* 0: no run has come to an end */
+	int64		usecs;			/* how long it took, without rests */
+	int64		rows;			/* messages and archived messages that it
+								 * removed */
+	bool		more;			/* there may be more to do */
+	TimestampTz failed;			/* the last error; 0: none */
+} PgmqRun;
+
+extern Size pgmq_run_size(void);
+extern void pgmq_run_init(void *memory, Size size, int tranche);
+extern void pgmq_run_attach(void *memory);
+extern void pgmq_run_end(Oid relid, const PgmqRun *run);
+extern void pgmq_run_fail(Oid relid, const char *message);
+extern bool pgmq_run_look(Oid relid, PgmqRun *run, char **message);
+extern TimestampTz pgmq_run_since(bool *complete);
 
 /* ---- headers.c: what headers mean to a send ---- */
 extern void pgmq_header_check_ttl(Jsonb *headers);
@@ -100,6 +132,7 @@ extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 								  long max, Oid relid, bool *found);
+extern uint64 pgmq_policy_invals(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
@@ -107,6 +140,9 @@ extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_is_referenced(void);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
 extern List *pgmq_policy_names(void);
+extern List *pgmq_policy_rows(void);
+extern JsonbValue *pgmq_policy_value(Jsonb *policy, const char *key);
+extern bool pgmq_policy_is_maintained(Jsonb *policy);
 extern List *pgmq_policy_names_dead(const PgmqQueue *queue);
 
 /* ---- idtable.c: the tables that hold deduplication ids ---- */
@@ -127,6 +163,7 @@ extern void pgmq_idtable_check_owner(const PgmqQueue *queue, Relation first,
 									 Relation rel);
 extern Relation pgmq_idtable_open(const PgmqQueue *queue, int table,
 								  LOCKMODE lockmode, bool missing_ok);
+extern void pgmq_idtable_open_all(const PgmqQueue *queue, int current, Relation *rels);
 extern void pgmq_idtable_create(const PgmqQueue *queue, int table);
 extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 
@@ -134,11 +171,21 @@ extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 /* No message of the window had the id. */
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-extern int	pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
+/* What a look for ids leaves for storing the new ones. */
+typedef struct PgmqDedup
+{
+	Relation	rel;			/* the current table, open and locked */
+	ItemPointerData *rows;		/* where each id is in it, if it is */
+	uint64		puts;			/* to see whether that may have changed .. */
+	uint64		invals;			/* .. and whether the table may have */
+} PgmqDedup;
+
+extern void pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 							Snapshot before, text **ids, int n, bool alone,
-							int64 *msg_ids);
-extern void pgmq_dedup_put(const PgmqQueue *queue, int table, text **ids,
+							int64 *msg_ids, PgmqDedup *dedup);
+extern void pgmq_dedup_put(const PgmqQueue *queue, PgmqDedup *dedup, text **ids,
 						   const int64 *msg_ids, int n);
+extern void pgmq_dedup_end(PgmqDedup *dedup);
 extern void pgmq_dedup_set(const PgmqQueue *queue, int32 old_window,
 						   int32 window);
 extern void pgmq_dedup_drop(const PgmqQueue *queue);
@@ -231,7 +278,7 @@ extern void pgmq_disposal_run(PgmqDisposal *disposal, int64 hi);
 extern void pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now,
 								int64 lo, int64 hi, int64 qty);
 extern bool pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
-								int64 *from, int64 limit);
+								int64 *from, int64 limit, int64 *rows);
 extern void pgmq_disposal_inval(Datum arg, Oid relid);
 
 /* ---- move.c: moving messages from queue to queue ---- */

@@ -243,6 +243,23 @@ pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told)
 	return result;
 }
 
+/* Until when maintenance leaves a queue out; 0 if it does not.  Only shows it. */
+TimestampTz
+pgmq_suspect_until(Oid relid)
+{
+	Suspect    *suspect;
+	TimestampTz until = 0;
+
+	if (area == NULL)
+		return 0;
+	SpinLockAcquire(&area->lock);
+	suspect = suspect_find(relid);
+	if (suspect != NULL)
+		until = suspect->until;
+	SpinLockRelease(&area->lock);
+	return until > GetCurrentTimestamp() ? until : 0;
+}
+
 /* ----------------------------------------------------------------
  *		Workers that cannot connect
  * ----------------------------------------------------------------

@@ -136,27 +136,27 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
-	volatile bool running = false;
+	PgmqPlan   *volatile plan = NULL;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
 	PG_TRY();
 	{
-		SPIPlanPtr	plan = pgmq_plan_fetch(queue, id);
 		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
+		SPIPlanPtr	spi;
 
-		pgmq_plan_begin();
-		running = true;
+		plan = pgmq_plan_begin(queue, id);
+		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
-			*portal = SPI_cursor_open_with_paramlist(NULL, plan, params, false);
+			*portal = SPI_cursor_open_with_paramlist(NULL, spi, params, false);
 		else
-			processed = plan_run(plan, params, false, dest);
-		pgmq_plan_end();
+			processed = plan_run(spi, params, false, dest);
+		pgmq_plan_end(plan);
 	}
 	PG_CATCH();
 	{
-		if (running)
-			pgmq_plan_end();
+		if (plan != NULL)
+			pgmq_plan_end(plan);
 		MemoryContextSwitchTo(memory);
 		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
 	}
@@ -332,7 +332,7 @@ uint64
 pgmq_exec_once(const char *sql, int nargs, const Oid *argtypes,
 			   const PgmqArg *args, bool read_only, PgmqRowFn fn, void *state)
 {
-	return once_run(sql, 0, nargs, argtypes, args, read_only, fn, state);
+	return once_run(sql, CURSOR_OPT_PARALLEL_OK, nargs, argtypes, args, read_only, fn, state);
 }
 
 /* The same, with index scans only, as kept plans are. */

@@ -10,15 +10,14 @@
  *	  text on, when the relcache marked its queue or the plan cache its query:
  *	  after a rename the old text names nothing.  (ri_FetchPreparedPlan has the
  *	  same rule.)
- *	- A plan that is no longer wanted is *retired*, not freed, because a trigger
- *	  on the queue may have called us while that very plan is running.  Only
- *	  the sweep frees plans, when none is running: at the end of a transaction,
- *	  or before a plan is built if there are too many.
+ *	- A plan that is no longer wanted may be running, because a trigger on the
+ *	  queue may have called us.  So a fetched plan is in use until it is given
+ *	  back, and one that is dropped meanwhile is freed then.
  *	- The relcache callback marks an entry and does nothing else, since it may
  *	  fire at any lock or catalog access, also inside our own build.  That is
  *	  why a mark is cleared before the build and the plan is stored last.
- *	- There are at most PLAN_MAX plans, retired ones included.  When there are
- *	  more, the queue that was not used for the longest time loses its plans.
+ *	- There are at most pgmq_c.max_plans plans.  When there are more, the queue
+ *	  that was not used for the longest time loses its plans.
  *	  Most queues that come in while the cache is full are *probationary*: they
  *	  are the next to lose theirs.  So a session that goes round more queues
  *	  than that keeps the plans of most of them, where strict LRU would throw
@@ -44,11 +43,20 @@
 #include "common/common.h"
 #include "spi/spi.h"
 
-/* A plan takes about 20 kB, so this is some 80 MB. */
-#define PLAN_MAX			4000
-
 /* While the cache is full, one new queue of so many is not probationary. */
 #define PLAN_STAYS			4
+
+/* The setting pgmq_c.max_plans. */
+int			pgmq_max_plans = PGMQ_MAX_PLANS_DEFAULT;
+
+StaticAssertDecl(PGMQ_MAX_PLANS_MIN > PGMQ_NUM_STMTS, "one queue has too many plans");
+
+struct PgmqPlan
+{
+	SPIPlanPtr	spi;
+	int			uses;			/* how often it is fetched, and not given back */
+	bool		dropped;		/* freed when it is not in use any more */
+};
 
 typedef struct PlanEntry
 {
@@ -57,38 +65,47 @@ typedef struct PlanEntry
 	dlist_node	lru;
 	bool		probationary;	/* the next to lose its plans */
 	int			nplans;
-	SPIPlanPtr	plans[PGMQ_NUM_STMTS];
+	PgmqPlan   *plans[PGMQ_NUM_STMTS];
 } PlanEntry;
 
 static MemoryContext plan_context = NULL;
 static HTAB *plan_hash = NULL;
 static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
 static int	plan_count = 0;		/* of all entries */
-static List *plan_retired = NIL;	/* of SPIPlanPtr */
 static bool plan_have_stale = false;
-static int	plans_running = 0;
 
-/* Take a plan out of use; the sweep frees it. */
+/* Free a plan that is dropped, unless it is in use; an open cursor is no use. */
 static void
-plan_retire(PlanEntry *entry, PgmqStmtId id)
+plan_free(PgmqPlan *plan)
 {
-	if (entry->plans[id] != NULL)
+	if (plan->dropped && plan->uses == 0)
 	{
-		MemoryContext old = MemoryContextSwitchTo(plan_context);
+		SPI_freeplan(plan->spi);
+		pfree(plan);
+	}
+}
 
-		plan_retired = lappend(plan_retired, entry->plans[id]);
-		MemoryContextSwitchTo(old);
+/* Keep a plan no longer.  Must not raise an error. */
+static void
+plan_drop(PlanEntry *entry, PgmqStmtId id)
+{
+	PgmqPlan   *plan = entry->plans[id];
+
+	if (plan != NULL)
+	{
 		entry->plans[id] = NULL;
 		entry->nplans--;
 		plan_count--;
+		plan->dropped = true;
+		plan_free(plan);
 	}
 }
 
 static void
-plan_retire_all(PlanEntry *entry)
+plan_drop_all(PlanEntry *entry)
 {
 	for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-		plan_retire(entry, i);
+		plan_drop(entry, i);
 }
 
 /* Remove an entry that has no plans. */
@@ -130,7 +147,7 @@ plan_entry(Oid relid, bool make)
 		static int	newcomers = 0;
 
 		entry->stale = false;
-		entry->probationary = plan_count > PLAN_MAX - PGMQ_NUM_STMTS &&
+		entry->probationary = plan_count > pgmq_max_plans - PGMQ_NUM_STMTS &&
 			++newcomers % PLAN_STAYS != 0;
 		entry->nplans = 0;
 		memset(entry->plans, 0, sizeof(entry->plans));
@@ -142,72 +159,35 @@ plan_entry(Oid relid, bool make)
 	return entry;
 }
 
-/*
- * Free what is retired, and what the relcache marked.  No kept plan is
- * running; an open cursor has a reference of its own to what it needs.
- */
-static void
-plan_sweep(void)
+/* Keep a plan, in use, and drop others if there are too many. */
+static PgmqPlan *
+plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 {
-	ListCell   *lc;
+	PgmqPlan   *plan = MemoryContextAlloc(plan_context, sizeof(PgmqPlan));
 
-	foreach(lc, plan_retired)
-		SPI_freeplan((SPIPlanPtr) lfirst(lc));
-	list_free(plan_retired);
-	plan_retired = NIL;
+	/* the planner may have called us, and the entry be another */
+	PlanEntry  *entry = plan_entry(relid, true);
 
-	if (plan_have_stale)
+	*plan = (PgmqPlan)
 	{
-		HASH_SEQ_STATUS scan;
-		PlanEntry  *entry;
-
-		plan_have_stale = false;
-		hash_seq_init(&scan, plan_hash);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-		{
-			if (!entry->stale)
-				continue;
-			for (int i = 0; i < PGMQ_NUM_STMTS; i++)
-				if (entry->plans[i] != NULL)
-					SPI_freeplan(entry->plans[i]);
-			plan_count -= entry->nplans;
-			entry->nplans = 0;
-			entry_remove(entry);
-		}
-	}
-}
-
-/* Keep a plan, and retire others if there are too many. */
-static void
-plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr plan)
-{
-	PlanEntry  *entry;
-
-	/* a long transaction may retire many, as by DDL of its own */
-	if (plans_running == 0 && plan_count + list_length(plan_retired) >= PLAN_MAX)
-		plan_sweep();
-
-	/* the planner may have called us, and the entry be gone */
-	entry = plan_entry(relid, true);
-	plan_retire(entry, id);
+		spi, 1, false
+	};
+	plan_drop(entry, id);
 	entry->plans[id] = plan;
 	entry->nplans++;
 	plan_count++;
 
-	while (plan_count > PLAN_MAX)
+	while (plan_count > pgmq_max_plans)
 	{
 		PlanEntry  *oldest = dlist_head_element(PlanEntry, lru, &plan_lru);
 
-		/* but not the one that is about to run */
+		/* but not the one that is about to run; there is another queue */
 		if (oldest == entry)
-		{
-			if (!dlist_has_next(&plan_lru, &entry->lru))
-				break;
 			oldest = dlist_container(PlanEntry, lru, dlist_next_node(&plan_lru, &entry->lru));
-		}
-		plan_retire_all(oldest);
+		plan_drop_all(oldest);
 		entry_remove(oldest);
 	}
+	return plan;
 }
 
 /* A statement's text with the names of this queue's tables, palloc'd. */
@@ -219,10 +199,9 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 	initStringInfo(&text);
 	for (const char *p = sql; *p != '\0'; p++)
 	{
-		if (p[0] == '{' && p[1] != '\0' && strchr("qa012", p[1]) && p[2] == '}')
+		if (p[0] == '{' && (p[1] == 'q' || p[1] == 'a') && p[2] == '}')
 		{
-			const char *letter = p[1] >= '0' && p[1] <= '2' ? "d" : "";
-			char	   *name = psprintf("%s%c_%s", letter, p[1], PGMQ_QUEUE_BASE(queue));
+			char	   *name = psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
 
 			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 			p += 2;
@@ -237,27 +216,33 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
  * The kept plan of a statement on a queue.  SPI must be connected, and the
  * queue's table locked.  Without a queue (NULL) the text itself names all
  * tables, which the plan cache follows, and is planned as a client's would be.
- * The plan is valid until the sweep.
+ * The plan is in use until pgmq_plan_end, which must be called after an error,
+ * too.
  */
-SPIPlanPtr
-pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
+PgmqPlan *
+pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	Oid			relid = queue ? queue->relid : InvalidOid;
 	PlanEntry  *entry = plan_entry(relid, false);
-	SPIPlanPtr	plan;
+	SPIPlanPtr	spi;
 
 	if (entry != NULL)
 	{
+		PgmqPlan   *plan;
+
 		if (entry->stale)
 		{
 			entry->stale = false;
-			plan_retire_all(entry);
+			plan_drop_all(entry);
 		}
 		plan = entry->plans[id];
-		if (plan != NULL && SPI_plan_is_valid(plan))
+		if (plan != NULL && SPI_plan_is_valid(plan->spi))
+		{
+			plan->uses++;
 			return plan;
-		plan_retire(entry, id);
+		}
+		plan_drop(entry, id);
 
 		/* it may never get another one */
 		if (entry->nplans == 0)
@@ -266,30 +251,30 @@ pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id)
 
 	if (queue != NULL)
 		pgmq_queue_check_shape(queue);
-	plan = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql,
-							  stmt->nargs, (Oid *) stmt->argtypes,
-							  CURSOR_OPT_GENERIC_PLAN |
-							  (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
-	if (plan == NULL)
+	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql,
+							 stmt->nargs, (Oid *) stmt->argtypes,
+							 CURSOR_OPT_GENERIC_PLAN |
+							 (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
+	if (spi == NULL)
 		elog(ERROR, "SPI_prepare_cursor returned %s for %s",
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
-	SPI_keepplan(plan);
-	plan_keep(relid, id, plan);
-	return plan;
+	SPI_keepplan(spi);
+	return plan_keep(relid, id, spi);
 }
 
-/* A kept plan begins to run, or is done, also by an error. */
-void
-pgmq_plan_begin(void)
+SPIPlanPtr
+pgmq_plan_spi(const PgmqPlan *plan)
 {
-	plans_running++;
+	return plan->spi;
 }
 
+/* A plan has run.  Must not raise an error. */
 void
-pgmq_plan_end(void)
+pgmq_plan_end(PgmqPlan *plan)
 {
-	plans_running--;
+	plan->uses--;
+	plan_free(plan);
 }
 
 /* Relcache callback: mark only.  relid 0 means every relation. */
@@ -316,12 +301,27 @@ pgmq_plan_inval(Datum arg, Oid relid)
 	}
 }
 
-/* Transaction callback.  Must not raise an error. */
+/*
+ * Transaction callback: drop what the relcache marked, since a queue that was
+ * dropped is never asked for again.  Must not raise an error.
+ */
 void
 pgmq_plan_xact(XactEvent event, void *arg)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
+	HASH_SEQ_STATUS scan;
+	PlanEntry  *entry;
+
+	if ((event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		 event != XACT_EVENT_PREPARE) || !plan_have_stale)
 		return;
-	plan_sweep();
+	plan_have_stale = false;
+	hash_seq_init(&scan, plan_hash);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->stale)
+		{
+			plan_drop_all(entry);
+			entry_remove(entry);
+		}
+	}
 }

@@ -31,6 +31,8 @@ struct PgmqRows
 	int64		last_id;		/* the largest */
 	PgmqRowTest test;			/* only rows that pass it are stored */
 	void	   *test_state;
+	PgmqRowFn	watch;			/* gets all rows, before the test */
+	void	   *watch_state;
 };
 
 /*
@@ -47,6 +49,7 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 	rows->sorted = true;
 	rows->last_id = PG_INT64_MIN;
 	rows->test = NULL;
+	rows->watch = NULL;
 	return rows;
 }
 
@@ -103,6 +106,14 @@ pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state)
 	rows->test_state = state;
 }
 
+/* From now on hand each row to a function first; to none if it is NULL. */
+void
+pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state)
+{
+	rows->watch = fn;
+	rows->watch_state = state;
+}
+
 /* The type of the rows. */
 TupleDesc
 pgmq_rows_desc(const PgmqRows *rows)
@@ -118,6 +129,8 @@ pgmq_rows_store(TupleTableSlot *slot, void *state)
 	bool		isnull;
 	int64		id;
 
+	if (rows->watch != NULL)
+		rows->watch(slot, rows->watch_state);
 	if (rows->test != NULL && !rows->test(slot, rows->test_state))
 		return;
 	id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
@@ -201,13 +214,6 @@ pgmq_rows_sort(PgmqRows *rows)
 		pgmq_rows_order(rows, NULL, 0);
 }
 
-/* The largest msg_id among the rows. */
-int64
-pgmq_rows_last_id(const PgmqRows *rows)
-{
-	return rows->last_id;
-}
-
 /* Add a row to the result. */
 void
 pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
@@ -218,11 +224,16 @@ pgmq_rows_put(PgmqRows *rows, const Datum *values, const bool *isnull)
 
 /* Add a row that is an id to the result. */
 void
-pgmq_rows_put_id(int64 id, void *rows)
+pgmq_rows_put_id(int64 id, void *state)
 {
+	PgmqRows   *rows = state;
 	Datum		value = Int64GetDatum(id);
 	bool		isnull = false;
 
+	if (id < rows->last_id)
+		rows->sorted = false;
+	else
+		rows->last_id = id;
 	pgmq_rows_put(rows, &value, &isnull);
 }
 

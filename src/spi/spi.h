@@ -23,15 +23,21 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_SEND_BATCH,
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_RANGE,
+	PGMQ_STMT_READ_IDS,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_POP_RANGE,
+	PGMQ_STMT_POP_IDS,
 	PGMQ_STMT_LEFT,
+	PGMQ_STMT_VT,
 	PGMQ_STMT_FIRST_READABLE,
 	PGMQ_STMT_LOCKED,
 	PGMQ_STMT_CHECK,
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
+	PGMQ_STMT_DELETE_TIMED,		/* these return the times of the messages */
+	PGMQ_STMT_DELETE_BATCH_TIMED,
+	PGMQ_STMT_DELETE_FENCED_TIMED,
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
@@ -55,7 +61,9 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_PEEK_ARCHIVE,
 	PGMQ_STMT_UNARCHIVE,
 	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
+	PGMQ_STMT_READ_IDS_PASSING,
 	PGMQ_STMT_POP_PASSING,
+	PGMQ_STMT_POP_IDS_PASSING,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
 	PGMQ_STMT_DEAD,
@@ -66,12 +74,6 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_EXTEND,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
-	PGMQ_STMT_DEDUP_PUT_0,		/* by the current table */
-	PGMQ_STMT_DEDUP_PUT_1,
-	PGMQ_STMT_DEDUP_PUT_2,
-	PGMQ_STMT_DEDUP_PUT_ONE_0,
-	PGMQ_STMT_DEDUP_PUT_ONE_1,
-	PGMQ_STMT_DEDUP_PUT_ONE_2,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
@@ -80,8 +82,7 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive,
-								 * {0} to {2} are those of its dedup ids */
+	const char *sql;			/* {q} is the queue table, {a} the archive */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
@@ -120,12 +121,12 @@ extern PgmqRows *pgmq_rows_begin(FunctionCallInfo fcinfo);
 extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
+extern void pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
-extern int64 pgmq_rows_last_id(const PgmqRows *rows);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
-extern void pgmq_rows_put_id(int64 id, void *rows);
+extern void pgmq_rows_put_id(int64 id, void *state);
 extern void pgmq_rows_put_id_alone(PgmqRows *rows, int64 id);
 pg_noreturn extern void pgmq_rows_mismatch(void);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
@@ -172,12 +173,19 @@ extern void pgmq_exec_ddl(const char *fmt,...) pg_attribute_printf(1, 2);
  * ---- plans.c: kept plans, for exec.c ----
  *
  * SPI is connected.  pgmq_plan_begin and pgmq_plan_end are called around each
- * run of a kept plan, also when it fails.  The last two are callbacks.
+ * run of a kept plan, the latter also when it fails.  The last two are callbacks.
  */
-extern struct _SPI_plan *pgmq_plan_fetch(const PgmqQueue *queue, PgmqStmtId id);
+typedef struct PgmqPlan PgmqPlan;
+
+/* With 26 kB a plan, as they are on average, these are 13 MB. */
+#define PGMQ_MAX_PLANS_DEFAULT	500
+#define PGMQ_MAX_PLANS_MIN		100 /* more than there are statements */
+
+extern int	pgmq_max_plans;
+extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
+extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
+extern void pgmq_plan_end(PgmqPlan *plan);
 extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
-extern void pgmq_plan_begin(void);
-extern void pgmq_plan_end(void);
 extern void pgmq_plan_inval(Datum arg, Oid relid);
 extern void pgmq_plan_xact(XactEvent event, void *arg);
 

@@ -59,6 +59,9 @@
 /* Of those only the ones with ids in a range. */
 #define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
 
+/* Of those only the ones with ids of an array. */
+#define AMONG(ids) " AND msg_id" EQ "ANY (" ids ")"
+
 /* A lease that begins now and ends at $3. */
 #define LEASE(now) \
 	"UPDATE {q} SET vt = $3, last_read_at = " now "," \
@@ -98,18 +101,22 @@
 	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
+/* The times of a message that is acknowledged. */
+#define TIMES "enqueued_at, last_read_at"
+
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone"
+	" INSERT INTO {a} (" RECORD ") TABLE gone RETURNING " TIMES
 
 /*
- * The same: for each message that has left the queue, as the second column,
- * how many are in the archive.  That is fewer when a trigger swallowed some.
+ * The same, without reading the archive: for each message that has left the
+ * queue, as the last column, how many are in the archive.  That is fewer when a
+ * trigger swallowed some.
  */
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
-	" kept AS (INSERT INTO {a} (" RECORD ") SELECT " RECORD " FROM gone RETURNING 1)" \
-	" SELECT msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
+	" SELECT " TIMES ", msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
 #define HEADERS_OBJECT \
@@ -119,24 +126,6 @@
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
-
-/* Message $2 has been sent with id $1 at $3, or messages with ids. */
-#define DEDUP_INTO(current, what) \
-	"INSERT INTO " current " (dedup_id, msg_id, sent_at) " what \
-	" ON CONFLICT (dedup_id) DO UPDATE" \
-	" SET msg_id = EXCLUDED.msg_id, sent_at = EXCLUDED.sent_at"
-#define DEDUP_PUT(current) \
-	{ \
-		DEDUP_INTO(current, "SELECT f.dedup_id, f.msg_id, $3 FROM ROWS FROM" \
-				   " (pg_catalog.unnest($1), pg_catalog.unnest($2))" \
-				   " AS f (dedup_id, msg_id)"), \
-		3, {TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID} \
-	}
-#define DEDUP_PUT_ONE(current) \
-	{ \
-		DEDUP_INTO(current, "VALUES ($1, $2, $3)"), \
-		3, {TEXTOID, INT8OID, TIMESTAMPTZOID} \
-	}
 
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
@@ -150,9 +139,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	/* ROWS FROM pads the shorter of the arrays with nulls */
 	[PGMQ_STMT_SEND_BATCH] = {
 		"INSERT INTO {q} (vt, message, headers)"
-		" SELECT $1, f.message, f.headers FROM ROWS FROM"
-		" (pg_catalog.unnest($2), pg_catalog.unnest($3))"
-		" AS f (message, headers) RETURNING msg_id",
+		" SELECT $1, f.* FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS f"
+		" RETURNING msg_id",
 		3, {TIMESTAMPTZOID, JSONBARRAYOID, JSONBARRAYOID}
 	},
 
@@ -164,6 +152,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		READ(RANGE("$4", "$5")),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
+	[PGMQ_STMT_READ_IDS] = {
+		READ(AMONG("$4")),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
+	},
 	[PGMQ_STMT_POP] = {
 		POP(""),
 		2, {TIMESTAMPTZOID, INT8OID}
@@ -172,11 +164,20 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		POP(RANGE("$3", "$4")),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
-	/* what is left between two ids, for the due map */
+	[PGMQ_STMT_POP_IDS] = {
+		POP(AMONG("$3")),
+		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
+	},
+	/* the first $3 of what is left between two ids, for the due map */
 	[PGMQ_STMT_LEFT] = {
 		"SELECT msg_id, vt FROM {q}"
-		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id",
-		2, {INT8OID, INT8OID}
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id LIMIT $3",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
+	/* the same for some ids */
+	[PGMQ_STMT_VT] = {
+		"SELECT msg_id, vt FROM {q} WHERE " SEVERAL " ORDER BY msg_id",
+		1, {INT8ARRAYOID}
 	},
 
 	/* where the messages due at $1 between two ids are, oldest first */
@@ -212,12 +213,24 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2",
 		2, {INT8OID, INT4OID}
 	},
+	[PGMQ_STMT_DELETE_TIMED] = {
+		"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES,
+		1, {INT8OID}
+	},
+	[PGMQ_STMT_DELETE_BATCH_TIMED] = {
+		"DELETE FROM {q} WHERE " SEVERAL " RETURNING " TIMES ", msg_id",
+		1, {INT8ARRAYOID}
+	},
+	[PGMQ_STMT_DELETE_FENCED_TIMED] = {
+		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING " TIMES,
+		2, {INT8OID, INT4OID}
+	},
 	[PGMQ_STMT_ARCHIVE] = {
 		ARCHIVE(ONE),
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) " RETURNING msg_id",
+		ARCHIVE(SEVERAL) ", msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {
@@ -358,9 +371,17 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
+	[PGMQ_STMT_READ_IDS_PASSING] = {
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
+	},
 	[PGMQ_STMT_POP_PASSING] = {
 		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_IDS_PASSING] = {
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
@@ -428,12 +449,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
 		2, {TIMESTAMPTZOID, INT8ARRAYOID}
 	},
-	[PGMQ_STMT_DEDUP_PUT_0] = DEDUP_PUT("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_1] = DEDUP_PUT("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_2] = DEDUP_PUT("{2}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_0] = DEDUP_PUT_ONE("{0}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_1] = DEDUP_PUT_ONE("{1}"),
-	[PGMQ_STMT_DEDUP_PUT_ONE_2] = DEDUP_PUT_ONE("{2}"),
 
 	/* on no queue: all topic bindings; the owner may have altered the table */
 	[PGMQ_STMT_BINDINGS] = {

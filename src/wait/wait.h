@@ -27,6 +27,24 @@ typedef enum PgmqWake
 	PGMQ_WAKE_ALL = 1 << 1
 } PgmqWake;
 
+/* The kinds of waits. */
+typedef enum PgmqWaitKind
+{
+	PGMQ_WAIT_READ,
+	PGMQ_WAIT_GROUPED,			/* it waits for heads of groups to be removed,
+								 * too */
+	PGMQ_WAIT_FREE				/* CALL wait, without a snapshot */
+} PgmqWaitKind;
+
+/* A waiter, as pgmq_waiter_list shows it. */
+typedef struct PgmqWaiting
+{
+	Oid			relid;			/* the queue table */
+	int			pid;
+	PgmqWaitKind kind;
+	TimestampTz since;			/* its wait began */
+} PgmqWaiting;
+
 /* Shared memory. */
 extern Size pgmq_waiter_size(void);
 extern void pgmq_waiter_init(void *memory, Size size, int tranche);
@@ -44,6 +62,7 @@ extern void pgmq_waiter_reopen(void);
 
 /* For commands; errors are those of attaching to shared memory. */
 extern int	pgmq_waiter_count(Oid relid);
+extern int	pgmq_waiter_list(PgmqWaiting **waiting);
 extern void pgmq_waiter_send_away(Oid relid);
 extern void pgmq_waiter_drop(Oid relid);
 
@@ -63,7 +82,8 @@ typedef struct PgmqWakeUp
  */
 extern int	pgmq_waiter_begin(int n, int *nplaces);
 extern Oid	pgmq_waiter_queue(int place);
-extern bool pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup);
+extern bool pgmq_waiter_enter(int place, Oid relid, PgmqWaitKind kind, TimestampTz since,
+							  PgmqWakeUp *wakeup);
 extern void pgmq_waiter_hand_over(Oid relid, TimestampTz due);
 extern bool pgmq_waiter_rest(int place, bool *is_first, bool *again);
 extern bool pgmq_waiter_watch(int place, TimestampTz due);

@@ -66,8 +66,8 @@ typedef struct Waiter
 	int			prev;			/* in the bucket, in order of arrival */
 	int			next;
 	TimestampTz watch;			/* it sleeps no longer than until then */
-	bool		grouped;		/* it waits for heads of groups to be removed,
-								 * too */
+	TimestampTz since;			/* its wait began */
+	PgmqWaitKind kind;
 	bool		asleep;			/* it sleeps, or is about to */
 	bool		woken;			/* it has a wake-up and has not read since */
 	bool		again;			/* a wake-up passed it by since it began to
@@ -200,7 +200,7 @@ list_wake(int from, Oid relid, bool grouped)
 	{
 		Waiter	   *waiter = &area->waiters[i];
 
-		if (waiter->woken || (grouped && !waiter->grouped))
+		if (waiter->woken || (grouped && waiter->kind != PGMQ_WAIT_GROUPED))
 			continue;
 		if (waiter->asleep)
 		{
@@ -279,12 +279,13 @@ pgmq_waiter_queue(int place)
 
 /*
  * Enter the list of a queue with a place of this backend, or stay in it; a read
- * must follow.  *wakeup says what ended the sleep, if the place was asleep.
+ * must follow.  since is when the wait began.  *wakeup says what ended the sleep,
+ * if the place was asleep.
  * False when the read is to be the last one, since a command wants the queue's
  * lock.
  */
 bool
-pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup)
+pgmq_waiter_enter(int place, Oid relid, PgmqWaitKind kind, TimestampTz since, PgmqWakeUp *wakeup)
 {
 	Bucket	   *bucket = bucket_of(relid);
 	Waiter	   *me = MY_WAITER(place);
@@ -299,7 +300,8 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup)
 			bucket->closed_dboid == MyDatabaseId;
 		me->dboid = MyDatabaseId;
 		me->relid = relid;
-		me->grouped = grouped;
+		me->kind = kind;
+		me->since = since;
 		me->woken = me->asleep = false;
 		me->next = NOBODY;
 		me->prev = bucket->last;
@@ -309,7 +311,7 @@ pgmq_waiter_enter(int place, Oid relid, bool grouped, PgmqWakeUp *wakeup)
 			area->waiters[bucket->last].next = MY_PLACE(place);
 		bucket->last = MY_PLACE(place);
 		pg_atomic_fetch_add_u32(&bucket->count, 1);
-		if (grouped)
+		if (kind == PGMQ_WAIT_GROUPED)
 			pg_atomic_fetch_add_u32(&bucket->grouped, 1);
 		my_queues[place] = relid;
 	}
@@ -439,7 +441,7 @@ pgmq_waiter_leave(int place)
 	else
 		area->waiters[me->next].prev = me->prev;
 	pg_atomic_fetch_sub_u32(&bucket->count, 1);
-	if (me->grouped)
+	if (me->kind == PGMQ_WAIT_GROUPED)
 		pg_atomic_fetch_sub_u32(&bucket->grouped, 1);
 	list_wake(bucket->first, me->relid, false);
 	if (me->asleep)
@@ -595,4 +597,44 @@ pgmq_waiter_count(Oid relid)
 		count++;
 	LWLockRelease(&bucket->lock);
 	return count;
+}
+
+/*
+ * The waiters of all queues of this database, palloc'd in *waiting; returns
+ * their number.  A backend that waits for several queues is there for each.
+ * Errors as above.
+ */
+int
+pgmq_waiter_list(PgmqWaiting **waiting)
+{
+	int			n = 0;
+
+	if (!pgmq_shmem_attach())
+		return 0;
+	*waiting = palloc((Size) MaxBackends * PGMQ_MAX_WAITED * sizeof(PgmqWaiting));
+	for (int b = 0; b < N_BUCKETS; b++)
+	{
+		Bucket	   *bucket = &area->buckets[b];
+
+		if (pg_atomic_read_u32(&bucket->count) == 0)
+			continue;
+		LWLockAcquire(&bucket->lock, LW_SHARED);
+		for (int i = bucket->first; i != NOBODY; i = area->waiters[i].next)
+		{
+			const Waiter *waiter = &area->waiters[i];
+
+			/* one may have moved from bucket to bucket meanwhile */
+			if (waiter->dboid != MyDatabaseId || n >= MaxBackends * PGMQ_MAX_WAITED)
+				continue;
+			(*waiting)[n++] = (PgmqWaiting)
+			{
+				.relid = waiter->relid,
+					.pid = GetPGProcByNumber(i / PGMQ_MAX_WAITED)->pid,
+					.kind = waiter->kind,
+					.since = waiter->since
+			};
+		}
+		LWLockRelease(&bucket->lock);
+	}
+	return n;
 }

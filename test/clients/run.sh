@@ -155,6 +155,16 @@ fi
 #
 # Node
 #
+
+# Fetch the packages of a folder.  Without a network it gives up after seconds, not minutes.
+fetch() {
+    (cd "$1" && npm_config_cache="$work/npm" npm ci --fetch-retries=2 --fetch-retry-mintimeout=1000 \
+        --fetch-retry-maxtimeout=5000) >"$work/npm.log" 2>&1 || {
+        sed 's/^/# /' "$work/npm.log"
+        return 1
+    }
+}
+
 if ! command -v node >/dev/null; then
     echo "skip pgmq-js node is not installed"
 elif ! command -v npm >/dev/null; then
@@ -162,10 +172,7 @@ elif ! command -v npm >/dev/null; then
 else
     mkdir "$work/node"
     cp "$here"/package.json "$here"/package-lock.json "$here"/.npmrc "$here"/*.js "$work/node"
-    # without a network it gives up after seconds, not minutes
-    if ! (cd "$work/node" && npm_config_cache="$work/npm" npm ci --fetch-retries=2 --fetch-retry-mintimeout=1000 \
-        --fetch-retry-maxtimeout=5000) >"$work/npm.log" 2>&1; then
-        sed 's/^/# /' "$work/npm.log"
+    if ! fetch "$work/node"; then
         echo "skip pgmq-js npm ci could not fetch it"
     else
         client pgmq-js node "$work/node/pgmq_js.js" pgmq-js "$work" "$port" js
@@ -180,6 +187,22 @@ else
         else
             echo "skip pgmq-js.new_creates_extension no extension of the name pgmq (make install-pgmq)"
         fi
+    fi
+fi
+
+#
+# The console, in a browser where there is one
+#
+if command -v npm >/dev/null; then
+    mkdir "$work/console"
+    (cd "$here/../../console" && cp -R package.json package-lock.json .npmrc ./*.js public test "$work/console")
+    if ! fetch "$work/console"; then
+        echo "skip console npm ci could not fetch its packages"
+    else
+        sql -d postgres -c "CREATE DATABASE console"
+        sql -d console -c "CREATE EXTENSION pgmq_c"
+        client console env CONSOLE_SOCKET="$work" CONSOLE_PORT="$port" CONSOLE_DATABASE=console \
+            timeout 300 node --test --test-reporter=tap "$work/console/test/"
     fi
 fi
 
@@ -215,6 +238,13 @@ if [ -n "$python" ]; then
 else
     echo "skip psycopg no python3 with psycopg 3"
 fi
+
+#
+# The kit for Prometheus
+#
+sql -d postgres -c "CREATE DATABASE monitoring"
+sql -d monitoring -c "CREATE EXTENSION pgmq_c"
+client monitoring python3 "$here/monitoring_test.py" "$here/../../monitoring" "$work" "$port" monitoring "$bindir/psql"
 
 # A backend that crashed took all its clients along, but say so plainly.
 if grep -E 'was terminated by signal|PANIC|TRAP:' "$work/server.log" | sed 's/^/# /' | grep .; then

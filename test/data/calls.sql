@@ -282,6 +282,21 @@ BEGIN
 	END LOOP;
 END
 $$;
+-- What workers ask of each of many queues.
+CREATE PROCEDURE use_planned(n int) LANGUAGE plpgsql AS $$
+DECLARE
+	q text;
+	ids bigint[];
+BEGIN
+	FOR i IN 1..n LOOP
+		q := 'planned_' || i;
+		ids := array_append(ARRAY(SELECT pgmq.send_batch(q, ARRAY['1', '2', '3', '4', '5', '6']::jsonb[])), pgmq.send(q, '7'));
+		PERFORM pgmq.read(q, 30, 4), pgmq.set_vt(q, ids[1], 1), pgmq.delete(q, ids[1]), pgmq.archive(q, ids[2]),
+			pgmq.archive(q, ids[3:4]), pgmq.nack(q, ids[5]), pgmq.pop(q);
+		COMMIT;
+	END LOOP;
+END
+$$;
 -- Another uses the queue that comes and goes, as long as it does: while there
 -- is lock 1.
 CREATE PROCEDURE follow(patience int) LANGUAGE plpgsql AS $$

@@ -326,8 +326,8 @@ for my $time ('a database', 'another database under its OID')
 }
 $db = 'postgres';
 
-# More queues than maps (1MB has about 1000): the ones not used for longest lose theirs
-my $queues = 1100;
+# More queues than maps (1MB has 1040): the ones not used for longest lose theirs
+my $queues = 1048;
 sql(qq{DO \$\$ BEGIN FOR i IN 1 .. $queues LOOP
 	PERFORM pgmq.create('many' || i); IF i % 50 = 0 THEN COMMIT; END IF; END LOOP; END \$\$});
 sub use_up

@@ -12,6 +12,7 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
 $node->append_conf('postgresql.conf', q{
 pgmq_c.shared_memory = '64MB'
+pgmq_c.stat_queues = 5000
 pgmq_c.maintain_database = 'postgres'
 pgmq_c.maintain_interval = 7
 pgmq_c.mistake = 1
@@ -32,7 +33,7 @@ else
 }
 
 ($rc, $out, $err) = $node->psql('postgres', q{SELECT pgmq.create('q'); SELECT pgmq.send('q', '1')});
-foreach my $setting ('shared_memory', 'maintain_database')
+foreach my $setting ('shared_memory', 'stat_queues', 'maintain_database')
 {
 	my @said = $err =~ /WARNING:  setting "pgmq_c.$setting" has no effect\n.*DETAIL:  .*\n.*HINT:  Add pgmq_c to shared_preload_libraries, and restart the server\./g;
 	is(scalar(@said), 1, "pgmq_c.$setting: a session says once that it has no effect");

@@ -143,9 +143,26 @@ sub test_one_transaction
 	ask($s, "BEGIN; CALL one_transaction($rounds)");
 	my $plans = ask($s, q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource'});
 	note "$mode: $plans plans";
-	cmp_ok($plans, '<', 4100, "$mode: plans are limited in a transaction, too");
+	cmp_ok($plans, '<', 600, "$mode: plans are limited in a transaction, too");
 	ask($s, 'COMMIT');
 	done($s);
+}
+
+# By default the plans of a session take less than 16 MB, however many queues it uses.
+sub test_plans
+{
+	my ($mode) = @_;
+	my $s = stay();
+
+	$node->safe_psql('postgres', join ';', map { "SELECT pgmq.create('planned_$_')" } 1 .. 300);
+	ask($s, 'CALL use_planned(300)');
+	my ($count, $kilobytes) = split ' ', ask($s, q{SELECT count(*) FILTER (WHERE name = 'CachedPlanSource') || ' ' || sum(total_bytes) / 1024 FROM pg_backend_memory_contexts
+		WHERE name IN ('pgmq_c plans', 'SPI Plan', 'CachedPlanSource', 'CachedPlanQuery', 'CachedPlan')});
+	note "$mode: $count plans, ", int($kilobytes), ' kB';
+	cmp_ok($kilobytes, '<', 16 * 1024, "$mode: plans for 300 queues fit into 16 MB");
+	cmp_ok($count, '>', 400, "$mode: .. and are kept");
+	done($s);
+	$node->safe_psql('postgres', join ';', map { "SELECT pgmq.drop_queue('planned_$_')" } 1 .. 300);
 }
 
 # A session that looks at more queues than it will use again.  Each is measured
@@ -317,6 +334,7 @@ pgmq_c.maintain_interval = '1h'
 	test_calls($mode);
 	test_coming_and_going($mode);
 	test_one_transaction($mode);
+	test_plans($mode);
 	test_waiting($mode);
 	test_redrive($mode);
 	is($node->safe_psql('postgres', q{

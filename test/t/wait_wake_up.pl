@@ -88,7 +88,9 @@ lock_timeout = '${soon}s'
 	sql(q{CREATE OR REPLACE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$;
 		CREATE TRIGGER doze AFTER UPDATE ON pgmq.q_q FOR EACH STATEMENT EXECUTE FUNCTION doze()});
-	begin($s[0], $poll);
+	# a filter has it look at the message, which it does not get
+	sql("SELECT pgmq.send('q', '{}')");
+	begin($s[0], $poll =~ s/600000/600000, '{"no": "such"}'/r);
 	$node->poll_query_until('postgres',
 		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $s[0]{pid}") or die;
 	SKIP:

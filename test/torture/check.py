@@ -34,6 +34,7 @@ KEEP = 6                        # archive_retention
 
 GONE = {'delete', 'pop', 'forward'}     # what ends a message's life
 REMOVALS = GONE | {'archive', 'dead_letter'}
+COUNTERS = ['sent', 'deduplicated', 'delivered', 'redelivered', 'acked', 'archived', 'nacked', 'extended', 'dead_explicit', 'wait_count', 'age_count']
 
 
 @contextlib.contextmanager
@@ -114,6 +115,8 @@ class Checker:
         self.stored = collections.defaultdict(dict)     # queue: id: (key, dedup id, enqueued_at)
         self.used = collections.defaultdict(set)        # queue: ids given out in rounds before
         self.round = 0
+        self.counters = {}          # by the server, when the round began
+        self.agreed = 0             # queues whose counters were compared
 
     # ----- what there is
 
@@ -128,6 +131,12 @@ class Checker:
             conn.execute('DELETE FROM effect')
             self.live = self.rows(conn, queues, 'q')
             self.archive = self.rows(conn, queues, 'a')
+        self.counters = self.count(conn)
+
+    def count(self, conn):
+        """What the server has counted of each queue, and since when."""
+        return {row[0]: (row[1], dict(zip(COUNTERS, row[2:]))) for row in conn.execute(
+            f"SELECT queue_name, stats_reset, {', '.join(COUNTERS)} FROM pgmq.queue_stats() WHERE state = 'on'")}
 
     def load(self):
         txs = dict(self.pending)
@@ -448,6 +457,7 @@ class Checker:
         self.check_strict()
         self.check_pauses()
         self.check_purges()
+        self.check_counters(self.count(conn))
         self.pending = {x: tx for x, tx in self.txs.items() if tx.state == 'pending'}
         for tx in self.pending.values():
             tx.release = INF
@@ -893,3 +903,51 @@ class Checker:
             for (q, id), row in self.L.items():
                 if q == 'purged' and ((q, id) in self.live or any(b.c1 < op.t0 for b in self.births[row.k])):
                     self.find(f'{(q, id)} is there after the queue was purged', (q, id))
+
+    def counted(self):
+        """What the counters of each queue have grown by, by the ledger; and the queues of which it does not know."""
+        count = collections.defaultdict(collections.Counter)
+        unsure = set()
+        for tx in self.txs.values():
+            if tx.state not in ('committed', 'maybe') or tx.end == 'prepare':
+                continue        # who prepares counts nothing
+            for op in tx.live():
+                q = op.args.get('q')
+                if tx.state == 'maybe' or op.r is None and op.op != 'forward':
+                    unsure |= set(op.args.get('qs', ())) | ({'topic_a', 'topic_b'} if op.op == 'send_topic' else {'other'} if op.op == 'forward' else set()) | {q}
+                elif op.op == 'send':
+                    count[q]['sent'] += len(op.r)
+                elif op.op == 'send_topic':
+                    for queue in [row[0] for row in op.r] if isinstance(op.r, list) else ['topic_a', 'topic_b'][:op.r]:
+                        count[queue]['sent'] += 1
+                elif op.op == 'unarchive':
+                    count[q]['sent'] += 1
+                elif op.op in ('read', 'pop'):
+                    for row in op.r:
+                        again = row[2] > (op.op == 'read')
+                        count[row[0]].update(delivered=1, redelivered=again, wait_count=not again, acked=op.op == 'pop', age_count=op.op == 'pop')
+                elif op.op in ('delete', 'archive'):
+                    count[q].update(acked=len(op.r), age_count=len(op.r), archived=len(op.r) * (op.op == 'archive'))
+                elif op.op == 'forward' and op.r is not None:
+                    count[q]['acked'] += 1
+                    count['other']['sent'] += 1
+                elif op.op in ('nack', 'set_vt', 'dead_letter'):
+                    count[q][{'nack': 'nacked', 'set_vt': 'extended', 'dead_letter': 'dead_explicit'}[op.op]] += len(op.r)
+        return count, unsure
+
+    def check_counters(self, counters):
+        """The server has counted what the ledger knows to be committed, unless it has lost its counters."""
+        count, unsure = self.counted()
+        for q, (since, after) in counters.items():
+            if q in unsure or q not in self.counters or self.counters[q][0] != since:
+                continue
+            before = self.counters[q][1]
+            grown = {name: after[name] - before[name] for name in COUNTERS}
+            # what is sent again, or comes from elsewhere, is in no ledger
+            grown['sent'] += grown.pop('deduplicated')
+            if q == 'job_dead' or q in DEAD:
+                del grown['sent']
+            wrong = {name: (n, count[q][name]) for name, n in grown.items() if n != count[q][name]}
+            if wrong:
+                self.find(f'the counters of {q} are (by the server, by the ledger): {wrong}')
+            self.agreed += 1

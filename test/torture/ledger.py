@@ -782,6 +782,8 @@ max_wal_size = 12MB
                     conn.execute(f"SELECT pgmq.{'create_unlogged' if queue == 'unlogged' else 'create'}(%s)", (queue,))
             conn.execute(SETUP)
         self.checker = check.Checker(server.dir + '/ledger', time.time() - time.monotonic())
+        with server.connect() as conn:
+            self.checker.begin(conn, QUEUES)
         for number in range(options.sessions):
             ours, theirs = multiprocessing.Pipe()
             process = multiprocessing.Process(target=lambda n=number, p=theirs: Client(n, server, options.seed, p, self.stop).main(), daemon=True)
@@ -1197,6 +1199,7 @@ max_wal_size = 12MB
                 os.unlink(name)
             conn.close()
             self.totals['rounds'] = self.round
+            self.totals['counters agree'] = self.checker.agreed
             clock.append(time.time())
             print(f"# round {self.round} ({' '.join(self.fault) or 'calm'}): {counts['sent']} sent, {counts['consumed']} consumed; seconds "
                   + ' '.join(f'{b - a:.1f}' for a, b in zip(clock, clock[1:])), flush=True)

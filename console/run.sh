@@ -1,0 +1,14 @@
+#!/bin/sh
+# make console: fetch what the console needs, once, and start it.
+#
+#   ARGS   options of console/server.js: "--port N", "--write"
+set -eu
+cd "$(dirname "$0")"
+
+command -v npm >/dev/null 2>&1 || {
+    echo "The console needs Node.js 20 or later, with npm (Debian: apt-get install nodejs npm)." >&2
+    exit 1
+}
+[ -e node_modules/.package-lock.json ] && [ node_modules/.package-lock.json -nt package-lock.json ] ||
+    npm ci --omit=dev --silent
+exec node server.js "$@"

@@ -1,0 +1,263 @@
+-- stats_counters: what each verb counts, by pgmq.queue_stats
+-- (the second expected output is of a server without shared memory)
+SET client_min_messages = warning;
+SELECT pgmq.create('st');
+SELECT pgmq.create('st_dead');
+-- what is not 0, and no times
+CREATE FUNCTION st(queue text DEFAULT 'st') RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', '[' || state || ']', (SELECT string_agg(key || '=' || value, ' ' ORDER BY place)
+		FROM json_each_text(row_to_json(s)) WITH ORDINALITY AS f (key, value, place)
+		WHERE value ~ '^[1-9][0-9]*$'))
+	FROM pgmq.stat_queues s WHERE queue_name = queue $$;
+CREATE FUNCTION st_buckets(buckets bigint[]) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(n || ' <= ' || COALESCE((pgmq.stat_bounds())[place]::text, 'any'), ', ' ORDER BY place)
+	FROM unnest(buckets) WITH ORDINALITY AS b (n, place) WHERE n > 0 AND place > 7 $$;
+-- the bucket of each time, by its bound, and how many are in it
+CREATE FUNCTION st_times(queue text DEFAULT 'st') RETURNS text LANGUAGE sql AS $$
+	SELECT concat_ws(' ', 'wait', st_buckets(wait_buckets), 'processing', st_buckets(processing_buckets),
+		'age', st_buckets(age_buckets))
+	FROM pgmq.stat_queues WHERE queue_name = queue $$;
+-- an hour passes
+CREATE FUNCTION st_later(queue text DEFAULT 'st') RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	EXECUTE format('UPDATE pgmq.%I SET vt = vt - interval ''1 hour'', enqueued_at = enqueued_at - interval ''1 hour'','
+		' last_read_at = last_read_at - interval ''1 hour''', 'q_' || queue); END $$;
+SELECT st();
+
+-- Sent: by any path, and nothing that is rolled back.
+SELECT FROM pgmq.send('st', '{"n": 1}');
+SELECT FROM pgmq.send_batch('st', ARRAY['{"n": 2}', '{"n": 3}']::jsonb[]);
+INSERT INTO pgmq.q_st (message) VALUES ('{"n": 4}');
+COPY pgmq.q_st (message) FROM stdin;
+{"n": 5}
+{"n": 6}
+\.
+BEGIN;
+SELECT FROM pgmq.send('st', '{"n": 7}');
+ROLLBACK;
+BEGIN;
+SELECT FROM pgmq.send('st', '{"n": 8}');
+SAVEPOINT one;
+SELECT FROM pgmq.send('st', '{"n": 9}');
+SAVEPOINT two;
+SELECT FROM pgmq.send('st', '{"n": 10}');
+RELEASE two;
+ROLLBACK TO one;
+SAVEPOINT three;
+SELECT FROM pgmq.send('st', '{"n": 11}');
+SAVEPOINT four;
+SELECT FROM pgmq.send('st', '{"n": 12}');
+RELEASE three;
+SELECT st() AS not_yet;
+COMMIT;
+DO $$ BEGIN
+	PERFORM pgmq.send('st', '{"n": 13}');
+	BEGIN
+		PERFORM pgmq.send('st', '{"n": 14}');
+		RAISE EXCEPTION 'undone';
+	EXCEPTION WHEN raise_exception THEN NULL; END;
+	BEGIN
+		PERFORM pgmq.send('st', '{"n": 15}');
+	EXCEPTION WHEN raise_exception THEN NULL; END;
+END $$;
+SELECT st(), (SELECT count(*) FROM pgmq.q_st) AS there;
+
+-- Read, given back in each way, and read again: only a lease that ran out has expired.
+SELECT st_later();
+SELECT count(*) FROM pgmq.read('st', 30, 6);
+SELECT pgmq.nack('st', 1);
+SELECT pgmq.release('st', 2);
+SELECT msg_id FROM pgmq.set_vt('st', 3, 0);
+SELECT count(*) FROM pgmq.read('st', 30, 3);
+SELECT st(), st_times();
+SELECT st_later();
+SELECT count(*) FROM pgmq.read('st', 30, 6);
+SELECT st(), st_times();
+-- a read without a lease has none that could run out
+SELECT pgmq.purge_queue('st');
+SELECT pgmq.reset_queue_stats('st');
+SELECT FROM pgmq.send('st', '{"n": 1}');
+SELECT read_ct FROM pgmq.read('st', 0, 1);
+SELECT read_ct FROM pgmq.read('st', 0, 1);
+SELECT count(*) FROM pgmq.read('st', 0, 1, '{"n": 2}');
+SELECT count(*) FROM pgmq.read_with_poll('st', 0, 1, 1, 10, '{"n": 2}');
+SELECT read_ct FROM pgmq.read_grouped('st', 0, 1);
+SELECT read_ct FROM pgmq.read_any(ARRAY['st_dead', 'st'], 30, 1);
+SELECT st(), st('st_dead');
+
+-- Acknowledged: with the times, and by fences.
+SELECT pgmq.purge_queue('st');
+SELECT FROM pgmq.send_batch('st', array_fill('{"n": 1}'::jsonb, '{9}'));
+SELECT count(*) FROM pgmq.read('st', 7200, 8);
+SELECT min(msg_id) AS first, pgmq.reset_queue_stats('st') FROM pgmq.q_st \gset
+SELECT st_later();
+SELECT pgmq.delete('st', :first), pgmq.delete('st', :first);
+SELECT pgmq.delete('st', :first + 1, 2), pgmq.delete('st', :first + 1, 1);
+SELECT count(*) FROM pgmq.delete('st', ARRAY[:first + 2, :first + 3, :first + 2, NULL, 0]);
+SELECT count(*) FROM pgmq.delete('st', ARRAY[:first + 4, :first + 5], ARRAY[1, 2]);
+SELECT pgmq.archive('st', :first + 5), pgmq.archive('st', :first + 6, 2);
+SELECT count(*) FROM pgmq.archive('st', ARRAY[:first + 6, :first + 6]);
+SELECT count(*) FROM pgmq.archive('st', ARRAY[:first + 7], ARRAY[1]);
+SELECT st(), st_times();
+SELECT count(*) FROM pgmq.pop('st', 2);
+SELECT count(*) FROM pgmq.pop('st', 2);
+SELECT st(), st_times();
+-- fences of the other verbs
+SELECT pgmq.purge_queue('st');
+SELECT FROM pgmq.send_batch('st', array_fill('{"n": 1}'::jsonb, '{9}'));
+SELECT min(msg_id) AS first, pgmq.reset_queue_stats('st') FROM pgmq.q_st \gset
+SELECT count(*) FROM pgmq.read('st', 30, 9);
+SELECT pgmq.nack('st', :first, 0, 2);
+SELECT count(*) FROM pgmq.nack('st', ARRAY[:first, :first + 1], 0, ARRAY[2, 1]);
+SELECT count(*) FROM pgmq.release('st', ARRAY[:first, :first + 2], ARRAY[2, 1]);
+SELECT count(*) FROM pgmq.set_vt('st', :first, 0, 2);
+SELECT count(*) FROM pgmq.set_vt('st', ARRAY[:first, :first + 3], 0, ARRAY[2, 1]);
+SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 2);
+SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 1) IS NOT NULL AS forwarded;
+SELECT st(), st('st_dead');
+
+-- Who may not read the times of messages deletes without them.
+CREATE ROLE regress_pgmq_stats;
+GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_stats;
+GRANT SELECT (msg_id), DELETE ON pgmq.q_st TO regress_pgmq_stats;
+SELECT pgmq.reset_queue_stats('st');
+SET ROLE regress_pgmq_stats;
+SELECT pgmq.delete('st', :first + 1);
+SELECT count(*) FROM pgmq.delete('st', ARRAY[:first + 2, :first + 3]);
+RESET ROLE;
+SELECT st();
+
+-- Deduplicated, dead letters and expired messages.
+SELECT pgmq.purge_queue('st') > 0 AS purged, pgmq.purge_queue('st_dead') > 0 AS dead_purged;
+SELECT pgmq.set_policy('st', '{"max_reads": 1, "dead_letter_queue": "st_dead", "dedup_window": 3600, "ttl_header": true}') IS NOT NULL AS set;
+SELECT pgmq.reset_queue_stats('st'), pgmq.reset_queue_stats('st_dead');
+SELECT FROM pgmq.send('st', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
+SELECT FROM pgmq.send('st', '1', '{"x-pgmq-dedup-id": "a"}'::jsonb);
+SELECT count(*) FROM pgmq.send_batch('st', ARRAY['1', '2', '3']::jsonb[],
+	ARRAY['{"x-pgmq-dedup-id": "a"}', '{"x-pgmq-dedup-id": "b"}', '{"x-pgmq-dedup-id": "b"}']::jsonb[]);
+SELECT st();
+SELECT count(*) FROM pgmq.read('st', 30, 10);
+SELECT st_later();
+SELECT FROM pgmq.send('st', '4');
+-- two are over-read: neither delivered, nor an expired lease
+SELECT count(*) FROM pgmq.read('st', 30, 10);
+SELECT st(), st('st_dead');
+SELECT max(msg_id) AS last FROM pgmq.q_st \gset
+SELECT pgmq.dead_letter('st', :last, 'given up'), pgmq.dead_letter('st', :last, 'given up', 1);
+SELECT st();
+SELECT pgmq.set_policy('st', '{"max_reads": null, "expired": "dead_letter"}') IS NOT NULL AS set;
+SELECT FROM pgmq.send('st', '5', '{"x-pgmq-ttl": 60}'::jsonb);
+SELECT FROM pgmq.send('st', '6', '{"x-pgmq-ttl": 600000}'::jsonb);
+SELECT st_later();
+SELECT count(*) FROM pgmq.read('st', 30, 10);
+SELECT st(), st_times();
+-- a dead letter that is refused counts as often as it is met, and the other deaths do not
+SELECT pgmq.drop_queue('st_dead');
+SELECT FROM pgmq.send('st', '7', '{"x-pgmq-ttl": 60}'::jsonb);
+SELECT st_later();
+SET client_min_messages = error;
+SELECT count(*) FROM pgmq.read('st', 30, 10);
+SET client_min_messages = warning;
+SELECT st();
+SELECT pgmq.set_policy('st', '{"dead_letter_queue": null, "expired": "drop"}') IS NOT NULL AS set;
+SELECT count(*) FROM pgmq.pop('st', 10);
+SELECT st();
+
+-- A queue that is dropped and created again starts at 0, one that is renamed does not.
+SELECT pgmq.drop_queue('st');
+SELECT pgmq.create('st');
+SELECT st();
+SELECT FROM pgmq.send('st', '1');
+BEGIN;
+SELECT FROM pgmq.send('st', '1');
+SELECT pgmq.drop_queue('st');
+ROLLBACK;
+SELECT st();
+BEGIN;
+SAVEPOINT one;
+SELECT pgmq.drop_queue('st');
+ROLLBACK TO one;
+SELECT FROM pgmq.send('st', '1');
+COMMIT;
+SELECT st();
+ALTER TABLE pgmq.q_st RENAME TO q_st_renamed;
+UPDATE pgmq.meta SET queue_name = 'st_renamed' WHERE queue_name = 'st';
+SELECT st('st_renamed');
+ALTER TABLE pgmq.q_st_renamed RENAME TO q_st;
+UPDATE pgmq.meta SET queue_name = 'st' WHERE queue_name = 'st_renamed';
+SELECT pgmq.purge_queue('st');
+SELECT st() AS purged;
+-- the parts of a partitioned queue are one queue
+CREATE TABLE pgmq.q_st_parts (LIKE pgmq.q_st INCLUDING DEFAULTS INCLUDING IDENTITY) PARTITION BY RANGE (msg_id);
+CREATE TABLE pgmq.q_st_parts_1 PARTITION OF pgmq.q_st_parts FOR VALUES FROM (1) TO (10);
+CREATE TABLE pgmq.a_st_parts (LIKE pgmq.a_st INCLUDING DEFAULTS) PARTITION BY RANGE (msg_id);
+SELECT pgmq.adopt_queue('st_parts');
+SELECT FROM pgmq.send('st_parts', '1');
+INSERT INTO pgmq.q_st_parts_1 (msg_id, vt, message) OVERRIDING SYSTEM VALUE VALUES (9, now(), '2');
+SELECT count(*) FROM pgmq.read('st_parts', 30, 10);
+SELECT st('st_parts');
+SELECT pgmq.drop_queue('st_parts');
+
+-- A reset is not undone, and is the owner's.
+BEGIN;
+SELECT pgmq.reset_queue_stats('ST');
+ROLLBACK;
+SELECT st(), bool_and(stats_reset > now() - interval '1 minute') AS reset FROM pgmq.stat_queues WHERE queue_name = 'st';
+SELECT FROM pgmq.send('st', '1');
+SELECT pgmq.reset_queue_stats(NULL);
+SELECT st();
+SELECT FROM pgmq.send('st', '1');
+\set VERBOSITY sqlstate
+SELECT pgmq.reset_queue_stats('nowhere');
+SET ROLE regress_pgmq_stats;
+SELECT pgmq.reset_queue_stats('st');
+\set VERBOSITY default
+SELECT count(*) FROM pgmq.queue_stats();
+RESET ROLE;
+-- rows are shown to roles with a privilege on the queue, and all to members of pg_monitor
+GRANT SELECT ON pgmq.meta TO regress_pgmq_stats;
+SET ROLE regress_pgmq_stats;
+SELECT queue_name FROM pgmq.queue_stats() ORDER BY queue_name;
+SELECT pgmq.reset_queue_stats(NULL);
+RESET ROLE;
+SELECT st();
+GRANT SELECT ON pgmq.q_st TO regress_pgmq_stats;
+SET ROLE regress_pgmq_stats;
+SELECT queue_name FROM pgmq.queue_stats() ORDER BY queue_name;
+RESET ROLE;
+REVOKE ALL ON pgmq.q_st FROM regress_pgmq_stats;
+GRANT pg_monitor TO regress_pgmq_stats;
+SET ROLE regress_pgmq_stats;
+SELECT queue_name FROM pgmq.stat_queues ORDER BY queue_name;
+RESET ROLE;
+
+-- Quantiles.
+SELECT pgmq.stat_bounds();
+CREATE FUNCTION st_quantile(at integer[], quantile float8) RETURNS float8 LANGUAGE sql AS $$
+	SELECT pgmq.stat_quantile(array_agg((SELECT count(*) FROM unnest(at) x WHERE x = i) ORDER BY i), quantile)
+	FROM generate_series(1, 17) i $$;
+SELECT st_quantile('{8}', 0), st_quantile('{8}', 0.5), st_quantile('{8}', 1), st_quantile('{1,8,8,17}', 0.75),
+	st_quantile('{17}', 0.5), st_quantile('{}', 0.5), pgmq.stat_quantile(NULL, 0.5), st_quantile('{1}', NULL);
+SELECT st_quantile('{1}', 1.5);
+SELECT st_quantile('{1}', 'nan');
+SELECT pgmq.stat_quantile('{1,2}', 0.5);
+
+-- What is there.
+SELECT pgmq.purge_queue('st') > 0 AS purged;
+SELECT * FROM pgmq.queue_depth('st');
+SELECT FROM pgmq.send_batch('st', array_fill('{}'::jsonb, '{3}'));
+SELECT FROM pgmq.send('st', '{}', 3600);
+SELECT count(*) FROM pgmq.read('st', 7200, 1);
+SELECT queue_name, visible, delayed, in_flight, oldest_visible_age BETWEEN 0 AND 600 AS age FROM pgmq.queue_depth('st');
+SELECT st_later();
+SELECT queue_name, visible, delayed, in_flight, oldest_visible_age BETWEEN 3600 AND 4200 AS age FROM pgmq.queue_depth('st');
+\set VERBOSITY sqlstate
+SELECT * FROM pgmq.queue_depth('nowhere');
+REVOKE pg_monitor FROM regress_pgmq_stats;
+SET ROLE regress_pgmq_stats;
+SELECT * FROM pgmq.queue_depth('st');
+RESET ROLE;
+\set VERBOSITY default
+SELECT pgmq.drop_queue('st');
+DROP OWNED BY regress_pgmq_stats;
+DROP ROLE regress_pgmq_stats;
+DROP FUNCTION st, st_times, st_buckets, st_later, st_quantile;

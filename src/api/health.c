@@ -1,0 +1,277 @@
+/*-------------------------------------------------------------------------
+ *
+ * health.c
+ *	  What pgmq.health() asks about queues; the findings are in its SQL.
+ *
+ * Nothing here waits for a lock.  Only _first_messages takes one, and reads a
+ * queue's table, with the rights of the caller.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/health.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "catalog/catalog.h"
+#include "policy/policy.h"
+#include "api/api.h"
+
+PG_FUNCTION_INFO_V1(pgmq_queue_tables);
+PG_FUNCTION_INFO_V1(pgmq_policies);
+PG_FUNCTION_INFO_V1(pgmq_first_messages);
+PG_FUNCTION_INFO_V1(pgmq_health_limits);
+
+#define TABLES_COLUMNS		3
+#define POLICIES_COLUMNS	4
+
+/* A limit beyond which pgmq.health() reports something. */
+typedef struct HealthLimit
+{
+	const char *name;
+	double		value;			/* unless an option says otherwise */
+	double		max;
+} HealthLimit;
+
+/* Seconds, a number, a share. */
+#define MAX_SECONDS			3e9
+#define MAX_NUMBER			1e15
+#define MAX_SHARE			1
+
+/* The columns of _health_limits. */
+static const HealthLimit limits[] = {
+	{"horizon", 900, MAX_SECONDS},
+	{"horizon_xacts", 1000000, MAX_NUMBER},
+	{"prepared", 900, MAX_SECONDS},
+	{"vacuum", 900, MAX_SECONDS},
+	{"dead_rows", 100000, MAX_NUMBER},
+	{"unread", 300, MAX_SECONDS},
+	{"behind", 900, MAX_SECONDS},
+	{"reads", 10, MAX_NUMBER},
+	{"expired_leases", 10, MAX_NUMBER},
+	{"memory", 0.9, MAX_SHARE},
+	{"connections", 0.8, MAX_SHARE},
+	{"ids", 0.9, MAX_SHARE},
+	{"maintenance", 900, MAX_SECONDS},
+	{"table_bytes", 10737418240.0, MAX_NUMBER},
+};
+
+/*
+ * _queue_tables() returns table (queue_name text, relid oid, archive oid)
+ *
+ * The tables of the queues on which the caller has some privilege.
+ * Error: 42501 without SELECT on table meta.
+ */
+Datum
+pgmq_queue_tables(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	ListCell   *lc;
+
+	foreach(lc, pgmq_meta_names())
+	{
+		PgmqQueue	queue;
+		Oid			archive;
+		Datum		values[TABLES_COLUMNS];
+		bool		nulls[TABLES_COLUMNS] = {false};
+
+		if (!pgmq_queue_to_show(lfirst(lc), &queue))
+			continue;
+		archive = pgmq_archive_known(&queue);
+		values[0] = PointerGetDatum(lfirst(lc));
+		values[1] = ObjectIdGetDatum(queue.relid);
+		values[2] = ObjectIdGetDatum(archive);
+		nulls[2] = !OidIsValid(archive);
+		pgmq_rows_put(rows, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * The reason why no message can get from a queue to the dead-letter queue that
+ * its policy names, as text; NULL if it names none, or one that is there.
+ */
+static char *
+dead_letter_problem(const PgmqQueue *queue, const PgmqPolicyRow *row)
+{
+	JsonbValue *value = pgmq_policy_value(row->policy, "dead_letter_queue");
+	text	   *name;
+	char		relname[NAMEDATALEN];
+	Oid			relid;
+	Oid			owner;
+	const char *misfit;
+
+	if (value == NULL || value->type != jbvString)
+		return NULL;
+	name = cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+	relid = pgmq_name_is_valid(name, relname) ?
+		get_relname_relid(relname, get_namespace_oid(PGMQ_SCHEMA, false)) : InvalidOid;
+	owner = OidIsValid(relid) ? pgmq_role_find_owner(relid) : InvalidOid;
+	if (!OidIsValid(owner))
+		return psprintf(_("Dead-letter queue \"%s\" does not exist."), text_to_cstring(name));
+	misfit = pgmq_queue_misfit(relid, false);
+	if (misfit != NULL)
+		return psprintf(_("Dead-letter queue \"%s\" is not a queue. %s"), text_to_cstring(name), misfit);
+	if (row->has_owner && owner != pgmq_role_find_owner(queue->relid) &&
+		(row->owner == NULL || owner != get_role_oid(text_to_cstring(row->owner), true)))
+		return psprintf(_("Dead-letter queue \"%s\" has another owner than when the policy was set."),
+						text_to_cstring(name));
+	return NULL;
+}
+
+/*
+ * _policies()
+ * returns table (relid oid, policy jsonb, paused_until timestamptz,
+ *				  dead_letter_problem text)
+ *
+ * The policies of the queues on which the caller has some privilege.
+ */
+Datum
+pgmq_policies(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	ListCell   *lc;
+
+	foreach(lc, pgmq_policy_rows())
+	{
+		const PgmqPolicyRow *row = lfirst(lc);
+		PgmqQueue	queue;
+		char	   *problem;
+		Datum		values[POLICIES_COLUMNS];
+		bool		nulls[POLICIES_COLUMNS] = {false};
+
+		if (!pgmq_queue_to_show(row->queue_name, &queue))
+			continue;
+		problem = dead_letter_problem(&queue, row);
+		values[0] = ObjectIdGetDatum(queue.relid);
+		values[1] = JsonbPGetDatum(row->policy);
+		values[2] = TimestampTzGetDatum(row->paused_until);
+		values[3] = problem == NULL ? (Datum) 0 : CStringGetTextDatum(problem);
+		nulls[2] = TIMESTAMP_IS_NOBEGIN(row->paused_until);
+		nulls[3] = problem == NULL;
+		pgmq_rows_put(rows, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Row function: a row of _first_messages. */
+static void
+row_first(TupleTableSlot *slot, void *state)
+{
+	slot_getallattrs(slot);
+	pgmq_rows_put(state, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * _first_messages(queue_name text, qty integer, max_reads integer)
+ * returns table (readable bigint, readable_since timestamptz, over_read bigint,
+ *				  over_read_since timestamptz, most_reads integer, most_read bigint)
+ *
+ * Of the first qty messages of a queue: how many can be read, since when the first
+ * of these; how many were read max_reads times or more, and when one of these was
+ * last read, at the earliest; how often the one read most often was read, and its
+ * msg_id.  No row if the caller may not see these columns, if the queue does
+ * not exist, or if it is locked.
+ */
+Datum
+pgmq_first_messages(PG_FUNCTION_ARGS)
+{
+	static const char *const columns[] = {"msg_id", "vt", "read_ct", "last_read_at"};
+	static const Oid argtypes[] = {TIMESTAMPTZOID, INT8OID, INT4OID};
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqArg		args[] = {
+		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+		pgmq_qty_arg(fcinfo, 1),
+		PGMQ_ARG_FROM(2)
+	};
+	PgmqQueue	queue;
+
+	if (!pgmq_name_is_valid(pgmq_name_arg(fcinfo, 0), queue.relname))
+		return (Datum) 0;
+	queue.relid = get_relname_relid(queue.relname, get_namespace_oid(PGMQ_SCHEMA, false));
+	if (!OidIsValid(queue.relid) || !pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) ||
+		!pgmq_queue_try_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock) ||
+		pgmq_queue_misfit(queue.relid, false) != NULL ||
+		!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
+		return (Datum) 0;
+	pgmq_exec_once_guarded(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
+									" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
+									" pg_catalog.count(*) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
+									" pg_catalog.min(last_read_at) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
+									" pg_catalog.max(read_ct),"
+									" (pg_catalog.array_agg(msg_id ORDER BY read_ct DESC, msg_id))[1]"
+									" FROM (SELECT msg_id, vt, read_ct, last_read_at"
+									" FROM %s ORDER BY msg_id LIMIT $2) m",
+									pgmq_layout_name("", queue.relname, "")),
+						   lengthof(argtypes), argtypes, args, row_first, rows);
+	return (Datum) 0;
+}
+
+/* Take an option of health: another value for a limit. */
+static void
+limit_option(const char *option, const JsonbValue *value, void *state)
+{
+	Datum	   *values = state;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(limits); i++)
+	{
+		double		number;
+
+		if (strcmp(option, limits[i].name) != 0)
+		{
+			appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", limits[i].name);
+			continue;
+		}
+		if (value->type == jbvNull)
+			return;
+		number = value->type != jbvNumeric ? -1 :
+			DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+											   NumericGetDatum(value->val.numeric)));
+		if (!(number >= 0 && number <= limits[i].max))
+			pgmq_option_invalid(option, psprintf("a number from 0 to %.0f", limits[i].max));
+		values[i] = Float8GetDatum(number);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown option \"%s\"", option),
+			 errhint("The options are: %s.", names.data)));
+}
+
+/*
+ * _health_limits(options jsonb) returns table (horizon double precision, ...)
+ *
+ * The limits of health, by its options.
+ * Error: 22023 for an unknown option, or a value that is no limit.
+ */
+Datum
+pgmq_health_limits(PG_FUNCTION_ARGS)
+{
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	Datum		values[lengthof(limits)];
+	bool		nulls[lengthof(limits)] = {false};
+
+	for (int i = 0; i < lengthof(limits); i++)
+		values[i] = Float8GetDatum(limits[i].value);
+	pgmq_options_arg(fcinfo, 0, limit_option, values);
+	pgmq_rows_put(rows, values, nulls);
+	return (Datum) 0;
+}

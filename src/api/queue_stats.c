@@ -1,0 +1,300 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_stats.c
+ *	  Showing what was counted of queues: queue_stats, its histograms, and
+ *	  queue_depth, which counts what is there.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/api/queue_stats.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "stats/stats.h"
+#include "catalog/catalog.h"
+#include "api/api.h"
+
+PG_FUNCTION_INFO_V1(pgmq_queue_stats);
+PG_FUNCTION_INFO_V1(pgmq_reset_queue_stats);
+PG_FUNCTION_INFO_V1(pgmq_stat_bounds);
+PG_FUNCTION_INFO_V1(pgmq_stat_quantile);
+PG_FUNCTION_INFO_V1(pgmq_queue_depth);
+
+/* The columns of queue_stats; the counters and histograms are in their order. */
+enum
+{
+	COL_QUEUE_NAME,
+	COL_STATE,
+	COL_STATS_RESET,
+	COL_COUNTS,
+	COL_LAST_SEND = COL_COUNTS + PGMQ_NUM_STATS,
+	COL_LAST_READ,
+	COL_LAST_ACK,
+	COL_TIMES,
+	NUM_COLS = COL_TIMES + 3 * PGMQ_NUM_TIMES
+};
+
+/* The queues that are shown, and what holds for all of them. */
+typedef struct Shown
+{
+	PgmqRows   *rows;
+	MemoryContext context;		/* for one row */
+	const char *state;			/* NULL: the queues count */
+	bool		all;			/* the caller may see all queues */
+	int			unused;			/* slots that are not in use */
+	TimestampTz since;			/* queues without a slot have counted nothing */
+} Shown;
+
+/* Why no queue counts; NULL if they do. */
+static const char *
+stats_state(Shown *shown)
+{
+	if (!pgmq_shmem_attach())
+		return "no shared memory";
+	shown->unused = pgmq_slots_unused(&shown->since);
+	if (shown->unused < 0)
+		return "switched off";
+	return RecoveryInProgress() ? "standby" : NULL;
+}
+
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
+}
+
+/* Show what is kept of a queue. */
+static void
+put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
+{
+	const PgmqStats *stats = &kept->stats;
+
+	put_time(values, nulls, COL_STATS_RESET, kept->since);
+	put_time(values, nulls, COL_LAST_SEND, kept->last_send);
+	put_time(values, nulls, COL_LAST_READ, kept->last_read);
+	put_time(values, nulls, COL_LAST_ACK, kept->last_ack);
+	for (int i = 0; i < PGMQ_NUM_STATS; i++)
+	{
+		values[COL_COUNTS + i] = Int64GetDatum(stats->counts[i]);
+		nulls[COL_COUNTS + i] = false;
+	}
+	for (int t = 0; t < PGMQ_NUM_TIMES; t++)
+	{
+		int			column = COL_TIMES + 3 * t;
+
+		values[column] = Int64GetDatum(stats->times[t]);
+		values[column + 1] = Float8GetDatum(stats->seconds[t]);
+		values[column + 2] = pgmq_int8_array(stats->buckets[t], PGMQ_TIME_BOUNDS + 1).value;
+		nulls[column] = nulls[column + 1] = nulls[column + 2] = false;
+	}
+}
+
+/* Row function: a queue that has a table, (queue_name, OID of the table). */
+static void
+row_queue(TupleTableSlot *slot, void *state)
+{
+	Shown	   *shown = state;
+	PgmqQueueStats kept = {.since = shown->since};
+	Datum		values[NUM_COLS];
+	bool		nulls[NUM_COLS];
+	const char *why = shown->state;
+	MemoryContext old;
+	Oid			relid;
+
+	slot_getallattrs(slot);
+	relid = DatumGetObjectId(slot->tts_values[1]);
+	if (!shown->all && !pgmq_queue_may(relid, PGMQ_NEED_ANY))
+		return;
+	old = MemoryContextSwitchTo(shown->context);
+	memset(nulls, true, sizeof(nulls));
+	if (why == NULL && !pgmq_slot_read(relid, &kept) && shown->unused == 0)
+		why = "memory full";
+	if (why == NULL)
+		put_stats(&kept, values, nulls);
+	values[COL_QUEUE_NAME] = slot->tts_values[0];
+	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
+	nulls[COL_QUEUE_NAME] = nulls[COL_STATE] = false;
+	pgmq_rows_put(shown->rows, values, nulls);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(shown->context);
+}
+
+/*
+ * queue_stats() returns table (queue_name text, state text, stats_reset
+ * timestamptz, ...)
+ *
+ * Takes no lock on queues, and reads none of their tables.  Error: 42501 without
+ * SELECT on table meta.
+ */
+Datum
+pgmq_queue_stats(PG_FUNCTION_ARGS)
+{
+	Shown		shown = {.rows = pgmq_rows_begin(fcinfo)};
+
+	shown.state = stats_state(&shown);
+	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	shown.context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c statistics of a queue",
+										  ALLOCSET_SMALL_SIZES);
+	/* the names between these two begin "q_", and can be found by an index */
+	pgmq_exec_once("SELECT m.queue_name::pg_catalog.text, c.oid"
+				   " FROM " PGMQ_SCHEMA ".meta m JOIN pg_catalog.pg_class c"
+				   " ON c.relname OPERATOR(pg_catalog.=)"
+				   " ('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
+				   " pg_catalog.lower(m.queue_name::pg_catalog.text))::pg_catalog.name"
+				   " WHERE c.relname OPERATOR(pg_catalog.>=) 'q_'::pg_catalog.name"
+				   " AND c.relname OPERATOR(pg_catalog.<) 'q`'::pg_catalog.name"
+				   " AND c.relnamespace OPERATOR(pg_catalog.=) '" PGMQ_SCHEMA "'::pg_catalog.regnamespace::pg_catalog.oid"
+				   " AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[])",
+				   0, NULL, NULL, true, row_queue, &shown);
+	return (Datum) 0;
+}
+
+/* Set the counters of a queue to 0 for pgmq_each_try. */
+static bool
+reset_each(text *queue_name, void *state)
+{
+	PgmqQueue	queue;
+
+	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_OWNER, NULL);
+	if (pgmq_shmem_attach())
+		pgmq_slot_reset(queue.relid, GetCurrentTimestamp());
+	return true;
+}
+
+/*
+ * reset_queue_stats(queue_name text) returns void
+ *
+ * Takes effect at once, whether or not the transaction commits.  NULL: all
+ * queues that the caller owns.  Errors: 42P01, 42501 for a caller that is not the
+ * owner.
+ */
+Datum
+pgmq_reset_queue_stats(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+
+	if (!PG_ARGISNULL(0))
+		(void) reset_each(PG_GETARG_TEXT_PP(0), NULL);
+	else
+		foreach(lc, pgmq_each_names(PGMQ_NEED_OWNER))
+			(void) pgmq_each_try(lfirst(lc), reset_each, NULL, false);
+	PG_RETURN_VOID();
+}
+
+/* stat_bounds() returns double precision[] */
+Datum
+pgmq_stat_bounds(PG_FUNCTION_ARGS)
+{
+	Datum		bounds[PGMQ_TIME_BOUNDS];
+
+	for (int i = 0; i < PGMQ_TIME_BOUNDS; i++)
+		bounds[i] = Float8GetDatum(pgmq_time_bounds[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(bounds, PGMQ_TIME_BOUNDS, FLOAT8OID, sizeof(float8),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/*
+ * stat_quantile(buckets bigint[], quantile double precision)
+ * returns double precision
+ *
+ * In seconds, as if the times of a bucket were spread evenly over it; those in
+ * the last one count as its lower bound.  NULL if there are none, and for a NULL
+ * argument.  Error: 22023.
+ */
+Datum
+pgmq_stat_quantile(PG_FUNCTION_ARGS)
+{
+	Datum	   *buckets;
+	bool	   *nulls;
+	int			n;
+	double		quantile;
+	double		total = 0;
+	double		below = 0;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	quantile = PG_GETARG_FLOAT8(1);
+	if (!(quantile >= 0 && quantile <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("quantile must be between 0 and 1")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &buckets, &nulls, &n);
+	if (n != PGMQ_TIME_BOUNDS + 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("buckets must have %d elements, not %d", PGMQ_TIME_BOUNDS + 1, n)));
+	for (int i = 0; i < n; i++)
+		total += nulls[i] ? 0 : Max(DatumGetInt64(buckets[i]), 0);
+	if (total == 0)
+		PG_RETURN_NULL();
+	for (int i = 0; i < PGMQ_TIME_BOUNDS; i++)
+	{
+		double		lower = i == 0 ? 0 : pgmq_time_bounds[i - 1];
+		double		count = nulls[i] ? 0 : Max(DatumGetInt64(buckets[i]), 0);
+
+		if (count > 0 && below + count >= quantile * total)
+			PG_RETURN_FLOAT8(lower + (pgmq_time_bounds[i] - lower) *
+							 Max(quantile * total - below, 0) / count);
+		below += count;
+	}
+	PG_RETURN_FLOAT8(pgmq_time_bounds[PGMQ_TIME_BOUNDS - 1]);
+}
+
+/* Row function: the counts of a queue. */
+static void
+row_depth(TupleTableSlot *slot, void *state)
+{
+	pgmq_rows_put(state, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * queue_depth(queue_name text)
+ * returns table (queue_name text, visible bigint, delayed bigint,
+ *				  in_flight bigint, oldest_visible_age double precision)
+ *
+ * Reads the whole table.  Errors: those of pgmq_queue_open; 42501.
+ */
+Datum
+pgmq_queue_depth(PG_FUNCTION_ARGS)
+{
+	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID};
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	PgmqArg		args[] = {
+		PGMQ_ARG(PointerGetDatum(queue_name)),
+		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
+	};
+	PgmqQueue	queue;
+
+	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
+	pgmq_queue_check_shape(&queue);
+	pgmq_exec_once(psprintf("SELECT $1,"
+							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2),"
+							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
+							" AND read_ct OPERATOR(pg_catalog.=) 0),"
+							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
+							" AND (read_ct OPERATOR(pg_catalog.=) 0) IS NOT TRUE),"
+							" pg_catalog.date_part('epoch', $2 OPERATOR(pg_catalog.-)"
+							" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2))"
+							" FROM %s", pgmq_layout_name("", queue.relname, "")),
+				   2, argtypes, args, false, row_depth, rows);
+	return (Datum) 0;
+}
