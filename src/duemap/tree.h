@@ -123,6 +123,7 @@ extern void pgmq_tree_shrink(PgmqTree *tree);
 
 /* ---- claim.c: giving out ids, and looks ---- */
 extern void pgmq_tree_claim(PgmqTree *tree, PgmqClaimer *claimer);
+extern uint64 pgmq_tree_claim_late(PgmqTree *tree, int64 first, uint64 ids, uint64 taken);
 extern void pgmq_tree_unclaim(PgmqTree *tree, int64 first, uint64 ids);
 extern bool pgmq_tree_describe(PgmqTree *tree, const PgmqLook *look, int64 upto,
 							   const PgmqFound *found, int nfound, TimestampTz empty);
