@@ -87,11 +87,13 @@ pgmq_tree_covers(const PgmqTree *tree, uint64 id)
 		(tree->level >= 0 && id >> SLOT_SHIFT(tree->level + 1) == 0);
 }
 
-/* The first id of the edge above. */
+/* The first id of the edge above; if the root covers all, that has nothing. */
 static inline int64
 pgmq_tree_end(const PgmqTree *tree)
 {
-	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
+	if (tree->root == NO_NODE)
+		return 0;
+	return tree->level >= TOP_LEVEL ? PG_INT64_MAX : (int64) 1 << SLOT_SHIFT(tree->level + 1);
 }
 
 /*
