@@ -381,6 +381,20 @@ pgmq_xact_claims(const PgmqLocal *local, int at)
 }
 
 /*
+ * A statement has ended that took from ids which are not claimed yet, the claim
+ * at a place: claim these of them, which it has come to.
+ */
+void
+pgmq_xact_claim_late(const PgmqLocal *local, int at, uint64 ids)
+{
+	PgmqXactQueue *queue = local->xact;
+	PgmqClaim  *claim = &queue->claims[at];
+
+	claim->ids = claim->held = pgmq_map_claim_late(local->map, claim->first, ids, claim->taken);
+	queue->nsettled = Min(queue->nsettled, at);
+}
+
+/*
  * A statement has ended, which took what claim->taken says.  Of the others these
  * ids are to be given out again; what it did not find is readable from due on.
  */
@@ -419,7 +433,8 @@ pgmq_xact_forget_missed(const PgmqLocal *local, int at)
 			queue->claims[n++] = *claim;
 	}
 	queue->nclaims = n;
-	queue->nsettled = Min(queue->nsettled, n);
+	/* one that is not settled may have moved to the place of one that is */
+	queue->nsettled = Min(queue->nsettled, at);
 }
 
 /*
