@@ -467,6 +467,50 @@ COMMENT ON FUNCTION pgmq.send_batch_topic(text, jsonb[], jsonb[], text) IS
 'Send several messages with headers to every queue that is bound to their routing key. Each message has the element of headers at its own position. The delay has no type and is read as an integer (seconds), a timestamp or an interval. Returns the queue and the msg_id of each.';
 
 --
+-- Statistics: src/api/queue_stats.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.queue_stats()
+RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[])
+AS 'MODULE_PATHNAME', 'pgmq_queue_stats'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.queue_stats() IS
+'Show what was counted of each queue on which you have some privilege since stats_reset, without reading the queues: messages sent, delivered, acknowledged, given back and lost to dead letters, reads, waits, and histograms of how long messages waited, were processed and lived. Column state is on, or says why nothing is counted. Members of pg_monitor see all queues.';
+
+CREATE OR REPLACE VIEW pgmq.stat_queues AS
+SELECT * FROM pgmq.queue_stats();
+COMMENT ON VIEW pgmq.stat_queues IS
+'The rows of pgmq.queue_stats().';
+
+CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_reset_queue_stats'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.reset_queue_stats(text) IS
+'Set what was counted of a queue to 0, at once and even if the transaction rolls back. NULL stands for all queues that you own. Only the owner of the queue may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.stat_bounds()
+RETURNS double precision[]
+AS 'MODULE_PATHNAME', 'pgmq_stat_bounds'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.stat_bounds() IS
+'Return the upper bounds, in seconds, of the buckets of the histograms in queue_stats. Each histogram has one more bucket, for longer times.';
+
+CREATE OR REPLACE FUNCTION pgmq.stat_quantile(buckets bigint[], quantile double precision)
+RETURNS double precision
+AS 'MODULE_PATHNAME', 'pgmq_stat_quantile'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.stat_quantile(bigint[], double precision) IS
+'Return a quantile (0.5 is the median) of the times in the buckets of a histogram of queue_stats, in seconds, interpolated within the bucket; NULL if there are none. Times beyond the last bound count as that bound.';
+
+CREATE OR REPLACE FUNCTION pgmq.queue_depth(queue_name text)
+RETURNS TABLE(queue_name text, visible bigint, delayed bigint, in_flight bigint, oldest_visible_age double precision)
+AS 'MODULE_PATHNAME', 'pgmq_queue_depth'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.queue_depth(text) IS
+'Count the messages of a queue by state: those that can be read now, those that are delayed and those that are in flight, and return for how many seconds the first of them could have been read. Reads the whole table.';
+
+--
 -- The state of shared memory, maintenance and partitions: src/api/status.c
 --
 
@@ -489,7 +533,7 @@ RETURNS TABLE(queue_name text, since timestamp with time zone, last_run timestam
 AS 'MODULE_PATHNAME', 'pgmq_maintenance_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.maintenance_status() IS
-'Show what maintenance last did in each queue that has a policy and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
+'Show what maintenance last did in each queue that was maintained, or whose policy needs it, and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
 
 CREATE FUNCTION pgmq.partition_status()
 RETURNS TABLE(queue_name text, table_name text, partitioned_by text, partitions integer, ahead integer, ids_left bigint, time_left interval, default_rows bigint)
@@ -629,12 +673,13 @@ BEGIN ATOMIC
 			s.dead_refused, s.last_read_at,
 			CASE WHEN jsonb_typeof(p.policy -> 'max_reads') = 'number'
 				THEN (p.policy ->> 'max_reads')::numeric END AS max_reads,
-			EXISTS (SELECT FROM policies d
-				WHERE lower(d.policy ->> 'dead_letter_queue') = lower(v.queue_name)) AS is_dead_letters
+			d.name IS NOT NULL AS is_dead_letters
 		FROM v
 		JOIN pgmq.engine_status() e ON e.queue_name = v.queue_name
 		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = v.queue_name
 		LEFT JOIN policies p ON p.relid = v.relid
+		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
+			ON d.name = lower(v.queue_name)
 	),
 	-- the first messages of those queues that may have some to report
 	f AS MATERIALIZED (
@@ -971,50 +1016,6 @@ BEGIN
 END
 $owners$;
 COMMENT ON COLUMN pgmq.policy.dead_letter_owner IS 'The role that owned the dead-letter queue when the policy named it. If the dead-letter queue has another owner, no messages are moved to it.';
-
---
--- Statistics: src/api/queue_stats.c
---
-
-CREATE OR REPLACE FUNCTION pgmq.queue_stats()
-RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[])
-AS 'MODULE_PATHNAME', 'pgmq_queue_stats'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.queue_stats() IS
-'Show what was counted of each queue on which you have some privilege since stats_reset, without reading the queues: messages sent, delivered, acknowledged, given back and lost to dead letters, reads, waits, and histograms of how long messages waited, were processed and lived. Column state is on, or says why nothing is counted. Members of pg_monitor see all queues.';
-
-CREATE OR REPLACE VIEW pgmq.stat_queues AS
-SELECT * FROM pgmq.queue_stats();
-COMMENT ON VIEW pgmq.stat_queues IS
-'The rows of pgmq.queue_stats().';
-
-CREATE OR REPLACE FUNCTION pgmq.reset_queue_stats(queue_name text)
-RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_reset_queue_stats'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.reset_queue_stats(text) IS
-'Set what was counted of a queue to 0, at once and even if the transaction rolls back. NULL stands for all queues that you own. Only the owner of the queue may do this.';
-
-CREATE OR REPLACE FUNCTION pgmq.stat_bounds()
-RETURNS double precision[]
-AS 'MODULE_PATHNAME', 'pgmq_stat_bounds'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.stat_bounds() IS
-'Return the upper bounds, in seconds, of the buckets of the histograms in queue_stats. Each histogram has one more bucket, for longer times.';
-
-CREATE OR REPLACE FUNCTION pgmq.stat_quantile(buckets bigint[], quantile double precision)
-RETURNS double precision
-AS 'MODULE_PATHNAME', 'pgmq_stat_quantile'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.stat_quantile(bigint[], double precision) IS
-'Return a quantile (0.5 is the median) of the times in the buckets of a histogram of queue_stats, in seconds, interpolated within the bucket; NULL if there are none. Times beyond the last bound count as that bound.';
-
-CREATE OR REPLACE FUNCTION pgmq.queue_depth(queue_name text)
-RETURNS TABLE(queue_name text, visible bigint, delayed bigint, in_flight bigint, oldest_visible_age double precision)
-AS 'MODULE_PATHNAME', 'pgmq_queue_depth'
-LANGUAGE C;
-COMMENT ON FUNCTION pgmq.queue_depth(text) IS
-'Count the messages of a queue by state: those that can be read now, those that are delayed and those that are in flight, and return for how many seconds the first of them could have been read. Reads the whole table.';
 
 --
 -- Adopting and converting queues: src/catalog/convert.c

@@ -1810,7 +1810,7 @@ RETURNS TABLE(queue_name text, since timestamp with time zone, last_run timestam
 AS 'MODULE_PATHNAME', 'pgmq_maintenance_status'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.maintenance_status() IS
-'Show what maintenance last did in each queue that has a policy and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
+'Show what maintenance last did in each queue that was maintained, or whose policy needs it, and on which you have some privilege: when the last run began, how long it worked, how many messages it removed, whether it left more to do, the last error, and until when maintenance leaves the queue out because sessions ended with it. Runs before since, the start of the server, are not known.';
 
 CREATE OR REPLACE FUNCTION pgmq.partition_status()
 RETURNS TABLE(queue_name text, table_name text, partitioned_by text, partitions integer, ahead integer, ids_left bigint, time_left interval, default_rows bigint)
@@ -1954,12 +1954,13 @@ BEGIN ATOMIC
 			s.dead_refused, s.last_read_at,
 			CASE WHEN jsonb_typeof(p.policy -> 'max_reads') = 'number'
 				THEN (p.policy ->> 'max_reads')::numeric END AS max_reads,
-			EXISTS (SELECT FROM policies d
-				WHERE lower(d.policy ->> 'dead_letter_queue') = lower(v.queue_name)) AS is_dead_letters
+			d.name IS NOT NULL AS is_dead_letters
 		FROM v
 		JOIN pgmq.engine_status() e ON e.queue_name = v.queue_name
 		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = v.queue_name
 		LEFT JOIN policies p ON p.relid = v.relid
+		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
+			ON d.name = lower(v.queue_name)
 	),
 	-- the first messages of those queues that may have some to report
 	f AS MATERIALIZED (

@@ -252,8 +252,8 @@ pgmq_memory_status(PG_FUNCTION_ARGS)
  *				  duration interval, rows bigint, more boolean, last_error text,
  *				  last_error_at timestamptz, left_out_until timestamptz)
  *
- * Shows the queues whose policy has work for maintenance, and on which the caller
- * has some privilege.  since is null where a queue without last_run may have had a run.
+ * Shows the queues on which the caller has some privilege, and that were
+ * maintained or whose policy needs that.  since is null where a queue without last_run may have had a run.
  */
 Datum
 pgmq_maintenance_status(PG_FUNCTION_ARGS)
@@ -274,11 +274,10 @@ pgmq_maintenance_status(PG_FUNCTION_ARGS)
 		Datum		values[MAINTENANCE_COLUMNS];
 		bool		nulls[MAINTENANCE_COLUMNS] = {false};
 
-		if (!pgmq_policy_is_maintained(row->policy) ||
-			!pgmq_queue_to_show(row->queue_name, &queue))
+		if (!pgmq_queue_to_show(row->queue_name, &queue) ||
+			(!(attached && pgmq_run_look(queue.relid, &run, &message)) &&
+			 !pgmq_policy_is_maintained(row->policy)))
 			continue;
-		if (attached)
-			(void) pgmq_run_look(queue.relid, &run, &message);
 		until = pgmq_suspect_until(queue.relid);
 		values[0] = PointerGetDatum(row->queue_name);
 		values[1] = TimestampTzGetDatum(since);

@@ -490,11 +490,15 @@ queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
 }
 
-/* Say when what was claimed can be read again, and what looks have seen. */
+/*
+ * Say when what was claimed can be read again, to a waiter as well, which may
+ * have looked while the claim was open; and confirm what looks have seen.
+ */
 static void
 queue_settle(PgmqXactQueue *queue)
 {
 	const PgmqLocal *local = queue->local;
+	TimestampTz due = PGMQ_DUE_NEVER;
 
 	for (int i = queue->nsettled; i < queue->nclaims; i++)
 	{
@@ -502,11 +506,14 @@ queue_settle(PgmqXactQueue *queue)
 
 		pgmq_map_settle(local->map, local->relid, claim->first, claim->held,
 						claim->held & ~claim->taken, claim->due);
+		due = Min(due, claim->due);
 	}
 	if (queue->looked && queue->marks != local->marks)
 		(void) queue_forget_looks(queue);
 	else if (queue->looked)
 		pgmq_map_confirm(queue->looked_map, queue->looked_lo, queue->looked_hi);
+	if (due < PGMQ_DUE_NEVER)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 }
 
 /* Announce what was remembered, and wake waiters for it. */

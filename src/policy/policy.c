@@ -605,12 +605,15 @@ pgmq_policy_value(Jsonb *policy, const char *key)
 	return getKeyJsonValueFromContainer(&policy->root, key, strlen(key), NULL);
 }
 
-/* Whether a policy that was not checked has work for maintenance. */
+/*
+ * Whether a policy that was not checked needs maintenance.  Messages that were
+ * read too often can wait for the next read.
+ */
 bool
 pgmq_policy_is_maintained(Jsonb *policy)
 {
 	static const char *const keys[] = {
-		"max_reads", "ttl", "ttl_header", "archive_retention", "dedup_window"
+		"ttl", "ttl_header", "archive_retention", "dedup_window"
 	};
 
 	for (int i = 0; i < lengthof(keys); i++)

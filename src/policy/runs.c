@@ -3,10 +3,10 @@
  * runs.c
  *	  What maintenance last did in each queue, for maintenance_status.
  *
- * It is kept in shared memory, so it is lost when the server is restarted.
- * Entries are in a hash table whose groups have eight entries each.  When a
- * group is full the queue that was maintained longest ago is forgotten.  The
- * texts of errors are in a ring, so only the latest ones are known.
+ * It is kept in shared memory, so it is lost when the server is restarted.  The
+ * entry of a queue is one of those that follow the place of its hash value.  When
+ * these are all taken, the queue that was maintained longest ago is forgotten.
+ * The texts of errors are in a ring, so only the latest ones are known.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -26,8 +26,8 @@
 #include "common/common.h"
 #include "policy/policy.h"
 
-#define N_GROUPS	1024
-#define GROUP_SIZE	8
+#define N_ENTRIES	12288
+#define N_PROBES	128
 #define N_ERRORS	64
 #define ERROR_LEN	232
 
@@ -52,7 +52,7 @@ typedef struct RunArea
 	bool		forgot;			/* a queue was forgotten for another one */
 	int			next_error;
 	RunError	errors[N_ERRORS];
-	RunEntry	entries[N_GROUPS][GROUP_SIZE];
+	RunEntry	entries[N_ENTRIES];
 } RunArea;
 
 static RunArea *area = NULL;
@@ -81,21 +81,28 @@ pgmq_run_attach(void *memory)
 	area = memory;
 }
 
+/* The entry in which a queue of this database may be, and then the next ones. */
 static RunEntry *
-run_group(Oid relid)
+run_probe(Oid relid, int probe)
 {
-	return area->entries[hash_combine(murmurhash32(MyDatabaseId), murmurhash32(relid)) % N_GROUPS];
+	uint32		hash = hash_combine(murmurhash32(MyDatabaseId), murmurhash32(relid));
+
+	return &area->entries[(hash % N_ENTRIES + probe) % N_ENTRIES];
 }
 
 /* The entry of a queue of this database, or NULL.  The lock is held. */
 static RunEntry *
 run_find(Oid relid)
 {
-	RunEntry   *group = run_group(relid);
+	for (int i = 0; i < N_PROBES; i++)
+	{
+		RunEntry   *entry = run_probe(relid, i);
 
-	for (int i = 0; i < GROUP_SIZE; i++)
-		if (group[i].relid == relid && group[i].dboid == MyDatabaseId)
-			return &group[i];
+		if (entry->relid == relid && entry->dboid == MyDatabaseId)
+			return entry;
+		if (!OidIsValid(entry->dboid))
+			break;
+	}
 	return NULL;
 }
 
@@ -111,14 +118,17 @@ static RunEntry *
 run_make(Oid relid)
 {
 	RunEntry   *entry = run_find(relid);
-	RunEntry   *group = run_group(relid);
 
 	if (entry != NULL)
 		return entry;
-	entry = group;
-	for (int i = 1; i < GROUP_SIZE && OidIsValid(entry->dboid); i++)
-		if (!OidIsValid(group[i].dboid) || run_last(&group[i]) < run_last(entry))
-			entry = &group[i];
+	entry = run_probe(relid, 0);
+	for (int i = 1; i < N_PROBES && OidIsValid(entry->dboid); i++)
+	{
+		RunEntry   *next = run_probe(relid, i);
+
+		if (!OidIsValid(next->dboid) || run_last(next) < run_last(entry))
+			entry = next;
+	}
 	area->forgot = area->forgot || OidIsValid(entry->dboid);
 	memset(entry, 0, sizeof(RunEntry));
 	entry->dboid = MyDatabaseId;
