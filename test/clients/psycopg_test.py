@@ -537,8 +537,8 @@ def cursors(conninfo):
     equal(db.column("SELECT message FROM pgmq.read('py_cur', 60, 10)"), ["it's"])
 
 
-def readme(conninfo):
-    """The worker of the README, word for word: its work is done once, in one transaction."""
+def shortest_loop(conninfo):
+    """The shortest loop of the manual, word for word: its work is done once, in one transaction."""
     db = Db(conninfo)
     fresh(db, "orders")
     db.conn.execute("DROP TABLE IF EXISTS shipped")
@@ -563,9 +563,9 @@ def readme(conninfo):
         if message == 9 and tried.count(9) == 2:
             db.rows("SELECT pgmq.send('orders', %(m)s)", m=Jsonb("end"))
 
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md"), encoding="utf-8") as file:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/how-to/worker.md"), encoding="utf-8") as file:
         page = file.read()
-    code = page[page.index("```python\n", page.index("## A worker")) + len("```python\n"):]
+    code = page[page.index("```python\n", page.index("## The shortest loop")) + len("```python\n"):]
     code = code[:code.index("```")].replace('connect("",', "connect(conninfo,")
     try:
         exec(code, {"conninfo": conninfo, "ship": ship})
@@ -726,7 +726,7 @@ def main():
             deep_pipeline(direct)
     else:
         print("skip psycopg.pipeline libpq is older than 14")
-    for own in transactions, copy, cursors, readme, executemany, listen, cancel:
+    for own in transactions, copy, cursors, shortest_loop, executemany, listen, cancel:
         with check(f"psycopg.{own.__name__}"):
             own(direct)
     with check("psycopg.consumers"):

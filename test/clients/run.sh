@@ -90,7 +90,8 @@ if ! {
     "${as_server[@]}" "$bindir/initdb" -D "$work/data" -A trust -U postgres -N -E UTF8 \
         --locale=C.UTF-8 &&
     "${as_server[@]}" "$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start \
-        -o "-c listen_addresses= -c unix_socket_directories='$work' -c port=$port -c fsync=off"
+        -o "-c listen_addresses= -c unix_socket_directories='$work' -c port=$port -c fsync=off" \
+        -o "-c shared_preload_libraries=pgmq_c"
 } >"$work/start.log" 2>&1 </dev/null; then
     sed 's/^/# /' "$work/start.log"
     [ ! -f "$work/server.log" ] || sed 's/^/# /' "$work/server.log"
