@@ -174,12 +174,12 @@ sql(q{SELECT pgmq.drop_queue('net')});
 is(findings(), '', '.. and gone with the queue');
 
 # Memory
-is(findings('{"memory": 0.0001}'), '', 'one map of thousands');
+is(findings('{"memory": 0.0005}'), '', 'one map of thousands');
 sql(q{SELECT pgmq.create('map' || i), pgmq.send('map' || i, '1'), pgmq.pop('map' || i, 1) FROM generate_series(1, 10) AS i});
-is(findings('{"memory": 0.0001}'), 'warning memory nearly full', 'more maps than the limit');
-like(of('evidence', 'memory nearly full', '{"memory": 0.0001}'), qr/^11 of \d+ maps and \d+ of \d+ nodes are in use\. Queues lost their map to others 0 times/, '.. are counted');
+is(findings('{"memory": 0.0005}'), 'warning memory nearly full', 'more maps than the limit');
+like(of('evidence', 'memory nearly full', '{"memory": 0.0005}'), qr/^11 of \d+ maps and \d+ of \d+ nodes are in use\. Queues lost their map to others 0 times/, '.. are counted');
 sql(q{SELECT pgmq.drop_queue('map' || i) FROM generate_series(1, 10) AS i});
-is(findings('{"memory": 0.0001}'), '', '.. and gone with their queues');
+is(findings('{"memory": 0.0005}'), '', '.. and gone with their queues');
 sql(q{SELECT pgmq.create('stat' || i), pgmq.send('stat' || i, '1'), pgmq.pop('stat' || i, 1) FROM generate_series(1, 130) AS i});
 is(findings('{"maintenance": 3e9}'), 'info statistics full', 'more queues than are counted');
 sql(qq{SELECT pgmq.drop_queue('stat' || i) FROM generate_series($_ * 10 + 1, $_ * 10 + 10) AS i}) foreach 0 .. 12;
