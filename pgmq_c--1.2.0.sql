@@ -2117,7 +2117,7 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 'warning', q.queue_name, 'leases expire', q.stats_reset,
 			format('%s leases ran out before their messages were acknowledged, %s messages were acknowledged.', q.expired_leases, q.acked),
-			'Read with a longer vt, or extend leases by pgmq.set_vt() while a message is processed; pgmq.reset_queue_stats() then counts anew.'
+			'Read with a longer vt, or call pgmq.extend() while messages are processed; pgmq.reset_queue_stats() then counts anew.'
 		FROM q, l
 		WHERE q.expired_leases >= l.expired_leases AND q.expired_leases > q.acked
 		UNION ALL

@@ -111,11 +111,14 @@ SELECT count(*) FROM pgmq.nack('st', ARRAY[:first, :first + 1], 0, ARRAY[2, 1]);
 SELECT count(*) FROM pgmq.release('st', ARRAY[:first, :first + 2], ARRAY[2, 1]);
 SELECT count(*) FROM pgmq.set_vt('st', :first, 0, 2);
 SELECT count(*) FROM pgmq.set_vt('st', ARRAY[:first, :first + 3], 0, ARRAY[2, 1]);
+SELECT count(*) AS lost FROM pgmq.extend('st', ARRAY[:first, :first + 3, :first + 4, :first + 5], ARRAY[2, 1, 1, 1], 60);
+-- leases that last longer already
+SELECT count(*) AS lost FROM pgmq.extend('st', ARRAY[:first + 4, :first + 5], ARRAY[1, 1], 30);
 SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 2);
 SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 1) IS NOT NULL AS forwarded;
 SELECT st(), st('st_dead');
 
--- Who may not read the times of messages deletes without them.
+-- A role that may not read the times of messages deletes without them.
 CREATE ROLE regress_pgmq_stats;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_stats;
 GRANT SELECT (msg_id), DELETE ON pgmq.q_st TO regress_pgmq_stats;

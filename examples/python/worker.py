@@ -28,9 +28,8 @@ class Hopeless(Exception):
 
 
 def handler(kind, transaction=False):
-    """Register f(message), which happens at least once. With transaction it is f(message, db): what it writes through
-    db and the end of the message are committed together, so that happens exactly once."""
-    return lambda function: handlers.setdefault(kind, (function, transaction))[0]
+    """Register f(message), done at least once; or f(message, db), which does by db what is to be done exactly once."""
+    return lambda function: handlers.update({kind: (function, transaction)}) or function
 
 
 class Worker:
@@ -43,11 +42,14 @@ class Worker:
         self.todo = queue.SimpleQueue()     # those of these messages that no thread has begun
         self.events = queue.SimpleQueue()   # (outcome, message or None, argument), for the main thread
         self.hungry = threading.Event()     # more messages would be welcome
-        self.done, self.stopping, self.count = [], False, {}    # messages to be deleted
+        self.done, self.stopping, self.count = [], False, {}    # done: messages that are to be deleted
 
     def run(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.events.put(("stop", None, None)))
+        def stop(*_):
+            self.stopping = True
+            self.events.put(("stop", None, None))
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
         for target in [self.wait] + [self.work] * self.concurrency:
             threading.Thread(target=target, daemon=True).start()
         while not self.stopping or self.held or self.done:
@@ -94,8 +96,7 @@ class Worker:
         while self.hungry.wait():
             self.hungry.clear()
             try:
-                db = self.connect(db)
-                db.execute("CALL pgmq.wait(%s, 60)", (self.queue_name,))
+                (db := self.connect(db)).execute("CALL pgmq.wait(%s, 60)", (self.queue_name,))
             except psycopg.Error as error:
                 log.warning("waiting again in a second: %s", error)
                 time.sleep(1)
@@ -133,7 +134,6 @@ class Worker:
         elif outcome in SETTLE:
             self.call(db, SETTLE[outcome], message.msg_id, argument, message.read_ct)
         elif outcome == "stop":
-            self.stopping = True
             with contextlib.suppress(queue.Empty):
                 while message := self.todo.get_nowait():
                     self.events.put(("release", message, 0))

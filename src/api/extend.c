@@ -22,6 +22,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 
 PG_FUNCTION_INFO_V1(pgmq_extend);
 
@@ -107,7 +108,7 @@ pgmq_extend(PG_FUNCTION_ARGS)
 		pgmq_exec_each(&queue, PGMQ_STMT_READ_CTS, args, row_seen, &leases);
 	args[0] = pgmq_int8_array(leases.free, leases.nfree);
 	args[1] = pgmq_from_now(PGMQ_ARG_FROM(3));
-	pgmq_exec(&queue, PGMQ_STMT_EXTEND, args);
+	pgmq_stats_count(queue.relid, PGMQ_STAT_EXTENDED, pgmq_exec(&queue, PGMQ_STMT_EXTEND, args));
 
 	/* of several fences for one id any may hold */
 	for (int i = 0, first = 0; first < leases.nids; first = i)
@@ -117,7 +118,10 @@ pgmq_extend(PG_FUNCTION_ARGS)
 		for (; i < leases.nids && leases.ids[i].msg_id == leases.ids[first].msg_id; i++)
 			held |= leases.held[i];
 		if (!held)
+		{
 			pgmq_rows_put_id(leases.ids[first].msg_id, rows);
+			pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);
+		}
 	}
 	return (Datum) 0;
 }

@@ -99,11 +99,24 @@ claim_ids(PgmqClaimer *claimer, int64 first, uint64 ready)
 		return 0;
 	*claim = (PgmqClaim)
 	{
-		.first = first,.ids = ids,.held = ids,.due = PGMQ_DUE_NEVER,.subid = claimer->subid
+		.first = first,.ids = ids,.held = claimer->peeks ? 0 : ids,
+			.due = PGMQ_DUE_NEVER,.subid = claimer->subid
 	};
 	claimer->n++;
 	claimer->wanted -= pg_popcount64(ids);
 	return ids;
+}
+
+/* Of the ids of a block none are ready any more, and these are claimed. */
+static inline void
+slot_claim(PgmqNode *node, int i, uint64 ids, uint64 claimed)
+{
+	node->ready[i] &= ~ids;
+	if (node->ready[i] == 0)
+		node->has_ready &= ~BIT(i);
+	node->claimed[i] |= claimed;
+	if (node->claimed[i] != 0)
+		node->has_claimed |= BIT(i);
 }
 
 /* Claim from a node; false when the claimer is to go no farther. */
@@ -151,12 +164,8 @@ node_claim(PgmqTree *tree, int32 n, int level, uint64 base, PgmqClaimer *claimer
 		{
 			uint64		ids = claim_ids(claimer, first, node->ready[i]);
 
-			node->ready[i] &= ~ids;
-			if (node->ready[i] == 0)
-				node->has_ready &= ~BIT(i);
-			node->claimed[i] |= ids;
-			if (ids != 0)
-				node->has_claimed |= BIT(i);
+			if (!claimer->peeks)
+				slot_claim(node, i, ids, ids);
 			go_on = !claimer_is_full(claimer);
 		}
 		if (!go_on)
@@ -185,7 +194,8 @@ edge_claim(PgmqEdge *edge, int64 first, int64 last, PgmqClaimer *claimer)
  * them.  This stops before a slot that is due, unless it ends by claimer->seen;
  * then that slot and those next to it which are due, too, are the look that the
  * caller must make.  If claimer->verifies, no id is claimed, and slots with ids
- * that are ready are looked at as well.
+ * that are ready are looked at as well.  If claimer->peeks, the ids stay ready
+ * until the caller knows which of them it has taken; see pgmq_tree_claim_late.
  */
 void
 pgmq_tree_claim(PgmqTree *tree, PgmqClaimer *claimer)
@@ -202,6 +212,39 @@ pgmq_tree_claim(PgmqTree *tree, PgmqClaimer *claimer)
 			return;
 	}
 	(void) edge_claim(&tree->above, pgmq_tree_end(tree), PG_INT64_MAX, claimer);
+}
+
+static uint64
+node_claim_late(PgmqTree *tree, int32 n, int level, uint64 first, uint64 ids, uint64 taken)
+{
+	PgmqNode   *node = NODE(n);
+	int			i = (first >> SLOT_SHIFT(level)) & (FANOUT - 1);
+	uint64		claimed = taken;
+
+	if (level == 0)
+	{
+		claimed |= node->ready[i] & ids;
+		slot_claim(node, i, ids, claimed);
+	}
+	else if (HAS_CHILD(node, i))
+	{
+		claimed = node_claim_late(tree, CHILD(node, i), level - 1, first, ids, taken);
+		pgmq_slot_update(tree, node, i);
+	}
+	return claimed;
+}
+
+/*
+ * Claim ids of a block that the caller has tried to take, and has taken in
+ * part.  Those that it has not taken and that are not ready any more belong to
+ * others, which have claimed or looked at them since.  Returns the caller's.
+ */
+uint64
+pgmq_tree_claim_late(PgmqTree *tree, int64 first, uint64 ids, uint64 taken)
+{
+	if (first < 0 || !pgmq_tree_covers(tree, first))
+		return taken;
+	return node_claim_late(tree, tree->root, tree->level, first, ids, taken);
 }
 
 /* Forget that ids of a block were claimed; whether a node was dropped. */

@@ -90,6 +90,7 @@ typedef struct PgmqClaimer
 	int64		seen;			/* up to here it has looked */
 	int64		wanted;			/* so many more */
 	bool		verifies;		/* it looks at what is ready, too */
+	bool		peeks;			/* it claims what it has taken, afterwards */
 	SubTransactionId subid;
 	PgmqClaim  *claims;			/* room for max of them */
 	int			max;
@@ -161,6 +162,7 @@ extern bool pgmq_map_claim(PgmqMapRef ref, PgmqClaimer *claimer);
 extern bool pgmq_map_describe(PgmqMapRef ref, const PgmqLook *look, int64 upto,
 							  const PgmqFound *found, int nfound, bool provisional);
 extern void pgmq_map_abandon(void);
+extern uint64 pgmq_map_claim_late(PgmqMapRef ref, int64 first, uint64 ids, uint64 taken);
 extern void pgmq_map_settle(PgmqMapRef ref, Oid relid, int64 first, uint64 held,
 							uint64 back, TimestampTz due);
 
@@ -238,6 +240,7 @@ extern void pgmq_local_sweep(void);
 extern PgmqMapRef pgmq_xact_map(const PgmqLocal *local);
 extern int	pgmq_xact_claim(PgmqLocal *local, PgmqMapRef map, PgmqClaimer *claimer);
 extern PgmqClaim *pgmq_xact_claims(const PgmqLocal *local, int at);
+extern void pgmq_xact_claim_late(const PgmqLocal *local, int at, uint64 ids);
 extern void pgmq_xact_settle(const PgmqLocal *local, PgmqClaim *claim, uint64 back,
 							 TimestampTz due);
 extern void pgmq_xact_forget_missed(const PgmqLocal *local, int at);
@@ -279,6 +282,7 @@ typedef struct PgmqScan
 	bool		claims;			/* it takes by claims */
 	bool		at_end;			/* there is nothing beyond what it has */
 	bool		passed;			/* it passed by what others look at */
+	bool		peeked;			/* the claims are to be made afterwards */
 	uint32		nlooks;			/* so many looks had ended before */
 	int64		from;			/* where it goes on */
 	int64		seen;			/* up to here it has looked */

@@ -364,6 +364,19 @@ pgmq_map_settle(PgmqMapRef ref, Oid relid, int64 first, uint64 held, uint64 back
 	LWLockRelease(&map->lock);
 }
 
+/* Claim ids that the caller has tried to take; see pgmq_tree_claim_late. */
+uint64
+pgmq_map_claim_late(PgmqMapRef ref, int64 first, uint64 ids, uint64 taken)
+{
+	PgmqMap    *map = pgmq_map_lock(ref, LW_EXCLUSIVE);
+
+	if (map == NULL)
+		return taken;
+	taken = pgmq_tree_claim_late(&map->tree, first, ids, taken);
+	LWLockRelease(&map->lock);
+	return taken;
+}
+
 /* Announce after the commit what a transaction made readable. */
 void
 pgmq_map_announce(PgmqMapRef ref, Oid relid, const PgmqTouch *touch)

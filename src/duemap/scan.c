@@ -12,8 +12,10 @@
  *
  * A claim comes to nothing when the message was removed, is leased or delayed by
  * now, or is locked.  Then the read asks for the vt of what it missed and tells
- * the map, and claims more ids than it wants: the statement takes as many as are
- * wanted, and the others are given back.
+ * the map.  From then on it only peeks, at more ids than it wants: the statement
+ * takes as many as are wanted, and the read claims what the statement came to
+ * when it has ended.  So no reader keeps messages from others that it does not
+ * take.
  *
  * A read that does not see all rows, or not the newest ones, claims nothing and
  * does not look: under row-level security, with a filter, or with one snapshot
@@ -322,6 +324,17 @@ pgmq_scan_row(TupleTableSlot *slot, void *state)
 	scan->ntaken++;
 }
 
+/* Of the ids of a claim those up to an id. */
+static inline uint64
+claim_upto(const PgmqClaim *claim, int64 id)
+{
+	if (id < claim->first)
+		return 0;
+	if (id >= PGMQ_BLOCK_LAST(claim->first))
+		return claim->ids;
+	return claim->ids & (PGMQ_BLOCK_BIT(id) | (PGMQ_BLOCK_BIT(id) - 1));
+}
+
 /*
  * Say what became of the ids that the verb has not taken: those that it did not
  * come to are given back, and of the others it is asked when they can be read.
@@ -344,13 +357,10 @@ scan_settle(PgmqScan *scan)
 	missed = palloc(scan->nids * sizeof(int64));
 	for (int i = 0; i < scan->nclaims; i++)
 	{
-		for (uint64 ids = claims[i].ids & ~claims[i].taken; ids != 0; ids &= ids - 1)
-		{
-			int64		id = claims[i].first + pg_rightmost_one_pos64(ids);
-
-			if (id <= last)
-				missed[nmissed++] = id;
-		}
+		if (scan->peeked)
+			pgmq_xact_claim_late(scan->local, scan->claims_at + i, claim_upto(&claims[i], last));
+		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
+			missed[nmissed++] = claims[i].first + pg_rightmost_one_pos64(ids);
 	}
 	if (last < PG_INT64_MAX)
 	{
@@ -367,15 +377,9 @@ scan_settle(PgmqScan *scan)
 	for (int i = 0, at = 0; i < scan->nclaims; i++)
 	{
 		PgmqClaim  *claim = pgmq_xact_claims(scan->local, scan->claims_at) + i;
-		uint64		back = claim->ids & ~claim->taken;
+		uint64		back = claim->ids & ~claim_upto(claim, last);
 		TimestampTz due = PGMQ_DUE_NEVER;
 
-		if (last < claim->first)
-			 /* all of them */ ;
-		else if (last >= PGMQ_BLOCK_LAST(claim->first))
-			back = 0;
-		else
-			back &= ~(PGMQ_BLOCK_BIT(last) | (PGMQ_BLOCK_BIT(last) - 1));
 		for (; at < seen.n && seen.found[at].first <= claim->first; at++)
 			if (seen.found[at].first == claim->first)
 				due = seen.found[at].ready != 0 ? PGMQ_DUE_NOW : seen.found[at].due;
@@ -443,6 +447,7 @@ scan_claim(PgmqScan *scan)
 
 	wanted = Min(wanted * scan->more, Max(wanted, MAX_WANTED));
 	scan->nids = scan->ntaken = scan->nclaims = scan->claim_at = 0;
+	scan->peeked = claimer.peeks = wanted > scan->wanted;
 	while (!scan->at_end && scan->gap_lo > scan->gap_hi &&
 		   (scan->nids < wanted || claimer.verifies) && claimer.max > 0)
 	{

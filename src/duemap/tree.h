@@ -87,11 +87,13 @@ pgmq_tree_covers(const PgmqTree *tree, uint64 id)
 		(tree->level >= 0 && id >> SLOT_SHIFT(tree->level + 1) == 0);
 }
 
-/* The first id of the edge above. */
+/* The first id of the edge above; if the root covers all, that has nothing. */
 static inline int64
 pgmq_tree_end(const PgmqTree *tree)
 {
-	return tree->root == NO_NODE ? 0 : (int64) 1 << SLOT_SHIFT(tree->level + 1);
+	if (tree->root == NO_NODE)
+		return 0;
+	return tree->level >= TOP_LEVEL ? PG_INT64_MAX : (int64) 1 << SLOT_SHIFT(tree->level + 1);
 }
 
 /*
@@ -123,6 +125,7 @@ extern void pgmq_tree_shrink(PgmqTree *tree);
 
 /* ---- claim.c: giving out ids, and looks ---- */
 extern void pgmq_tree_claim(PgmqTree *tree, PgmqClaimer *claimer);
+extern uint64 pgmq_tree_claim_late(PgmqTree *tree, int64 first, uint64 ids, uint64 taken);
 extern void pgmq_tree_unclaim(PgmqTree *tree, int64 first, uint64 ids);
 extern bool pgmq_tree_describe(PgmqTree *tree, const PgmqLook *look, int64 upto,
 							   const PgmqFound *found, int nfound, TimestampTz empty);

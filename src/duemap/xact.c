@@ -381,6 +381,20 @@ pgmq_xact_claims(const PgmqLocal *local, int at)
 }
 
 /*
+ * A statement has ended that took from ids which are not claimed yet, the claim
+ * at a place: claim these of them, which it has come to.
+ */
+void
+pgmq_xact_claim_late(const PgmqLocal *local, int at, uint64 ids)
+{
+	PgmqXactQueue *queue = local->xact;
+	PgmqClaim  *claim = &queue->claims[at];
+
+	claim->ids = claim->held = pgmq_map_claim_late(local->map, claim->first, ids, claim->taken);
+	queue->nsettled = Min(queue->nsettled, at);
+}
+
+/*
  * A statement has ended, which took what claim->taken says.  Of the others these
  * ids are to be given out again; what it did not find is readable from due on.
  */
@@ -419,7 +433,8 @@ pgmq_xact_forget_missed(const PgmqLocal *local, int at)
 			queue->claims[n++] = *claim;
 	}
 	queue->nclaims = n;
-	queue->nsettled = Min(queue->nsettled, n);
+	/* one that is not settled may have moved to the place of one that is */
+	queue->nsettled = Min(queue->nsettled, at);
 }
 
 /*
@@ -490,11 +505,15 @@ queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
 }
 
-/* Say when what was claimed can be read again, and what looks have seen. */
+/*
+ * Say when what was claimed can be read again, to a waiter as well, which may
+ * have looked while the claim was open; and confirm what looks have seen.
+ */
 static void
 queue_settle(PgmqXactQueue *queue)
 {
 	const PgmqLocal *local = queue->local;
+	TimestampTz due = PGMQ_DUE_NEVER;
 
 	for (int i = queue->nsettled; i < queue->nclaims; i++)
 	{
@@ -502,11 +521,14 @@ queue_settle(PgmqXactQueue *queue)
 
 		pgmq_map_settle(local->map, local->relid, claim->first, claim->held,
 						claim->held & ~claim->taken, claim->due);
+		due = Min(due, claim->due);
 	}
 	if (queue->looked && queue->marks != local->marks)
 		(void) queue_forget_looks(queue);
 	else if (queue->looked)
 		pgmq_map_confirm(queue->looked_map, queue->looked_lo, queue->looked_hi);
+	if (due < PGMQ_DUE_NEVER)
+		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 }
 
 /* Announce what was remembered, and wake waiters for it. */

@@ -8,6 +8,7 @@ is a shell command that crashes and restarts the server.  Each scenario sends me
 row, and ends when the queue is empty: each row must be there once.
 """
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -49,9 +50,9 @@ def check(name):
 workers = []
 
 
-def worker():
+def worker(conninfo=CONNINFO):
     log = tempfile.TemporaryFile()
-    w = subprocess.Popen([*COMMAND, CONNINFO, QUEUE], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    w = subprocess.Popen([*COMMAND, conninfo, QUEUE], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     w.log = log
     workers.append(w)
     return w
@@ -179,5 +180,15 @@ with check("shutdown_under_load"):
     equal(sql("SELECT count(*) > 0 FROM pgmq.q_work"), [(True,)])
     worker()
     each_once()
+
+with check("shutdown_without_server"):
+    w = worker(CONNINFO.replace(f"port={PORT}", "port=1"))
+    end = time.monotonic() + 120
+    while w.poll() is None and time.monotonic() < end:
+        if b"again" in os.pread(w.log.fileno(), 100000, 0):
+            w.send_signal(signal.SIGTERM)
+            break
+        time.sleep(0.05)
+    equal(w.wait(60), 0)
 
 sys.exit(failed)

@@ -82,6 +82,9 @@ BEGIN
 		pgmq.set_vt('long', ids[1], '1 s'), pgmq.set_vt('long', ids[1:2], '1'), pgmq.set_vt('long', ids[1], 'now', cts[1]), pgmq.set_vt('long', ids[1:2], '1 s', cts[1:2]),
 		pgmq.set_vt('long', ids[1]::text, 1), pgmq.set_vt('long', ids[1:2]::text, '1 s'), pgmq.set_vt('long', ids[1:2]::text, '1 s', cts[1:2]::text);
 	PERFORM pgmq.extend('long', ids[1:2], cts[1:2], 1);
+	PERFORM pgmq.delete_and_read('un', '{}', 0, 1), pgmq.delete_and_read('un', '{}', 0, 1, '{}'), pgmq.archive_and_read('un', '{}', 0, 1), pgmq.archive_and_read('un', '{}', 0, 1, '{}'),
+		pgmq.delete_and_read_with_poll('un', '{}', 0, 1, 0), pgmq.delete_and_read_with_poll('un', '{}', 0, 1, 0, 10, '{}'),
+		pgmq.archive_and_read_with_poll('un', '{}', 0, 1, 0), pgmq.archive_and_read_with_poll('un', '{}', 0, 1, 0, 10, '{}');
 	PERFORM pgmq.nack('long', ids[3], 0, cts[3], 'e'), pgmq.nack('long', ids[4:5], 0, cts[4:5], 'e'), pgmq.nack('long', ids[6]::text), pgmq.nack('long', '{}'),
 		pgmq.nack('long', ids[6]::text, 0), pgmq.nack('long', ids[6]::text, '0'), pgmq.nack('long', ids[6]::text, '0', '1'), pgmq.nack('long', ids[6]::text, NULL, '1', 'e');
 	PERFORM pgmq.release('long', ids[7]), pgmq.release('long', ids[8], cts[8]), pgmq.release('long', ids[9:10]), pgmq.release('long', ids[11:12], cts[11:12]),

@@ -19,6 +19,7 @@ and one of the cases must have a counterexample.
   ins R VT, lower R VT, later R, del R    what a session does by plain SQL
   sp, rb, prep                            SAVEPOINT, ROLLBACK TO, PREPARE
   read N                                  claims up to N ids, or looks first
+  peek N                                  the same, but claims when it has taken some
   scan                                    reads without claiming (filter, RLS ..)
 """
 import sys
@@ -153,7 +154,9 @@ def steps(scripts, state, off):
                 n = script[pc][1]
                 take = sorted(m[1])[:n]
                 new = (m[0], m[1] - frozenset(take), m[2] | frozenset(take), m[3], m[4], m[5])
-                if take:
+                if take and script[pc][0] == 'peek':
+                    yield go(f'peeks at {take}', sub=('peeked', tuple(take)))
+                elif take:
                     yield go(f'claims {take}', m=new, sub=('claimed', tuple(take)),
                              claims=claims + tuple((r, level, True, False) for r in take))
                 else:
@@ -164,6 +167,24 @@ def steps(scripts, state, off):
                 new_claims = tuple((r, l, h, t or (h and r in got)) for r, l, h, t in claims)
                 yield go(f'takes {got}', sub=('took', sub[1], got), claims=new_claims,
                          own=tuple(o for o in own) + tuple((r, 1, level) for r in got))
+            elif sub[0] == 'peeked':
+                got = tuple(r for r in sub[1] if mine.get(r, table[r]) == 0 and owner.get(r, i) == i)
+                # too early, if the rule is left out
+                asked = tuple(table) if 'late' in off else None
+                yield go(f'takes {got}', sub=('claims late', sub[1], got, asked),
+                         own=tuple(o for o in own) + tuple((r, 1, level) for r in got))
+            elif sub[0] == 'claims late':
+                # those that are not ready any more belong to others
+                held = tuple(r for r in sub[1] if r in m[1] or r in sub[2])
+                new = (m[0], m[1] - frozenset(sub[1]), m[2] | frozenset(held), m[3], m[4], m[5])
+                for r in held:
+                    v = sub[3][r] if sub[3] and r not in sub[2] else None
+                    new = new if v is None else lower(new, v)
+                if sub[3]:
+                    new = unclaim(new, [r for r in held if r not in sub[2]])
+                    held = sub[2]
+                yield go(f'claims {held} late', m=new, sub=('took', held, sub[2]),
+                         claims=claims + tuple((r, level, True, r in sub[2]) for r in held))
             elif sub[0] == 'took':
                 # what it missed: ask, and tell the map
                 missed = [r for r in sub[1] if r not in sub[2]]
@@ -215,9 +236,9 @@ def steps(scripts, state, off):
             elif op[0] == 'scan':
                 got = [r for r, v in enumerate(table) if mine.get(r, v) == 0 and owner.get(r, i) == i]
                 yield go(f'scan takes {got}', pc=pc + 1, own=own + tuple((r, 1, level) for r in got))
-            elif op[0] == 'read' and 'snapshot' in off and not sub:
+            elif op[0] in ('read', 'peek') and 'snapshot' in off and not sub:
                 yield go('snapshot', sub=('early', table))
-            elif op[0] == 'read':
+            elif op[0] in ('read', 'peek'):
                 new = m
                 sub = ()
                 if not m[5]:
@@ -267,6 +288,7 @@ def steps(scripts, state, off):
 
 
 READ, READ2, SCAN = ('read', 1), ('read', 2), ('scan',)
+PEEK, PEEK2 = ('peek', 1), ('peek', 2)
 INS = ('ins', 0, 0)
 CASES = {
     'two readers, one row': ([[READ], [READ]], [0], ()),
@@ -279,6 +301,14 @@ CASES = {
     'delete, read and roll back': ([[('del', 0), READ], [READ]], [0], ()),
     'delete beside readers': ([[READ], [READ], [('del', 0)]], [0], ()),
     'a session that does not claim': ([[READ, READ], [READ], [SCAN]], [0, 0], ()),
+    'two that peek': ([[PEEK2], [PEEK2]], [0, 0], ()),
+    'peek beside a reader': ([[PEEK2], [READ, READ]], [0, 0], ()),
+    'peek, and lower': ([[PEEK2], [('later', 0)], [('lower', 0, 0)]], [0], ()),
+    'peek, and lower what is leased': ([[READ, PEEK], [('lower', 0, 0)]], [1], ()),
+    'peek beside one that leases and lowers': ([[PEEK2], [READ], [('lower', 0, 0)]], [0], ()),
+    'peek in a savepoint': ([[('sp',), PEEK2, ('rb',)], [READ]], [0, 0], ()),
+    'delete, peek and prepare': ([[('del', 0), PEEK2, ('prep',)], [READ]], [0, 0], ()),
+    'peek while it is merged': ([[PEEK2], [INS], [READ]], [None, 0], ('merge',)),
     'savepoint around a read': ([[('sp',), READ, ('rb',)], [READ]], [0], ()),
     'savepoint around a delete': ([[('sp',), ('del', 0), READ, ('rb',)], [READ]], [0, None], ()),
     'read before and in a savepoint': ([[READ, ('sp',), READ, ('rb',)], [READ]], [0, 0], ()),
@@ -302,6 +332,7 @@ RULES = {
     'prepare looks': 'PREPARE does not make unknown what was looked at',
     'settle': 'a claim that came to nothing lasts until the end of the transaction',
     'ask': 'nobody asks when what was missed can be read',
+    'late': 'a reader that peeks asks for what it missed before it claims that',
     'snapshot': 'the snapshot of a look is older than its mark',
     'min': 'a look overwrites what was announced meanwhile',
     'mark': 'a look describes what is no longer marked by it',

@@ -417,7 +417,7 @@ is( join(' ', sort keys %raised),
 
 # Every link between the documents has a target.
 
-foreach my $file (@pages, 'src/README.md', 'test/README.md', 'bench/README.md',
+foreach my $file (@pages, 'src/README.md', 'test/README.md', 'bench/README.md', 'bench/scenarios.md',
 	'CONTRIBUTING.md', 'CHANGELOG.md')
 {
 	my $text = document($file);

@@ -1,5 +1,5 @@
 
-# Who has which message, through what happens to readers: killed with messages in
+# Which reader has which message, whatever happens to readers: killed with messages in
 # hand, prepared and restarted, with a hundred thousand leases in one transaction,
 # while the map has no room or is given to another queue, and many at once at
 # random.  A message has one reader at a time; it is there again at once when its

@@ -1,5 +1,6 @@
 # META.json is what PGXN accepts (https://pgxn.org/meta/spec.txt, version 1.0.0),
-# and all files that say the version of the product say that of the control file.
+# all files that say the version of the product say that of the control file, and
+# all that say which Node.js the console needs agree.
 use strict;
 use warnings;
 
@@ -65,5 +66,11 @@ like((slurp_file("$root/CHANGELOG.md") =~ /^(## .*)$/m)[0],
 	qr/\Q$version\E|[Uu]nreleased/, '.. first, or after what is not released');
 ok(-e "$root/pgmq_c--$version.sql", 'there is a script that installs it');
 ok((grep { /--\Q$version\E\.sql$/ } glob("$root/pgmq_c--*--*.sql")), '.. and one that updates to it');
+
+# The Node.js that the console needs.
+my ($node) = slurp_file("$root/console/package.json") =~ /"node": ">=(\d+)"/;
+like(slurp_file("$root/docs/operations/console.md"), qr/Node\.js $node or later/, 'the manual says which Node.js');
+like(slurp_file("$root/console/run.sh"), qr/versions\.node\) < $node \?.*Node\.js $node or later/s,
+	'.. and make console refuses an older one');
 
 done_testing();

@@ -49,7 +49,7 @@ RULES = {
                         'max_prepared_xacts == 0 ? InvalidTransactionId :', 'true ? InvalidTransactionId :'),
     'row security': ('a reader goes by what policies hide', 'duemap/scan.c',
                      '\tif (!sees_all(queue))\n\t\treturn;\n', ''),
-    'lease': ('a commit does not say when what was claimed can be read again', 'duemap/xact.c',
+    'unsettled': ('a commit does not say when what was claimed can be read again', 'duemap/xact.c',
               '\t\t\tqueue_settle(queue);\n', ''),
     'lease due': ('a commit only forgets what was claimed', 'duemap/xact.c',
                   'claim->held & ~claim->taken, claim->due);', 'claim->held & ~claim->taken, PGMQ_DUE_NEVER);'),
