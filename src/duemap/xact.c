@@ -28,7 +28,7 @@
  * have deleted them.
  *
  * A transaction that has an xid may roll back what its looks have seen.  So the
- * ids it has looked at are remembered as one range, and become unknown when
+ * ids it has looked at are remembered as ranges, and become unknown when
  * anything in it is rolled back, when it is prepared, and when it was looked at
  * before DDL of its own, which the identity may not show.
  *
@@ -66,6 +66,9 @@ PG_FUNCTION_INFO_V1(pgmq_announce);
 /* Blocks and ranges that a transaction remembers of a queue before it merges them. */
 #define MAX_TOUCHES		8
 
+/* So many ranges of ids that a transaction has looked at stay apart. */
+#define MAX_LOOKED		8
+
 /*
  * The memory that this transaction has of a queue; in TopTransactionContext.
  */
@@ -81,9 +84,9 @@ typedef struct PgmqXactQueue
 	PgmqClaim  *claims;			/* in the order in which they were claimed */
 	int			nsettled;		/* so many of the first ones are settled */
 	TimestampTz lapse;			/* when the first lease of the others ends */
-	bool		looked;			/* with an xid, at ids from here to there */
-	int64		looked_lo;
-	int64		looked_hi;
+	int			nlooked;		/* where it looked with an xid */
+	PgmqRange	looked[MAX_LOOKED];
+	bool		looked_more;	/* the last of these has more than that */
 	PgmqMapRef	looked_map;
 	uint64		marks;			/* of the cached queue, when it first did */
 	slist_node	node;
@@ -437,6 +440,28 @@ pgmq_xact_forget_missed(const PgmqLocal *local, int at)
 	queue->nsettled = Min(queue->nsettled, at);
 }
 
+/* Remember that this transaction has looked at the ids lo to hi. */
+static void
+looked_add(PgmqXactQueue *queue, int64 lo, int64 hi)
+{
+	PgmqRange  *last = queue->nlooked == 0 ? NULL : &queue->looked[queue->nlooked - 1];
+
+	if (last != NULL && last->hi < lo && last->hi + 1 == lo)
+		last->hi = hi;
+	else if (queue->nlooked < MAX_LOOKED)
+		queue->looked[queue->nlooked++] = (PgmqRange)
+	{
+		lo, hi
+	};
+/**INDENT** Error@454: Unmatched 'else' */
+	else
+	{
+		last->lo = Min(last->lo, lo);
+		last->hi = Max(last->hi, hi);
+		queue->looked_more = true;
+	}
+}
+
 /*
  * End a look as pgmq_map_describe does, and remember it if this transaction may
  * roll back what it has seen.  Errors: out of memory.
@@ -449,15 +474,9 @@ pgmq_xact_describe(PgmqLocal *local, PgmqMapRef map, const PgmqLook *look, int64
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return pgmq_map_describe(map, look, upto, found, nfound, false);
-	if (!queue->looked)
-	{
-		queue->looked_lo = look->lo;
-		queue->looked_hi = upto;
+	if (queue->nlooked == 0)
 		queue->marks = local->marks;
-	}
-	queue->looked = true;
-	queue->looked_lo = Min(queue->looked_lo, look->lo);
-	queue->looked_hi = Max(queue->looked_hi, upto);
+	looked_add(queue, look->lo, upto);
 	queue->looked_map = map;
 	return pgmq_map_describe(map, look, upto, found, nfound, true);
 }
@@ -472,12 +491,13 @@ static bool
 queue_forget_looks(PgmqXactQueue *queue)
 {
 	const PgmqLocal *local = queue->local;
-	bool		looked = queue->looked;
+	bool		looked = queue->nlooked > 0;
 
-	if (looked)
-		pgmq_map_lower(queue->looked_map, local->relid, queue->looked_lo, queue->looked_hi,
+	for (int i = 0; i < queue->nlooked; i++)
+		pgmq_map_lower(queue->looked_map, local->relid, queue->looked[i].lo, queue->looked[i].hi,
 					   PGMQ_DUE_NOW);
-	queue->looked = false;
+	queue->nlooked = 0;
+	queue->looked_more = false;
 	return looked;
 }
 
@@ -523,10 +543,11 @@ queue_settle(PgmqXactQueue *queue)
 						claim->held & ~claim->taken, claim->due);
 		due = Min(due, claim->due);
 	}
-	if (queue->looked && queue->marks != local->marks)
+	/* what is between the ranges may be provisional by another transaction */
+	if (queue->looked_more || queue->marks != local->marks)
 		(void) queue_forget_looks(queue);
-	else if (queue->looked)
-		pgmq_map_confirm(queue->looked_map, queue->looked_lo, queue->looked_hi);
+	for (int i = 0; i < queue->nlooked; i++)
+		pgmq_map_confirm(queue->looked_map, queue->looked[i].lo, queue->looked[i].hi);
 	if (due < PGMQ_DUE_NEVER)
 		pgmq_waiter_wake(local->relid, PGMQ_WAKE_ONE, due);
 }

@@ -77,7 +77,7 @@ RULES = {
     'look rollback': ('what was looked at with an xid outlasts the rollback', 'duemap/xact.c',
                       'bool\t\tany = queue_forget_looks(queue);', 'bool\t\tany = false;'),
     'own ddl': ('what was looked at outlasts DDL of the same transaction', 'duemap/xact.c',
-                'if (queue->looked && queue->marks != local->marks)', 'if (false)'),
+                'if (queue->looked_more || queue->marks != local->marks)', 'if (queue->looked_more)'),
     'merge ready': ('what was ready is not due after a merge', 'duemap/tree.c',
                     '(has_more & BIT(i)) != 0 ? PGMQ_DUE_NOW : node->due[i]', 'node->due[i]'),
     'merge look': ('what is looked at is not unknown', 'duemap/tree.c',
