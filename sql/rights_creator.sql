@@ -160,10 +160,19 @@ SELECT pg_temp.try($$SELECT pgmq.set_policy('creator', '{}')$$);
 SELECT pgmq.set_policy('creator', '{"dedup_window": null}');
 SELECT count(*) FROM pg_class WHERE relname ~ '^d[0-2]_creator';
 
--- The creator does not decide where they are stored.
+-- The creator decides neither where nor how they are stored.
+RESET ROLE;
+CREATE ACCESS METHOD regress_pgmq_heap TYPE TABLE HANDLER heap_tableam_handler;
+SET ROLE regress_pgmq_creator;
 SET default_tablespace = 'pg_global';
+SET default_table_access_method = regress_pgmq_heap;
 SELECT pgmq.set_policy('creator', '{"dedup_window": 60}');
 RESET default_tablespace;
+RESET default_table_access_method;
+SELECT DISTINCT amname FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE relname ~ '^d[0-2]_creator$';
+RESET ROLE;
+DROP ACCESS METHOD regress_pgmq_heap;
+SET ROLE regress_pgmq_creator;
 
 -- Nor does a trigger on the creator's queue get there between a look and a
 -- write: not even with TRIGGER granted.

@@ -340,11 +340,13 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 		pgmq_idtable_check_owner(queue, first, rels[table]);
 	}
 
-	/* all belong to one; and the caller has no say in where they are stored */
+	/* all belong to one; and the caller has no say in where and how they are stored */
 	saved = pgmq_role_become_owner(first != NULL ? RelationGetRelid(first) :
 								   pgmq_policy_table(false));
 	nestlevel = NewGUCNestLevel();
 	(void) set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("default_table_access_method", "heap", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	for (int table = 0; table < lengthof(rels); table++)
 		if (rels[table] != NULL)
