@@ -340,7 +340,10 @@ pgmq_dedup_set(const PgmqQueue *queue, int32 old_window, int32 window)
 		pgmq_idtable_check_owner(queue, first, rels[table]);
 	}
 
-	/* all belong to one; and the caller has no say in where and how they are stored */
+	/*
+	 * all belong to one; and the caller has no say in where and how they are
+	 * stored
+	 */
 	saved = pgmq_role_become_owner(first != NULL ? RelationGetRelid(first) :
 								   pgmq_policy_table(false));
 	nestlevel = NewGUCNestLevel();

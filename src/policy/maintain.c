@@ -202,6 +202,8 @@ static const StepFn steps[] = {
 	step_dedup,
 };
 
+#define ALL_STEPS	((1u << lengthof(steps)) - 1)
+
 /* ----------------------------------------------------------------
  *		A batch
  * ----------------------------------------------------------------
@@ -283,7 +285,7 @@ batch_end(const Maintain *m, TimestampTz began)
 	if (round->worker)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 	if (m->holds)
-		pgmq_suspect_release();
+		pgmq_suspect_release(m->turn->done == ALL_STEPS);
 	if (round->may_commit && wrote)
 		rest(Max(Min(GetCurrentTimestamp() - began, REST_MAX), 0));
 }
@@ -298,7 +300,6 @@ static bool
 turn_take(const Round *round, Turn *turn)
 {
 	MemoryContext context = CurrentMemoryContext;
-	const uint32 all = (1 << lengthof(steps)) - 1;
 
 	for (int i = 0; i < lengthof(steps); i++)
 	{
@@ -325,14 +326,14 @@ turn_take(const Round *round, Turn *turn)
 
 		/* gone, locked, or without a policy that can be read */
 		if (m.policy == NULL)
-			turn->done = all;
+			turn->done = ALL_STEPS;
 		else
 		{
-			turn->run.more = turn->done != all;
+			turn->run.more = turn->done != ALL_STEPS;
 			pgmq_run_end(turn->relid, &turn->run);
 		}
 	}
-	return turn->done != all;
+	return turn->done != ALL_STEPS;
 }
 
 /* Whether the time of a round is over. */

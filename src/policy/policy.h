@@ -80,7 +80,7 @@ typedef enum PgmqSuspicion
 
 extern void pgmq_suspect_init(void);
 extern bool pgmq_suspect_hold(Oid relid, Oid owner);
-extern void pgmq_suspect_release(void);
+extern void pgmq_suspect_release(bool done);
 extern void pgmq_suspect_note(int code, Datum arg);
 extern PgmqSuspicion pgmq_suspect_look(Oid relid, Oid owner, TimestampTz *until, bool *told);
 extern uint32 pgmq_suspect_failures(int worker);

@@ -190,9 +190,12 @@ pgmq_suspect_hold(Oid relid, Oid owner)
 	return true;
 }
 
-/* The session has come through with the queue in hand. */
+/*
+ * The session has come through with a batch of the queue in hand.  done: no work
+ * of the queue is left, so that it is no suspect any more.
+ */
 void
-pgmq_suspect_release(void)
+pgmq_suspect_release(bool done)
 {
 	Suspect    *suspect;
 
@@ -200,7 +203,7 @@ pgmq_suspect_release(void)
 		return;
 	SpinLockAcquire(&area->lock);
 	suspect = suspect_find(held);
-	if (suspect != NULL)
+	if (done && suspect != NULL)
 		suspect->dboid = suspect->relid = InvalidOid;
 	SpinLockRelease(&area->lock);
 	held = InvalidOid;
