@@ -107,7 +107,6 @@ export async function start({ port = 0, write = false, every = 1, config = {} } 
   };
 
   const server = http.createServer(async (request, response) => {
-    const url = new URL(request.url, 'http://localhost');
     const say = (status, type, content) => {
       response.writeHead(status, { ...headers, 'content-type': type });
       response.end(content);
@@ -116,6 +115,9 @@ export async function start({ port = 0, write = false, every = 1, config = {} } 
       // A name that leads here from elsewhere is somebody else's page.
       if (!/^(localhost|127\.0\.0\.1|\[::1\]):\d+$/.test(request.headers.host ?? ''))
         throw new Refusal(403, 'the console answers on localhost only');
+      // any page in the browser can ask for "//", which is no URL
+      if (!URL.canParse(request.url, 'http://localhost')) throw new Refusal(400, 'the address is not valid');
+      const url = new URL(request.url, 'http://localhost');
       const answer = answers[`${request.method} ${url.pathname}`];
       if (answer) {
         say(200, 'application/json', JSON.stringify(await answer(url.searchParams, request)));
