@@ -23,11 +23,17 @@ export const polled = [
   },
 ];
 
+// Bodies are cut, because fifty large ones would not fit into memory, and sent as
+// text, because numbers in them can be larger than those of JavaScript.
+const cut = (column) =>
+  `CASE WHEN length(${column}::text) > 10000 THEN left(${column}::text, 10000) || ' …' ELSE jsonb_pretty(${column}) END AS ${column}`;
+const columns = (times) => `msg_id, read_ct, ${times}, vt, ${cut('message')}, ${cut('headers')}`;
+
 /** What a page asks about one queue.  Each has the queue's name as its first parameter. */
 const ofQueue = {
   policy: { sql: 'SELECT pgmq.get_policy($1) AS policy' },
-  peek: { sql: 'SELECT * FROM pgmq.peek($1, $2, $3, $4)' },
-  archive: { sql: 'SELECT * FROM pgmq.peek_archive($1, $2, $3)' },
+  peek: { sql: `SELECT ${columns('enqueued_at, last_read_at')} FROM pgmq.peek($1, $2, $3, $4)` },
+  archive: { sql: `SELECT ${columns('enqueued_at, last_read_at, archived_at')} FROM pgmq.peek_archive($1, $2, $3)` },
 };
 
 /** What a page may do to a queue if the console was started with --write. */

@@ -247,7 +247,7 @@ class QueuePage {
     const cells = columns.map((column) => {
       const value = message[column];
       if (value === null) return element('td', { class: 'dim' }, '–');
-      if (column === 'message' || column === 'headers') return element('td', {}, element('pre', {}, JSON.stringify(value, null, 1)));
+      if (column === 'message' || column === 'headers') return element('td', {}, element('pre', {}, value));
       return element('td', {}, /(_at|vt)$/.test(column) ? new Date(value).toLocaleString() : String(value));
     });
     if (session.write) {
