@@ -79,6 +79,7 @@ export class Collector {
     this.#connection = new Connection(
       config,
       "SET default_transaction_read_only = on; SET statement_timeout = '60s'; SET lock_timeout = '1s'",
+      70000,
     );
     this.#tasks = polled.map((task) => ({ ...task, every: task.every * 1000 * every, due: 0 }));
   }
@@ -97,16 +98,18 @@ export class Collector {
   async #round() {
     for (const task of this.#tasks) {
       if (this.#stopped) return;
-      if (task.due <= this.now()) await this.#poll(task);
+      if (task.due <= performance.now()) await this.#poll(task);
       if (this.error) break;
     }
     if (this.#stopped) return;
-    const next = this.error ? this.now() + 1000 : Math.min(...this.#tasks.map((task) => task.due));
-    this.#timer = setTimeout(() => this.start(), Math.max(next - this.now(), 100));
+    // the wall clock may step, so it does not say when to poll
+    const rest = this.error ? 1000 : Math.min(...this.#tasks.map((task) => task.due)) - performance.now();
+    this.#timer = setTimeout(() => this.start(), Math.max(rest, 100));
   }
 
   async #poll(task) {
     const begun = this.now();
+    const start = performance.now();
     const cpu = process.cpuUsage();
     try {
       const { rows } = await this.#connection.query(task.sql);
@@ -124,8 +127,9 @@ export class Collector {
       }
     }
     const used = process.cpuUsage(cpu);
-    const cost = Math.max(this.now() - begun, (used.user + used.system) / 1000);
-    task.due = this.now() + Math.max(task.every, (cost * this.#tasks.length) / SHARE);
+    const cost = Math.max(performance.now() - start, (used.user + used.system) / 1000);
+    // a connection that was waited for in vain has cost nothing
+    task.due = performance.now() + (this.error ? 0 : Math.max(task.every, (cost * this.#tasks.length) / SHARE));
   }
 
   #queue(name) {

@@ -53,9 +53,12 @@ export class Connection {
   #config;
   #setup;
 
-  constructor(config, setup) {
-    this.#config = { ...config, types, application_name: 'pgmq console', connectionTimeoutMillis: 5000 };
-    this.#setup = setup;
+  /** A statement without an answer for so long (ms) ends the connection. */
+  constructor(config, setup, patience) {
+    this.#config = {
+      types, application_name: 'pgmq console', connectionTimeoutMillis: 5000, query_timeout: patience, ...config,
+    };
+    this.#setup = `SET search_path = pg_catalog, pg_temp; ${setup}`;
   }
 
   async #connect() {
@@ -66,7 +69,7 @@ export class Connection {
       await client.connect();
       await client.query(this.#setup);
     } catch (error) {
-      client.end().catch(() => {});
+      this.#close(client);
       throw error;
     }
     this.#client = client;
@@ -76,19 +79,33 @@ export class Connection {
     if (this.#client === client) this.#client = null;
   }
 
+  /** End a connection; the database may never answer. */
+  async #close(client) {
+    this.#forget(client);
+    const timer = setTimeout(() => client.connection.stream.destroy(), 1000);
+    await client.end().catch(() => {});
+    clearTimeout(timer);
+  }
+
   async query(sql, values = []) {
     if (!this.#client) {
       this.#connecting ??= this.#connect().finally(() => (this.#connecting = null));
       await this.#connecting;
     }
-    return this.#client.query(sql, values);
+    const client = this.#client;
+    if (!client) throw new Error('the connection has ended');
+    try {
+      return await client.query(sql, values);
+    } catch (error) {
+      // what pg says when it gives up; the connection still waits for the answer
+      if (error.message === 'Query read timeout') this.#close(client);
+      throw error;
+    }
   }
 
   async end() {
     await this.#connecting?.catch(() => {});
-    const client = this.#client;
-    this.#client = null;
-    if (client) await client.end().catch(() => {});
+    if (this.#client) await this.#close(this.#client);
   }
 }
 
@@ -97,7 +114,7 @@ export class Desk {
   #connection;
 
   constructor(config) {
-    this.#connection = new Connection(config, "SET statement_timeout = '10s'; SET lock_timeout = '3s'");
+    this.#connection = new Connection(config, "SET statement_timeout = '10s'; SET lock_timeout = '3s'", 15000);
   }
 
   async ask(what, values) {

@@ -55,3 +55,65 @@ test('large bodies are cut, and numbers in them stay exact', { skip }, async (t)
     assert.match(rows[1].message, /^"x+ …$/);
   }
 });
+
+/** A door before the database, which passes bytes on or keeps them. */
+async function door() {
+  const ends = new Set();
+  let open = true;
+  const server = net.createServer((client) => {
+    const behind = net.connect(`${socket}/.s.PGSQL.${database.port}`);
+    for (const [from, to] of [[client, behind], [behind, client]]) {
+      ends.add(from);
+      from.on('data', (data) => open && to.write(data)).on('error', () => {}).on('close', () => (ends.delete(from), to.destroy()));
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    config: { ...database, host: '127.0.0.1', port: server.address().port },
+    open: (now) => (open = now),
+    close() {
+      for (const end of ends) end.destroy();
+      server.close();
+    },
+  };
+}
+
+const until = async (condition) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
+test('a database that hangs is an error, and is asked again soon after it', { skip }, async (t) => {
+  const entrance = await door();
+  const running = await start({ every: 0.1, config: { ...entrance.config, query_timeout: 500, connectionTimeoutMillis: 500 } });
+  t.after(() => running.stop().then(() => entrance.close()));
+  const { collector } = running;
+  await until(() => collector.answered);
+  entrance.open(false);
+  await until(() => collector.error);
+  const { answered } = collector;
+  // the polls of all statements have failed more than once
+  await new Promise((resolve) => setTimeout(resolve, 8000));
+  assert.equal(collector.answered, answered);
+  entrance.open(true);
+  await until(() => collector.answered > answered && !collector.error);
+});
+
+test('a console whose database hangs can be stopped', { skip }, async () => {
+  const entrance = await door();
+  const running = await start({ every: 0.1, config: entrance.config });
+  await until(() => running.collector.answered);
+  entrance.open(false);
+  await running.stop();
+  entrance.close();
+});
+
+test('a clock that is set back does not stop the polls', { skip }, async (t) => {
+  const { Collector } = await import('../collector.js');
+  let offset = 0;
+  const collector = new Collector(database, { every: 0.1, now: () => Date.now() - offset });
+  t.after(() => collector.stop());
+  collector.start();
+  await until(() => collector.answered);
+  offset = 86400000;
+  await until(() => collector.answered < Date.now() - offset / 2);
+});
