@@ -108,11 +108,31 @@ SELECT readable, most_reads FROM pgmq._first_messages('seen', 10, NULL);
 SELECT count(*) >= 0 AS ran FROM pgmq.waiters(), pgmq.memory_status(), pgmq.partition_status(), pgmq.horizon_costs();
 RESET search_path;
 
--- Row security is the caller's.
+-- A caller who does not see all rows is told nothing about them.
 ALTER TABLE pgmq.q_seen ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_pgmq_monitor;
 SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
 RESET ROLE;
+ALTER TABLE pgmq.q_seen DISABLE ROW LEVEL SECURITY;
+
+-- Even planning calls functions of an index.  They run as the owner of the queue,
+-- and an error of theirs does not keep health from the other queues.
+ALTER TABLE pgmq.q_seen OWNER TO regress_pgmq_seer;
+GRANT USAGE ON SCHEMA insight_evil TO public;
+CREATE FUNCTION insight_evil.folded(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE 'called as %', current_user;
+	RETURN $1;
+END $$;
+CREATE INDEX evil ON pgmq.q_seen ((insight_evil.folded(1)));
+\c -
+SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
+CREATE OR REPLACE FUNCTION insight_evil.folded(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE 'called as %', current_user;
+END $$;
+\c -
+SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
 
 DROP SCHEMA insight_evil CASCADE;
 DROP FUNCTION seen();

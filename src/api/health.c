@@ -4,7 +4,7 @@
  *	  What pgmq.health() asks about queues; the findings are in its SQL.
  *
  * Nothing here waits for a lock.  Only _first_messages takes one, and reads a
- * queue's table, with the rights of the caller.
+ * queue's table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -25,6 +25,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -170,12 +171,52 @@ pgmq_policies(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* What is asked about the first messages of a queue, and where the answer goes. */
+typedef struct FirstMessages
+{
+	PgmqRows   *rows;
+	PgmqArg		args[3];
+} FirstMessages;
+
 /* Row function: a row of _first_messages. */
 static void
 row_first(TupleTableSlot *slot, void *state)
 {
 	slot_getallattrs(slot);
 	pgmq_rows_put(state, slot->tts_values, slot->tts_isnull);
+}
+
+/*
+ * Answer for pgmq_each_try.  Even planning a query calls functions that the owner
+ * of a table has put into its indexes, so this runs with the owner's rights.
+ */
+static bool
+first_each(text *queue_name, void *state)
+{
+	static const char *const columns[] = {"msg_id", "vt", "read_ct", "last_read_at"};
+	static const Oid argtypes[] = {TIMESTAMPTZOID, INT8OID, INT4OID};
+	FirstMessages *first = state;
+	PgmqQueue	queue;
+	PgmqRole	saved;
+
+	if (!pgmq_queue_try_open(&queue, queue_name, AccessShareLock) ||
+		pgmq_queue_misfit(queue.relid, false) != NULL ||
+		!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)) ||
+		check_enable_rls(queue.relid, InvalidOid, true) == RLS_ENABLED)
+		return false;
+	saved = pgmq_role_become_owner(queue.relid);
+	pgmq_exec_once_guarded(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
+									" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
+									" pg_catalog.count(*) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
+									" pg_catalog.min(last_read_at) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
+									" pg_catalog.max(read_ct),"
+									" (pg_catalog.array_agg(msg_id ORDER BY read_ct DESC, msg_id))[1]"
+									" FROM (SELECT msg_id, vt, read_ct, last_read_at"
+									" FROM %s ORDER BY msg_id LIMIT $2) m",
+									pgmq_layout_name("", queue.relname, "")),
+						   lengthof(argtypes), argtypes, first->args, row_first, first->rows);
+	pgmq_role_restore(saved);
+	return true;
 }
 
 /*
@@ -186,40 +227,26 @@ row_first(TupleTableSlot *slot, void *state)
  * Of the first qty messages of a queue: how many can be read, since when the first
  * of these; how many were read max_reads times or more, and when one of these was
  * last read, at the earliest; how often the one read most often was read, and its
- * msg_id.  No row if the caller may not see these columns, if the queue does
- * not exist, or if it is locked.
+ * msg_id.  No row if the caller may not see these columns in all rows, if the queue
+ * does not exist, or if it is locked; none and a warning if it cannot be read.
  */
 Datum
 pgmq_first_messages(PG_FUNCTION_ARGS)
 {
-	static const char *const columns[] = {"msg_id", "vt", "read_ct", "last_read_at"};
-	static const Oid argtypes[] = {TIMESTAMPTZOID, INT8OID, INT4OID};
-	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
-	PgmqArg		args[] = {
-		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
-		pgmq_qty_arg(fcinfo, 1),
-		PGMQ_ARG_FROM(2)
+	FirstMessages first = {
+		.rows = pgmq_rows_begin(fcinfo),
+		.args = {
+			PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp())),
+			pgmq_qty_arg(fcinfo, 1),
+			PGMQ_ARG_FROM(2)
+		}
 	};
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
 
-	if (!pgmq_name_is_valid(pgmq_name_arg(fcinfo, 0), queue.relname))
-		return (Datum) 0;
-	queue.relid = get_relname_relid(queue.relname, get_namespace_oid(PGMQ_SCHEMA, false));
-	if (!OidIsValid(queue.relid) || !pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) ||
-		!pgmq_queue_try_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock) ||
-		pgmq_queue_misfit(queue.relid, false) != NULL ||
-		!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
-		return (Datum) 0;
-	pgmq_exec_once_guarded(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
-									" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
-									" pg_catalog.count(*) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
-									" pg_catalog.min(last_read_at) FILTER (WHERE read_ct OPERATOR(pg_catalog.>=) $3),"
-									" pg_catalog.max(read_ct),"
-									" (pg_catalog.array_agg(msg_id ORDER BY read_ct DESC, msg_id))[1]"
-									" FROM (SELECT msg_id, vt, read_ct, last_read_at"
-									" FROM %s ORDER BY msg_id LIMIT $2) m",
-									pgmq_layout_name("", queue.relname, "")),
-						   lengthof(argtypes), argtypes, args, row_first, rows);
+	/* most queues that are not to be looked at need no subtransaction */
+	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT))
+		(void) pgmq_each_try(queue_name, first_each, &first, false);
 	return (Datum) 0;
 }
 
