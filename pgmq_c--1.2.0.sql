@@ -1893,7 +1893,7 @@ BEGIN ATOMIC
 	SELECT t.queue_name, t.dead, t.live, t.bytes, t.last_vacuum, h.kind, h.pid, h.name, h.since, h.xacts
 	FROM (
 		SELECT q.queue_name, sum(s.dead)::bigint AS dead, sum(s.live)::bigint AS live,
-			sum(c.relpages::bigint * current_setting('block_size')::bigint
+			sum(c.relpages::numeric * current_setting('block_size')::bigint
 				* s.dead / greatest(s.dead + s.live, 1))::bigint AS bytes,
 			min(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))) AS last_vacuum
 		FROM pgmq._queue_tables() q

@@ -328,7 +328,8 @@ partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 	values[3] = Int32GetDatum(bounds.partitions);
 	values[4] = Int32GetDatum(bounds.ahead);
 	values[5] = Int64GetDatum(left);
-	values[6] = interval_of(left);
+	/* ids may be so many that they would stand for infinity as a time */
+	values[6] = bounds.by_time ? interval_of(left) : (Datum) 0;
 	values[7] = Int64GetDatum(in_default);
 	nulls[4] = !bounds.ends;
 	nulls[5] = !bounds.ends || bounds.by_time;

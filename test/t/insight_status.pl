@@ -174,6 +174,9 @@ is(partitions("table_name || ' ' || partitioned_by || ' ' || (time_left = '2100-
 	'q_by_time enqueued_at true true, a_by_time archived_at true true', 'a queue partitioned by time');
 partitioned('for_ever', 'msg_id', 'MAXVALUE');
 is(partitions("coalesce(ids_left::text, 'for ever')", 'for_ever'), 'for ever, for ever', 'one without an end');
+partitioned('far', 'msg_id', '9223372036854775807');
+sql('ALTER TABLE pgmq.q_far ALTER msg_id SET MINVALUE -10 RESTART WITH 0');
+is(partitions("ids_left::text || coalesce(time_left::text, '')", 'far'), '9223372036854775807, 9223372036854775807', 'one with as many ids left as there can be');
 my $holder = session($node);
 ask($holder, 'BEGIN; LOCK TABLE pgmq.q_by_id;');
 is(partitions('table_name', 'by_id'), 'a_by_id', 'a locked table is left out, and not waited for');
@@ -202,6 +205,10 @@ is(sql(q{SET ROLE stranger; SELECT count(*) FROM pgmq.horizon_costs()}), 0, '.. 
 sql(q{ROLLBACK PREPARED 'forgotten'});
 sql('VACUUM pgmq.q_other');
 is(sql(q{SELECT count(*) FROM pgmq.horizon_costs() WHERE queue_name = 'other'}), 0, '.. and no longer');
+sql(q{BEGIN; INSERT INTO pgmq.q_other (vt, message) SELECT now(), '1' FROM generate_series(1, 600000); ROLLBACK;
+	SELECT pg_stat_force_next_flush()});
+sql(q{UPDATE pg_class SET relpages = 2147483647 WHERE oid = 'pgmq.q_other'::regclass});
+is(sql(q{SELECT bytes FROM pgmq.horizon_costs() WHERE queue_name = 'other'}), 2147483647 * 8192, 'dead rows of a table of 16 TB');
 
 $node->stop;
 done_testing();
