@@ -127,6 +127,10 @@ END $$;
 CREATE INDEX evil ON pgmq.q_seen ((insight_evil.folded(1)));
 \c -
 SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
+\c -
+SELECT queue_length FROM pgmq.metrics('seen');
+\c -
+SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name = 'seen';
 CREATE OR REPLACE FUNCTION insight_evil.folded(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE 'called as %', current_user;

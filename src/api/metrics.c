@@ -33,10 +33,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -235,6 +237,22 @@ may_count(Oid relid)
 }
 
 /*
+ * Act as the owner of a queue that the caller may count, until pgmq_role_restore,
+ * since planning a query calls functions that the owner has put into the table's
+ * indexes.  A caller who does not see all rows counts as itself.
+ */
+static PgmqRole
+become_counter(Oid relid)
+{
+	PgmqRole	self;
+
+	if (check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
+		return pgmq_role_become_owner(relid);
+	GetUserIdAndSecContext(&self.roleid, &self.context);
+	return self;
+}
+
+/*
  * Take the metrics of a queue.  By-reference values are allocated in the current
  * memory context.  Returns false if the caller has a privilege on the queue,
  * but not one that lets it count messages.
@@ -249,6 +267,7 @@ metrics_take(Metrics *m, text *queue_name)
 	int64		default_rows;
 	char	   *table;
 	PgmqQueue	queue;
+	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
@@ -264,10 +283,15 @@ metrics_take(Metrics *m, text *queue_name)
 	if (!ranges_find(&queue, ranges) ||
 		(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) ||
 		ranges_are_most(&queue, ranges))
+	{
+		saved = become_counter(queue.relid);
 		pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
 					   1, argtypes, args, false, row_scan, m);
+		pgmq_role_restore(saved);
+	}
 	else
 	{
+		saved = become_counter(queue.relid);
 		args[1] = pgmq_int8_array(ranges->lo, ranges->n);
 		args[2] = pgmq_int8_array(ranges->hi, ranges->n);
 		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"
@@ -276,6 +300,7 @@ metrics_take(Metrics *m, text *queue_name)
 										" ON msg_id OPERATOR(pg_catalog.>=) r.lo"
 										" AND msg_id OPERATOR(pg_catalog.<=) r.hi", table),
 							   3, argtypes, args, row_scan, m);
+		pgmq_role_restore(saved);
 	}
 	pfree(ranges);
 	/* read this after the count, which must not be greater */
