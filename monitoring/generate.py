@@ -117,7 +117,8 @@ s AS MATERIALIZED (
   (SELECT * FROM a ORDER BY sent + delivered DESC NULLS LAST, queue_name LIMIT {TOP})
   UNION
   (SELECT * FROM a WHERE queue_name IN
-    (SELECT f.queue_name FROM pgmq.health() f ORDER BY f.severity <> 'critical', f.queue_name LIMIT {TOP})))'''
+    (SELECT f.queue_name FROM pgmq.health() f GROUP BY 1 HAVING count(f.queue_name) > 0
+      ORDER BY min(array_position(ARRAY['critical', 'warning', 'info'], f.severity)), 1 LIMIT {TOP})))'''
 
 
 def queries(everything):
@@ -170,7 +171,7 @@ FROM {measured}''',
 SELECT f.severity, COALESCE(f.queue_name, '') AS queue, f.what, count(*) AS found
 FROM pgmq.health() f
 GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3
+ORDER BY array_position(ARRAY['critical', 'warning', 'info'], f.severity), 2, 3
 LIMIT 200''',
               [('severity', 'LABEL', 'critical, warning or info'), label, ('what', 'LABEL', 'What was found'),
                ('found', 'GAUGE', 'How often it was found')]),

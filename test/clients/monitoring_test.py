@@ -172,6 +172,15 @@ def main(work):
         check('panel: ' + title + ': ' + expr, answer['data']['result'], answer)
 
     check('alert_dead_letters', until(lambda: work_a_little() or firing(port, 'PgmqDeadLetters')), get(port, '/api/v1/alerts'))
+    # many findings of no weight do not hide one that has some
+    for i in range(210):
+        sql(f"SELECT pgmq.create('vast_{i}')")
+    sql('''UPDATE pg_class SET relpages = 2000000 WHERE relname ~ '^a_vast_';
+        SELECT pgmq.create('poisoned'), pgmq.send('poisoned', '1')''')
+    for _ in range(10):
+        sql("SELECT FROM pgmq.read('poisoned', 0, 1)")
+    check('warnings_before_infos', until(lambda: any('queue="poisoned"' in line and 'severity="warning"' in line for line in samples(few))),
+          sql('SELECT severity, count(*) FROM pgmq.health() GROUP BY 1'))
     sql('DROP TABLE pgmq.q_limited_dead')
     check('alert_finding', until(lambda: firing(port, 'PgmqFindingCritical', queue='limited')), sql('SELECT * FROM pgmq.health()'))
 
