@@ -1974,7 +1974,7 @@ BEGIN ATOMIC
 				OR coalesce(q.next_due < l.behind_before, true))
 			ORDER BY q.live DESC LIMIT 200) q
 		CROSS JOIN LATERAL pgmq._first_messages(q.queue_name, 1000,
-			least(q.max_reads, 2147483647)::integer) m
+			greatest(least(q.max_reads, 2147483647), 0)::integer) m
 	),
 	-- what dead rows the horizon keeps
 	cost AS (

@@ -88,6 +88,9 @@ UPDATE pgmq.policy SET policy = '{"dead_letter_queue": 1, "max_reads": "x", "ttl
 SELECT * FROM seen();
 UPDATE pgmq.policy SET policy = '{"dead_letter_queue": "a;b", "max_reads": 1e100}' WHERE queue_name = 'seen_view';
 SELECT * FROM seen();
+UPDATE pgmq.policy SET policy = policy || '{"max_reads": -1e100}' WHERE queue_name = 'seen';
+SELECT count(*) > 0 AS ran FROM pgmq.health();
+UPDATE pgmq.policy SET policy = policy - 'max_reads' WHERE queue_name = 'seen';
 DELETE FROM pgmq.meta WHERE queue_name LIKE 'seen\_%' OR queue_name = 'seen;--';
 DELETE FROM pgmq.policy WHERE queue_name LIKE 'seen\_%';
 DROP VIEW pgmq.q_seen_view;
