@@ -68,6 +68,7 @@ OBJS = src/pgmq_c.o \
 	src/duemap/local.o \
 	src/duemap/map.o \
 	src/duemap/scan.o \
+	src/duemap/touch.o \
 	src/duemap/tree.o \
 	src/duemap/twice.o \
 	src/duemap/xact.o \

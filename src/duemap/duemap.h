@@ -55,6 +55,9 @@ typedef struct PgmqTouch
 	TimestampTz last;			/* and the latest */
 } PgmqTouch;
 
+/* A transaction remembers so many of a queue. */
+#define PGMQ_MAX_TOUCHES	8
+
 /* Ids of a block that were given out to a transaction. */
 typedef struct PgmqClaim
 {
@@ -200,6 +203,9 @@ extern void pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 	"ALTER TABLE %s ENABLE ALWAYS TRIGGER pgmq_announce"
 
 extern uint64 pgmq_identity(List *tables);
+
+/* ---- touch.c: the ids that a transaction made readable ---- */
+extern int	pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due);
 
 /* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
 extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);

@@ -60,12 +60,6 @@
 
 PG_FUNCTION_INFO_V1(pgmq_announce);
 
-/* Touched ids no farther apart than this become one range. */
-#define TOUCH_GAP		(1 << PGMQ_BLOCK_BITS)
-
-/* Blocks and ranges that a transaction remembers of a queue before it merges them. */
-#define MAX_TOUCHES		8
-
 /* So many ranges of ids that a transaction has looked at stay apart. */
 #define MAX_LOOKED		8
 
@@ -76,7 +70,7 @@ typedef struct PgmqXactQueue
 {
 	PgmqLocal  *local;
 	int			ntouches;
-	PgmqTouch	touches[MAX_TOUCHES];
+	PgmqTouch	touches[PGMQ_MAX_TOUCHES];
 	int			wake;			/* PgmqWake: which other waiters to wake */
 	bool		gone;			/* dropped, if the transaction commits */
 	int			nclaims;
@@ -111,23 +105,6 @@ static bool wakes_are_due = false;	/* the transaction has committed */
  * ----------------------------------------------------------------
  */
 
-static void
-touch_extend(PgmqTouch *touch, int64 lo, int64 hi, TimestampTz due)
-{
-	touch->lo = Min(touch->lo, lo);
-	touch->hi = Max(touch->hi, hi);
-	touch->due = Min(touch->due, due);
-}
-
-/* Whether an id lies in a range or near it. */
-static bool
-touch_is_near(const PgmqTouch *touch, int64 id)
-{
-	if (id < touch->lo)
-		return (uint64) touch->lo - (uint64) id <= TOUCH_GAP;
-	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
-}
-
 /* What this transaction remembers of a queue. */
 static PgmqXactQueue *
 xact_queue(PgmqLocal *local)
@@ -143,62 +120,6 @@ xact_queue(PgmqLocal *local)
 		local->xact = queue;
 	}
 	return local->xact;
-}
-
-/* Make n touches ranges, one of those near each other; how many remain. */
-static int
-touches_merge(PgmqTouch *touches, int n)
-{
-	int			last = 0;
-
-	touches[0].ids = 0;
-	for (int i = 1; i < n; i++)
-	{
-		if (touch_is_near(&touches[last], touches[i].lo))
-			touch_extend(&touches[last], touches[i].lo, touches[i].hi, touches[i].due);
-		else
-		{
-			touches[++last] = touches[i];
-			touches[last].ids = 0;
-		}
-	}
-	return last + 1;
-}
-
-/* Remember that this transaction made a message readable from due on. */
-static void
-touch_add(PgmqLocal *local, int64 id, TimestampTz due)
-{
-	PgmqXactQueue *queue = xact_queue(local);
-	PgmqTouch  *touches = queue->touches;
-
-	for (int i = queue->ntouches; --i >= 0;)
-	{
-		PgmqTouch  *touch = &touches[i];
-
-		if (touch->ids != 0 && PGMQ_BLOCK_FIRST(touch->lo) == PGMQ_BLOCK_FIRST(id))
-		{
-			touch->ids |= PGMQ_BLOCK_BIT(id);
-			touch->last = Max(touch->last, due);
-		}
-		else if (touch->ids != 0 || !touch_is_near(touch, id))
-			continue;
-		touch_extend(touch, id, id, due);
-		return;
-	}
-	if (queue->ntouches == MAX_TOUCHES)
-		queue->ntouches = touches_merge(touches, MAX_TOUCHES);
-	if (queue->ntouches == MAX_TOUCHES)
-	{
-		/* one range for them all */
-		for (int i = 1; i < MAX_TOUCHES; i++)
-			touch_extend(&touches[0], touches[i].lo, touches[i].hi, touches[i].due);
-		queue->ntouches = 1;
-	}
-	touches[queue->ntouches++] = (PgmqTouch)
-	{
-		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = due
-	};
 }
 
 /*
@@ -250,6 +171,7 @@ pgmq_announce(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	const PgmqLocalTable *table;
+	PgmqXactQueue *queue;
 	TupleTableSlot *slot;
 	int64		id;
 	TimestampTz vt;
@@ -288,7 +210,8 @@ pgmq_announce(PG_FUNCTION_ARGS)
 			DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull)) <= vt)
 			return PointerGetDatum(NULL);
 	}
-	touch_add(pgmq_local_announced(table), id, vt);
+	queue = xact_queue(pgmq_local_announced(table));
+	queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches, id, vt);
 	return PointerGetDatum(NULL);
 }
 

@@ -154,6 +154,7 @@ BEGIN
 	PERFORM pgmq.waiters(), pgmq.memory_status(), pgmq.maintenance_status(), pgmq.partition_status(), pgmq.horizon_costs(),
 		pgmq.health(), pgmq.overview(), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
 		pgmq._health_limits('{}');
+	PERFORM pgmq.reset_queue_stats('long'), pgmq.stat_bounds(), pgmq.stat_quantile(array_fill(1::bigint, '{17}'), 0.5), pgmq.queue_depth('long');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);
 	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un'), pgmq.bind_topic('amqp:order.#', 'un'), pgmq.bind_topic('headers:{"h": 1}', 'un');
 	PERFORM pgmq.create_fifo_index('groups'), pgmq._create_fifo_index_if_not_exists('groups'), pgmq.create_fifo_indexes_all();
