@@ -87,7 +87,7 @@ RULES = {
     'losses': ('an announcement to a map that is gone is lost', 'duemap/map.c',
                'return map != NULL ? map : pgmq_directory_lock(relid, LW_EXCLUSIVE);', 'return map;'),
     'schema': ('what is written while the schema has another name is not remembered',
-                        'duemap/xact.c', '\ttouch_add(pgmq_local_announced(table), id, vt);\n', '\tif (table->is_queue)\n\t\ttouch_add(pgmq_local_announced(table), id, vt);\n', 'duemap/local.c',
+                        'duemap/xact.c', '\tqueue = xact_queue(pgmq_local_announced(table));\n', '\tif (!table->is_queue)\n\t\treturn PointerGetDatum(NULL);\n\tqueue = xact_queue(pgmq_local_announced(table));\n', 'duemap/local.c',
                         'get_rel_namespace(queue) == get_func_namespace(function)', 'get_rel_namespace(queue) == get_namespace_oid(PGMQ_SCHEMA, true)',
                         'duemap/local.c', '#include "catalog/partition.h"\n', '#include "catalog/namespace.h"\n#include "catalog/partition.h"\n'),
     'client': ('a wait does not look after its client',
