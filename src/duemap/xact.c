@@ -372,11 +372,11 @@ looked_add(PgmqXactQueue *queue, int64 lo, int64 hi)
 	if (last != NULL && last->hi < lo && last->hi + 1 == lo)
 		last->hi = hi;
 	else if (queue->nlooked < MAX_LOOKED)
-		queue->looked[queue->nlooked++] = (PgmqRange)
 	{
-		lo, hi
-	};
-/**INDENT** Error@454: Unmatched 'else' */
+		last = &queue->looked[queue->nlooked++];
+		last->lo = lo;
+		last->hi = hi;
+	}
 	else
 	{
 		last->lo = Min(last->lo, lo);
