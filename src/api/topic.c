@@ -409,6 +409,16 @@ put_sent(int64 id, void *arg)
 	pgmq_rows_put(state->rows, values, isnull);
 }
 
+/* Whether a route takes all messages of a batch. */
+static bool
+takes_all(const Route *route, int nmsgs)
+{
+	for (int i = 0; i < nmsgs; i++)
+		if (!route->takes[i])
+			return false;
+	return true;
+}
+
 /*
  * Those elements of an array of JSON that a queue takes.  NULL stays NULL, and so
  * do elements that are missing.
@@ -472,7 +482,7 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	foreach(lc, routes_find(&routing))
 	{
 		Route	   *route = lfirst(lc);
-		bool		all = memchr(route->takes, false, routing.nmsgs) == NULL;
+		bool		all = takes_all(route, routing.nmsgs);
 		PgmqQueue	queue;
 
 		CHECK_FOR_INTERRUPTS();
