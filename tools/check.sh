@@ -12,6 +12,7 @@
 #               likewise LEDGER, CLOCK and FUZZ for their programs
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
+#   BESIDE      another run goes on in this tree: leave alone what it has kept
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
@@ -103,7 +104,7 @@ cd "$WORK/src"
 TMPDIR=$WORK/tmp
 export TMPDIR
 mkdir -m 1777 "$TMPDIR"
-rm -rf "$source_tree/tmp_check"
+[ -n "${BESIDE:-}" ] || rm -rf "$source_tree/tmp_check"
 
 PG_BINDIR=$("$PRIVATE" --bindir)
 export PG_BINDIR
