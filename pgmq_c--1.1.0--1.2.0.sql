@@ -543,7 +543,7 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
 
 --
--- What health asks about queues: src/api/health.c
+-- Questions of health about queues: src/api/health.c
 --
 
 CREATE FUNCTION pgmq._queue_tables()
@@ -702,7 +702,7 @@ BEGIN ATOMIC
 		FROM q
 	),
 	found (severity, queue_name, what, since, evidence, advice) AS (
-		-- What is wrong with the server
+		-- Findings about the server
 
 		SELECT CASE WHEN cost.dead > l.dead_rows THEN 'critical' ELSE 'warning' END,
 			NULL::text, 'horizon pinned', h.since,
@@ -775,7 +775,7 @@ BEGIN ATOMIC
 			format('SELECT pgmq.convert_queue(%L).', min(q.queue_name))
 		FROM q WHERE q.due_map = 'not announced' HAVING count(*) > 0
 
-		-- What is wrong with one queue
+		-- Findings about one queue
 		UNION ALL
 		SELECT 'critical', q.queue_name, 'message hidden', NULL,
 			format('Full checks found %s messages that the due map had hidden.', q.net_finds),

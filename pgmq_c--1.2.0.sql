@@ -1820,7 +1820,7 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
 
 --
--- What health asks about queues: src/api/health.c
+-- Questions of health about queues: src/api/health.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq._queue_tables()
@@ -1911,7 +1911,7 @@ COMMENT ON FUNCTION pgmq.horizon_costs() IS
 'Show how many dead rows each queue has on which you have some privilege, most first: how much of its table they take, when it was last vacuumed, and which holder of the horizon, the first that horizon shows, keeps vacuum from removing them. Rows that died after the last vacuum may be removable.';
 
 --
--- What is wrong, and what to do: src/api/health.c
+-- Findings with advice: src/api/health.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq._health_limits(options jsonb)
@@ -1983,7 +1983,7 @@ BEGIN ATOMIC
 		FROM q
 	),
 	found (severity, queue_name, what, since, evidence, advice) AS (
-		-- What is wrong with the server
+		-- Findings about the server
 
 		SELECT CASE WHEN cost.dead > l.dead_rows THEN 'critical' ELSE 'warning' END,
 			NULL::text, 'horizon pinned', h.since,
@@ -2056,7 +2056,7 @@ BEGIN ATOMIC
 			format('SELECT pgmq.convert_queue(%L).', min(q.queue_name))
 		FROM q WHERE q.due_map = 'not announced' HAVING count(*) > 0
 
-		-- What is wrong with one queue
+		-- Findings about one queue
 		UNION ALL
 		SELECT 'critical', q.queue_name, 'message hidden', NULL,
 			format('Full checks found %s messages that the due map had hidden.', q.net_finds),
@@ -2673,8 +2673,8 @@ END
 $own$;
 
 /*
- * What was not replaced: functions that PGMQ 1.13.1 does not have any more, and
- * functions that users put into the schema.
+ * The remaining functions, which were not replaced: functions that PGMQ 1.13.1 does
+ * not have any more, and functions that users put into the schema.
  */
 DELETE FROM pgmq_found f
 WHERE class = 'pg_proc'::regclass

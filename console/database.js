@@ -9,7 +9,7 @@ import pg from 'pg';
 // An id that is larger than what a number holds must stay exact, so it is kept as text.
 const types = { getTypeParser: (oid, format) => (oid === 20 ? (s) => s : pg.types.getTypeParser(oid, format)) };
 
-/** What is polled: name, the shortest time between two polls (seconds), and the statement. */
+/** The statements that are polled: name, the shortest time between two polls (seconds), and the statement. */
 export const polled = [
   { name: 'stats', every: 2, sql: 'SELECT * FROM pgmq.queue_stats()' },
   { name: 'lengths', every: 4, sql: 'SELECT * FROM pgmq.metrics_all()' },
@@ -29,14 +29,14 @@ const cut = (column) =>
   `CASE WHEN length(${column}::text) > 10000 THEN left(${column}::text, 10000) || ' …' ELSE jsonb_pretty(${column}) END AS ${column}`;
 const columns = (times) => `msg_id, read_ct, ${times}, vt, ${cut('message')}, ${cut('headers')}`;
 
-/** What a page asks about one queue.  Each has the queue's name as its first parameter. */
+/** The questions of a page about one queue.  Each has the queue's name as its first parameter. */
 const ofQueue = {
   policy: { sql: 'SELECT pgmq.get_policy($1) AS policy' },
   peek: { sql: `SELECT ${columns('enqueued_at, last_read_at')} FROM pgmq.peek($1, $2, $3, $4)` },
   archive: { sql: `SELECT ${columns('enqueued_at, last_read_at, archived_at')} FROM pgmq.peek_archive($1, $2, $3)` },
 };
 
-/** What a page may do to a queue if the console was started with --write. */
+/** The actions on a queue that a page offers if the console was started with --write. */
 export const actions = {
   pause: { sql: "SELECT pgmq.pause($1, clock_timestamp() + $2 * interval '1 minute')", args: ['minutes'] },
   resume: { sql: 'SELECT pgmq.resume($1) AS done', args: [] },

@@ -34,7 +34,7 @@ SELECT pgmq.pause('peek_q', 'infinity');
 SELECT count(*) FROM pgmq.peek('peek_q', 'visible');
 SELECT pgmq.resume('peek_q');
 
--- What it refuses.
+-- Arguments that it refuses.
 SELECT pgmq.peek('peek_q', 'invisible');
 SELECT pgmq.peek('peek_q', 'ALL');
 SELECT pgmq.peek('peek_q', '');

@@ -52,7 +52,7 @@ SELECT queue_name FROM pgmq.read_any_with_poll('{any_c,any_b}', 1000, 1, 60, 600
 SELECT count(*) FROM pgmq.read_any_with_poll('{any_a,any_c}', 1000, 10, 0);
 SELECT count(*) FROM pgmq.read_any_with_poll('{any_a,any_c}', 1000, 10, 1, NULL, NULL);
 
--- What it refuses.
+-- Arguments that it refuses.
 SELECT pgmq.read_any(NULL, 0, 1);
 SELECT pgmq.read_any('{any_a,NULL}', 0, 1);
 SELECT pgmq.read_any('{any_a,any_none}', 0, 1);

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 SELECT count(pgmq.create('routing_' || q)) FROM unnest('{pgmq,amqp,eu,any,lost}'::text[]) AS q;
 
--- What is bound, each kind by its prefix.
+-- Bindings of each kind, which their prefix tells.
 SELECT pgmq.bind_topic('order.#', 'routing_pgmq');
 SELECT pgmq.bind_topic('amqp:order.#', 'routing_amqp');
 SELECT pgmq.bind_topic('headers:{"region": "eu", "vip": true}', 'routing_eu');

@@ -1,4 +1,4 @@
--- What routing keys and topic patterns may look like.  Clients match these
+-- The form of routing keys and topic patterns.  Clients match these
 -- texts; every one has SQLSTATE P0001.
 SET client_min_messages = warning;
 

@@ -110,7 +110,7 @@ END
 $$;
 SELECT * FROM hot(20);
 
--- What a queue has that one made by create has not (+), and the reverse (-)
+-- The parts of a queue that one made by create lacks (+), and the reverse (-)
 CREATE VIEW layout (name, item) AS
 SELECT c.relname::text, 'option ' || o.option
 FROM pg_class c, unnest(c.reloptions) AS o (option)

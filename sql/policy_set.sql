@@ -23,7 +23,7 @@ SELECT pgmq.set_policy('policy_more', '{"backoff": "fixed"}');
 SELECT pgmq.set_policy('policy_more', '{"backoff": null, "backoff_base": null}');
 SELECT pgmq.set_policy('policy_more', '{"backoff": "fixed", "backoff_base": 4}');
 SELECT pgmq.set_policy('policy_more', '{"backoff": null, "backoff_base": null}');
--- What to do about an error.
+-- Errors have hints.
 SELECT pgmq.set_policy('policy_more', '{"max_read": 1}');
 SELECT pgmq.set_policy('policy_more', '{"max_reads": 1}');
 SELECT pgmq.set_policy('policy_more', '{"create_dead_letter_queue": true}');

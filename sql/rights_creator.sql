@@ -286,7 +286,7 @@ SELECT c, pg_temp.try(c) FROM unnest(ARRAY[
 	$$DROP FUNCTION pgmq.send(text, jsonb)$$, $$DROP TABLE pgmq.q_pay$$, $$ALTER TABLE pgmq.policy RENAME TO away$$,
 	$$ALTER SCHEMA pgmq RENAME TO mine$$]) AS c;
 
--- What the creator can do: take a free name, and so be in the way of others.
+-- The creator can take a free name, and so be in the way of others.
 CREATE TABLE pgmq.q_squatted ();
 CREATE TABLE pgmq.d2_pay (dedup_id text);
 SET ROLE regress_pgmq_rival;

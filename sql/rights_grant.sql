@@ -14,7 +14,7 @@ ALTER TABLE pgmq.a_granted OWNER TO regress_pgmq_owner;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_owner WITH GRANT OPTION;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_none;
 
--- What a role may do with the queue's relations, in words.
+-- The privileges of a role on the queue's relations, in words.
 CREATE FUNCTION pg_temp.acl(role name) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT format('%s %s%s%s', c.relname, g.privilege_type,
 		' (' || string_agg(o.attname, ', ' ORDER BY o.attnum) || ')',
@@ -65,7 +65,7 @@ SELECT pgmq.grant_queue('granted', 'regress_pgmq_hand', 'send', 'read', 'inspect
 REVOKE ALL ON pgmq.q_granted, pgmq.a_granted, pgmq.q_granted_msg_id_seq FROM regress_pgmq_hand;
 SELECT pg_temp.acl('regress_pgmq_hand');
 
--- Who can call what.  Each call is undone.
+-- Each role makes each call.  The calls are undone.
 CREATE FUNCTION pg_temp.may(call text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE 'SELECT * FROM ' || call;

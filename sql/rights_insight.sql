@@ -95,7 +95,7 @@ DELETE FROM pgmq.meta WHERE queue_name LIKE 'seen\_%' OR queue_name = 'seen;--';
 DELETE FROM pgmq.policy WHERE queue_name LIKE 'seen\_%';
 DROP VIEW pgmq.q_seen_view;
 
--- What users have made does not run: neither what is first in the search_path nor
+-- Functions of users do not run: neither those that are first in the search_path nor
 -- what stands beside the tables.
 CREATE SCHEMA insight_evil;
 CREATE FUNCTION insight_evil.pg_stat_get_live_tuples(oid) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;

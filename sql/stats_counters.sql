@@ -244,7 +244,7 @@ SELECT st_quantile('{1}', 1.5);
 SELECT st_quantile('{1}', 'nan');
 SELECT pgmq.stat_quantile('{1,2}', 0.5);
 
--- What is there.
+-- The messages that are in the queue are counted exactly.
 SELECT pgmq.purge_queue('st') > 0 AS purged;
 SELECT * FROM pgmq.queue_depth('st');
 SELECT FROM pgmq.send_batch('st', array_fill('{}'::jsonb, '{3}'));

@@ -120,7 +120,7 @@ extern bool pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, in
 							 bool *takes);
 
 /* ---- topic.c: a setting ---- */
-/* What becomes of a message that no binding takes; values of the setting. */
+/* The treatment of a message that no binding takes; values of the setting. */
 typedef enum PgmqUnroutable
 {
 	PGMQ_UNROUTABLE_IGNORE,

@@ -171,7 +171,7 @@ pgmq_policies(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* What is asked about the first messages of a queue, and where the answer goes. */
+/* A question about the first messages of a queue, and the tuplestore that gets the answer. */
 typedef struct FirstMessages
 {
 	PgmqRows   *rows;

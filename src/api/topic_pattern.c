@@ -146,7 +146,7 @@ amqp_validate(const char *str)
 }
 
 /*
- * What a headers pattern asks for: in *any whether one of them is enough.
+ * The headers that a pattern asks for: in *any whether one of them is enough.
  * Errors: 22P02 if it is not JSON, 22023 if it is not an object or its x-match
  * is unknown.
  */

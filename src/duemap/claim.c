@@ -332,7 +332,7 @@ node_describe(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi,
 	return all;
 }
 
-/* What a look has taken and not described is unknown. */
+/* Slots that a look has taken and not described are unknown. */
 static void
 node_abandon(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, uint64 version)
 {

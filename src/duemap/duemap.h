@@ -78,7 +78,7 @@ typedef struct PgmqLook
 	int			nslots;
 } PgmqLook;
 
-/* What a look has found in a block. */
+/* The messages of a block that a look has found. */
 typedef struct PgmqFound
 {
 	int64		first;			/* of the block */

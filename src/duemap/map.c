@@ -23,8 +23,8 @@
  * which map; xact.c and scan.c decide what is announced, claimed and looked at.
  * At first everything is unknown.
  *
- * What is called in commit callbacks, where an error would be a panic, takes
- * LWLocks and changes shared memory, and calls nothing that could raise an error.
+ * Functions for commit callbacks, where an error would be a panic, take LWLocks and
+ * change shared memory, and call nothing that could raise an error.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

@@ -611,7 +611,7 @@ pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 q
 	scan_begin(scan, queue, now, qty, filtered, true);
 }
 
-/* What to take from next; false when the scan has ended. */
+/* Find the part to take from next; false when the scan has ended. */
 bool
 pgmq_scan_next(PgmqScan *scan)
 {

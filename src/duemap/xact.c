@@ -105,7 +105,7 @@ static bool wakes_are_due = false;	/* the transaction has committed */
  * ----------------------------------------------------------------
  */
 
-/* What this transaction remembers of a queue. */
+/* The memory that this transaction has of a queue. */
 static PgmqXactQueue *
 xact_queue(PgmqLocal *local)
 {
@@ -425,8 +425,8 @@ queue_forget_looks(PgmqXactQueue *queue)
 }
 
 /*
- * What a subtransaction and those in it have claimed can be given out again, and
- * what the transaction has looked at is unknown.
+ * The ids that a subtransaction and those in it have claimed can be given out
+ * again, and those that the transaction has looked at are unknown.
  */
 static void
 queue_undo(PgmqXactQueue *queue, SubTransactionId subid)

@@ -395,7 +395,7 @@ pgmq_policy_invals(void)
 	return policy_invals;
 }
 
-/* What is kept of a queue, or NULL. */
+/* The entry that is kept of a queue, or NULL. */
 static PolicyEntry *
 kept_find(Oid relid)
 {
@@ -536,7 +536,7 @@ pgmq_policy_names(void)
 	return names_where("policy IS NOT NULL", PGMQ_ARG_NULL);
 }
 
-/* What row_rows adds its rows to. */
+/* The rows that row_rows has added. */
 typedef struct PolicyRows
 {
 	MemoryContext context;

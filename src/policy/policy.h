@@ -171,7 +171,7 @@ extern void pgmq_idtable_drop(const PgmqQueue *queue, int table);
 /* No message of the window had the id. */
 #define PGMQ_DEDUP_NEW		PG_INT64_MIN
 
-/* What a look for ids leaves for storing the new ones. */
+/* The result of a look for ids, for storing the new ones. */
 typedef struct PgmqDedup
 {
 	Relation	rel;			/* the current table, open and locked */

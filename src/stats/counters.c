@@ -3,7 +3,7 @@
  * counters.c
  *	  What this transaction has to count.
  *
- * What a transaction counts of a queue is pending until it commits.  Each
+ * The counts of a transaction are pending until it commits.  Each
  * subtransaction has pending counters of its own, which become the parent's
  * when it commits.  PREPARE TRANSACTION forgets everything: the session that
  * commits what was prepared knows nothing of it.
@@ -52,7 +52,7 @@ typedef struct LocalQueue
 } LocalQueue;
 
 /*
- * What a subtransaction, or the transaction, has counted of a queue; in
+ * The counts of a queue that a subtransaction, or the transaction, has; in
  * TopTransactionContext.
  */
 typedef struct Pending
@@ -107,7 +107,7 @@ local_find(Oid relid)
 	return local;
 }
 
-/* What this level of nested transactions has pending of a queue. */
+/* The pending counts of a queue of this level of nested transactions. */
 static Pending *
 pending_find(Oid relid, int level)
 {
