@@ -14,7 +14,7 @@
 #
 #   CALLS=250      calls of each verb.  They must not last ten seconds, since a
 #                  due map gets a full check then; the script says if one did
-#   VERBS="..."    only these; also read_alone and read_beside: a read of the one
+#   VERBS="..."    only these; also read_batch, which reads 100 messages, and read_alone and read_beside: a read of the one
 #                  readable message in a block of ids, alone there or beside 63
 #                  leased ones
 #   KEEP=DIR       keep callgrind's files there, for callgrind_annotate; the
@@ -71,10 +71,12 @@ statements() {
     echo "PREPARE delete (bigint) AS SELECT pgmq.delete('delete', \$1)"
     echo "PREPARE archive (bigint) AS SELECT pgmq.archive('archive', \$1)"
     echo "PREPARE set_vt (bigint) AS SELECT * FROM pgmq.set_vt('set_vt', \$1, 3600)"
+    echo "PREPARE read_batch AS SELECT * FROM pgmq.read('read_batch', 3600, 100)"
     echo "PREPARE read_alone AS SELECT * FROM pgmq.read('read_alone', 3600, 1)"
     echo "PREPARE read_beside AS SELECT * FROM pgmq.read('read_beside', 3600, 1)"
     for verb in $VERBS; do
         case $verb in
+            read_batch) messages=$((100 * (CALLS + 20))) ;;
             read_*) messages=$((64 * (CALLS + 21))) ;;
             *) messages=$((CALLS + 20)) ;;
         esac
@@ -88,6 +90,7 @@ statements() {
                 ;;
         esac
         case $verb in
+            read_batch) ;;
             read_*)
                 echo "SELECT count(*) FROM pgmq.read('$verb', 86400, $messages)"
                 # each becomes readable by a transaction of its own, as sent ones do

@@ -273,9 +273,11 @@ typedef struct PgmqScan
 {
 	/* for the verb */
 	TimestampTz now;			/* what is readable at it is to be taken */
+	bool		claimed;		/* what is to be taken has been claimed */
 	bool		by_ids;			/* take from the ids, not from the range */
+	bool		by_place;		/* one table has them, so ctid says which */
 	bool		removes;		/* the verb removes what it takes */
-	PgmqArg		ids;			/* bigint[], in order */
+	PgmqArg		ids;			/* bigint[], in order; if by_ids */
 	int64		lo;				/* the range, or the least and largest id */
 	int64		hi;
 	int64		wanted;			/* how many more are wanted */
