@@ -85,7 +85,7 @@ typedef struct Look
 	Snapshot	before;			/* so does what this does not see */
 	text	  **ids;
 	int			n;
-	int64	   *msg_ids;		/* what was found, in the place of its id */
+	int64	   *msg_ids;		/* what counts, in the place of its id; NULL: not asked */
 	TimestampTz *sent_at;
 } Look;
 
@@ -163,7 +163,8 @@ look_in(const Look *look, Relation rel, ItemPointerData *rows)
 				rows[i] = tuple->t_self;
 
 			/* another window may make two of them count: the later one does */
-			if ((sent_at > look->after || was_running(tuple, look->before)) &&
+			if (look->msg_ids != NULL &&
+				(sent_at > look->after || was_running(tuple, look->before)) &&
 				(look->msg_ids[i] == PGMQ_DEDUP_NEW || sent_at > look->sent_at[i]))
 			{
 				look->msg_ids[i] = msg_id;
@@ -222,11 +223,7 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 static void
 rows_find(PgmqDedup *dedup, text **ids, int n)
 {
-	Look		look = {
-		.after = DT_NOBEGIN,.ids = ids,.n = n,
-		.msg_ids = palloc0(n * sizeof(int64)),
-		.sent_at = palloc0(n * sizeof(TimestampTz))
-	};
+	Look		look = {.ids = ids,.n = n};
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	look_in(&look, dedup->rel, dedup->rows);
