@@ -1844,6 +1844,13 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq._first_messages(text, integer, integer) IS
 'Internal: returns what is to be said about the first qty messages of a queue, or nothing if you may not count its messages.';
 
+CREATE OR REPLACE FUNCTION pgmq._last_id(queue_name text, sequence oid)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_last_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._last_id(text, oid) IS
+'Internal: returns the last id that a sequence has given out for a queue, if the caller may know it and nothing has locked the sequence.';
+
 --
 -- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
 --
@@ -2142,12 +2149,14 @@ BEGIN ATOMIC
 		WHERE p.default_rows > 0
 		UNION ALL
 		SELECT 'critical', q.queue_name, 'ids run out', NULL,
-			format('Sequence pgmq.%I is at %s of %s.', s.sequencename, s.last_value, s.max_value),
-			format('ALTER SEQUENCE pgmq.%I MAXVALUE with a larger value, or NO MAXVALUE.', s.sequencename)
-		FROM pg_sequences s
-		JOIN q ON s.sequencename = lower('q_' || q.queue_name || '_msg_id_seq'), l
-		WHERE s.schemaname = 'pgmq' AND s.max_value < 9223372036854775807
-		AND s.increment_by > 0 AND NOT s.cycle AND s.last_value >= l.ids * s.max_value
+			format('Sequence pgmq.%I is at %s of %s.', c.relname, last_id, s.seqmax),
+			format('ALTER SEQUENCE pgmq.%I MAXVALUE with a larger value, or NO MAXVALUE.', c.relname)
+		FROM pg_sequence s
+		JOIN pg_class c ON c.oid = s.seqrelid
+		JOIN q ON c.relname = lower('q_' || q.queue_name || '_msg_id_seq')::name
+		CROSS JOIN LATERAL pgmq._last_id(q.queue_name, s.seqrelid) last_id, l
+		WHERE c.relnamespace = 'pgmq'::regnamespace AND s.seqmax < 9223372036854775807
+		AND s.seqincrement > 0 AND NOT s.seqcycle AND last_id >= l.ids * s.seqmax
 		UNION ALL
 		SELECT 'warning', m.queue_name, 'maintenance fails', m.last_error_at,
 			m.last_error,

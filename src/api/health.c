@@ -3,8 +3,8 @@
  * health.c
  *	  What pgmq.health() asks about queues; the findings are in its SQL.
  *
- * Nothing here waits for a lock.  Only _first_messages takes one, and reads a
- * queue's table.
+ * Nothing here waits for a lock.  Only _first_messages keeps one for as long as it
+ * reads a queue's table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -37,6 +38,7 @@
 PG_FUNCTION_INFO_V1(pgmq_queue_tables);
 PG_FUNCTION_INFO_V1(pgmq_policies);
 PG_FUNCTION_INFO_V1(pgmq_first_messages);
+PG_FUNCTION_INFO_V1(pgmq_last_id);
 PG_FUNCTION_INFO_V1(pgmq_health_limits);
 
 #define TABLES_COLUMNS		3
@@ -228,7 +230,8 @@ first_each(text *queue_name, void *state)
  * of these; how many were read max_reads times or more, and when one of these was
  * last read, at the earliest; how often the one read most often was read, and its
  * msg_id.  No row if the caller may not see these columns in all rows, if the queue
- * does not exist, or if it is locked; none and a warning if it cannot be read.
+ * does not exist, has no rows on a standby, or is locked; none and a warning if it
+ * cannot be read.
  */
 Datum
 pgmq_first_messages(PG_FUNCTION_ARGS)
@@ -245,9 +248,30 @@ pgmq_first_messages(PG_FUNCTION_ARGS)
 	PgmqQueue	queue;
 
 	/* most queues that are not to be looked at need no subtransaction */
-	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT))
+	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) &&
+		!(RecoveryInProgress() && get_rel_persistence(queue.relid) == RELPERSISTENCE_UNLOGGED))
 		(void) pgmq_each_try(queue_name, first_each, &first, false);
 	return (Datum) 0;
+}
+
+/*
+ * _last_id(queue_name text, sequence oid) returns bigint
+ *
+ * The last id that a sequence has given out for a queue; NULL if it is not that of
+ * the queue, if the caller has no privilege on the queue or may not know the id, or
+ * if the sequence is locked.
+ */
+Datum
+pgmq_last_id(PG_FUNCTION_ARGS)
+{
+	PgmqQueue	queue;
+	int64		last;
+
+	if (PG_ARGISNULL(1) || !pgmq_queue_to_show(pgmq_name_arg(fcinfo, 0), &queue) ||
+		pgmq_queue_sequence(queue.relid) != PG_GETARG_OID(1) ||
+		!pgmq_sequence_look(queue.relid, &last))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(last);
 }
 
 /* Take an option of health: another value for a limit. */
