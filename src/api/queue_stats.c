@@ -270,12 +270,14 @@ row_depth(TupleTableSlot *slot, void *state)
  * returns table (queue_name text, visible bigint, delayed bigint,
  *				  in_flight bigint, oldest_visible_age double precision)
  *
- * Reads the whole table.  Errors: those of pgmq_queue_open; 42501.
+ * Reads the whole table.  Errors: those of pgmq_queue_open; 42501 if the caller may
+ * not count messages.
  */
 Datum
 pgmq_queue_depth(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID};
+	static const char *const columns[] = {"vt", "read_ct"};
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqArg		args[] = {
@@ -283,9 +285,13 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
 	};
 	PgmqQueue	queue;
+	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
+	if (!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
+	saved = pgmq_role_become_counter(queue.relid);
 	pgmq_exec_once(psprintf("SELECT $1,"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2),"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
@@ -296,5 +302,6 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 							" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2))"
 							" FROM %s", pgmq_layout_name("", queue.relname, "")),
 				   2, argtypes, args, false, row_depth, rows);
+	pgmq_role_restore(saved);
 	return (Datum) 0;
 }
