@@ -52,6 +52,7 @@
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
@@ -402,7 +403,8 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy *policy)
 	if (!OidIsValid(relid))
 		return 0;
 	rel = relation_open(relid, NoLock);
-	idle = RelationGetNumberOfBlocks(rel) == 0;
+	/* what is no table has no pages to ask for */
+	idle = rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) == 0;
 	if (!idle)
 	{
 		pgmq_idtable_check(queue, rel);
