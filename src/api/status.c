@@ -334,7 +334,7 @@ partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 	if (bounds.ends && bounds.by_time)
 		left = bounds.end - GetCurrentTimestamp();
 	else if (!last_known || !bounds.ends ||
-			 pg_sub_s64_overflow(bounds.end, last + 1, &left))
+			 (last < PG_INT64_MAX && pg_sub_s64_overflow(bounds.end, last + 1, &left)))
 		bounds.ends = false;
 	values[0] = PointerGetDatum(queue_name);
 	values[1] = CStringGetTextDatum(relname);

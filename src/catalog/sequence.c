@@ -176,7 +176,8 @@ pgmq_sequence_look(Oid relid, int64 *last)
 	tuple = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer),
 										  PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
 	data = (Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff);
-	*last = data->is_called ? data->last_value : data->last_value - 1;
+	*last = data->is_called || data->last_value == PG_INT64_MIN ? data->last_value :
+		data->last_value - 1;
 	UnlockReleaseBuffer(buffer);
 	relation_close(rel, AccessShareLock);
 	return true;
