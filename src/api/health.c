@@ -156,8 +156,8 @@ put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
 	values[COL_REDELIVERED] = Int64GetDatum(counts[PGMQ_STAT_REDELIVERED]);
 	values[COL_EXPIRED_LEASES] = Int64GetDatum(counts[PGMQ_STAT_EXPIRED_LEASES]);
 	values[COL_DEAD_LETTERS] = Int64GetDatum(counts[PGMQ_STAT_DEAD_MAX_READS] +
-									 counts[PGMQ_STAT_DEAD_EXPIRED] +
-									 counts[PGMQ_STAT_DEAD_EXPLICIT]);
+											 counts[PGMQ_STAT_DEAD_EXPIRED] +
+											 counts[PGMQ_STAT_DEAD_EXPLICIT]);
 	values[COL_DEAD_REFUSED] = Int64GetDatum(counts[PGMQ_STAT_DEAD_REFUSED]);
 }
 

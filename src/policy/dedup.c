@@ -86,7 +86,7 @@ typedef struct Look
 	Snapshot	before;			/* so does what this does not see */
 	text	  **ids;
 	int			n;
-	int64	   *msg_ids;		/* what counts, in the place of its id; NULL: not asked */
+	int64	   *msg_ids;		/* what counts, by place of its id; or NULL */
 	TimestampTz *sent_at;
 } Look;
 
