@@ -67,6 +67,7 @@ typedef struct PgmqClaim
 	uint64		taken;			/* those that a statement has taken */
 	TimestampTz due;			/* the least vt that these have now */
 	SubTransactionId subid;		/* which claimed them */
+	bool		ended;			/* the statement that was to take them has */
 } PgmqClaim;
 
 /* A run of adjacent slots that a reader looks at. */

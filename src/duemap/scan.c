@@ -364,6 +364,7 @@ scan_settle(PgmqScan *scan)
 		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
 			missed[nmissed++] = claims[i].first + pg_rightmost_one_pos64(ids);
 	}
+	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
 	{
 		scan->from = last + 1;

@@ -65,6 +65,8 @@ RULES = {
     'settle': ('a claim that came to nothing lasts until the end of the transaction', 'duemap/xact.c',
                'if (missed == 0)', 'if (true)'),
     'ask': ('nobody asks when what was missed can be read', 'duemap/scan.c', 'if (nmissed > 0)\n\t{', 'if (false)\n\t{'),
+    'nested': ('a read in a trigger adds what it missed to the claims of the read around it', 'duemap/xact.c',
+               ' || !queue->claims[same].ended', ''),
     'mark': ('a look takes nothing, and overwrites what was announced meanwhile', 'duemap/claim.c',
              'node->due[i] = Min(node->due[i], empty);', 'node->due[i] = empty;'),
     'whose mark': ('a look describes what others look at', 'duemap/claim.c',
