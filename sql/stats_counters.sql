@@ -7,7 +7,7 @@ SELECT pgmq.create('st_dead');
 CREATE FUNCTION st(queue text DEFAULT 'st') RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', '[' || state || ']', (SELECT string_agg(key || '=' || value, ' ' ORDER BY place)
 		FROM json_each_text(row_to_json(s)) WITH ORDINALITY AS f (key, value, place)
-		WHERE value ~ '^[1-9][0-9]*$'))
+		WHERE value ~ '^[1-9][0-9]*$' AND key <> 'readable'))
 	FROM pgmq.stat_queues s WHERE queue_name = queue $$;
 CREATE FUNCTION st_buckets(buckets bigint[]) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(n || ' <= ' || COALESCE((pgmq.stat_bounds())[place]::text, 'any'), ', ' ORDER BY place)
@@ -285,7 +285,30 @@ SET ROLE regress_pgmq_stats;
 SELECT * FROM pgmq.queue_depth('st');
 RESET ROLE;
 \set VERBOSITY default
+-- How many can be read now, where the due map knows.
+CREATE FUNCTION st_readable() RETURNS text LANGUAGE sql AS $$
+	SELECT COALESCE(readable::text, 'unknown') FROM pgmq.stat_queues WHERE queue_name = 'st_now' $$;
+SELECT pgmq.create('st_now');
+SELECT st_readable() AS before_a_read;
+SELECT count(*) FROM pgmq.read('st_now', 30, 1);
+SELECT st_readable() AS empty;
+SELECT FROM pgmq.send_batch('st_now', array_fill('{}'::jsonb, '{200}'));
+SELECT st_readable() AS sent;
+SELECT FROM pgmq.send('st_now', '{}', 3600);
+SELECT count(*) FROM pgmq.read('st_now', 3600, 70);
+SELECT st_readable() AS some_in_flight;
+SELECT pgmq.nack('st_now', 7, 0);
+SELECT st_readable() AS one_back;
+SELECT FROM pgmq.set_vt('st_now', 8, 1);
+DO $$ BEGIN FOR i IN 1 .. 1000 LOOP
+	EXIT WHEN st_readable() = 'unknown';
+	PERFORM pg_sleep(0.01);
+END LOOP; END $$;
+SELECT st_readable() AS one_lease_over;
+SELECT count(*) FROM pgmq.read('st_now', 3600, 2);
+SELECT st_readable() AS looked;
+SELECT pgmq.drop_queue('st_now');
 SELECT pgmq.drop_queue('st');
 DROP OWNED BY regress_pgmq_stats;
 DROP ROLE regress_pgmq_stats;
-DROP FUNCTION st, st_times, st_buckets, st_later, st_quantile, st_keep;
+DROP FUNCTION st, st_times, st_buckets, st_later, st_quantile, st_keep, st_readable;

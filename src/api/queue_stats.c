@@ -27,6 +27,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
+#include "duemap/duemap.h"
 #include "catalog/catalog.h"
 #include "api/api.h"
 
@@ -47,7 +48,8 @@ enum
 	COL_LAST_READ,
 	COL_LAST_ACK,
 	COL_TIMES,
-	NUM_COLS = COL_TIMES + 3 * PGMQ_NUM_TIMES
+	COL_READABLE = COL_TIMES + 3 * PGMQ_NUM_TIMES,
+	NUM_COLS
 };
 
 /* The queues that are shown, and what holds for all of them. */
@@ -59,6 +61,7 @@ typedef struct Shown
 	bool		all;			/* the caller may see all queues */
 	int			unused;			/* slots that are not in use */
 	TimestampTz since;			/* queues without a slot have counted nothing */
+	TimestampTz now;
 } Shown;
 
 /* Why no queue counts; NULL if they do. */
@@ -117,6 +120,7 @@ row_queue(TupleTableSlot *slot, void *state)
 	const char *why = shown->state;
 	MemoryContext old;
 	Oid			relid;
+	int64		readable;
 
 	slot_getallattrs(slot);
 	relid = DatumGetObjectId(slot->tts_values[1]);
@@ -131,6 +135,10 @@ row_queue(TupleTableSlot *slot, void *state)
 	values[COL_QUEUE_NAME] = slot->tts_values[0];
 	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
 	nulls[COL_QUEUE_NAME] = nulls[COL_STATE] = false;
+	/* nothing is announced on a standby, so its map knows nothing */
+	readable = RecoveryInProgress() ? -1 : pgmq_map_count_ready(relid, shown->now);
+	values[COL_READABLE] = Int64GetDatum(readable);
+	nulls[COL_READABLE] = readable < 0;
 	pgmq_rows_put(shown->rows, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(shown->context);
@@ -146,7 +154,7 @@ row_queue(TupleTableSlot *slot, void *state)
 Datum
 pgmq_queue_stats(PG_FUNCTION_ARGS)
 {
-	Shown		shown = {.rows = pgmq_rows_begin(fcinfo)};
+	Shown		shown = {.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp()};
 
 	shown.state = stats_state(&shown);
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
