@@ -142,9 +142,17 @@ END $$;
 CREATE INDEX evil ON pgmq.q_seen ((insight_evil.folded(1)));
 \c -
 SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
+-- A small queue is counted without a plan.
 \c -
 SELECT queue_length FROM pgmq.metrics('seen');
+SET client_min_messages = warning;
+ALTER TABLE pgmq.q_seen DROP CONSTRAINT evil;
+INSERT INTO pgmq.q_seen (message) SELECT to_jsonb(repeat(md5(i::text), 30)) FROM generate_series(1, 200) i;
 \c -
+SET min_parallel_table_scan_size = 0;
+SELECT queue_length FROM pgmq.metrics('seen');
+\c -
+SET min_parallel_table_scan_size = 0;
 SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name = 'seen';
 \c -
 SELECT visible FROM pgmq.queue_depth('seen');

@@ -7,7 +7,7 @@ SELECT pgmq.create('st_dead');
 CREATE FUNCTION st(queue text DEFAULT 'st') RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', '[' || state || ']', (SELECT string_agg(key || '=' || value, ' ' ORDER BY place)
 		FROM json_each_text(row_to_json(s)) WITH ORDINALITY AS f (key, value, place)
-		WHERE value ~ '^[1-9][0-9]*$'))
+		WHERE value ~ '^[1-9][0-9]*$' AND key <> 'readable'))
 	FROM pgmq.stat_queues s WHERE queue_name = queue $$;
 CREATE FUNCTION st_buckets(buckets bigint[]) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(n || ' <= ' || COALESCE((pgmq.stat_bounds())[place]::text, 'any'), ', ' ORDER BY place)
@@ -118,7 +118,7 @@ SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 2);
 SELECT pgmq.forward('st', :first, 'st_dead', '{}', NULL, 1) IS NOT NULL AS forwarded;
 SELECT st(), st('st_dead');
 
--- A role that may not read the times of messages deletes without them.
+-- The times count even if the role that deletes may not read them.
 CREATE ROLE regress_pgmq_stats;
 GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_stats;
 GRANT SELECT (msg_id), DELETE ON pgmq.q_st TO regress_pgmq_stats;
@@ -128,6 +128,31 @@ SELECT pgmq.delete('st', :first + 1);
 SELECT count(*) FROM pgmq.delete('st', ARRAY[:first + 2, :first + 3]);
 RESET ROLE;
 SELECT st();
+
+-- Times of partitions whose columns are in other places; and of no message that a trigger keeps.
+CREATE TABLE pgmq.q_st_part (LIKE pgmq.q_st INCLUDING DEFAULTS, PRIMARY KEY (msg_id)) PARTITION BY RANGE (msg_id);
+ALTER TABLE pgmq.q_st_part ALTER msg_id SET DEFAULT 0;
+CREATE TABLE pgmq.q_st_part_1 (vt timestamptz NOT NULL, headers jsonb, gone text, enqueued_at timestamptz NOT NULL,
+	message jsonb, read_ct integer NOT NULL, last_read_at timestamptz, msg_id bigint NOT NULL);
+ALTER TABLE pgmq.q_st_part_1 DROP gone;
+ALTER TABLE pgmq.q_st_part ATTACH PARTITION pgmq.q_st_part_1 FOR VALUES FROM (0) TO (100);
+CREATE TABLE pgmq.q_st_part_2 PARTITION OF pgmq.q_st_part FOR VALUES FROM (100) TO (200);
+CREATE TABLE pgmq.a_st_part (LIKE pgmq.a_st INCLUDING DEFAULTS, PRIMARY KEY (msg_id));
+SELECT pgmq.create('st_part');
+INSERT INTO pgmq.q_st_part (msg_id) SELECT unnest('{1,2,3,4,5,101,102,103,104,105}'::bigint[]);
+SELECT st_later('st_part');
+SELECT array_agg(msg_id) FROM pgmq.read('st_part', 0, 7);
+SELECT pgmq.delete('st_part', 1), pgmq.delete('st_part', 101, 1), pgmq.delete('st_part', 2, 5);
+SELECT array_agg(id) FROM pgmq.delete('st_part', ARRAY[2, 102]) id;
+SELECT pgmq.archive('st_part', 3), pgmq.archive('st_part', 103);
+SELECT array_agg(id) FROM pgmq.archive('st_part', ARRAY[4, 104]) id;
+SELECT st('st_part'), st_times('st_part');
+CREATE FUNCTION st_keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE DELETE ON pgmq.q_st_part_1 FOR EACH ROW EXECUTE FUNCTION st_keep();
+SELECT pgmq.delete('st_part', 5), pgmq.archive('st_part', 5);
+SELECT array_agg(id) FROM pgmq.delete('st_part', ARRAY[5, 105]) id;
+SELECT st('st_part');
+SELECT pgmq.drop_queue('st_part');
 
 -- Deduplicated, dead letters and expired messages.
 SELECT pgmq.purge_queue('st') > 0 AS purged, pgmq.purge_queue('st_dead') > 0 AS dead_purged;
@@ -260,7 +285,30 @@ SET ROLE regress_pgmq_stats;
 SELECT * FROM pgmq.queue_depth('st');
 RESET ROLE;
 \set VERBOSITY default
+-- How many can be read now, where the due map knows.
+CREATE FUNCTION st_readable() RETURNS text LANGUAGE sql AS $$
+	SELECT COALESCE(readable::text, 'unknown') FROM pgmq.stat_queues WHERE queue_name = 'st_now' $$;
+SELECT pgmq.create('st_now');
+SELECT st_readable() AS before_a_read;
+SELECT count(*) FROM pgmq.read('st_now', 30, 1);
+SELECT st_readable() AS empty;
+SELECT FROM pgmq.send_batch('st_now', array_fill('{}'::jsonb, '{200}'));
+SELECT st_readable() AS sent;
+SELECT FROM pgmq.send('st_now', '{}', 3600);
+SELECT count(*) FROM pgmq.read('st_now', 3600, 70);
+SELECT st_readable() AS some_in_flight;
+SELECT pgmq.nack('st_now', 7, 0);
+SELECT st_readable() AS one_back;
+SELECT FROM pgmq.set_vt('st_now', 8, 1);
+DO $$ BEGIN FOR i IN 1 .. 1000 LOOP
+	EXIT WHEN st_readable() = 'unknown';
+	PERFORM pg_sleep(0.01);
+END LOOP; END $$;
+SELECT st_readable() AS one_lease_over;
+SELECT count(*) FROM pgmq.read('st_now', 3600, 2);
+SELECT st_readable() AS looked;
+SELECT pgmq.drop_queue('st_now');
 SELECT pgmq.drop_queue('st');
 DROP OWNED BY regress_pgmq_stats;
 DROP ROLE regress_pgmq_stats;
-DROP FUNCTION st, st_times, st_buckets, st_later, st_quantile;
+DROP FUNCTION st, st_times, st_buckets, st_later, st_quantile, st_keep, st_readable;

@@ -26,7 +26,6 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "executor/tuptable.h"
-#include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -80,52 +79,41 @@ typedef struct Ack
 	PgmqStats  *stats;
 	PgmqRows   *rows;			/* result for the ids; NULL: not wanted */
 	TimestampTz now;
+	PgmqTimes	times;			/* of the message that was found last */
 	uint64		gone;			/* messages that have left the queue */
 	int64		kept;			/* messages that are in the archive */
 } Ack;
 
-/* Row function: a message that has left the queue, (times, msg_id if there are rows). */
+/* Row function: a message that is to leave the queue. */
+static void
+row_found(TupleTableSlot *slot, void *state)
+{
+	pgmq_stats_times_row(slot, &((Ack *) state)->times);
+}
+
+/* Row function: the message that was found last has left the queue, (msg_id, ..). */
 static void
 row_acked(TupleTableSlot *slot, void *state)
 {
 	Ack		   *ack = state;
+	bool		isnull;
 
-	slot_getallattrs(slot);
 	ack->gone++;
-	if (!slot->tts_isnull[0])
-		pgmq_stats_time(ack->stats, PGMQ_TIME_AGE, DatumGetTimestampTz(slot->tts_values[0]), ack->now);
-	if (!slot->tts_isnull[1])
-		pgmq_stats_time(ack->stats, PGMQ_TIME_PROCESSING, DatumGetTimestampTz(slot->tts_values[1]), ack->now);
+	pgmq_stats_acked(ack->stats, &ack->times, ack->now);
 	if (ack->rows != NULL)
-		pgmq_rows_put_id(DatumGetInt64(slot->tts_values[2]), ack->rows);
+		pgmq_rows_put_id(DatumGetInt64(slot_getattr(slot, 1, &isnull)), ack->rows);
 }
 
-/* Row function: the same with (times, msg_id, kept). */
+/* Row function: a message has left the queue, (msg_id, times, kept). */
 static void
 row_counted(TupleTableSlot *slot, void *state)
 {
+	Ack		   *ack = state;
+	bool		isnull;
+
+	row_found(slot, state);
 	row_acked(slot, state);
-	((Ack *) state)->kept = DatumGetInt64(slot->tts_values[3]);
-}
-
-/* Tell whether the caller may read the times of messages in a table. */
-static bool
-may_time(Oid relid)
-{
-	static const char *const columns[] = {"msg_id", "enqueued_at", "last_read_at"};
-
-	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
-}
-
-/* Tell whether a table has rules, by which DELETE may not be able to return rows. */
-static bool
-has_rules(Oid relid)
-{
-	Relation	rel = relation_open(relid, NoLock);
-	bool		result = rel->rd_rules != NULL;
-
-	relation_close(rel, NoLock);
-	return result;
+	ack->kept = DatumGetInt64(slot_getattr(slot, 4, &isnull));
 }
 
 /*
@@ -147,20 +135,13 @@ archive_may_swallow(Oid archive)
 }
 
 /*
- * Archive messages.
+ * Archive messages, where the archive may discard some.
  * Error: 09000 if a trigger of the archive discarded a message, which would
  * otherwise be lost.
  */
 static void
-archive_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, Ack *ack)
+archive_counted(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, Ack *ack)
 {
-	Oid			archive = pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT);
-
-	if (!archive_may_swallow(archive) && may_time(archive))
-	{
-		pgmq_exec_each(queue, id, args, row_acked, ack);
-		return;
-	}
 	pgmq_exec_each(queue, PGMQ_STMT_ARCHIVE_COUNTED + (id - PGMQ_STMT_ARCHIVE), args,
 				   row_counted, ack);
 	if (ack->kept < ack->gone)
@@ -173,28 +154,33 @@ archive_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, Ack *ac
 }
 
 /*
- * Delete or archive messages.  Returns their number, and adds their ids to
- * rows unless that is NULL.  Errors: those of archive_exec.
+ * Delete or archive messages.  Returns their number, and adds their ids to rows
+ * unless that is NULL.  Errors: those of archive_counted.
  */
 static uint64
 ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *rows)
 {
+	bool		archive = id >= PGMQ_STMT_ARCHIVE;
 	Ack			ack = {
 		.stats = pgmq_stats_pending(queue->relid),.rows = rows,.now = GetCurrentTimestamp()
 	};
 
-	if (id >= PGMQ_STMT_ARCHIVE)
-	{
-		archive_exec(queue, id, args, &ack);
-		ack.stats->counts[PGMQ_STAT_ARCHIVED] += ack.gone;
-	}
-	else if (may_time(queue->relid) && !has_rules(queue->relid))
-		pgmq_exec_each(queue, PGMQ_STMT_DELETE_TIMED + (id - PGMQ_STMT_DELETE), args, row_acked, &ack);
+	if (archive &&
+		archive_may_swallow(pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT)))
+		archive_counted(queue, id, args, &ack);
+	else if (id == PGMQ_STMT_DELETE_BATCH || id == PGMQ_STMT_ARCHIVE_BATCH)
+		pgmq_exec_watched(queue, id, args, row_found, row_acked, &ack);
 	else
-		ack.gone = rows == NULL ? pgmq_exec(queue, id, args) : pgmq_exec_rows(queue, id, args, rows);
+	{
+		ack.gone = pgmq_exec_watched(queue, id, args, row_found, NULL, &ack);
+		if (ack.gone > 0)
+			pgmq_stats_acked(ack.stats, &ack.times, ack.now);
+	}
 	if (rows != NULL)
 		pgmq_rows_sort(rows);
 	ack.stats->counts[PGMQ_STAT_ACKED] += ack.gone;
+	if (archive)
+		ack.stats->counts[PGMQ_STAT_ARCHIVED] += ack.gone;
 	return ack.gone;
 }
 

@@ -27,6 +27,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
+#include "duemap/duemap.h"
 #include "catalog/catalog.h"
 #include "api/api.h"
 
@@ -47,7 +48,8 @@ enum
 	COL_LAST_READ,
 	COL_LAST_ACK,
 	COL_TIMES,
-	NUM_COLS = COL_TIMES + 3 * PGMQ_NUM_TIMES
+	COL_READABLE = COL_TIMES + 3 * PGMQ_NUM_TIMES,
+	NUM_COLS
 };
 
 /* The queues that are shown, and what holds for all of them. */
@@ -57,6 +59,7 @@ typedef struct Shown
 	MemoryContext context;		/* for one row */
 	bool		all;			/* the caller may see all queues */
 	PgmqCounting counting;
+	TimestampTz now;
 } Shown;
 
 /* Begin to look at what was counted of queues. */
@@ -127,6 +130,7 @@ row_queue(TupleTableSlot *slot, void *state)
 	const char *why;
 	MemoryContext old;
 	Oid			relid;
+	int64		readable;
 
 	slot_getallattrs(slot);
 	relid = DatumGetObjectId(slot->tts_values[1]);
@@ -140,6 +144,10 @@ row_queue(TupleTableSlot *slot, void *state)
 	values[COL_QUEUE_NAME] = slot->tts_values[0];
 	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
 	nulls[COL_QUEUE_NAME] = nulls[COL_STATE] = false;
+	/* nothing is announced on a standby, so its map knows nothing */
+	readable = RecoveryInProgress() ? -1 : pgmq_map_count_ready(relid, shown->now);
+	values[COL_READABLE] = Int64GetDatum(readable);
+	nulls[COL_READABLE] = readable < 0;
 	pgmq_rows_put(shown->rows, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(shown->context);
@@ -155,7 +163,7 @@ row_queue(TupleTableSlot *slot, void *state)
 Datum
 pgmq_queue_stats(PG_FUNCTION_ARGS)
 {
-	Shown		shown = {.rows = pgmq_rows_begin(fcinfo)};
+	Shown		shown = {.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp()};
 
 	pgmq_counting_begin(&shown.counting);
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);

@@ -158,6 +158,7 @@ extern int	pgmq_map_find(PgmqMapRef ref, TimestampTz now, int64 from,
 extern TimestampTz pgmq_map_next_due(PgmqMapRef ref);
 extern TimestampTz pgmq_map_due_after(PgmqMapRef ref, TimestampTz after);
 extern bool pgmq_map_hides(PgmqMapRef ref, int64 id, TimestampTz now);
+extern int64 pgmq_map_count_ready(Oid relid, TimestampTz now);
 extern bool pgmq_map_status(Oid relid, uint64 identity,
 							PgmqMapStatus *status);
 

@@ -242,6 +242,23 @@ pgmq_map_status(Oid relid, uint64 identity, PgmqMapStatus *status)
 }
 
 /*
+ * How many messages of a queue can be read now, by its map, whichever state of
+ * the queue that describes; -1 if it does not know.
+ */
+int64
+pgmq_map_count_ready(Oid relid, TimestampTz now)
+{
+	PgmqMap    *map;
+	int64		count;
+
+	if (!pgmq_shmem_usable() || (map = pgmq_directory_lock(relid, LW_SHARED)) == NULL)
+		return -1;
+	count = map->listed ? pgmq_tree_count_ready(&map->tree, now) : -1;
+	LWLockRelease(&map->lock);
+	return count;
+}
+
+/*
  * Claim ids, or begin a look; see pgmq_tree_claim.  The clock is read under the
  * lock, so what is ready was so by then.  False when the map cannot be used and
  * the read must look at everything.

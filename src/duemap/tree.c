@@ -35,6 +35,8 @@
  */
 #include "postgres.h"
 
+#include "port/pg_bitutils.h"
+
 #include "common/common.h"
 #include "duemap/duemap.h"
 #include "duemap/tree.h"
@@ -614,6 +616,34 @@ pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 		ranges[finder.n++].hi = PG_INT64_MAX;
 	}
 	return finder.n;
+}
+
+/* How many ids below a node are ready. */
+static int64
+node_count_ready(int32 n, int level)
+{
+	const PgmqNode *node = NODE(n);
+	int64		count = 0;
+
+	for (int i = 0; i < FANOUT; i++)
+	{
+		if ((node->has_ready & BIT(i)) == 0)
+			continue;
+		count += level == 0 ? pg_popcount64(node->ready[i]) :
+			node_count_ready(CHILD(node, i), level - 1);
+	}
+	return count;
+}
+
+/* How many ids are ready; -1 if something else may be readable by now. */
+int64
+pgmq_tree_count_ready(const PgmqTree *tree, TimestampTz now)
+{
+	if (edge_is_due(&tree->below, now) || edge_is_due(&tree->above, now))
+		return -1;
+	if (tree->root == NO_NODE)
+		return 0;
+	return node_min(NODE(tree->root)) <= now ? -1 : node_count_ready(tree->root, tree->level);
 }
 
 /* How many ranges below a node can be due. */

@@ -113,6 +113,7 @@ extern TimestampTz pgmq_tree_min(const PgmqTree *tree);
 extern TimestampTz pgmq_tree_min_after(const PgmqTree *tree, TimestampTz after);
 extern int	pgmq_tree_find(const PgmqTree *tree, TimestampTz now, int64 from,
 						   PgmqRange *ranges, int max);
+extern int64 pgmq_tree_count_ready(const PgmqTree *tree, TimestampTz now);
 extern void pgmq_tree_size(const PgmqTree *tree, int64 *pieces, int64 *bytes);
 
 /* for claim.c */

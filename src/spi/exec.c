@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "executor/execExpr.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
@@ -37,6 +38,14 @@ typedef struct FnReceiver
 	PgmqRowFn	fn;
 	void	   *state;
 } FnReceiver;
+
+/* Who sees the rows that a watched statement scans, and what scans them. */
+typedef struct Watch
+{
+	PgmqRowFn	fn;
+	void	   *state;
+	ExecProcNodeMtd scan;
+}			Watch;
 
 struct PgmqCursor
 {
@@ -93,6 +102,50 @@ receiver_init(FnReceiver *receiver, TupleDesc expected, PgmqRowFn fn, void *stat
 }
 
 /* ----------------------------------------------------------------
+ *		Watching rows
+ *
+ * DELETE .. RETURNING costs 5 % of a delete, for it fetches the row again, and
+ * makes another one.  So we look at the row while the executor has it.  It lets
+ * us say how a parameter is evaluated, and tells us which node of the plan asks
+ * for it; if that is an index scan, we put ourselves before the function that
+ * gets its rows.
+ * ----------------------------------------------------------------
+ */
+
+/* Executor callback: get the next row of an index scan. */
+static TupleTableSlot *
+watch_scan(PlanState * node)
+{
+	const		Watch *watch = node->state->es_param_list_info->paramCompileArg;
+	TupleTableSlot *result = watch->scan(node);
+
+	if (!TupIsNull(result))
+		watch->fn(node->ps_ProjInfo ? node->ps_ExprContext->ecxt_scantuple : result,
+				  watch->state);
+	return result;
+}
+
+/* Executor callback: how to evaluate a parameter. */
+static void
+watch_compile(ParamListInfo params, Param * param, ExprState * expr, Datum *value, bool *isnull)
+{
+	Watch	   *watch = params->paramCompileArg;
+	PlanState  *node = expr->parent;
+	ExprEvalStep step = {
+		.opcode = EEOP_PARAM_EXTERN,.resvalue = value,.resnull = isnull,
+		.d.param = {.paramid = param->paramid,.paramtype = param->paramtype}
+	};
+
+	/* all index scans have the same function */
+	if (node != NULL && IsA(node, IndexScanState) && node->ExecProcNode != watch_scan)
+	{
+		watch->scan = node->ExecProcNode;
+		node->ExecProcNode = watch_scan;
+	}
+	ExprEvalPushStep(expr, &step);
+}
+
+/* ----------------------------------------------------------------
  *		Running one statement
  * ----------------------------------------------------------------
  */
@@ -132,7 +185,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 /* The common part of stmt_run and pgmq_cursor_open; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		   DestReceiver *dest, Portal *portal)
+		   Watch * watch, DestReceiver *dest, Portal *portal)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
@@ -145,6 +198,11 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
 		SPIPlanPtr	spi;
 
+		if (watch != NULL)
+		{
+			params->paramCompile = watch_compile;
+			params->paramCompileArg = watch;
+		}
 		plan = pgmq_plan_begin(queue, id);
 		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
@@ -168,7 +226,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 static uint64
 stmt_run(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, DestReceiver *dest)
 {
-	return stmt_start(queue, id, args, dest, NULL);
+	return stmt_start(queue, id, args, NULL, dest, NULL);
 }
 
 /*
@@ -234,6 +292,24 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 }
 
 /*
+ * Run a statement that is watched.  watch gets each row of the queue's table that
+ * an index scan with a parameter finds, which the statement may then leave alone,
+ * or find again as another transaction has changed it.  fn, unless it is NULL,
+ * gets the rows that the statement returns, each just after the row that it was
+ * made of.  Returns the number of rows that were processed.
+ */
+uint64
+pgmq_exec_watched(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+				  PgmqRowFn watch, PgmqRowFn fn, void *state)
+{
+	Watch		watching = {.fn = watch,.state = state};
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, NULL, fn, state);
+	return stmt_start(queue, id, args, &watching, fn ? &receiver.pub : None_Receiver, NULL);
+}
+
+/*
  * Run a statement whose rows begin with msg_id and add them to the result,
  * in msg_id order.  Returns the number of rows.
  * Error: 42804 when the function's row type is not the statement's.
@@ -265,7 +341,7 @@ pgmq_cursor_open(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 {
 	PgmqCursor *cursor = palloc(sizeof(PgmqCursor));
 
-	stmt_start(queue, id, args, NULL, &cursor->portal);
+	stmt_start(queue, id, args, NULL, NULL, &cursor->portal);
 
 	/* CLOSE ALL in a user's function must not take it from under us */
 	PinPortal(cursor->portal);

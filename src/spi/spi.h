@@ -37,9 +37,6 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_DELETE,
 	PGMQ_STMT_DELETE_BATCH,
 	PGMQ_STMT_DELETE_FENCED,
-	PGMQ_STMT_DELETE_TIMED,		/* these return the times of the messages */
-	PGMQ_STMT_DELETE_BATCH_TIMED,
-	PGMQ_STMT_DELETE_FENCED_TIMED,
 	PGMQ_STMT_ARCHIVE,
 	PGMQ_STMT_ARCHIVE_BATCH,
 	PGMQ_STMT_ARCHIVE_FENCED,
@@ -148,6 +145,9 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
+extern uint64 pgmq_exec_watched(const PgmqQueue *queue, PgmqStmtId id,
+								const PgmqArg *args, PgmqRowFn watch,
+								PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id,
 							 const PgmqArg *args, PgmqRows *rows);
 

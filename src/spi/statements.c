@@ -112,12 +112,9 @@
 	" '" PGMQ_HEADER_DEAD_LETTER "'::pg_catalog.text OPERATOR(pg_catalog.->>)" \
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
-/* The times of a message that is acknowledged. */
-#define TIMES "enqueued_at, last_read_at"
-
 #define ARCHIVE(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") TABLE gone RETURNING " TIMES
+	" INSERT INTO {a} (" RECORD ") TABLE gone"
 
 /*
  * The same, without reading the archive: for each message that has left the
@@ -127,7 +124,7 @@
 #define ARCHIVE_COUNTED(which) \
 	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
 	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
-	" SELECT " TIMES ", msg_id, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
+	" SELECT msg_id, enqueued_at, last_read_at, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
 #define HEADERS_OBJECT \
@@ -232,24 +229,12 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2",
 		2, {INT8OID, INT4OID}
 	},
-	[PGMQ_STMT_DELETE_TIMED] = {
-		"DELETE FROM {q} WHERE " ONE " RETURNING " TIMES,
-		1, {INT8OID}
-	},
-	[PGMQ_STMT_DELETE_BATCH_TIMED] = {
-		"DELETE FROM {q} WHERE " SEVERAL " RETURNING " TIMES ", msg_id",
-		1, {INT8ARRAYOID}
-	},
-	[PGMQ_STMT_DELETE_FENCED_TIMED] = {
-		"DELETE FROM {q} WHERE " ONE " AND read_ct" EQ "$2 RETURNING " TIMES,
-		2, {INT8OID, INT4OID}
-	},
 	[PGMQ_STMT_ARCHIVE] = {
 		ARCHIVE(ONE),
 		1, {INT8OID}
 	},
 	[PGMQ_STMT_ARCHIVE_BATCH] = {
-		ARCHIVE(SEVERAL) ", msg_id",
+		ARCHIVE(SEVERAL) " RETURNING msg_id",
 		1, {INT8ARRAYOID}
 	},
 	[PGMQ_STMT_ARCHIVE_FENCED] = {

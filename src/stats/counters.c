@@ -220,6 +220,7 @@ typedef struct RowColumns
 	Oid			type;			/* of the table's rows */
 	AttrNumber	msg_id;
 	AttrNumber	read_ct;
+	AttrNumber	enqueued_at;
 	AttrNumber	last_read_at;
 	AttrNumber	vt;
 } RowColumns;
@@ -244,6 +245,7 @@ row_columns(TupleDesc desc)
 		columns.type = desc->tdtypeid;
 		columns.msg_id = column_find(desc, "msg_id");
 		columns.read_ct = column_find(desc, "read_ct");
+		columns.enqueued_at = column_find(desc, "enqueued_at");
 		columns.last_read_at = column_find(desc, "last_read_at");
 		columns.vt = column_find(desc, "vt");
 	}
@@ -301,6 +303,27 @@ pgmq_stats_row(Oid relid, const TriggerData *trigger)
 	pgmq_stats_delivered(pgmq_stats_pending(relid), reads, DatumGetTimestampTz(vt),
 						 was_read, was_read ? DatumGetTimestampTz(value) : 0,
 						 DatumGetTimestampTz(now));
+}
+
+/* The times in a row that has columns of a queue's table. */
+void
+pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes * times)
+{
+	const RowColumns *columns = row_columns(row->tts_tupleDescriptor);
+	Datum		value;
+
+	times->enqueued = row_value(row, columns->enqueued_at, TIMESTAMPTZOID, &value) ?
+		DatumGetTimestampTz(value) : DT_NOBEGIN;
+	times->last_read = row_value(row, columns->last_read_at, TIMESTAMPTZOID, &value) ?
+		DatumGetTimestampTz(value) : DT_NOBEGIN;
+}
+
+/* A message with these times was acknowledged now. */
+void
+pgmq_stats_acked(PgmqStats *stats, const PgmqTimes * times, TimestampTz now)
+{
+	pgmq_stats_time(stats, PGMQ_TIME_AGE, times->enqueued, now);
+	pgmq_stats_time(stats, PGMQ_TIME_PROCESSING, times->last_read, now);
 }
 
 /* A message that the running statement has just leased is not delivered. */

@@ -62,11 +62,11 @@ query(q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('a')});
 work('a');
 my $counted = 'on|3|2|1|2|1';
 is(row('a', $counters), $counted, 'a queue counts');
-my $all = row('a', 's.*::text');
+my $all = row('a', "(to_jsonb(s) - 'readable')::text");
 
 # ---- a restart
 is(restarted('fast'), $counted, 'a clean restart keeps the counters');
-is(row('a', 's.*::text'), $all, '... and all else');
+is(row('a', "(to_jsonb(s) - 'readable')::text"), $all, '... and all else');
 ok(!-e $file, 'there is no file while the server runs');
 is(restarted('smart'), $counted, 'another one keeps them, too');
 $node->stop('fast');
