@@ -126,6 +126,7 @@ read_once(void *state)
 	read->count = 0;
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
+	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
@@ -281,6 +282,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		pop.qty = 0;
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
+	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
 	scan.removes = true;

@@ -283,6 +283,13 @@ scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 	return upto;
 }
 
+/* The id of a message by what the map has of it. */
+static inline int64
+scan_id(const PgmqScan *scan, int64 key)
+{
+	return scan->local->priorities ? PGMQ_KEY_ID(key) : key;
+}
+
 /* ----------------------------------------------------------------
  *		Claiming
  * ----------------------------------------------------------------
@@ -313,12 +320,15 @@ pgmq_scan_row(TupleTableSlot *slot, void *state)
 {
 	PgmqScan   *scan = state;
 	PgmqClaim  *claim;
+	int64		id;
 
 	slot_getallattrs(slot);
-	claim = scan_claim_of(scan, DatumGetInt64(slot->tts_values[0]));
+	id = scan->local->priorities ? pgmq_priority_row_key(slot) :
+		DatumGetInt64(slot->tts_values[0]);
+	claim = scan_claim_of(scan, id);
 	if (claim == NULL)
 		return;
-	claim->taken |= PGMQ_BLOCK_BIT(DatumGetInt64(slot->tts_values[0]));
+	claim->taken |= PGMQ_BLOCK_BIT(id);
 	if (!scan->removes)
 		claim->due = Min(claim->due, DatumGetTimestampTz(slot->tts_values[4]));
 	scan->ntaken++;
@@ -360,7 +370,7 @@ scan_settle(PgmqScan *scan)
 		if (scan->peeked)
 			pgmq_xact_claim_late(scan->local, scan->claims_at + i, claim_upto(&claims[i], last));
 		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
-			missed[nmissed++] = claims[i].first + pg_rightmost_one_pos64(ids);
+			missed[nmissed++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(ids));
 	}
 	if (last < PG_INT64_MAX)
 	{
@@ -402,10 +412,15 @@ scan_put_ids(PgmqScan *scan)
 
 	for (int i = 0; i < scan->nclaims; i++)
 		for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
-			ids[n++] = claims[i].first + pg_rightmost_one_pos64(left);
+		{
+			int64		key = claims[i].first + pg_rightmost_one_pos64(left);
+
+			if (n == 0)
+				scan->lo = key;
+			scan->hi = key;
+			ids[n++] = scan_id(scan, key);
+		}
 	Assert(n == scan->nids);
-	scan->lo = ids[0];
-	scan->hi = ids[n - 1];
 	scan->ids = pgmq_int8_array(ids, n);
 	scan->by_ids = true;
 	scan->asked = scan->wanted;

@@ -137,6 +137,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
 	PgmqPlan   *volatile plan = NULL;
+	volatile bool priorities = false;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
@@ -145,7 +146,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		ParamListInfo params = make_params(stmt->nargs, stmt->argtypes, args);
 		SPIPlanPtr	spi;
 
-		plan = pgmq_plan_begin(queue, id);
+		plan = pgmq_plan_begin(queue, id, &priorities);
 		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
 			*portal = SPI_cursor_open_with_paramlist(NULL, spi, params, false);
@@ -158,7 +159,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		if (plan != NULL)
 			pgmq_plan_end(plan);
 		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
+		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql, priorities) : stmt->sql, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();
