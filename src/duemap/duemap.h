@@ -208,7 +208,8 @@ extern void pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 extern uint64 pgmq_identity(List *tables, bool *priorities);
 
 /* ---- touch.c: the ids that a transaction made readable ---- */
-extern int	pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due);
+extern int	pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due,
+						   TimestampTz last);
 
 /* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
 extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);

@@ -91,12 +91,12 @@ touches_merge(PgmqTouch *touches, int n)
 }
 
 /*
- * Add a message that can be read from due on to n touches, of which there can be
- * PGMQ_MAX_TOUCHES; how many there are then.  Where there are too many, they get
- * coarser, which only makes more ids due.
+ * Add a message that can be read from due on, at the latest from last on, to n
+ * touches, of which there can be PGMQ_MAX_TOUCHES; how many there are then.  Where
+ * there are too many, they get coarser, which only makes more ids due.
  */
 int
-pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
+pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due, TimestampTz last)
 {
 	for (int i = n; --i >= 0;)
 	{
@@ -105,7 +105,7 @@ pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
 		if (touch->ids != 0 && PGMQ_BLOCK_FIRST(touch->lo) == PGMQ_BLOCK_FIRST(id))
 		{
 			touch->ids |= PGMQ_BLOCK_BIT(id);
-			touch->last = Max(touch->last, due);
+			touch->last = Max(touch->last, last);
 		}
 		else if (touch->ids != 0 || !touch_is_near(touch, id))
 			continue;
@@ -118,7 +118,7 @@ pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
 		n = touches_merge_nearest(touches, n);
 	touches[n++] = (PgmqTouch)
 	{
-		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = due
+		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = last
 	};
 	return n;
 }

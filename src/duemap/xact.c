@@ -210,7 +210,9 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	const PgmqLocalTable *table;
 	PgmqXactQueue *queue;
 	TupleTableSlot *slot;
+	TupleTableSlot *old = NULL;
 	int64		id;
+	int64		old_id = 0;
 	TimestampTz vt;
 	bool		isnull;
 	bool		priorities;
@@ -244,17 +246,26 @@ pgmq_announce(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		TupleTableSlot *old = trigger->tg_trigslot;
-
-		if (DatumGetInt64(slot_getattr(old, table->msg_id, &isnull)) == id &&
-			DatumGetTimestampTz(slot_getattr(old, table->vt, &isnull)) <= vt &&
-			(!priorities || same_key(table, old, slot, id)))
-			return PointerGetDatum(NULL);
+		old = trigger->tg_trigslot;
+		old_id = DatumGetInt64(slot_getattr(old, table->msg_id, &isnull));
+		if (old_id == id && (!priorities || same_key(table, old, slot, id)))
+		{
+			if (DatumGetTimestampTz(slot_getattr(old, table->vt, &isnull)) <= vt)
+				return PointerGetDatum(NULL);
+			old = NULL;
+		}
 	}
-	if (priorities)
-		id = row_key(table, slot, id);
 	queue = xact_queue(pgmq_local_announced(table));
-	queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches, id, vt);
+	if (priorities)
+	{
+		/* where it was it may still be ready, and be given out too soon */
+		if (old != NULL)
+			queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches,
+											 row_key(table, old, old_id), PGMQ_DUE_NOW,
+											 PGMQ_DUE_NEVER);
+		id = row_key(table, slot, id);
+	}
+	queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches, id, vt, vt);
 	return PointerGetDatum(NULL);
 }
 
