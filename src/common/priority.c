@@ -10,7 +10,7 @@
  *
  * A queue has priorities if the trigger that announces its rows has an argument,
  * for that trigger makes the keys.  It is replaced only under a lock that keeps
- * out whoever reads or writes.
+ * out readers and writers.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -132,7 +132,7 @@ bool
 pgmq_priority_is_on(Oid queue)
 {
 	Relation	rel = relation_open(queue, NoLock);
-	const TriggerDesc *triggers = rel->trigdesc;
+	TriggerDesc *triggers = rel->trigdesc;
 	Oid			function = triggers == NULL ? InvalidOid : pgmq_announce_function(queue);
 	bool		result = false;
 

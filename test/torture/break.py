@@ -162,7 +162,7 @@ LEDGER = {
               '"UPDATE {q} SET vt = $3, last_read_at = "', '"UPDATE {q} SET vt = CASE WHEN msg_id % 64 = 7 THEN vt ELSE $3 END, last_read_at = "'),
     'lock': ('a read does not lock, nor look again',
              'spi/statements.c', ' LIMIT $2 FOR UPDATE SKIP LOCKED)"\n\n/* Of', ' LIMIT $2)"\n\n/* Of',
-             'spi/statements.c', '"ANY (" TAKE(filter) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter) ")" \\'),
+             'spi/statements.c', '"ANY (" TAKE(filter, order) ") AND vt" LE "$1" \\', '"ANY (" TAKE(filter, order) ")" \\'),
     'delay': ('messages that are to come later come at once, sometimes', 'spi/statements.c',
               '"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"',
               '"INSERT INTO {q} (vt, message, headers) VALUES (CASE WHEN pg_catalog.random() < 0.2 THEN pg_catalog.now() ELSE $1 END, $2, $3)"'),
