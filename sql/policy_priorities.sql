@@ -25,8 +25,7 @@ SELECT msg_id, message FROM pgmq.read('prio', 100, 100) OFFSET 14;
 SELECT count(*) FROM pgmq.read('prio', 100, 100);
 
 -- A send refuses what is no priority, and sends nothing of its batch.
-\set VERBOSITY verbose
-\set SHOW_CONTEXT never
+\set VERBOSITY sqlstate
 SELECT pgmq.send('prio', '1', '{"x-pgmq-priority": 10}'::jsonb);
 \set VERBOSITY default
 SELECT pgmq.send('prio', '1', '{"x-pgmq-priority": -1}'::jsonb);
@@ -43,7 +42,7 @@ SELECT pgmq.send('prio', '1.0', '{"x-pgmq-priority": 1.0}'::jsonb) > 0 AS sent, 
 SELECT message, headers FROM pgmq.pop('prio', 5);
 SELECT pgmq.purge_queue('prio') > 0 AS purged;
 
--- A row that comes by other ways has the priority of its number without the fraction, 0 or 9 beyond, or 0.
+-- A row that comes by other ways has the priority that its number is nearest to, or 0.
 INSERT INTO pgmq.q_prio (message, headers) SELECT to_jsonb(v), jsonb_build_object('x-pgmq-priority', v) FROM
 	unnest(ARRAY['-5', '0.5', '1.5', '8.99', '9.5', '100', '1e20', '"9"', 'null', '[9]', '{"a": 9}', 'true']::jsonb[]) v;
 INSERT INTO pgmq.q_prio (message, headers) VALUES ('"scalar"', '9'), ('"array"', '["x-pgmq-priority", 9]'), ('"null"', NULL),

@@ -81,7 +81,7 @@ read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passi
 	PGMQ_ALL_IDS(lo, scan->hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
 
 	if (scan->by_ids)
-		stmt = passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS;
+		stmt = (passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS) + scan->sorts;
 	if (passing)
 		pgmq_disposal_args(&read->disposal, args + (scan->by_ids ? 4 : 6));
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
@@ -248,7 +248,7 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(scan->lo)),
 		PGMQ_ARG(Int64GetDatum(scan->hi))
 	};
-	PgmqStmtId	stmt = scan->by_ids ? PGMQ_STMT_POP_IDS :
+	PgmqStmtId	stmt = scan->by_ids ? PGMQ_STMT_POP_IDS + scan->sorts :
 	PGMQ_ALL_IDS(scan->lo, scan->hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
 
 	if (pop->disposes)
@@ -257,7 +257,7 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 		pgmq_disposal_ahead(&pop->disposal, scan->now, scan->lo,
 							pgmq_scan_reach(scan, scan->hi), scan->wanted);
 		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
-		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING : PGMQ_STMT_POP_PASSING;
+		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING + scan->sorts : PGMQ_STMT_POP_PASSING;
 	}
 	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }

@@ -22,6 +22,7 @@
 #include "storage/lockdefs.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/relcache.h"
 #include "utils/resowner.h"
 
@@ -237,6 +238,7 @@ extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 /* The key of a message of a queue with priorities, as SQL; what its index has. */
 #define PGMQ_KEY_SQL			PGMQ_SCHEMA "._priority_key(headers, msg_id)"
 
+extern bool pgmq_priority_is_valid(Numeric number);
 extern int64 pgmq_priority_key(Datum headers, bool isnull, int64 id);
 extern int64 pgmq_priority_row_key(TupleTableSlot *slot);
 extern Oid	pgmq_announce_function(Oid queue);

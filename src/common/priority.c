@@ -39,18 +39,27 @@
 PG_FUNCTION_INFO_V1(pgmq_priority_key_sql);
 
 /*
- * The priority that a number means: the part before the point, and 0 or 9 where it
- * is out of range.  NaN counts as 0.
+ * The priority that a number means: the nearest one.  NaN counts as 0.
  */
 static int
 number_level(Numeric number)
 {
-	double		level = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-														   NumericGetDatum(number)));
+	bool		is_far = false;
+	int32		level = numeric_int4_opt_error(number, &is_far);
 
-	if (level >= PGMQ_PRIORITY_MAX)
-		return PGMQ_PRIORITY_MAX;
-	return level >= 1 ? (int) level : 0;
+	/* this takes longer */
+	if (is_far)
+		return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												  NumericGetDatum(number))) > 0 ? PGMQ_PRIORITY_MAX : 0;
+	return Max(0, Min(level, PGMQ_PRIORITY_MAX));
+}
+
+/* Whether a number is one of the priorities. */
+bool
+pgmq_priority_is_valid(Numeric number)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number),
+											NumericGetDatum(int64_to_numeric(number_level(number)))));
 }
 
 /*

@@ -280,6 +280,8 @@ typedef struct PgmqScan
 	/* for the verb */
 	TimestampTz now;			/* what is readable at it is to be taken */
 	bool		by_ids;			/* take from the ids, not from the range */
+	bool		sorts;			/* by a _SORTED statement, to take some of
+								 * them */
 	bool		removes;		/* the verb removes what it takes */
 	PgmqArg		ids;			/* bigint[], in order */
 	int64		lo;				/* the range, or the least and largest key */

@@ -423,6 +423,7 @@ scan_put_ids(PgmqScan *scan)
 	Assert(n == scan->nids);
 	scan->ids = pgmq_int8_array(ids, n);
 	scan->by_ids = true;
+	scan->sorts = scan->peeked && scan->local->priorities;
 	scan->asked = scan->wanted;
 	pfree(ids);
 }
@@ -610,7 +611,8 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  *
  * where it takes up to scan.wanted messages that are readable at scan.now,
  * oldest first, and says how many it took; scan.count is the sum.  If
- * scan.by_ids, it takes them from scan.ids, a bigint[], and calls pgmq_scan_row
+ * scan.by_ids, it takes them from scan.ids, a bigint[], if scan.sorts by a
+ * statement that goes by priority, and calls pgmq_scan_row
  * for each that the statement returns, whether or not it counts; else from the
  * ids scan.lo to scan.hi.  Ids rise from one part to the next.  A verb that removes
  * what it takes says so in scan.removes.

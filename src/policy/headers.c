@@ -16,8 +16,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -118,16 +116,9 @@ pgmq_header_check_priority(Jsonb *headers)
 
 	if (!header_find(headers, PGMQ_HEADER_PRIORITY, &value))
 		return;
-	if (value.type == jbvNumeric)
-	{
-		double		level = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-															   NumericGetDatum(value.val.numeric)));
-
-		if (level >= 0 && level <= PGMQ_PRIORITY_MAX && level == rint(level))
-			return;
-	}
-	value_error(PGMQ_HEADER_PRIORITY, &value,
-				psprintf("an integer from 0 to %d", PGMQ_PRIORITY_MAX));
+	if (value.type != jbvNumeric || !pgmq_priority_is_valid(value.val.numeric))
+		value_error(PGMQ_HEADER_PRIORITY, &value,
+					psprintf("an integer from 0 to %d", PGMQ_PRIORITY_MAX));
 }
 
 /* A message's deduplication id; NULL when it has none. */

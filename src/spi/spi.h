@@ -16,7 +16,10 @@
 
 #include "common/common.h"
 
-/* The statements of statements.c, one kept plan each per queue and backend. */
+/*
+ * The statements of statements.c, one kept plan each per queue and backend.  One
+ * that is _SORTED comes next to the one that it differs from.
+ */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,
@@ -24,9 +27,11 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_RANGE,
 	PGMQ_STMT_READ_IDS,
+	PGMQ_STMT_READ_IDS_SORTED,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_POP_IDS,
+	PGMQ_STMT_POP_IDS_SORTED,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_VT,
 	PGMQ_STMT_FIRST_READABLE,
@@ -62,8 +67,10 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_UNARCHIVE,
 	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_READ_IDS_PASSING,
+	PGMQ_STMT_READ_IDS_PASSING_SORTED,
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_POP_IDS_PASSING,
+	PGMQ_STMT_POP_IDS_PASSING_SORTED,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
 	PGMQ_STMT_DEAD,
