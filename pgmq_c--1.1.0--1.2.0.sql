@@ -547,11 +547,11 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 --
 
 CREATE FUNCTION pgmq._queue_tables()
-RETURNS TABLE(queue_name text, relid oid, archive oid)
+RETURNS TABLE(queue_name text, relid oid, archive oid, archive_pages bigint, due_map text, next_due timestamp with time zone, waiting integer, net_finds bigint, state text, stats_reset timestamp with time zone, sent bigint, acked bigint, redelivered bigint, expired_leases bigint, dead_letters bigint, dead_refused bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone)
 AS 'MODULE_PATHNAME', 'pgmq_queue_tables'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._queue_tables() IS
-'Internal: returns the tables of the queues on which you have some privilege.';
+'Internal: returns the tables of the queues on which you have some privilege, and what memory has about each queue.';
 
 CREATE FUNCTION pgmq._policies()
 RETURNS TABLE(relid oid, policy jsonb, paused_until timestamp with time zone, dead_letter_problem text)
@@ -566,6 +566,13 @@ AS 'MODULE_PATHNAME', 'pgmq_first_messages'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._first_messages(text, integer, integer) IS
 'Internal: returns what is to be said about the first qty messages of a queue, or nothing if you may not count its messages.';
+
+CREATE FUNCTION pgmq._last_id(queue_name text, sequence oid)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_last_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._last_id(text, oid) IS
+'Internal: returns the last id that a sequence has given out for a queue, if the caller may know it and nothing has locked the sequence.';
 
 --
 -- Locked messages, and what keeps vacuum from removing rows: src/api/locked.c
@@ -655,31 +662,34 @@ BEGIN ATOMIC
 	policies AS MATERIALIZED (SELECT * FROM pgmq._policies()),
 	runs AS MATERIALIZED (SELECT * FROM pgmq.maintenance_status()),
 	parts AS MATERIALIZED (SELECT * FROM pgmq.partition_status()),
+	t AS MATERIALIZED (SELECT * FROM pgmq._queue_tables()),
+	-- what vacuum says of partitions
 	v AS MATERIALIZED (
-		SELECT t.queue_name, t.relid, t.archive,
+		SELECT i.inhparent AS relid,
 			sum(pg_stat_get_dead_tuples(c.oid))::bigint AS dead,
 			sum(pg_stat_get_live_tuples(c.oid))::bigint AS live,
 			min(coalesce(greatest(pg_stat_get_last_vacuum_time(c.oid),
 				pg_stat_get_last_autovacuum_time(c.oid)), '-infinity')) AS last_vacuum
-		FROM pgmq._queue_tables() t
-		LEFT JOIN pg_inherits i ON i.inhparent = t.relid
-		JOIN pg_class c ON c.oid = coalesce(i.inhrelid, t.relid) AND c.relkind IN ('r', 'p')
-		GROUP BY t.queue_name, t.relid, t.archive
+		FROM t
+		JOIN pg_inherits i ON i.inhparent = t.relid
+		JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
+		GROUP BY i.inhparent
 	),
 	q AS MATERIALIZED (
-		SELECT v.*, p.policy, p.paused_until, p.dead_letter_problem,
-			e.due_map, e.next_due, e.waiting, e.net_finds,
-			s.state, s.stats_reset, s.sent, s.redelivered, s.expired_leases, s.acked,
-			s.dead_refused, s.last_read_at,
+		SELECT t.*,
+			coalesce(v.dead, pg_stat_get_dead_tuples(t.relid)) AS dead,
+			coalesce(v.live, pg_stat_get_live_tuples(t.relid)) AS live,
+			coalesce(v.last_vacuum, greatest(pg_stat_get_last_vacuum_time(t.relid),
+				pg_stat_get_last_autovacuum_time(t.relid)), '-infinity') AS last_vacuum,
+			p.policy, p.paused_until, p.dead_letter_problem,
 			CASE WHEN jsonb_typeof(p.policy -> 'max_reads') = 'number'
 				THEN (p.policy ->> 'max_reads')::numeric END AS max_reads,
 			d.name IS NOT NULL AS is_dead_letters
-		FROM v
-		JOIN pgmq.engine_status() e ON e.queue_name = v.queue_name
-		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = v.queue_name
-		LEFT JOIN policies p ON p.relid = v.relid
+		FROM t
+		LEFT JOIN v ON v.relid = t.relid
+		LEFT JOIN policies p ON p.relid = t.relid
 		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
-			ON d.name = lower(v.queue_name)
+			ON d.name = lower(t.queue_name)
 	),
 	-- the first messages of those queues that may have some to report
 	f AS MATERIALIZED (
@@ -861,12 +871,14 @@ BEGIN ATOMIC
 		WHERE p.default_rows > 0
 		UNION ALL
 		SELECT 'critical', q.queue_name, 'ids run out', NULL,
-			format('Sequence pgmq.%I is at %s of %s.', s.sequencename, s.last_value, s.max_value),
-			format('ALTER SEQUENCE pgmq.%I MAXVALUE with a larger value, or NO MAXVALUE.', s.sequencename)
-		FROM pg_sequences s
-		JOIN q ON s.sequencename = lower('q_' || q.queue_name || '_msg_id_seq'), l
-		WHERE s.schemaname = 'pgmq' AND s.max_value < 9223372036854775807
-		AND s.increment_by > 0 AND NOT s.cycle AND s.last_value >= l.ids * s.max_value
+			format('Sequence pgmq.%I is at %s of %s.', c.relname, last_id, s.seqmax),
+			format('ALTER SEQUENCE pgmq.%I MAXVALUE with a larger value, or NO MAXVALUE.', c.relname)
+		FROM pg_sequence s
+		JOIN pg_class c ON c.oid = s.seqrelid
+		JOIN q ON c.relname = lower('q_' || q.queue_name || '_msg_id_seq')::name
+		CROSS JOIN LATERAL pgmq._last_id(q.queue_name, s.seqrelid) last_id, l
+		WHERE c.relnamespace = 'pgmq'::regnamespace AND s.seqmax < 9223372036854775807
+		AND s.seqincrement > 0 AND NOT s.seqcycle AND last_id >= l.ids * s.seqmax
 		UNION ALL
 		SELECT 'warning', m.queue_name, 'maintenance fails', m.last_error_at,
 			m.last_error,
@@ -880,17 +892,12 @@ BEGIN ATOMIC
 		FROM runs m
 		WHERE m.left_out_until IS NOT NULL
 		UNION ALL
-		SELECT 'info', a.queue_name, 'archive grows', NULL,
+		SELECT 'info', q.queue_name, 'archive grows', NULL,
 			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),
-			format('SELECT pgmq.set_policy(%L, ''{"archive_retention": 2592000}'') keeps 30 days.', a.queue_name)
-		FROM (
-			SELECT q.queue_name, sum(c.relpages::bigint) * current_setting('block_size')::bigint AS bytes
-			FROM q
-			LEFT JOIN pg_inherits i ON i.inhparent = q.archive
-			JOIN pg_class c ON c.oid = coalesce(i.inhrelid, q.archive)
-			WHERE NOT coalesce(q.policy ? 'archive_retention', false) AND c.relkind <> 'p'
-			GROUP BY q.queue_name) a, l
-		WHERE a.bytes > l.table_bytes
+			format('SELECT pgmq.set_policy(%L, ''{"archive_retention": 2592000}'') keeps 30 days.', q.queue_name)
+		FROM q, l,
+			LATERAL (SELECT q.archive_pages * current_setting('block_size')::bigint AS bytes) a
+		WHERE a.bytes > l.table_bytes AND NOT coalesce(q.policy ? 'archive_retention', false)
 		UNION ALL
 		SELECT 'warning', d.queue_name, 'deduplication ids grow', NULL,
 			format('The tables of deduplication ids have %s.', pg_size_pretty(d.bytes)),
@@ -921,21 +928,22 @@ BEGIN ATOMIC
 		FROM (SELECT x.queue_name, x.what, row_number() OVER () AS place FROM pgmq.health() x) f
 		GROUP BY f.queue_name
 	),
+	t AS MATERIALIZED (SELECT * FROM pgmq._queue_tables()),
+	v AS MATERIALIZED (
+		SELECT i.inhparent AS relid, sum(pg_stat_get_live_tuples(i.inhrelid))::bigint AS live
+		FROM t
+		JOIN pg_inherits i ON i.inhparent = t.relid
+		GROUP BY i.inhparent
+	),
 	q AS MATERIALIZED (
-		SELECT e.queue_name, v.messages,
-			CASE WHEN e.next_due <= statement_timestamp()
-				THEN statement_timestamp() - e.next_due END AS ready_for,
-			e.waiting, s.sent, s.acked, s.redelivered,
-			s.dead_max_reads + s.dead_expired + s.dead_explicit AS dead,
-			s.last_send_at, s.last_read_at, h.trouble, h.place
-		FROM pgmq.engine_status() e
-		JOIN (
-			SELECT t.queue_name, sum(pg_stat_get_live_tuples(coalesce(i.inhrelid, t.relid)))::bigint AS messages
-			FROM pgmq._queue_tables() t
-			LEFT JOIN pg_inherits i ON i.inhparent = t.relid
-			GROUP BY t.queue_name) v ON v.queue_name = e.queue_name
-		LEFT JOIN pgmq.queue_stats() s ON s.queue_name = e.queue_name
-		LEFT JOIN h ON h.queue_name = e.queue_name
+		SELECT t.queue_name, coalesce(v.live, pg_stat_get_live_tuples(t.relid)) AS messages,
+			CASE WHEN t.next_due <= statement_timestamp()
+				THEN statement_timestamp() - t.next_due END AS ready_for,
+			t.waiting, t.sent, t.acked, t.redelivered, t.dead_letters AS dead,
+			t.last_send_at, t.last_read_at, h.trouble, h.place
+		FROM t
+		LEFT JOIN v ON v.relid = t.relid
+		LEFT JOIN h ON h.queue_name = t.queue_name
 	),
 	r AS (
 		SELECT 0 AS part, format('(%s queues)', count(*)) AS queue_name, sum(q.messages)::bigint AS messages,

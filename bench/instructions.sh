@@ -15,7 +15,8 @@
 #   CALLS=250      calls of each verb.  They must not last ten seconds, since a
 #                  due map gets a full check then; the script says if one did
 #   VERBS="..."    only these; also send_priority, read_priority and delete_priority,
-#                  in a queue with priorities; also read_alone and read_beside: a read of the one
+#                  in a queue with priorities; read_batch, which reads 100
+#                  messages; and read_alone and read_beside: a read of the one
 #                  readable message in a block of ids, alone there or beside 63
 #                  leased ones
 #   KEEP=DIR       keep callgrind's files there, for callgrind_annotate; the
@@ -75,11 +76,13 @@ statements() {
     echo "PREPARE send_priority AS SELECT pgmq.send('send_priority', '{\"n\": 1}', '{\"x-pgmq-priority\": 5}'::jsonb)"
     echo "PREPARE read_priority AS SELECT * FROM pgmq.read('read_priority', 3600, 1)"
     echo "PREPARE delete_priority (bigint) AS SELECT pgmq.delete('delete_priority', \$1)"
+    echo "PREPARE read_batch AS SELECT * FROM pgmq.read('read_batch', 3600, 100)"
     echo "PREPARE read_alone AS SELECT * FROM pgmq.read('read_alone', 3600, 1)"
     echo "PREPARE read_beside AS SELECT * FROM pgmq.read('read_beside', 3600, 1)"
     for verb in $VERBS; do
         case $verb in
             read_alone | read_beside) messages=$((64 * (CALLS + 21))) ;;
+            read_batch) messages=$((100 * (CALLS + 20))) ;;
             *) messages=$((CALLS + 20)) ;;
         esac
         echo "SELECT pgmq.create('$verb')"

@@ -1,7 +1,8 @@
 // The statements of the console, and the two ways in which it asks the database.
 //
 // One connection polls, for all pages together.  It is read-only.  The other
-// answers what a single page asks about one queue, and acts if that is allowed.
+// answers what a single page asks about one queue, and is read-only as well unless
+// it may act.  So no code in a table that is looked at can change anything.
 // Both reconnect by themselves.  The rights are those of the role that PGUSER names.
 
 import pg from 'pg';
@@ -113,8 +114,9 @@ export class Connection {
 export class Desk {
   #connection;
 
-  constructor(config) {
-    this.#connection = new Connection(config, "SET statement_timeout = '10s'; SET lock_timeout = '3s'", 15000);
+  constructor(config, write) {
+    const setup = `SET default_transaction_read_only = ${write ? 'off' : 'on'}; SET statement_timeout = '10s'; SET lock_timeout = '3s'`;
+    this.#connection = new Connection(config, setup, 15000);
   }
 
   async ask(what, values) {

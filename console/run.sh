@@ -5,8 +5,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-command -v npm >/dev/null 2>&1 && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || {
-    echo "The console needs Node.js 20 or later, with npm." >&2
+command -v npm >/dev/null 2>&1 && node -e 'const [major, minor] = process.versions.node.split("."); process.exit(+major > 18 || (+major === 18 && +minor >= 15) ? 0 : 1)' || {
+    echo "The console needs Node.js 18.15 or later, with npm." >&2
     exit 1
 }
 [ -e node_modules/.package-lock.json ] && [ node_modules/.package-lock.json -nt package-lock.json ] ||

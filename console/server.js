@@ -75,7 +75,7 @@ async function body(request) {
 /** Start the console; returns its address, and how to stop it. */
 export async function start({ port = 0, write = false, every = 1, config = {} } = {}) {
   const collector = new Collector(config, { every });
-  const desk = new Desk(config);
+  const desk = new Desk(config, write);
   // Another page in the same browser cannot read this, and so cannot act.
   const token = randomBytes(16).toString('hex');
 

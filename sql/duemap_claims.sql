@@ -163,6 +163,16 @@ SELECT msg_id, message FROM pgmq.read('claims_t', 600, 10);
 SELECT got(10, 'claims_t');
 DROP TABLE pgmq.q_claims_t;
 
+-- A child of the table has rows of its own in places that the table has, too.
+CREATE TABLE pgmq.claims_child () INHERITS (pgmq.q_claims);
+DELETE FROM pgmq.q_claims;
+SELECT put(101, 102, 103);
+INSERT INTO pgmq.claims_child (msg_id, message) VALUES (104, '1'), (105, '1'), (106, '1');
+SELECT array_agg(msg_id) FROM pgmq.read('claims', 600, 3);
+SELECT array_agg(vt > now()), array_agg(read_ct) FROM ONLY pgmq.q_claims;
+SELECT array_agg(vt > now()), array_agg(read_ct) FROM pgmq.claims_child;
+DROP TABLE pgmq.claims_child;
+
 SELECT coalesce(sum(net_finds), 0) AS finds FROM pgmq.engine_status() WHERE queue_name LIKE 'claims%';
 SELECT pgmq.drop_queue('claims');
 DROP FUNCTION got, each, put;

@@ -292,6 +292,21 @@ DROP TRIGGER send_too ON pgmq.q_dedup_q;
 SELECT message FROM pgmq.q_dedup_q
 WHERE msg_id = ANY (ARRAY(SELECT pgmq.send('dedup_q', '"late"', dedup_id(i)) FROM unnest(ARRAY['deep', 'deep 1', 'deep 2']) i)) ORDER BY msg_id;
 
+-- One that sends with another id, while a row that was written by hand is as old as can be.
+INSERT INTO pgmq.d0_dedup_q VALUES ('ancient', 1, '-infinity');
+INSERT INTO pgmq.d1_dedup_q VALUES ('ancient', 1, '-infinity');
+INSERT INTO pgmq.d2_dedup_q VALUES ('ancient', 1, '-infinity');
+CREATE FUNCTION send_other() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF pg_trigger_depth() = 1 THEN
+		PERFORM pgmq.send('dedup_q', '"inner"', dedup_id('other'));
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER send_other AFTER INSERT ON pgmq.q_dedup_q FOR EACH ROW EXECUTE FUNCTION send_other();
+SELECT pgmq.send('dedup_q', '"outer"', dedup_id('ancient')) = pgmq.send('dedup_q', '"late"', dedup_id('ancient')) AS same;
+DROP TRIGGER send_other ON pgmq.q_dedup_q;
+
 -- One that puts a trigger on the tables of ids, after they were checked: it does not run.
 CREATE FUNCTION plant() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -368,7 +383,7 @@ SELECT count(*) <= 1100 AS bounded FROM (SELECT 1 FROM pg_locks WHERE pid = pg_b
 SELECT pgmq.drop_queue(q) FROM unnest(ARRAY['dedup_u', 'dedup_p', 'dedup_plain', 'dedup "x" {q} {0}%s', repeat('y', 47)]) q;
 SELECT * FROM dedup_tables;
 DROP VIEW dedup_tables;
-DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), send_too(), plant(), dedup_shift(integer);
+DROP FUNCTION dedup_id(text), refused(text, jsonb), leave_out(), send_too(), send_other(), plant(), dedup_shift(integer);
 DROP PROCEDURE dedup_place(integer, interval), dedup_try(interval);
 DROP OWNED BY regress_pgmq_dedup, regress_pgmq_dedup_owner;
 DROP ROLE regress_pgmq_dedup, regress_pgmq_dedup_owner;

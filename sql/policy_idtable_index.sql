@@ -32,5 +32,14 @@ SELECT id_send('e');
 DROP INDEX pgmq.d0_rx_other;
 ALTER TABLE pgmq.d0_rx DROP CONSTRAINT d0_rx_pkey;
 SELECT id_send('e');
+-- maintenance asks no view for its pages
+DROP TABLE pgmq.d0_rx, pgmq.d1_rx, pgmq.d2_rx;
+CREATE VIEW pgmq.d0_rx AS SELECT 1;
+CREATE VIEW pgmq.d1_rx AS SELECT 1;
+CREATE VIEW pgmq.d2_rx AS SELECT 1;
+SET client_min_messages = error;
+CALL pgmq.maintain();
+RESET client_min_messages;
+DROP VIEW pgmq.d0_rx, pgmq.d1_rx, pgmq.d2_rx;
 SELECT pgmq.drop_queue('rx');
 DROP FUNCTION id_send;

@@ -187,10 +187,31 @@ CALL pgmq.maintain();
 RESET ROLE;
 SELECT count(*) FROM pgmq.q_maintain_z;
 
+-- A queue that is given away during a round is left to its new owner.
+SELECT pgmq.create('maintain_y');
+SELECT pgmq.set_policy('maintain_y', '{"ttl": 60}');
+ALTER TABLE pgmq.q_maintain_y OWNER TO regress_pgmq_owner;
+CREATE FUNCTION maintain_gives() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	ALTER TABLE pgmq.q_maintain_z OWNER TO regress_pgmq_other;
+	RETURN OLD;
+END $$;
+CREATE TRIGGER gives BEFORE DELETE ON pgmq.q_maintain_y FOR EACH ROW EXECUTE FUNCTION maintain_gives();
+INSERT INTO pgmq.q_maintain_y (message, enqueued_at) VALUES ('1', now() - interval '1 hour');
+INSERT INTO pgmq.q_maintain_z (message, enqueued_at) VALUES ('1', now() - interval '1 hour');
+SET ROLE regress_pgmq_owner;
+CALL pgmq.maintain();
+RESET ROLE;
+SELECT (SELECT count(*) FROM pgmq.q_maintain_y) AS y, (SELECT count(*) FROM pgmq.q_maintain_z) AS z;
+SET ROLE regress_pgmq_other;
+CALL pgmq.maintain();
+RESET ROLE;
+SELECT count(*) FROM pgmq.q_maintain_z;
+
 DROP TABLE maintain_log;
-SELECT pgmq.drop_queue(q) FROM unnest('{maintain_q,maintain_none,maintain_z}'::text[]) q;
+SELECT pgmq.drop_queue(q) FROM unnest('{maintain_q,maintain_none,maintain_y,maintain_z}'::text[]) q;
 DELETE FROM pgmq.policy WHERE queue_name = 'maintain_gone';
 DELETE FROM pgmq.meta WHERE queue_name = 'maintain_gone';
-DROP FUNCTION maintain_fails(), maintain_logs();
+DROP FUNCTION maintain_fails(), maintain_logs(), maintain_gives();
 DROP OWNED BY regress_pgmq_owner, regress_pgmq_other;
 DROP ROLE regress_pgmq_owner, regress_pgmq_other;

@@ -118,6 +118,18 @@ SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
 RESET ROLE;
 ALTER TABLE pgmq.q_seen DISABLE ROW LEVEL SECURITY;
 
+-- One who may see only some columns counts no messages by the rights of the owner.
+GRANT SELECT (vt) ON pgmq.q_seen TO regress_pgmq_seer;
+GRANT USAGE ON SCHEMA pgmq TO regress_pgmq_seer;
+SET ROLE regress_pgmq_seer;
+SELECT * FROM pgmq.queue_depth('seen');
+RESET ROLE;
+GRANT SELECT (read_ct) ON pgmq.q_seen TO regress_pgmq_seer;
+SET ROLE regress_pgmq_seer;
+SELECT visible FROM pgmq.queue_depth('seen');
+RESET ROLE;
+REVOKE SELECT (vt, read_ct) ON pgmq.q_seen FROM regress_pgmq_seer;
+
 -- Even planning calls functions of an index.  They run as the owner of the queue,
 -- and an error of theirs does not keep health from the other queues.
 ALTER TABLE pgmq.q_seen OWNER TO regress_pgmq_seer;
@@ -134,12 +146,55 @@ SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
 SELECT queue_length FROM pgmq.metrics('seen');
 \c -
 SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name = 'seen';
+\c -
+SELECT visible FROM pgmq.queue_depth('seen');
 CREATE OR REPLACE FUNCTION insight_evil.folded(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE 'called as %', current_user;
 END $$;
 \c -
 SELECT readable FROM pgmq._first_messages('seen', 10, NULL);
+
+DROP INDEX pgmq.evil;
+
+-- A default can call nextval for any sequence.  Its last id is for those who may know it.
+CREATE SEQUENCE insight_evil.secret START 42 MAXVALUE 50;
+SELECT nextval('insight_evil.secret') FROM generate_series(1, 5);
+REVOKE ALL ON SEQUENCE insight_evil.secret FROM public;
+SELECT pgmq.create('seen_parts');
+CREATE TABLE insight_evil.parts (LIKE pgmq.q_seen_parts) PARTITION BY RANGE (msg_id);
+CREATE TABLE insight_evil.part PARTITION OF insight_evil.parts FOR VALUES FROM (1) TO (51);
+DROP TABLE pgmq.q_seen_parts;
+ALTER TABLE insight_evil.parts RENAME TO q_seen_parts;
+ALTER TABLE insight_evil.q_seen_parts SET SCHEMA pgmq;
+ALTER TABLE pgmq.q_seen_parts ALTER msg_id SET DEFAULT nextval('insight_evil.secret');
+ALTER TABLE pgmq.q_seen_parts OWNER TO regress_pgmq_seer;
+GRANT SELECT ON pgmq.q_seen_parts TO regress_pgmq_monitor;
+CREATE FUNCTION known() RETURNS TABLE(ids_left bigint, last_id bigint) LANGUAGE sql AS $$
+	SELECT ids_left, pgmq._last_id(queue_name, 'insight_evil.secret'::regclass)
+	FROM pgmq.partition_status() WHERE queue_name = 'seen_parts' AND table_name = 'q_seen_parts'
+$$;
+SELECT * FROM known();
+SET ROLE regress_pgmq_seer;
+SELECT * FROM known();
+SELECT count(*) > 0 AS ran FROM pgmq.health();
+SET ROLE regress_pgmq_monitor;
+SELECT * FROM known();
+RESET ROLE;
+GRANT USAGE ON SEQUENCE insight_evil.secret TO regress_pgmq_seer;
+SET ROLE regress_pgmq_seer;
+SELECT * FROM known();
+RESET ROLE;
+
+-- Nor is that of another sequence, or of a queue that is not the caller's.
+SELECT pgmq._last_id('unseen', 'pgmq.q_unseen_msg_id_seq'::regclass), pgmq._last_id('unseen', 'insight_evil.secret'::regclass),
+	pgmq._last_id('unseen', NULL), pgmq._last_id('unseen', 0), pgmq._last_id('no$such', 0);
+SET ROLE regress_pgmq_seer;
+SELECT pgmq._last_id('unseen', 'pgmq.q_unseen_msg_id_seq'::regclass);
+RESET ROLE;
+SELECT pgmq._last_id(NULL, 0);
+SELECT pgmq.drop_queue('seen_parts');
+DROP FUNCTION known();
 
 DROP SCHEMA insight_evil CASCADE;
 DROP FUNCTION seen();

@@ -72,6 +72,7 @@ CREATE FUNCTION pg_temp.argument(name text, type text, idle boolean) RETURNS tex
 		WHEN name = 'max_poll_seconds' THEN '0'
 		WHEN name = 'msg_id' AND idle THEN NULL
 		WHEN type = 'jsonb[]' THEN CASE WHEN idle THEN '{}' ELSE '{"{\"a\": 1}"}' END
+		WHEN type = 'oid' THEN CASE WHEN idle THEN '0' ELSE '1259' END
 		WHEN type = 'bigint[]' OR type = 'integer[]' THEN CASE WHEN idle THEN '{}' ELSE '{1}' END
 		WHEN type = 'jsonb' THEN '{}'
 		WHEN type IN ('integer', 'bigint') THEN '1'

@@ -159,6 +159,8 @@ else
     skip "the rules of claims hold in the model" "no python3"
 fi
 
+{ test/ci.sh 2>&1 || true; } | rule ".ci/run counts and shows what failed, and a part that was killed"
+
 # pgindent takes a type that it does not know for a variable.
 sed -nE 's/^\}[[:space:]]*(Pgmq[A-Za-z0-9]*|[A-Z][A-Za-z0-9]*);.*/\1/p' src/*.[ch] src/*/*.[ch] | LC_ALL=C sort -u |
     LC_ALL=C comm -23 - tools/typedefs.list | rule "tools/typedefs.list has every type of src/"

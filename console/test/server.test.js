@@ -56,6 +56,29 @@ test('large bodies are cut, and numbers in them stay exact', { skip }, async (t)
   }
 });
 
+test('code in a table that is looked at changes nothing without --write', { skip }, async (t) => {
+  const sql = new pg.Client(database);
+  await sql.connect();
+  await sql.query(`CREATE TABLE changed (n integer);
+    CREATE FUNCTION changes() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.changed VALUES (1); RETURN true; END $$;
+    CREATE ROLE console_reader LOGIN IN ROLE pg_monitor;
+    GRANT INSERT ON changed TO console_reader;
+    SELECT pgmq.create('planted'), pgmq.send('planted', '1');
+    ALTER TABLE pgmq.q_planted ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY changes ON pgmq.q_planted USING (public.changes())`);
+  t.after(async () => {
+    await sql.query("SELECT pgmq.drop_queue('planted'); DROP TABLE changed; DROP FUNCTION changes; DROP ROLE console_reader");
+    await sql.end();
+  });
+  for (const write of [false, true]) {
+    const running = await start({ config: { ...database, user: 'console_reader' }, write });
+    const answer = await (await fetch(`${running.address}api/messages?name=planted`)).text();
+    await running.stop();
+    assert[write ? 'doesNotMatch' : 'match'](answer, /read-only transaction/);
+    assert.equal((await sql.query('SELECT count(*) > 0 AS changed FROM changed')).rows[0].changed, write);
+  }
+});
+
 /** A door before the database, which passes bytes on or keeps them. */
 async function door() {
   const ends = new Set();

@@ -19,6 +19,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 
 /*
  * One attempt of a read that may wait.  Zero: it took nothing, and changed
@@ -140,7 +141,33 @@ extern void pgmq_notify_subxact(SubXactEvent event, SubTransactionId subid,
 								SubTransactionId parent, void *arg);
 
 /* ---- status.c: showing the state of queues ---- */
+/* The state of a queue in shared memory. */
+typedef struct PgmqEngine
+{
+	const char *due_map;		/* whether reads use it, and why not */
+	int64		pieces;
+	int64		bytes;
+	bool		is_due;			/* a message will be readable */
+	TimestampTz next_due;
+	int			waiting;		/* sessions */
+	int64		net_finds;
+} PgmqEngine;
+
 extern bool pgmq_queue_to_show(text *name, PgmqQueue *queue);
+extern void pgmq_engine_look(const PgmqQueue *queue, PgmqEngine *engine);
+
+/* ---- queue_stats.c: showing what was counted ---- */
+/* What holds for all queues that are shown. */
+typedef struct PgmqCounting
+{
+	const char *off;			/* why no queue counts; NULL if they do */
+	int			unused;			/* slots that are not in use */
+	TimestampTz since;			/* queues without a slot have counted nothing */
+} PgmqCounting;
+
+extern void pgmq_counting_begin(PgmqCounting *counting);
+extern const char *pgmq_counting_look(const PgmqCounting *counting, Oid relid,
+									  PgmqQueueStats *kept);
 
 /* ---- poll.c: blocked readers ---- */
 /* Kinds of waits. */

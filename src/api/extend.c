@@ -36,30 +36,36 @@ typedef struct Leases
 	int			nfree;
 } Leases;
 
-/* Row function: a message as it is, (msg_id, read_ct). */
+/* The number of the lease on a message as it is, (msg_id, read_ct); -1 for none. */
+static int
+lease_find(const Leases *leases, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	/* no fence is NULL */
+	if (slot->tts_isnull[0] || slot->tts_isnull[1])
+		return -1;
+	return pgmq_ids_find(leases->ids, leases->nids, true, DatumGetInt64(slot->tts_values[0]),
+						 DatumGetInt32(slot->tts_values[1]));
+}
+
+/* Row function: a message that somebody may have locked. */
 static void
 row_seen(TupleTableSlot *slot, void *state)
 {
 	Leases	   *leases = state;
-	int			found;
+	int			found = lease_find(leases, slot);
 
-	slot_getallattrs(slot);
-	found = pgmq_ids_find(leases->ids, leases->nids, true, DatumGetInt64(slot->tts_values[0]),
-						  DatumGetInt32(slot->tts_values[1]));
 	if (found >= 0)
 		leases->held[found] = true;
 }
 
-/* Row function: the same of a message that is locked for us now. */
+/* Row function: one that is locked for us now. */
 static void
 row_free(TupleTableSlot *slot, void *state)
 {
 	Leases	   *leases = state;
-	int			found;
+	int			found = lease_find(leases, slot);
 
-	slot_getallattrs(slot);
-	found = pgmq_ids_find(leases->ids, leases->nids, true, DatumGetInt64(slot->tts_values[0]),
-						  DatumGetInt32(slot->tts_values[1]));
 	/* a partitioned queue may hold one id twice */
 	if (found < 0 || leases->held[found])
 		return;
@@ -83,6 +89,7 @@ pgmq_extend(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	Leases		leases = {0};
+	int64		nlost = 0;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
 
@@ -120,8 +127,9 @@ pgmq_extend(PG_FUNCTION_ARGS)
 		if (!held)
 		{
 			pgmq_rows_put_id(leases.ids[first].msg_id, rows);
-			pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);
+			nlost++;
 		}
 	}
+	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, nlost);
 	return (Datum) 0;
 }

@@ -3,8 +3,8 @@
  * health.c
  *	  What pgmq.health() asks about queues; the findings are in its SQL.
  *
- * Nothing here waits for a lock.  Only _first_messages takes one, and reads a
- * queue's table.
+ * Nothing here waits for a lock.  Only _first_messages keeps one for as long as it
+ * reads a queue's table.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -15,8 +15,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
@@ -26,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -37,9 +41,33 @@
 PG_FUNCTION_INFO_V1(pgmq_queue_tables);
 PG_FUNCTION_INFO_V1(pgmq_policies);
 PG_FUNCTION_INFO_V1(pgmq_first_messages);
+PG_FUNCTION_INFO_V1(pgmq_last_id);
 PG_FUNCTION_INFO_V1(pgmq_health_limits);
 
-#define TABLES_COLUMNS		3
+/* The columns of _queue_tables. */
+enum
+{
+	COL_QUEUE_NAME,
+	COL_RELID,
+	COL_ARCHIVE,
+	COL_ARCHIVE_PAGES,
+	COL_DUE_MAP,
+	COL_NEXT_DUE,
+	COL_WAITING,
+	COL_NET_FINDS,
+	COL_STATE,
+	COL_STATS_RESET,
+	COL_SENT,
+	COL_ACKED,
+	COL_REDELIVERED,
+	COL_EXPIRED_LEASES,
+	COL_DEAD_LETTERS,
+	COL_DEAD_REFUSED,
+	COL_LAST_SEND,
+	COL_LAST_READ,
+	TABLES_COLUMNS
+};
+
 #define POLICIES_COLUMNS	4
 
 /* A limit beyond which pgmq.health() reports something. */
@@ -74,31 +102,114 @@ static const HealthLimit limits[] = {
 };
 
 /*
- * _queue_tables() returns table (queue_name text, relid oid, archive oid)
+ * How many pages a table has, or its partitions, as the last vacuum or ANALYZE saw
+ * it, without a lock.
+ */
+static int64
+table_pages(Oid relid, bool of_children)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	int64		pages = 0;
+	bool		has_children;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	has_children = of_children && form->relhassubclass;
+	if (form->relkind != RELKIND_PARTITIONED_TABLE)
+		pages = Max(form->relpages, 0);
+	ReleaseSysCache(tuple);
+	if (has_children)
+		foreach(lc, find_inheritance_children(relid, NoLock))
+			pages += table_pages(lfirst_oid(lc), false);
+	return pages;
+}
+
+/* A time that may be 0, for none. */
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
+}
+
+/* Fill in what was counted of a queue; all columns are NULL if nothing was. */
+static void
+put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
+{
+	PgmqQueueStats kept;
+	const char *why = pgmq_counting_look(counting, relid, &kept);
+	const int64 *counts = kept.stats.counts;
+
+	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
+	for (int i = COL_STATE + 1; i < TABLES_COLUMNS; i++)
+		nulls[i] = why != NULL;
+	if (why != NULL)
+		return;
+	put_time(values, nulls, COL_STATS_RESET, kept.since);
+	put_time(values, nulls, COL_LAST_SEND, kept.last_send);
+	put_time(values, nulls, COL_LAST_READ, kept.last_read);
+	values[COL_SENT] = Int64GetDatum(counts[PGMQ_STAT_SENT]);
+	values[COL_ACKED] = Int64GetDatum(counts[PGMQ_STAT_ACKED]);
+	values[COL_REDELIVERED] = Int64GetDatum(counts[PGMQ_STAT_REDELIVERED]);
+	values[COL_EXPIRED_LEASES] = Int64GetDatum(counts[PGMQ_STAT_EXPIRED_LEASES]);
+	values[COL_DEAD_LETTERS] = Int64GetDatum(counts[PGMQ_STAT_DEAD_MAX_READS] +
+											 counts[PGMQ_STAT_DEAD_EXPIRED] +
+											 counts[PGMQ_STAT_DEAD_EXPLICIT]);
+	values[COL_DEAD_REFUSED] = Int64GetDatum(counts[PGMQ_STAT_DEAD_REFUSED]);
+}
+
+/*
+ * _queue_tables()
+ * returns table (queue_name text, relid oid, archive oid, archive_pages bigint,
+ *				  due_map text, next_due timestamptz, waiting integer,
+ *				  net_finds bigint, state text, stats_reset timestamptz,
+ *				  sent bigint, acked bigint, redelivered bigint,
+ *				  expired_leases bigint, dead_letters bigint, dead_refused bigint,
+ *				  last_send_at timestamptz, last_read_at timestamptz)
  *
- * The tables of the queues on which the caller has some privilege.
+ * What health and overview want to know of each queue on which the caller has some
+ * privilege and that is a table: one pass over thousands of queues costs less than
+ * one each for engine_status and queue_stats, and joining them.
  * Error: 42501 without SELECT on table meta.
  */
 Datum
 pgmq_queue_tables(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	PgmqCounting counting;
 	ListCell   *lc;
 
+	pgmq_counting_begin(&counting);
 	foreach(lc, pgmq_meta_names())
 	{
 		PgmqQueue	queue;
+		PgmqEngine	engine;
 		Oid			archive;
+		char		relkind;
 		Datum		values[TABLES_COLUMNS];
 		bool		nulls[TABLES_COLUMNS] = {false};
 
 		if (!pgmq_queue_to_show(lfirst(lc), &queue))
 			continue;
+		relkind = get_rel_relkind(queue.relid);
+		if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+			continue;
 		archive = pgmq_archive_known(&queue);
-		values[0] = PointerGetDatum(lfirst(lc));
-		values[1] = ObjectIdGetDatum(queue.relid);
-		values[2] = ObjectIdGetDatum(archive);
-		nulls[2] = !OidIsValid(archive);
+		pgmq_engine_look(&queue, &engine);
+		values[COL_QUEUE_NAME] = PointerGetDatum(lfirst(lc));
+		values[COL_RELID] = ObjectIdGetDatum(queue.relid);
+		values[COL_ARCHIVE] = ObjectIdGetDatum(archive);
+		nulls[COL_ARCHIVE] = !OidIsValid(archive);
+		values[COL_ARCHIVE_PAGES] = Int64GetDatum(table_pages(archive, true));
+		values[COL_DUE_MAP] = CStringGetTextDatum(engine.due_map);
+		values[COL_NEXT_DUE] = TimestampTzGetDatum(engine.next_due);
+		nulls[COL_NEXT_DUE] = !engine.is_due;
+		values[COL_WAITING] = Int32GetDatum(engine.waiting);
+		values[COL_NET_FINDS] = Int64GetDatum(engine.net_finds);
+		put_counted(&counting, queue.relid, values, nulls);
 		pgmq_rows_put(rows, values, nulls);
 	}
 	return (Datum) 0;
@@ -228,7 +339,8 @@ first_each(text *queue_name, void *state)
  * of these; how many were read max_reads times or more, and when one of these was
  * last read, at the earliest; how often the one read most often was read, and its
  * msg_id.  No row if the caller may not see these columns in all rows, if the queue
- * does not exist, or if it is locked; none and a warning if it cannot be read.
+ * does not exist, has no rows on a standby, or is locked; none and a warning if it
+ * cannot be read.
  */
 Datum
 pgmq_first_messages(PG_FUNCTION_ARGS)
@@ -245,9 +357,30 @@ pgmq_first_messages(PG_FUNCTION_ARGS)
 	PgmqQueue	queue;
 
 	/* most queues that are not to be looked at need no subtransaction */
-	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT))
+	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) &&
+		!(RecoveryInProgress() && get_rel_persistence(queue.relid) == RELPERSISTENCE_UNLOGGED))
 		(void) pgmq_each_try(queue_name, first_each, &first, false);
 	return (Datum) 0;
+}
+
+/*
+ * _last_id(queue_name text, sequence oid) returns bigint
+ *
+ * The last id that a sequence has given out for a queue; NULL if it is not that of
+ * the queue, if the caller has no privilege on the queue or may not know the id, or
+ * if the sequence is locked.
+ */
+Datum
+pgmq_last_id(PG_FUNCTION_ARGS)
+{
+	PgmqQueue	queue;
+	int64		last;
+
+	if (PG_ARGISNULL(1) || !pgmq_queue_to_show(pgmq_name_arg(fcinfo, 0), &queue) ||
+		pgmq_queue_sequence(queue.relid) != PG_GETARG_OID(1) ||
+		!pgmq_sequence_look(queue.relid, &last))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(last);
 }
 
 /* Take an option of health: another value for a limit. */

@@ -33,12 +33,10 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -240,22 +238,6 @@ may_count(Oid relid)
 }
 
 /*
- * Act as the owner of a queue that the caller may count, until pgmq_role_restore,
- * since planning a query calls functions that the owner has put into the table's
- * indexes.  A caller who does not see all rows counts as itself.
- */
-static PgmqRole
-become_counter(Oid relid)
-{
-	PgmqRole	self;
-
-	if (check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
-		return pgmq_role_become_owner(relid);
-	GetUserIdAndSecContext(&self.roleid, &self.context);
-	return self;
-}
-
-/*
  * Take the metrics of a queue.  By-reference values are allocated in the current
  * memory context.  Returns false if the caller has a privilege on the queue,
  * but not one that lets it count messages.
@@ -287,14 +269,14 @@ metrics_take(Metrics *m, text *queue_name)
 		(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) ||
 		ranges_are_most(&queue, ranges))
 	{
-		saved = become_counter(queue.relid);
+		saved = pgmq_role_become_counter(queue.relid);
 		pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
 					   1, argtypes, args, false, row_scan, m);
 		pgmq_role_restore(saved);
 	}
 	else
 	{
-		saved = become_counter(queue.relid);
+		saved = pgmq_role_become_counter(queue.relid);
 		args[1] = pgmq_int8_array(ranges->lo, ranges->n);
 		args[2] = pgmq_int8_array(ranges->hi, ranges->n);
 		pgmq_exec_once_guarded(psprintf(METRICS_SQL " FROM ROWS FROM"

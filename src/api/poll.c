@@ -427,7 +427,9 @@ wait_sleep(Wait *wait)
 		pgmq_transaction_timer_stop();
 		pgstat_report_xact_timestamp(0);
 	}
-	left = wait_left(wait) - sleep;
+	/* time has passed since, and nothing is left if that was all there was */
+	left = wait_left(wait);
+	left = Max(left - sleep, 0);
 	wait->slept = true;
 	do
 	{

@@ -55,22 +55,32 @@ typedef struct Shown
 {
 	PgmqRows   *rows;
 	MemoryContext context;		/* for one row */
-	const char *state;			/* NULL: the queues count */
 	bool		all;			/* the caller may see all queues */
-	int			unused;			/* slots that are not in use */
-	TimestampTz since;			/* queues without a slot have counted nothing */
+	PgmqCounting counting;
 } Shown;
 
-/* Why no queue counts; NULL if they do. */
-static const char *
-stats_state(Shown *shown)
+/* Begin to look at what was counted of queues. */
+void
+pgmq_counting_begin(PgmqCounting *counting)
 {
+	memset(counting, 0, sizeof(*counting));
 	if (!pgmq_shmem_attach())
-		return "no shared memory";
-	shown->unused = pgmq_slots_unused(&shown->since);
-	if (shown->unused < 0)
-		return "switched off";
-	return RecoveryInProgress() ? "standby" : NULL;
+		counting->off = "no shared memory";
+	else if ((counting->unused = pgmq_slots_unused(&counting->since)) < 0)
+		counting->off = "switched off";
+	else if (RecoveryInProgress())
+		counting->off = "standby";
+}
+
+/* What was counted of a queue; returns why nothing is, or NULL. */
+const char *
+pgmq_counting_look(const PgmqCounting *counting, Oid relid, PgmqQueueStats *kept)
+{
+	memset(kept, 0, sizeof(*kept));
+	kept->since = counting->since;
+	if (counting->off != NULL)
+		return counting->off;
+	return !pgmq_slot_read(relid, kept) && counting->unused == 0 ? "memory full" : NULL;
 }
 
 static void
@@ -111,10 +121,10 @@ static void
 row_queue(TupleTableSlot *slot, void *state)
 {
 	Shown	   *shown = state;
-	PgmqQueueStats kept = {.since = shown->since};
+	PgmqQueueStats kept;
 	Datum		values[NUM_COLS];
 	bool		nulls[NUM_COLS];
-	const char *why = shown->state;
+	const char *why;
 	MemoryContext old;
 	Oid			relid;
 
@@ -124,8 +134,7 @@ row_queue(TupleTableSlot *slot, void *state)
 		return;
 	old = MemoryContextSwitchTo(shown->context);
 	memset(nulls, true, sizeof(nulls));
-	if (why == NULL && !pgmq_slot_read(relid, &kept) && shown->unused == 0)
-		why = "memory full";
+	why = pgmq_counting_look(&shown->counting, relid, &kept);
 	if (why == NULL)
 		put_stats(&kept, values, nulls);
 	values[COL_QUEUE_NAME] = slot->tts_values[0];
@@ -148,7 +157,7 @@ pgmq_queue_stats(PG_FUNCTION_ARGS)
 {
 	Shown		shown = {.rows = pgmq_rows_begin(fcinfo)};
 
-	shown.state = stats_state(&shown);
+	pgmq_counting_begin(&shown.counting);
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 	shown.context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c statistics of a queue",
 										  ALLOCSET_SMALL_SIZES);
@@ -270,12 +279,14 @@ row_depth(TupleTableSlot *slot, void *state)
  * returns table (queue_name text, visible bigint, delayed bigint,
  *				  in_flight bigint, oldest_visible_age double precision)
  *
- * Reads the whole table.  Errors: those of pgmq_queue_open; 42501.
+ * Reads the whole table.  Errors: those of pgmq_queue_open; 42501 if the caller may
+ * not count messages.
  */
 Datum
 pgmq_queue_depth(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID};
+	static const char *const columns[] = {"vt", "read_ct"};
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqArg		args[] = {
@@ -283,9 +294,13 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
 	};
 	PgmqQueue	queue;
+	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
+	if (!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
+	saved = pgmq_role_become_counter(queue.relid);
 	pgmq_exec_once(psprintf("SELECT $1,"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2),"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
@@ -296,5 +311,6 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 							" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2))"
 							" FROM %s", pgmq_layout_name("", queue.relname, "")),
 				   2, argtypes, args, false, row_depth, rows);
+	pgmq_role_restore(saved);
 	return (Datum) 0;
 }

@@ -77,11 +77,16 @@ read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passi
 		PGMQ_ARG_NULL,
 		PGMQ_ARG(BoolGetDatum(false))
 	};
-	PgmqStmtId	stmt = passing || !read->conditional.isnull ? PGMQ_STMT_READ_PASSING :
-	PGMQ_ALL_IDS(lo, scan->hi) ? PGMQ_STMT_READ : PGMQ_STMT_READ_RANGE;
+	PgmqStmtId	stmt = PGMQ_STMT_READ_RANGE;
 
 	if (scan->by_ids)
 		stmt = (passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS) + scan->sorts;
+	else if (passing || !read->conditional.isnull)
+		stmt = PGMQ_STMT_READ_PASSING;
+	else if (scan->claimed && scan->by_place)
+		stmt = PGMQ_STMT_READ_RUN;
+	else if (PGMQ_ALL_IDS(lo, scan->hi))
+		stmt = PGMQ_STMT_READ;
 	if (passing)
 		pgmq_disposal_args(&read->disposal, args + (scan->by_ids ? 4 : 6));
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
@@ -105,7 +110,7 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 		if (disposal->n == 0)
 			break;
 		pgmq_disposal_run(disposal, pgmq_scan_reach(scan, disposal->last));
-		if (scan->by_ids || count >= scan->wanted || disposal->last >= scan->hi)
+		if (scan->claimed || count >= scan->wanted || disposal->last >= scan->hi)
 			break;
 		lo = disposal->last + 1;
 	}
@@ -130,7 +135,7 @@ read_once(void *state)
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
-		pgmq_rows_watch(read->rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_rows_watch(read->rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
 		pgmq_scan_took(&scan, read->disposes ? read_part_disposing(read, &scan) :
 					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
@@ -248,8 +253,7 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 		scan->by_ids ? scan->ids : PGMQ_ARG(Int64GetDatum(scan->lo)),
 		PGMQ_ARG(Int64GetDatum(scan->hi))
 	};
-	PgmqStmtId	stmt = scan->by_ids ? PGMQ_STMT_POP_IDS + scan->sorts :
-	PGMQ_ALL_IDS(scan->lo, scan->hi) ? PGMQ_STMT_POP : PGMQ_STMT_POP_RANGE;
+	PgmqStmtId	stmt = PGMQ_STMT_POP_RANGE;
 
 	if (pop->disposes)
 	{
@@ -259,6 +263,12 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
 		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING + scan->sorts : PGMQ_STMT_POP_PASSING;
 	}
+	else if (scan->by_ids)
+		stmt = PGMQ_STMT_POP_IDS + scan->sorts;
+	else if (scan->claimed && scan->by_place)
+		stmt = PGMQ_STMT_POP_RUN;
+	else if (PGMQ_ALL_IDS(scan->lo, scan->hi))
+		stmt = PGMQ_STMT_POP;
 	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
@@ -288,7 +298,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	scan.removes = true;
 	while (pgmq_scan_next(&scan))
 	{
-		pgmq_rows_watch(pop.rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
+		pgmq_rows_watch(pop.rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
 		pgmq_scan_took(&scan, pop_part(&pop, &scan));
 	}
 	pgmq_stats_read(pop.queue.relid, scan.count > 0);

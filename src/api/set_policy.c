@@ -236,31 +236,60 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 }
 
 /*
+ * Refuse a dead-letter queue that was to be created and is there already,
+ * when it belongs neither to the queue's owner nor to the caller: a role may
+ * have made it in order to get the messages.  There is no error if old, the
+ * policy so far, trusts that queue as well.  Error: 55000.
+ */
+static void
+dead_letter_check_owner(const PgmqQueue *queue, const PgmqPolicy *old,
+						const char *relname, Oid owner)
+{
+	if (owner == pgmq_role_owner(queue->relid) || owner == GetUserId() ||
+		(old != NULL && old->dead_letter_owner == owner &&
+		 strcmp(old->dead_letter, relname) == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("dead-letter queue \"%s\" exists and has another owner than queue \"%s\"",
+					relname + 2, PGMQ_QUEUE_BASE(queue)),
+			 errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false)),
+			 errhint("Name it without \"" PGMQ_POLICY_CREATE_KEY "\" to accept it.")));
+}
+
+/*
  * Note the owner of the dead-letter queue that a policy names.  A queue that
  * another role makes under its name later gets no messages, until the
  * policy's owner names it again.  The owner's name is kept and not an OID,
  * since a dump has to bring the note back.
+ *
+ * If the queue was to be created it may have become another role's while its name
+ * was locked, so it is the owner that is noted who is checked, against old.
  */
 static void
-dead_letter_note(const PgmqQueue *queue, const PgmqPolicy *policy)
+dead_letter_note(const PgmqQueue *queue, const PgmqPolicy *policy, bool create,
+				 const PgmqPolicy *old)
 {
-	char	   *owner = "";
-	Oid			relid;
+	char	   *owner_name = "";
 
-	if (get_attnum(pgmq_policy_table(false), "dead_letter_owner") == InvalidAttrNumber)
-		return;
 	if (policy->dead_letter[0] != '\0')
 	{
-		relid = get_relname_relid(policy->dead_letter, get_rel_namespace(queue->relid));
-		if (!OidIsValid(relid))
+		Oid			relid = get_relname_relid(policy->dead_letter, get_rel_namespace(queue->relid));
+		Oid			owner = OidIsValid(relid) ? pgmq_role_find_owner(relid) : InvalidOid;
+
+		if (!OidIsValid(owner))
 			pgmq_queue_missing(cstring_to_text(policy->dead_letter + 2), policy->dead_letter);
-		owner = GetUserNameFromId(pgmq_role_owner(relid), false);
+		if (create)
+			dead_letter_check_owner(queue, old, policy->dead_letter, owner);
+		owner_name = GetUserNameFromId(owner, false);
 	}
+	if (get_attnum(pgmq_policy_table(false), "dead_letter_owner") == InvalidAttrNumber)
+		return;
 	policy_write(queue,
 				 "UPDATE " PGMQ_SCHEMA ".policy SET dead_letter_owner ="
 				 " CASE WHEN $2 OPERATOR(pg_catalog.<>) ''::pg_catalog.text THEN $2 END"
 				 " WHERE " PGMQ_META_IS,
-				 TEXTOID, CStringGetTextDatum(owner), NULL, NULL);
+				 TEXTOID, CStringGetTextDatum(owner_name), NULL, NULL);
 }
 
 /*
@@ -285,29 +314,6 @@ create_key_take(Jsonb *doc, bool *create)
 	*create = value.type == jbvBool && value.val.boolean;
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(doc),
 											  CStringGetTextDatum(PGMQ_POLICY_CREATE_KEY)));
-}
-
-/*
- * Refuse a dead-letter queue that was to be created and is there already,
- * when it belongs neither to the queue's owner nor to the caller: a role may
- * have made it in order to get the messages.  There is no error if old, the
- * policy so far, trusts that queue as well.  Error: 55000.
- */
-static void
-dead_letter_check_owner(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqQueue *dead)
-{
-	Oid			owner = pgmq_role_owner(dead->relid);
-
-	if (owner == pgmq_role_owner(queue->relid) || owner == GetUserId() ||
-		(old != NULL && old->dead_letter_owner == owner &&
-		 strcmp(old->dead_letter, dead->relname) == 0))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("dead-letter queue \"%s\" exists and has another owner than queue \"%s\"",
-					PGMQ_QUEUE_BASE(dead), PGMQ_QUEUE_BASE(queue)),
-			 errdetail("It belongs to role \"%s\".", GetUserNameFromId(owner, false)),
-			 errhint("Name it without \"" PGMQ_POLICY_CREATE_KEY "\" to accept it.")));
 }
 
 /*
@@ -337,7 +343,7 @@ dead_letter_create(const PgmqQueue *source, const PgmqPolicy *old, Jsonb *doc)
 	pgmq_name_format(queue_name, 'a', archive);
 	queue.relid = get_relname_relid(queue.relname, schema);
 	if (OidIsValid(queue.relid))
-		dead_letter_check_owner(source, old, &queue);
+		dead_letter_check_owner(source, old, queue.relname, pgmq_role_owner(queue.relid));
 	if (OidIsValid(queue.relid) &&
 		OidIsValid(get_relname_relid(archive, schema)) && pgmq_meta_find(&queue, &kind))
 		return;
@@ -408,9 +414,10 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);
-	if (getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
+	if (create ||
+		getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) != NULL)
-		dead_letter_note(&queue, &policy);
+		dead_letter_note(&queue, &policy, create, old);
 	if (sets_priorities)
 		pgmq_layout_set_priorities(&queue, policy.priorities);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,

@@ -84,6 +84,25 @@ interval_of(int64 usecs)
 	return DirectFunctionCall2(timestamp_mi, TimestampGetDatum(usecs), TimestampGetDatum(0));
 }
 
+/* The state of a queue that is to be shown, in shared memory. */
+void
+pgmq_engine_look(const PgmqQueue *queue, PgmqEngine *engine)
+{
+	PgmqLocal  *local = pgmq_local_known(queue->relid);
+	PgmqMapStatus status = {.next_due = PGMQ_DUE_NOW};
+	bool		has_map = pgmq_map_status(queue->relid, local->identity, &status);
+
+	engine->due_map = map_state(local->identity != 0, has_map, &status);
+	engine->pieces = status.pieces;
+	engine->bytes = status.bytes;
+	engine->next_due = status.next_due;
+	/* no infinity, which many drivers cannot represent */
+	engine->is_due = has_map && status.next_due != PGMQ_DUE_NOW &&
+		status.next_due < PGMQ_DUE_LAST;
+	engine->waiting = pgmq_waiter_count(queue->relid);
+	engine->net_finds = status.check_finds;
+}
+
 /*
  * engine_status()
  * returns table (queue_name text, due_map text, pieces bigint, bytes bigint,
@@ -101,27 +120,21 @@ pgmq_engine_status(PG_FUNCTION_ARGS)
 	foreach(lc, pgmq_meta_names())
 	{
 		PgmqQueue	queue;
-		PgmqLocal  *local;
-		PgmqMapStatus status = {.next_due = PGMQ_DUE_NOW};
-		bool		has_map;
+		PgmqEngine	engine;
 		Datum		values[STATUS_COLUMNS];
 		bool		nulls[STATUS_COLUMNS] = {false};
 
 		if (!pgmq_queue_to_show(lfirst(lc), &queue))
 			continue;
-		local = pgmq_local_known(queue.relid);
-		has_map = pgmq_map_status(queue.relid, local->identity, &status);
+		pgmq_engine_look(&queue, &engine);
 		values[0] = PointerGetDatum(lfirst(lc));
-		values[1] = CStringGetTextDatum(map_state(local->identity != 0, has_map, &status));
-		values[2] = Int64GetDatum(status.pieces);
-		values[3] = Int64GetDatum(status.bytes);
-		values[4] = TimestampTzGetDatum(status.next_due);
-		values[5] = Int32GetDatum(pgmq_waiter_count(queue.relid));
-		values[6] = Int64GetDatum(status.check_finds);
-
-		/* return no infinity, which many drivers cannot represent */
-		nulls[4] = !has_map || status.next_due == PGMQ_DUE_NOW ||
-			status.next_due >= PGMQ_DUE_LAST;
+		values[1] = CStringGetTextDatum(engine.due_map);
+		values[2] = Int64GetDatum(engine.pieces);
+		values[3] = Int64GetDatum(engine.bytes);
+		values[4] = TimestampTzGetDatum(engine.next_due);
+		values[5] = Int32GetDatum(engine.waiting);
+		values[6] = Int64GetDatum(engine.net_finds);
+		nulls[4] = !engine.is_due;
 		pgmq_rows_put(rows, values, nulls);
 	}
 	return (Datum) 0;
@@ -302,7 +315,7 @@ pgmq_maintenance_status(PG_FUNCTION_ARGS)
 static void
 partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 {
-	char	   *relname = get_rel_name(relid);
+	char	   *relname;
 	PgmqBounds	bounds;
 	int64		in_default;
 	bool		last_known;
@@ -311,7 +324,8 @@ partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 	Datum		values[PARTITION_COLUMNS];
 	bool		nulls[PARTITION_COLUMNS] = {false};
 
-	if (relname == NULL || get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE ||
+		(relname = get_rel_name(relid)) == NULL)
 		return;
 	last_known = pgmq_sequence_look(queue, &last);
 	if (!pgmq_bounds_find(relid, last, &bounds))
@@ -320,7 +334,7 @@ partition_row(PgmqRows *rows, text *queue_name, Oid queue, Oid relid)
 	if (bounds.ends && bounds.by_time)
 		left = bounds.end - GetCurrentTimestamp();
 	else if (!last_known || !bounds.ends ||
-			 pg_sub_s64_overflow(bounds.end, last + 1, &left))
+			 (last < PG_INT64_MAX && pg_sub_s64_overflow(bounds.end, last + 1, &left)))
 		bounds.ends = false;
 	values[0] = PointerGetDatum(queue_name);
 	values[1] = CStringGetTextDatum(relname);

@@ -36,17 +36,27 @@
 /* At most so many pages of a default partition are read: 80 MB. */
 #define MAX_DEFAULT_PAGES	10000
 
-/* Lock a table, if that is possible at once, and open it; or NULL. */
-static Relation
-open_now(Oid relid)
+/*
+ * Lock a relation, if that is possible at once, and open it.  NULL if it is not,
+ * and for one whose rows are not to be had here: an unlogged one has none on a
+ * standby, and those of a temporary one are in the memory of its session.
+ */
+Relation
+pgmq_open_now(Oid relid)
 {
-	Relation	rel = NULL;
+	Relation	rel;
 
-	if (ConditionalLockRelationOid(relid, AccessShareLock))
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return NULL;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		UnlockRelationOid(relid, AccessShareLock);
+	else if (RELATION_IS_OTHER_TEMP(rel) ||
+			 (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+			  rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED && RecoveryInProgress()))
 	{
-		rel = try_relation_open(relid, NoLock);
-		if (rel == NULL)
-			UnlockRelationOid(relid, AccessShareLock);
+		relation_close(rel, AccessShareLock);
+		rel = NULL;
 	}
 	return rel;
 }
@@ -68,7 +78,7 @@ pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds)
 
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return false;
-	rel = open_now(relid);
+	rel = pgmq_open_now(relid);
 	if (rel == NULL)
 		return false;
 	key = RelationGetPartitionKey(rel);
@@ -97,8 +107,8 @@ pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds)
 
 /*
  * Return the number of rows in the default partition of a table;
- * PGMQ_NO_DEFAULT if there is none, and PGMQ_DEFAULT_LOCKED if it is locked,
- * since a count should not wait.  Rows get into a default partition by mistake,
+ * PGMQ_NO_DEFAULT if there is none, and PGMQ_DEFAULT_LOCKED if it is locked, since
+ * a count should not wait, or cannot be read here.  Rows get into a default partition by mistake,
  * and there may be many.  Therefore only the first pages are counted, and the
  * rest is estimated.
  *
@@ -119,7 +129,7 @@ pgmq_bounds_default_rows(Oid relid)
 		partition = get_default_partition_oid(relid);
 	if (!OidIsValid(partition) || get_rel_relkind(partition) != RELKIND_RELATION)
 		return PGMQ_NO_DEFAULT;
-	rel = open_now(partition);
+	rel = pgmq_open_now(partition);
 	if (rel == NULL)
 		return PGMQ_DEFAULT_LOCKED;
 	pages = RelationGetNumberOfBlocks(rel);

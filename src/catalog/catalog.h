@@ -114,6 +114,7 @@ typedef struct PgmqBounds
 #define PGMQ_NO_DEFAULT			(-1)
 #define PGMQ_DEFAULT_LOCKED		(-2)
 
+extern Relation pgmq_open_now(Oid relid);
 extern bool pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds);
 extern int64 pgmq_bounds_default_rows(Oid relid);
 

@@ -103,6 +103,22 @@ pgmq_queue_sequence(Oid relid)
 }
 
 /*
+ * Whether a role that has a right to a queue may know the last id of its sequence:
+ * the sequence belongs to the owner of the queue, or the role may read it.  A
+ * column can have a default that calls nextval for any sequence there is.
+ */
+static bool
+may_know(Oid relid, Oid sequence, bool *may_read)
+{
+	bool		is_missing = false;
+	Oid			owner = pgmq_role_find_owner(sequence);
+
+	*may_read = pg_class_aclcheck_ext(sequence, GetUserId(), ACL_SELECT | ACL_USAGE,
+									  &is_missing) == ACLCHECK_OK;
+	return *may_read || (OidIsValid(owner) && owner == pgmq_role_find_owner(relid));
+}
+
+/*
  * The last id of a queue's sequence; 0 when it has given out none.  A role that
  * may count the messages may know it, so the sequence is read with its owner's
  * rights if that is the owner of the queue.
@@ -121,8 +137,7 @@ pgmq_queue_last_id(Oid relid)
 		return 0;
 
 	/* from 18 on the server shows no last id, and raises no error either */
-	may_read = pg_class_aclcheck(sequence, GetUserId(), ACL_SELECT | ACL_USAGE) == ACLCHECK_OK;
-	if (!may_read && pgmq_role_owner(sequence) != pgmq_role_owner(relid))
+	if (!may_know(relid, sequence, &may_read))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SEQUENCE, get_rel_name(sequence));
 
 	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
@@ -137,8 +152,9 @@ pgmq_queue_last_id(Oid relid)
 }
 
 /*
- * The last id of a queue's sequence without a check of rights: without a wait for
- * a lock, and without one that stays.  Returns false if that is not possible.
+ * The same for a caller who has a right to the queue: without a wait for a lock,
+ * and without one that stays.  Returns false if that is not possible, and if the
+ * caller may not know it.
  */
 bool
 pgmq_sequence_look(Oid relid, int64 *last)
@@ -148,21 +164,20 @@ pgmq_sequence_look(Oid relid, int64 *last)
 	Buffer		buffer;
 	HeapTupleHeader tuple;
 	Form_pg_sequence_data data;
+	bool		may_read;
 
-	if (get_rel_relkind(sequence) != RELKIND_SEQUENCE || !ConditionalLockRelationOid(sequence, AccessShareLock))
+	if (get_rel_relkind(sequence) != RELKIND_SEQUENCE || !may_know(relid, sequence, &may_read))
 		return false;
-	rel = try_relation_open(sequence, NoLock);
+	rel = pgmq_open_now(sequence);
 	if (rel == NULL)
-	{
-		UnlockRelationOid(sequence, AccessShareLock);
 		return false;
-	}
 	buffer = ReadBuffer(rel, 0);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	tuple = (HeapTupleHeader) PageGetItem(BufferGetPage(buffer),
 										  PageGetItemId(BufferGetPage(buffer), FirstOffsetNumber));
 	data = (Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff);
-	*last = data->is_called ? data->last_value : data->last_value - 1;
+	*last = data->is_called || data->last_value == PG_INT64_MIN ? data->last_value :
+		data->last_value - 1;
 	UnlockReleaseBuffer(buffer);
 	relation_close(rel, AccessShareLock);
 	return true;

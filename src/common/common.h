@@ -183,6 +183,7 @@ extern Oid	pgmq_archive_open(const PgmqQueue *queue, LOCKMODE lockmode,
 extern Oid	pgmq_role_find_owner(Oid relid);
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
+extern PgmqRole pgmq_role_become_counter(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 extern void pgmq_role_check_triggers(Oid relid, int16 events);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);

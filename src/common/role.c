@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "common/common.h"
@@ -74,6 +75,22 @@ pgmq_role_become_owner(Oid relid)
 						   saved.context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	return saved;
+}
+
+/*
+ * Act as the owner of a queue that the caller may count, until pgmq_role_restore,
+ * since planning a query calls functions that the owner has put into the table's
+ * indexes.  A caller who does not see all rows counts as itself.
+ */
+PgmqRole
+pgmq_role_become_counter(Oid relid)
+{
+	PgmqRole	self;
+
+	if (check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
+		return pgmq_role_become_owner(relid);
+	GetUserIdAndSecContext(&self.roleid, &self.context);
+	return self;
 }
 
 /* Act as the role that was saved again. */

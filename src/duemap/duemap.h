@@ -70,6 +70,7 @@ typedef struct PgmqClaim
 	uint64		taken;			/* those that a statement has taken */
 	TimestampTz due;			/* the least vt that these have now */
 	SubTransactionId subid;		/* which claimed them */
+	bool		ended;			/* the statement that was to take them has */
 } PgmqClaim;
 
 /* A run of adjacent slots that a reader looks at. */
@@ -279,11 +280,13 @@ typedef struct PgmqScan
 {
 	/* for the verb */
 	TimestampTz now;			/* what is readable at it is to be taken */
+	bool		claimed;		/* what is to be taken has been claimed */
 	bool		by_ids;			/* take from the ids, not from the range */
 	bool		sorts;			/* by a _SORTED statement, to take some of
 								 * them */
+	bool		by_place;		/* one table has them, so ctid says which */
 	bool		removes;		/* the verb removes what it takes */
-	PgmqArg		ids;			/* bigint[], in order */
+	PgmqArg		ids;			/* bigint[], in order; if by_ids */
 	int64		lo;				/* the range, or the least and largest key */
 	int64		hi;
 	int64		wanted;			/* how many more are wanted */

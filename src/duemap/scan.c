@@ -45,6 +45,8 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -372,6 +374,7 @@ scan_settle(PgmqScan *scan)
 		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
 			missed[nmissed++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(ids));
 	}
+	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
 	{
 		scan->from = last + 1;
@@ -402,30 +405,31 @@ scan_settle(PgmqScan *scan)
 	pfree(missed);
 }
 
-/* Put the ids claimed into the scan, for the statement. */
+/* Put the ids claimed into the scan, for the statement: as a range if they are one. */
 static void
 scan_put_ids(PgmqScan *scan)
 {
 	const PgmqClaim *claims = pgmq_xact_claims(scan->local, scan->claims_at);
-	int64	   *ids = palloc(scan->nids * sizeof(int64));
-	int64		n = 0;
+	const PgmqClaim *last = &claims[scan->nclaims - 1];
 
-	for (int i = 0; i < scan->nclaims; i++)
-		for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
-		{
-			int64		key = claims[i].first + pg_rightmost_one_pos64(left);
-
-			if (n == 0)
-				scan->lo = key;
-			scan->hi = key;
-			ids[n++] = scan_id(scan, key);
-		}
-	Assert(n == scan->nids);
-	scan->ids = pgmq_int8_array(ids, n);
-	scan->by_ids = true;
+	scan->lo = claims->first + pg_rightmost_one_pos64(claims->ids);
+	scan->hi = last->first + pg_leftmost_one_pos64(last->ids);
+	scan->claimed = true;
+	scan->by_ids = scan->local->priorities || scan->hi - scan->lo != scan->nids - 1;
 	scan->sorts = scan->peeked && scan->local->priorities;
 	scan->asked = scan->wanted;
-	pfree(ids);
+	if (scan->by_ids)
+	{
+		int64	   *ids = palloc(scan->nids * sizeof(int64));
+		int64		n = 0;
+
+		for (int i = 0; i < scan->nclaims; i++)
+			for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
+				ids[n++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(left));
+		Assert(n == scan->nids);
+		scan->ids = pgmq_int8_array(ids, n);
+		pfree(ids);
+	}
 }
 
 /* The scan goes on after an id; it ends with the last one there is. */
@@ -563,6 +567,17 @@ scan_next_run(PgmqScan *scan)
 	return true;
 }
 
+/* Whether the rows of a queue are in one table, where ctid tells them apart. */
+static bool
+is_one_table(const PgmqQueue *queue)
+{
+	Relation	rel = RelationIdGetRelation(queue->relid);
+	bool		result = rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relhassubclass;
+
+	RelationClose(rel);
+	return result;
+}
+
 /* Begin a scan.  check: a full check may come first. */
 static void
 scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
@@ -574,7 +589,7 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
 	scan->now = now;
 	scan->wanted = qty;
 	scan->count = 0;
-	scan->by_ids = scan->removes = false;
+	scan->claimed = scan->by_ids = scan->by_place = scan->removes = false;
 	scan->local = pgmq_local(queue->relid);
 	scan->map = pgmq_xact_map(scan->local);
 	scan->from = scan->seen = PG_INT64_MIN;
@@ -592,6 +607,7 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
 	if (!sees_all(queue))
 		return;
 	scan->claims = !filtered;
+	scan->by_place = scan->claims && is_one_table(queue);
 	if (check && qty > 0 && pgmq_map_check_claim(scan->map, now, &from))
 	{
 		check_map(queue, scan->map, now, from);
@@ -612,10 +628,11 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  * where it takes up to scan.wanted messages that are readable at scan.now,
  * oldest first, and says how many it took; scan.count is the sum.  If
  * scan.by_ids, it takes them from scan.ids, a bigint[], if scan.sorts by a
- * statement that goes by priority, and calls pgmq_scan_row
- * for each that the statement returns, whether or not it counts; else from the
- * ids scan.lo to scan.hi.  Ids rise from one part to the next.  A verb that removes
- * what it takes says so in scan.removes.
+ * statement that goes by priority; else from the ids scan.lo to scan.hi.  If
+ * scan.claimed, it calls pgmq_scan_row for each that the statement returns,
+ * whether or not it counts; and if scan.by_place as well, it may lock the rows of
+ * ONLY the queue's table first, and find them again by ctid.  Ids rise from one
+ * part to the next.  A verb that removes what it takes says so in scan.removes.
  *
  * Each part needs a snapshot that is taken after pgmq_scan_next.  The scan
  * allocates little, in the current memory context.  It raises the errors of
@@ -634,7 +651,7 @@ pgmq_scan_next(PgmqScan *scan)
 {
 	if (scan->nclaims > 0)
 		scan_settle(scan);
-	scan->by_ids = false;
+	scan->claimed = scan->by_ids = false;
 	while (scan->wanted > 0)
 	{
 		if (scan->gap_lo <= scan->gap_hi)
@@ -672,7 +689,7 @@ pgmq_scan_reach(const PgmqScan *scan, int64 from)
 {
 	PgmqRange	ranges[64];
 	int64		hi = from;
-	int			n = scan->by_ids ?
+	int			n = scan->claimed ?
 	pgmq_map_find(scan->map, scan->now, from, ranges, lengthof(ranges)) : -1;
 
 	for (int i = 0; i < n && (ranges[i].lo <= hi || ranges[i].lo == hi + 1); i++)

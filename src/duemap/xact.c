@@ -27,6 +27,10 @@
  * including those that a statement did not find: this transaction may itself
  * have deleted them.
  *
+ * A trigger on the table may read from the queue while the statement of another
+ * read goes on.  What becomes of that one's claims is not known before its
+ * statement has ended, so until then nobody else changes them.
+ *
  * A transaction that has an xid may roll back what its looks have seen.  So the
  * ids it has looked at are remembered as ranges, and become unknown when
  * anything in it is rolled back, when it is prepared, and when it was looked at
@@ -304,6 +308,8 @@ queue_lapse(PgmqXactQueue *queue, TimestampTz now)
 	{
 		PgmqClaim  *claim = &queue->claims[i];
 
+		if (!claim->ended)
+			continue;
 		if (claim->due <= now)
 		{
 			pgmq_map_settle(local->map, local->relid, claim->first, claim->held, claim->held,
@@ -383,6 +389,7 @@ pgmq_xact_settle(const PgmqLocal *local, PgmqClaim *claim, uint64 back, Timestam
 {
 	uint64		missed = claim->held & ~claim->taken;
 
+	claim->ended = true;
 	local->xact->lapse = Min(local->xact->lapse, claim->due);
 	if (missed == 0)
 		return;
@@ -390,7 +397,10 @@ pgmq_xact_settle(const PgmqLocal *local, PgmqClaim *claim, uint64 back, Timestam
 	claim->held &= ~missed;
 }
 
-/* Remember what came to nothing of the claims from a place on no longer than needed. */
+/*
+ * Remember what came to nothing of the claims from a place on, which have ended,
+ * no longer than needed.  A read that goes on keeps its claims as they are.
+ */
 void
 pgmq_xact_forget_missed(const PgmqLocal *local, int at)
 {
@@ -405,7 +415,8 @@ pgmq_xact_forget_missed(const PgmqLocal *local, int at)
 
 		/* a read may miss the same ones again and again */
 		while (--same >= 0 &&
-			   (queue->claims[same].first != claim->first || queue->claims[same].subid != claim->subid))
+			   (queue->claims[same].first != claim->first ||
+				queue->claims[same].subid != claim->subid || !queue->claims[same].ended))
 			;
 		if (same >= 0)
 			queue->claims[same].ids |= claim->ids;

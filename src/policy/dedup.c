@@ -52,6 +52,7 @@
 #include "access/stratnum.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
@@ -85,7 +86,7 @@ typedef struct Look
 	Snapshot	before;			/* so does what this does not see */
 	text	  **ids;
 	int			n;
-	int64	   *msg_ids;		/* what was found, in the place of its id */
+	int64	   *msg_ids;		/* what counts, by place of its id; or NULL */
 	TimestampTz *sent_at;
 } Look;
 
@@ -163,7 +164,8 @@ look_in(const Look *look, Relation rel, ItemPointerData *rows)
 				rows[i] = tuple->t_self;
 
 			/* another window may make two of them count: the later one does */
-			if ((sent_at > look->after || was_running(tuple, look->before)) &&
+			if (look->msg_ids != NULL &&
+				(sent_at > look->after || was_running(tuple, look->before)) &&
 				(look->msg_ids[i] == PGMQ_DEDUP_NEW || sent_at > look->sent_at[i]))
 			{
 				look->msg_ids[i] = msg_id;
@@ -222,11 +224,7 @@ pgmq_dedup_find(const PgmqQueue *queue, const PgmqPolicy *policy,
 static void
 rows_find(PgmqDedup *dedup, text **ids, int n)
 {
-	Look		look = {
-		.after = DT_NOBEGIN,.ids = ids,.n = n,
-		.msg_ids = palloc0(n * sizeof(int64)),
-		.sent_at = palloc0(n * sizeof(TimestampTz))
-	};
+	Look		look = {.ids = ids,.n = n};
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	look_in(&look, dedup->rel, dedup->rows);
@@ -405,7 +403,8 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy *policy)
 	if (!OidIsValid(relid))
 		return 0;
 	rel = relation_open(relid, NoLock);
-	idle = RelationGetNumberOfBlocks(rel) == 0;
+	/* what is no table has no pages to ask for */
+	idle = rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) == 0;
 	if (!idle)
 	{
 		pgmq_idtable_check(queue, rel);

@@ -211,7 +211,8 @@ static const StepFn steps[] = {
 
 /*
  * Do a batch by the rights of the queue's owner; m->more says whether there may
- * be more.  Nothing is done when the queue is gone, or locked.
+ * be more.  Nothing is done when the queue is gone, locked, or not the caller's any
+ * more, as a round may take long and commits in between.
  */
 static bool
 batch_do(void *arg)
@@ -220,7 +221,8 @@ batch_do(void *arg)
 	int			nestlevel;
 	PgmqRole	saved;
 
-	if (!pgmq_queue_try_open(&m->queue, m->turn->queue_name, RowExclusiveLock))
+	if (!pgmq_queue_try_open(&m->queue, m->turn->queue_name, RowExclusiveLock) ||
+		!object_ownercheck(RelationRelationId, m->queue.relid, GetUserId()))
 		return true;
 	/* a worker has no portal that would see to it */
 	PushActiveSnapshot(GetTransactionSnapshot());

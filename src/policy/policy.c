@@ -543,15 +543,28 @@ typedef struct PolicyRows
 	MemoryContext context;
 	bool		has_owner;
 	List	   *rows;			/* of PgmqPolicyRow * */
+	text	   *key;			/* the name of the last one in lower case */
 } PolicyRows;
 
-/* Row function: a row of the table. */
+/* Whether of two rows of a queue the first is that of PGMQ_POLICY_ROWS. */
+static bool
+row_is_first(const PgmqPolicyRow *a, const PgmqPolicyRow *b)
+{
+	int			a_len = pg_mbstrlen(JsonbToCString(NULL, &a->policy->root, VARSIZE(a->policy)));
+	int			b_len = pg_mbstrlen(JsonbToCString(NULL, &b->policy->root, VARSIZE(b->policy)));
+
+	return a_len != b_len ? a_len > b_len :
+		strcmp(text_to_cstring(a->queue_name), text_to_cstring(b->queue_name)) > 0;
+}
+
+/* Row function: a row of the table, after those of names that sort before. */
 static void
 row_rows(TupleTableSlot *slot, void *state)
 {
 	PolicyRows *result = state;
 	MemoryContext old = MemoryContextSwitchTo(result->context);
 	PgmqPolicyRow *row = palloc0(sizeof(PgmqPolicyRow));
+	text	   *key;
 
 	slot_getallattrs(slot);
 	row->queue_name = DatumGetTextPCopy(slot->tts_values[0]);
@@ -561,33 +574,37 @@ row_rows(TupleTableSlot *slot, void *state)
 	row->has_owner = result->has_owner;
 	if (!slot->tts_isnull[3])
 		row->owner = DatumGetTextPCopy(slot->tts_values[3]);
-	result->rows = lappend(result->rows, row);
+	key = DatumGetTextPP(slot->tts_values[4]);
+	if (result->key == NULL || VARSIZE_ANY_EXHDR(key) != VARSIZE_ANY_EXHDR(result->key) ||
+		memcmp(VARDATA_ANY(key), VARDATA_ANY(result->key), VARSIZE_ANY_EXHDR(key)) != 0)
+		result->rows = lappend(result->rows, row);
+	else if (row_is_first(row, llast(result->rows)))
+		llast(result->rows) = row;
+	result->key = DatumGetTextPCopy(slot->tts_values[4]);
 	MemoryContextSwitchTo(old);
 }
 
 /*
  * The rows of all queues with a policy, as a list of PgmqPolicyRow *, one for each
- * queue: that of PGMQ_POLICY_ROWS.
+ * queue: that of PGMQ_POLICY_ROWS.  It is picked here, since the order of that would
+ * have the server write each policy as text.
  */
 List *
 pgmq_policy_rows(void)
 {
 	Oid			table = pgmq_policy_table(true);
-	PolicyRows	result = {CurrentMemoryContext, false, NIL};
+	PolicyRows	result = {.context = CurrentMemoryContext};
 	PgmqRole	saved;
 
 	if (!OidIsValid(table))
 		return NIL;
 	result.has_owner = get_attnum(table, "dead_letter_owner") != InvalidAttrNumber;
 	saved = pgmq_role_become_owner(table);
-	pgmq_exec_once(psprintf("SELECT DISTINCT ON (pg_catalog.lower(queue_name::pg_catalog.text))"
-							" queue_name::pg_catalog.text, policy::pg_catalog.jsonb,"
-							" paused_until::pg_catalog.timestamptz, %s::pg_catalog.text"
+	pgmq_exec_once(psprintf("SELECT queue_name::pg_catalog.text, policy::pg_catalog.jsonb,"
+							" paused_until::pg_catalog.timestamptz, %s::pg_catalog.text,"
+							" pg_catalog.lower(queue_name::pg_catalog.text) COLLATE pg_catalog.\"C\""
 							" FROM " PGMQ_SCHEMA ".policy"
-							" WHERE queue_name IS NOT NULL AND policy IS NOT NULL"
-							" ORDER BY pg_catalog.lower(queue_name::pg_catalog.text),"
-							" pg_catalog.length(policy::pg_catalog.text) DESC,"
-							" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC",
+							" WHERE queue_name IS NOT NULL AND policy IS NOT NULL ORDER BY 5",
 							result.has_owner ? "dead_letter_owner" : "NULL"),
 				   0, NULL, NULL, true, row_rows, &result);
 	pgmq_role_restore(saved);

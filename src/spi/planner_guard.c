@@ -37,6 +37,7 @@ static const struct
 	bool		value;
 }			held[] = {
 	{&enable_indexscan, true},
+	{&enable_tidscan, true},
 	{&enable_seqscan, false},
 	{&enable_bitmapscan, false},
 	{&enable_sort, false},

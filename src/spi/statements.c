@@ -54,20 +54,31 @@
 #define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
 
-/* Up to $2 messages readable at $1, in order, locked. */
-#define TAKE(filter, order) \
-	"ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" filter \
-	" ORDER BY " order " LIMIT $2 FOR UPDATE SKIP LOCKED)"
-
-/* Of those only the ones in a range. */
+/* Only messages in a range. */
 #define RANGE(lo, hi) " AND {k}" GE lo " AND {k}" LE hi
+
+/* Up to $2 messages readable at $1, in order, locked. */
+#define TAKEN(column, table, filter, order) \
+	"ARRAY(SELECT " column " FROM " table " WHERE vt" LE "$1" filter \
+	" ORDER BY " order " LIMIT $2 FOR UPDATE SKIP LOCKED)"
+#define TAKE(filter, order) TAKEN("msg_id", "{q}", filter, order)
 
 /* Of those only the ones with ids of an array. */
 #define AMONG(ids) " AND msg_id" EQ "ANY (" ids ")"
 
+/*
+ * The same, of one table, found again by where they are and not by the index.
+ * A message that was changed since the snapshot, and is readable still, is
+ * locked and left: the claim of its id came to nothing.
+ */
+#define TAKE_RUN(lo, hi) \
+	" WHERE ctid" EQ "ANY (" TAKEN("ctid", "ONLY {q}", RANGE(lo, hi), "{k}") ") AND vt" LE "$1" \
+	" RETURNING " RECORD
+
 /* A lease that begins now and ends at $3. */
-#define LEASE(now) \
-	"UPDATE {q} SET vt = $3, last_read_at = " now "," \
+#define LEASE(now) LEASE_IN("{q}", now)
+#define LEASE_IN(table, now) \
+	"UPDATE " table " SET vt = $3, last_read_at = " now "," \
 	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
 
 /* A read: lease the messages taken. */
@@ -163,6 +174,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		READ(AMONG("$4"), "{s}"),
 		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
 	},
+	[PGMQ_STMT_READ_RUN] = {
+		LEASE_IN("ONLY {q}", "$1") TAKE_RUN("$4", "$5"),
+		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
 	[PGMQ_STMT_POP] = {
 		POP("", "{k}"),
 		2, {TIMESTAMPTZOID, INT8OID}
@@ -178,6 +193,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_POP_IDS_SORTED] = {
 		POP(AMONG("$3"), "{s}"),
 		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
+	},
+	[PGMQ_STMT_POP_RUN] = {
+		"DELETE FROM ONLY {q}" TAKE_RUN("$3", "$4"),
+		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
 	/* the first $3 of what is left in a range, for the due map */
 	[PGMQ_STMT_LEFT] = {

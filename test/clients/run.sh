@@ -166,10 +166,25 @@ fetch() {
     }
 }
 
-if ! command -v node >/dev/null; then
-    echo "skip pgmq-js node is not installed"
-elif ! command -v npm >/dev/null; then
-    echo "skip pgmq-js npm is not installed"
+# Why the packages of a folder cannot be used here; nothing if they can.
+node_lacks() {
+    if ! command -v node >/dev/null; then
+        echo "node is not installed"
+    elif ! command -v npm >/dev/null; then
+        echo "npm is not installed"
+    else
+        node -e '
+            const least = require(process.argv[1]).engines.node.match(/[0-9]+/g).map(Number);
+            const here = process.versions.node.split(".").map(Number);
+            if (here[0] < least[0] || (here[0] === least[0] && here[1] < (least[1] || 0)))
+                console.log("Node.js " + process.versions.node + " is older than " + least.join("."));' "$1/package.json"
+    fi
+}
+
+lacks=$(node_lacks "$here")
+if [ -n "$lacks" ]; then
+    echo "skip pgmq-js $lacks"
+    echo "skip node-pg $lacks"
 else
     mkdir "$work/node"
     cp "$here"/package.json "$here"/package-lock.json "$here"/.npmrc "$here"/*.js "$work/node"
@@ -194,7 +209,10 @@ fi
 #
 # The console, in a browser where there is one
 #
-if command -v npm >/dev/null; then
+lacks=$(node_lacks "$here/../../console")
+if [ -n "$lacks" ]; then
+    echo "skip console $lacks"
+else
     mkdir "$work/console"
     (cd "$here/../../console" && cp -R package.json package-lock.json .npmrc ./*.js public test "$work/console")
     if ! fetch "$work/console"; then

@@ -156,6 +156,7 @@ BEGIN
 		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new'), pgmq.test_routing('order.new', '{}');
 	PERFORM pgmq.waiters(), pgmq.memory_status(), pgmq.maintenance_status(), pgmq.partition_status(), pgmq.horizon_costs(),
 		pgmq.health(), pgmq.overview(), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
+		pgmq._last_id('long', 'pgmq.q_long_msg_id_seq'::regclass),
 		pgmq._health_limits('{}');
 	PERFORM pgmq.reset_queue_stats('long'), pgmq.stat_bounds(), pgmq.stat_quantile(array_fill(1::bigint, '{17}'), 0.5), pgmq.queue_depth('long');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);

@@ -15,7 +15,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-# A clock that is as far off as a file says.
+# A clock that is as far off as a file says, and takes so many microseconds to look
+# at.
 my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
 my $shim = PostgreSQL::Test::Utils::tempdir . '/clock.so';
 my $source = dirname(__FILE__) . '/../data/clock.c';
@@ -24,7 +25,7 @@ sub set_clock
 	# the file is mapped: write into it, do not replace it
 	open(my $to, -e $clock ? '+<' : '+>', $clock) or die $!;
 	binmode $to;
-	syswrite $to, pack('q', $_[0]);
+	syswrite $to, pack('qq', $_[0], $_[1] // 0);
 	close $to;
 }
 set_clock(0);
@@ -89,7 +90,7 @@ set_up();
 
 SKIP:
 {
-	skip 'no compiler, or no 64-bit integers, for a clock that steps', 14 unless $can_step;
+	skip 'no compiler, or no 64-bit integers, for a clock that steps', 16 unless $can_step;
 
 	sql(q{SELECT pgmq.send('due', '1')});
 	is(exhaust('due'), 'nothing', 'a message is in flight');
@@ -109,7 +110,7 @@ SKIP:
 	wait_until_waiting($pid);
 	set_clock(-20000);
 	# the server's own timeouts would not end it
-	while ($s->{out} !~ /said/ && time - $began < 10)
+	while ($s->{out} !~ /said/ && time - $began < $PostgreSQL::Test::Utils::timeout_default / 2)
 	{
 		$s->{psql}->pump_nb;
 		usleep(10_000);
@@ -122,6 +123,14 @@ SKIP:
 	$s->{psql}->finish;
 	set_clock(0);
 	sql('TRUNCATE pgmq.q_due');
+
+	# a session that gets the processor now and then only
+	is(exhaust('due'), 'nothing', 'a queue is empty');
+	set_clock(0, 3000);
+	my (undef, $count) = $node->psql($db, q{SET statement_timeout = '60s';
+		SELECT count(*) FROM pgmq.read_with_poll('due', 1, 1, 1)});
+	is($count, 0, '.. and a wait ends, though time passes while it finds out how long to sleep');
+	set_clock(0);
 
 	# Queues use up the memory, and are dropped: another queue gets their
 	# memory

@@ -270,6 +270,13 @@ sql(q{SELECT pgmq.create('narrow'); ALTER SEQUENCE pgmq.q_narrow_msg_id_seq MAXV
 is(findings(), '', 'a sequence with an end');
 sql(q{SELECT setval('pgmq.q_narrow_msg_id_seq', 95)});
 is(findings(), 'critical narrow ids run out', '.. that comes near');
+my $altering = session($node);
+ask($altering, 'BEGIN; ALTER SEQUENCE pgmq.q_narrow_msg_id_seq CACHE 2;');
+is(findings('{}', q{SET lock_timeout = '10s'}), 'critical narrow ids run out', '.. and is not waited for while it is locked');
+done($altering);
+sql(q{SELECT pgmq.grant_queue('narrow', 'inspector', 'inspect');
+	REVOKE ALL ON SEQUENCE pgmq.q_narrow_msg_id_seq FROM inspector});
+is(sql(q{SET ROLE inspector; SELECT string_agg(what, ' ') FROM pgmq.health() WHERE queue_name = 'narrow'}), 'ids run out', '.. which a role hears that may inspect the queue');
 sql(q{ALTER SEQUENCE pgmq.q_narrow_msg_id_seq NO MAXVALUE});
 is(findings(), '', '.. and is taken away');
 sql(q{

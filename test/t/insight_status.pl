@@ -177,6 +177,10 @@ is(partitions("coalesce(ids_left::text, 'for ever')", 'for_ever'), 'for ever, fo
 partitioned('far', 'msg_id', '9223372036854775807');
 sql('ALTER TABLE pgmq.q_far ALTER msg_id SET MINVALUE -10 RESTART WITH 0');
 is(partitions("ids_left::text || coalesce(time_left::text, '')", 'far'), '9223372036854775807, 9223372036854775807', 'one with as many ids left as there can be');
+sql(q{ALTER TABLE pgmq.q_far ALTER msg_id SET MINVALUE -9223372036854775808 RESTART WITH -9223372036854775808});
+is(partitions("coalesce(ids_left::text, 'more than can be said')", 'far'), 'more than can be said, more than can be said', '.. and with all ids there are');
+sql(q{SELECT setval(pg_get_serial_sequence('pgmq.q_far', 'msg_id'), 9223372036854775807)});
+is(partitions("coalesce(ids_left::text, 'for ever')", 'far'), '0, 0', '.. and with none');
 my $holder = session($node);
 ask($holder, 'BEGIN; LOCK TABLE pgmq.q_by_id;');
 is(partitions('table_name', 'by_id'), 'a_by_id', 'a locked table is left out, and not waited for');

@@ -14,7 +14,17 @@ $primary->start;
 $primary->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION pgmq_c;
-	SELECT pgmq.create('q'), pgmq.create_unlogged('fast')});
+	SELECT pgmq.create('q'), pgmq.create_unlogged('fast'), pgmq.create('parts'), pgmq.create('lost');
+	CREATE UNLOGGED SEQUENCE pgmq.unlogged;
+	DROP TABLE pgmq.q_parts, pgmq.q_lost;
+	CREATE TABLE pgmq.q_parts (LIKE pgmq.q_q INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (msg_id);
+	CREATE TABLE pgmq.q_lost (LIKE pgmq.q_q) PARTITION BY RANGE (msg_id);
+	ALTER TABLE pgmq.q_lost ALTER msg_id SET DEFAULT nextval('pgmq.unlogged');
+	CREATE TABLE pgmq.q_parts_1 PARTITION OF pgmq.q_parts FOR VALUES FROM (1) TO (1001);
+	CREATE TABLE pgmq.q_parts_rest PARTITION OF pgmq.q_parts DEFAULT;
+	CREATE TABLE pgmq.q_lost_1 PARTITION OF pgmq.q_lost FOR VALUES FROM (1) TO (1001);
+	CREATE UNLOGGED TABLE pgmq.q_lost_rest PARTITION OF pgmq.q_lost DEFAULT;
+	INSERT INTO pgmq.q_parts (msg_id, vt, message) OVERRIDING SYSTEM VALUE VALUES (5000, now(), '1')});
 $primary->backup('backup');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -36,7 +46,7 @@ is( $standby->safe_psql(
 	'99|t|90',
 	'metrics');
 is($standby->safe_psql('postgres', q{SELECT string_agg(queue_name, ' ' ORDER BY queue_name) FROM pgmq.list_queues()}),
-	'fast q', 'list_queues');
+	'fast lost parts q', 'list_queues');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pgmq.q_q}),
 	99, 'SELECT');
 
@@ -48,6 +58,25 @@ is( $standby->safe_psql(
 	'peek');
 is($standby->safe_psql('postgres', q{SELECT msg_id FROM pgmq.peek_archive('q')}),
 	1, 'peek_archive');
+
+# What shows the state of all queues does so, but for what a standby does not have.
+is( $standby->safe_psql(
+		'postgres',
+		q{SELECT queue_name, ids_left > 900, default_rows FROM pgmq.partition_status() ORDER BY 1}),
+	"lost||\nparts|t|1",
+	'partition_status');
+is( $standby->safe_psql(
+		'postgres',
+		q{SELECT string_agg(DISTINCT queue_name, ' ' ORDER BY queue_name) FROM pgmq.health('{"unread": 0, "behind": 0}') WHERE what ~ 'behind|nobody|default'}),
+	'parts q',
+	'health');
+for my $function (qw(health overview engine_status waiters memory_status maintenance_status horizon_costs queue_stats))
+{
+	my ($status, undef, $said) =
+	  $standby->psql('postgres', "SELECT count(*) FROM pgmq.$function()");
+	is($said =~ s/^.*WARNING:  queue "lost" is left out: .*\n?//mr, '', "$function warns of nothing else than a lost partition");
+	is($status, 0, '.. and runs');
+}
 
 # Calls that change something are refused.
 for my $call (

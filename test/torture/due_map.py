@@ -36,6 +36,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 
@@ -119,6 +120,24 @@ CREATE FUNCTION trig() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.vt := now() - interval '1 second'; RETURN NEW; END $$;
 CREATE TRIGGER trig BEFORE UPDATE OF headers ON pgmq.q_trig FOR EACH ROW EXECUTE FUNCTION trig();
 
+-- reads inside of a read, when a session asks for them
+CREATE FUNCTION nested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 AND random() < 0.5 THEN
+        DELETE FROM pgmq.q_trig WHERE msg_id > OLD.msg_id AND random() < 0.7;
+        PERFORM pgmq.read('trig', 600 * (random() < 0.5)::int, 1 + floor(random() * 100)::int);
+        IF random() < 0.3 THEN
+            BEGIN
+                PERFORM pgmq.pop('trig', 3), 1 / 0;
+            EXCEPTION WHEN division_by_zero THEN NULL;
+            END;
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER nested AFTER UPDATE OR DELETE ON pgmq.q_trig FOR EACH ROW
+WHEN (current_setting('torture.nested', true) = 'on') EXECUTE FUNCTION nested();
+
 -- what fails when a transaction is about to commit
 CREATE FUNCTION last_word() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN IF random() < 0.02 THEN RAISE EXCEPTION 'at the last moment'; END IF; RETURN NULL; END $$;
@@ -153,6 +172,18 @@ BEGIN
             WHEN 1 THEN PERFORM pgmq.pop(queue, 1);
             ELSE PERFORM pgmq.read(queue, 600, 10);
         END CASE;
+        COMMIT;
+    END LOOP;
+END $$;
+
+-- a queue in which a look has much to see, and messages that come between
+SELECT pgmq.create('sown');
+INSERT INTO pgmq.q_sown (msg_id, vt, message) OVERRIDING SYSTEM VALUE SELECT 2 * i, 'infinity', '1' FROM generate_series(1, 20000) i;
+CREATE PROCEDURE sow(times integer) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. times LOOP
+        INSERT INTO pgmq.q_sown (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+        VALUES (1 + 2 * floor(random() * 20000)::integer, clock_timestamp() + interval '50 ms', '1') ON CONFLICT DO NOTHING;
         COMMIT;
     END LOOP;
 END $$;
@@ -369,6 +400,30 @@ class Worker:
     def op_caught(self, q):
         self.execute(f"SELECT caught('{q}')")
 
+    def part(self, setting, statement, undo):
+        """Run a statement with a setting, in a part of the transaction; in one of its own if there is none."""
+        inside = self.conn.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+        self.execute('SAVEPOINT part' if inside else 'BEGIN')
+        try:
+            self.execute(f'SET LOCAL {setting}')
+            self.execute(statement)
+        except psycopg.errors.QueryCanceled:
+            undo = True
+        if undo:
+            self.execute('ROLLBACK TO part' if inside else 'ROLLBACK')
+        else:
+            self.execute(f"RESET {setting.split(' ')[0]}")
+            self.execute('RELEASE part' if inside else 'COMMIT')
+
+    def op_hurried(self, q):
+        # it may end in the middle of a look
+        self.part(f'statement_timeout = {self.random.choice([1, 2, 5])}',
+                  f"SELECT count(*) FROM pgmq.read('{q}', 600, 1000)", True)
+
+    def op_nested(self, q):
+        verb = self.random.choice(['read(\'trig\', 600, ', 'read(\'trig\', 0, ', 'pop(\'trig\', '])
+        self.part("torture.nested = 'on'", f'SELECT count(*) FROM pgmq.{verb}{self.random.choice([1, 1, 2, 5])})', self.random.random() < 0.6)
+
     def op_mine(self, q):
         """The question: what I have locked and is readable, I must be given."""
         hunt(self, q)
@@ -380,6 +435,7 @@ class Worker:
         'send': 10, 'send_batch': 5, 'read': 15, 'drain': 12, 'empty_reads': 6, 'conditional': 4, 'poll': 1, 'grouped': 3, 'pop': 5,
         'delete': 6, 'delete_batch': 8, 'set_vt': 6, 'set_vt_batch': 8, 'insert': 8, 'insert_ids': 8, 'upsert': 4, 'update': 8,
         'update_id': 2, 'update_headers': 5, 'send_priority': 6, 'insert_priorities': 3, 'delete_plain': 3, 'copy': 3, 'partition': 4, 'caught': 4, 'mine': 8, 'analyze': 1, 'send_group': 5, 'wait': 1, 'apply': 2,
+        'hurried': 4, 'nested': 3,
     }
 
     # ----- DDL: not inside transactions that go on to be prepared
@@ -656,7 +712,7 @@ class Worker:
                 elif command == 'wake':
                     # the session that was shot last may not know yet
                     self.storm(0)
-                    answer = None
+                    answer = self.conn.info.backend_pid
                 elif command == 'history':
                     answer = (list(self.history), self.counts)
                 elif command == 'quit':
@@ -667,6 +723,29 @@ class Worker:
             except Exception as error:
                 text = str(error) if isinstance(error, Find) else traceback.format_exc()
                 self.pipe.send(('find', f'session {self.number}: {text}'))
+
+
+def sow(conn):
+    try:
+        conn.execute('CALL sow(300)')
+    except psycopg.Error:
+        # the reader has it too
+        pass
+
+
+def others_go_on(worker):
+    """Wait until all that was going on has ended: a commit that is to be announced, or a look."""
+    busy = """SELECT pid, xact_start, query_start FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+        AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Extension'"""
+    before = left = None
+    while left is None or left:
+        worker.conn.execute('SELECT pg_stat_clear_snapshot()')
+        now = set(worker.conn.execute(busy).fetchall())
+        before = before or now
+        left = before & now
+        # those that wait for us give up in a while
+        time.sleep(0.01)
 
 
 def hunt(worker, q):
@@ -684,9 +763,8 @@ def hunt(worker, q):
     tries = 0
     missing = mine
     while missing and tries < 40:
-        # a sender that has committed may be on its way to announce it
         if tries:
-            time.sleep(0.05)
+            others_go_on(worker)
         tries += 1
         # each try is undone, so that nothing is readable only to the first
         worker.execute('SAVEPOINT try')
@@ -772,15 +850,10 @@ class Director:
                 finds.append(answer)
         if finds:
             raise Find('\n'.join(finds))
-        for _, pipe in self.workers:
-            self.ask(pipe, 'wake')
+        self.pids = [self.ask(pipe, 'wake') for _, pipe in self.workers]
 
-    def readable(self, conn, queue):
-        with conn.transaction(force_rollback=True):
-            return {row[0] for row in conn.execute('SELECT readable(%s)', (queue,))}
-
-    def quiet(self):
-        """All sessions are idle: compare plain SQL with what reads return."""
+    def in_order(self):
+        """Undo what a session that was shot may have left behind."""
         with self.server.connect(tries=600) as conn:
             # a session may have been shot between the two
             if conn.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'away'").fetchone():
@@ -789,6 +862,17 @@ class Director:
             conn.execute("SELECT pgmq.create('fresh')")
             for (queue,) in conn.execute('SELECT queue_name FROM pgmq.policy WHERE paused_until IS NOT NULL').fetchall():
                 conn.execute('SELECT pgmq.resume(%s)', (queue,))
+            # who was shot says so before it rolls back
+            while conn.execute("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT pid = ANY (%s)", (self.pids,)).fetchone():
+                time.sleep(0.005)
+
+    def readable(self, conn, queue):
+        with conn.transaction(force_rollback=True):
+            return {row[0] for row in conn.execute('SELECT readable(%s)', (queue,))}
+
+    def quiet(self):
+        """All sessions are idle: compare plain SQL with what reads return."""
+        with self.server.connect(tries=600) as conn:
             for queue in self.hot + [self.random.choice(QUEUES)]:
                 for pipe in [None, self.random.choice(self.workers)[1]]:
                     try:
@@ -801,9 +885,8 @@ class Director:
                         with conn.transaction(force_rollback=True):
                             got = {row[0] for row in conn.execute("SELECT msg_id FROM pgmq.read(%s, 600, 1000000)", (queue,))}
                     hidden = had - got
-                    # a callback may still be on its way; autovacuum and the like do no harm
+                    # nothing is on its way any more; autovacuum and the like do no harm
                     if hidden:
-                        time.sleep(0.2)
                         again = self.readable(conn, queue)
                         with conn.transaction(force_rollback=True):
                             got = {row[0] for row in conn.execute("SELECT msg_id FROM pgmq.read(%s, 600, 1000000)", (queue,))}
@@ -854,21 +937,23 @@ class Director:
                 pid = dead.info.backend_pid
                 dead.pgconn.send_query(wait.encode())
                 dead.pgconn.flush()
-                end = time.time() + 20
                 # asleep, on its latch
-                while not conn.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Extension'", (pid,)).fetchone():
-                    if time.time() > end:
+                while True:
+                    state = conn.execute('SELECT wait_event_type, state, query FROM pg_stat_activity WHERE pid = %s', (pid,)).fetchone()
+                    if state and state[0] == 'Extension':
+                        break
+                    if not state or state[1:] == ('idle', wait):
                         raise Find(f'does not wait: {wait}')
                     time.sleep(0.005)
                 # the socket goes, and nobody says good-bye
                 with socket.socket(fileno=os.dup(dead.fileno())) as s:
                     s.shutdown(socket.SHUT_RDWR)
                 conn.execute(f"SELECT pgmq.send('{queue}', '1')")
-                end = time.time() + 5
-                while not conn.execute(f"SELECT count(*) FROM pgmq.read('{queue}', 600, 1)").fetchone()[0]:
-                    if time.time() > end:
-                        raise Find(f'leased to a client that had gone: {wait}')
-                    time.sleep(0.01)
+                # whatever it has it gives back when it ends
+                while conn.execute('SELECT 1 FROM pg_stat_activity WHERE pid = %s', (pid,)).fetchone():
+                    time.sleep(0.005)
+                if not conn.execute(f"SELECT count(*) FROM pgmq.read('{queue}', 600, 1)").fetchone()[0]:
+                    raise Find(f'leased to a client that had gone: {wait}')
                 self.totals['dead clients'] += 1
         except psycopg.OperationalError as error:
             if self.options.calm:
@@ -905,9 +990,11 @@ class Director:
                 while reader.execute(f"SELECT count(*) FROM pgmq.read('{queue}', 600, 1000000)").fetchone()[0]:
                     pass
                 sent, = writer.execute(f"SELECT pgmq.send('{queue}', '1')").fetchone()
-                end = time.time() + 5
-                while sent not in [row[0] for row in reader.execute(f"SELECT msg_id FROM pgmq.read('{queue}', 600, 1)")]:
-                    if time.time() > end:
+                tries = 0
+                while sent not in (got := [row[0] for row in reader.execute(f"SELECT msg_id FROM pgmq.read('{queue}', 600, 1)")]):
+                    # others may become readable before it
+                    tries += not got
+                    if tries > 100:
                         raise Find(f'hidden, sent by a session that saw the schema renamed: [{sent}] of {queue}')
                     time.sleep(0.01)
                 self.totals['renamed'] += 1
@@ -941,6 +1028,73 @@ class Director:
             if error.sqlstate not in EXPECTED | {None}:
                 raise Find(f'with the trigger off: {error.sqlstate} {error}')
 
+    def undone(self):
+        """What a transaction removed, delayed or read is there again when it is undone."""
+        r = self.random
+        queue = r.choice(['plain', 'wide', 'unlogged', 'rls'])
+        try:
+            with self.server.connect(tries=600) as writer, self.server.connect() as reader:
+                if writer.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
+                    return
+                # nothing but what comes now, so that nobody has to look there
+                reader.execute(f'DELETE FROM pgmq.q_{queue}')
+                reader.execute(f"SELECT pgmq.read('{queue}', 600, 10)")
+                for _ in range(r.choice([1, 3])):
+                    writer.execute(f"SELECT pgmq.send_batch('{queue}', array_fill('1'::jsonb, ARRAY[{r.choice([1, 10, 100])}]))")
+                some = f'SELECT msg_id FROM pgmq.q_{queue} WHERE random() < {r.choice([0.1, 0.5, 1])}'
+                end = r.choice(['ROLLBACK', 'ROLLBACK TO part', 'PREPARE'])
+                writer.execute('BEGIN')
+                if end == 'ROLLBACK TO part':
+                    writer.execute('SAVEPOINT part')
+                for _ in range(r.choice([1, 2, 4])):
+                    writer.execute(r.choice([
+                        f'DELETE FROM pgmq.q_{queue} WHERE msg_id IN ({some})',
+                        f"SELECT pgmq.set_vt('{queue}', ARRAY({some}), 600)",
+                        f"SELECT pgmq.archive('{queue}', ARRAY({some}))",
+                        f"SELECT pgmq.pop('{queue}', 3)",
+                        f"SELECT pgmq.read('{queue}', 600, {r.choice([1, 7, 1000])})"]))
+                    writer.execute(f"SELECT pgmq.read('{queue}', 600, {r.choice([1, 7, 1000])})")
+                if end == 'PREPARE':
+                    writer.execute("PREPARE TRANSACTION 'undone'")
+                    writer.execute("ROLLBACK PREPARED 'undone'")
+                else:
+                    writer.execute(end)
+                    writer.execute('COMMIT')
+                had = self.readable(reader, queue)
+                got = {row[0] for row in reader.execute(f"SELECT msg_id FROM pgmq.read('{queue}', 600, 1000000)")}
+                if had - got:
+                    raise Find(f'hidden when all was undone by {end}: {sorted(had - got)} of {queue}')
+                self.totals['undone'] += 1
+        except psycopg.Error as error:
+            # such as an id that there is, after setval; who was shot may have taken the server along
+            if error.sqlstate not in EXPECTED | {None}:
+                raise Find(f'with what is undone: {error.sqlstate} {error}')
+
+    def sown(self):
+        """What is announced while others look there is found when its time has come."""
+        try:
+            with self.server.connect(tries=600) as writer, self.server.connect() as reader:
+                sower = threading.Thread(target=sow, args=(writer,))
+                sower.start()
+                while sower.is_alive():
+                    # by another state of the queue all is unknown
+                    with reader.transaction():
+                        reader.execute('ALTER TABLE pgmq.q_sown DISABLE TRIGGER pgmq_announce')
+                        reader.execute('ALTER TABLE pgmq.q_sown ENABLE ALWAYS TRIGGER pgmq_announce')
+                    reader.execute("SELECT pgmq.read('sown', 600, 1)")
+                sower.join()
+                while reader.execute("SELECT 1 FROM pgmq.q_sown WHERE vt BETWEEN clock_timestamp() AND clock_timestamp() + interval '60 s'").fetchone():
+                    time.sleep(0.01)
+                had = self.readable(reader, 'sown')
+                got = {row[0] for row in reader.execute("SELECT msg_id FROM pgmq.read('sown', 600, 1000000)")}
+                if had - got:
+                    raise Find(f'hidden, sent beside a look: {sorted(had - got)} of sown')
+                reader.execute('DELETE FROM pgmq.q_sown WHERE msg_id % 2 = 1')
+                self.totals['sown'] += 1
+        except psycopg.Error as error:
+            if error.sqlstate not in EXPECTED | {None}:
+                raise Find(f'with what is sown: {error.sqlstate} {error}')
+
     def read_log(self):
         complaints = self.server.log_complaints(self.totals['killed -9'])
         if complaints:
@@ -973,19 +1127,27 @@ class Director:
         while time.time() < self.end:
             rounds += 1
             self.storm(self.random.choice([0.1, 0.2, 0.3, 0.5, 1, 2]))
-            try:
-                self.quiet()
-            except (psycopg.OperationalError, Lost) as error:
-                # who was shot in the storm may take the server along now
-                if self.options.calm or isinstance(error, psycopg.OperationalError) and error.sqlstate not in EXPECTED | {None}:
-                    raise Find(f'when quiet: {error}')
-                self.totals['cut short'] += 1
+            for tries in range(3):
+                try:
+                    self.in_order()
+                    self.quiet()
+                    break
+                except (psycopg.OperationalError, Lost) as error:
+                    # who was shot in the storm may take the server along now
+                    if self.options.calm or tries == 2 or isinstance(error, psycopg.OperationalError) and error.sqlstate not in EXPECTED | {None}:
+                        raise Find(f'when quiet: {error}')
+                    self.totals['cut short'] += 1
+                    self.pids = [self.ask(pipe, 'wake') for _, pipe in self.workers]
             if self.random.random() < 0.2:
                 self.dead_client()
             if self.random.random() < 0.2:
                 self.renamed()
             if self.random.random() < 0.2:
                 self.loaded()
+            if self.random.random() < 0.4:
+                self.undone()
+            if self.random.random() < 0.1:
+                self.sown()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
                 self.restarted = 1

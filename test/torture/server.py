@@ -86,10 +86,10 @@ include_if_exists = 'torture.conf'
 
     def start(self, memory_kb, more='', check=True):
         self.configure(self.data, memory_kb, more)
-        return self.run('pg_ctl', '-D', self.data, '-l', self.dir + '/log', '-w', '-s', 'start', check=check)
+        return self.run('pg_ctl', '-D', self.data, '-l', self.dir + '/log', '-w', '-t', '600', '-s', 'start', check=check)
 
     def stop(self, mode):
-        self.run('pg_ctl', '-D', self.data, '-m', mode, '-w', '-s', 'stop', check=False)
+        self.run('pg_ctl', '-D', self.data, '-m', mode, '-w', '-t', '600', '-s', 'stop', check=False)
 
     def connect(self, tries=1, dbname='torture', **more):
         for left in reversed(range(tries)):
