@@ -57,6 +57,7 @@ OBJS = src/pgmq_c.o \
 	src/common/archive.o \
 	src/common/arguments.o \
 	src/common/lock.o \
+	src/common/priority.o \
 	src/common/queue.o \
 	src/common/role.o \
 	src/common/shmem.o \

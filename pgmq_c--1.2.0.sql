@@ -2257,7 +2257,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'pgmq_set_policy'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities.';
 
 CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
 RETURNS jsonb
@@ -2545,6 +2545,17 @@ AS 'MODULE_PATHNAME', 'pgmq_announce'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._announce() IS
 'Internal: trigger function of every queue table. It records in the due map when messages can be read.';
+
+--
+-- The order of messages with priorities: src/common/priority.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._priority_key(headers jsonb, msg_id bigint)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'pgmq_priority_key_sql'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION pgmq._priority_key(jsonb, bigint) IS
+'Internal: returns what the messages of a queue with priorities are read in the order of.';
 
 --
 -- Names of queues: src/common/queue.c

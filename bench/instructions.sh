@@ -14,7 +14,9 @@
 #
 #   CALLS=250      calls of each verb.  They must not last ten seconds, since a
 #                  due map gets a full check then; the script says if one did
-#   VERBS="..."    only these; also read_batch, which reads 100 messages, and read_alone and read_beside: a read of the one
+#   VERBS="..."    only these; also send_priority, read_priority and delete_priority,
+#                  in a queue with priorities; read_batch, which reads 100
+#                  messages; and read_alone and read_beside: a read of the one
 #                  readable message in a block of ids, alone there or beside 63
 #                  leased ones
 #   KEEP=DIR       keep callgrind's files there, for callgrind_annotate; the
@@ -70,17 +72,23 @@ statements() {
     echo "PREPARE delete (bigint) AS SELECT pgmq.delete('delete', \$1)"
     echo "PREPARE archive (bigint) AS SELECT pgmq.archive('archive', \$1)"
     echo "PREPARE set_vt (bigint) AS SELECT * FROM pgmq.set_vt('set_vt', \$1, 3600)"
+    echo "PREPARE send_priority AS SELECT pgmq.send('send_priority', '{\"n\": 1}', '{\"x-pgmq-priority\": 5}'::jsonb)"
+    echo "PREPARE read_priority AS SELECT * FROM pgmq.read('read_priority', 3600, 1)"
+    echo "PREPARE delete_priority (bigint) AS SELECT pgmq.delete('delete_priority', \$1)"
     echo "PREPARE read_batch AS SELECT * FROM pgmq.read('read_batch', 3600, 100)"
     echo "PREPARE read_alone AS SELECT * FROM pgmq.read('read_alone', 3600, 1)"
     echo "PREPARE read_beside AS SELECT * FROM pgmq.read('read_beside', 3600, 1)"
     for verb in $VERBS; do
         case $verb in
+            read_alone | read_beside) messages=$((64 * (CALLS + 21))) ;;
             read_batch) messages=$((100 * (CALLS + 20))) ;;
-            read_*) messages=$((64 * (CALLS + 21))) ;;
             *) messages=$((CALLS + 20)) ;;
         esac
         echo "SELECT pgmq.create('$verb')"
         [ "$verb" != send_id ] || echo "SELECT pgmq.set_policy('send_id', '{\"dedup_window\": 3600}')"
+        case $verb in
+            *_priority) echo "SELECT pgmq.set_policy('$verb', '{\"priorities\": true}')" ;;
+        esac
         echo "SELECT pgmq.send_batch('$verb', array_agg('{\"n\": 1}'::jsonb)) FROM generate_series(1, $messages)"
         case $verb in
             read_alone)
@@ -89,8 +97,7 @@ statements() {
                 ;;
         esac
         case $verb in
-            read_batch) ;;
-            read_*)
+            read_alone | read_beside)
                 echo "SELECT count(*) FROM pgmq.read('$verb', 86400, $messages)"
                 # each becomes readable by a transaction of its own, as sent ones do
                 for i in $(seq 0 $((CALLS + 19))); do
@@ -100,7 +107,7 @@ statements() {
         esac
         echo "ANALYZE pgmq.q_$verb"
         case $verb in
-            send | read* | pop) argument='' ;;
+            send | send_priority | read* | pop) argument='' ;;
             *) argument='(%d)' ;;
         esac
         # the first ones make plans and caches

@@ -20,10 +20,11 @@ from harness import (BACKLOG, BODY, CLIENTS, RUNS, SECONDS, SOCKET, finish, head
                      pgbench, prepare, ratio_of, show, sql, verdict)
 from session import Session
 
-PARTS = os.environ.get("PARTS", "cost before dedup poison").split()
+PARTS = os.environ.get("PARTS", "cost before dedup poison priorities").split()
 SYNC = os.environ.get("SYNC", "off on").split()
 SIDES = os.environ.get("SIDES", "").split()
 IDS = int(os.environ.get("IDS", "2000000"))
+LOWER = int(os.environ.get("LOWER", "1000000"))
 POISON = int(os.environ.get("POISON", "100000"))
 BEFORE = os.environ.get("BEFORE_BINDIR")
 
@@ -39,15 +40,18 @@ POLICIES = {
     "dedup_window": '"dedup_window": 3600',
     "strict_fifo": '"strict_fifo": true',
     "archive_retention": '"archive_retention": 3600',
+    "priorities": '"priorities": true',
 }
 
 # what the messages carry, by name; the cells with ids come last
 GROUP = "'x-pgmq-group', 'g' || :group"
 TTL = "'x-pgmq-ttl', 600"
+PRIORITY = "'x-pgmq-priority', :group % 10"
 ID = "'x-pgmq-dedup-id', 'order ' || :salt || '-' || :client_id || '-' || :n"
 COST_CELLS = (
     [("all, no ids", "all", (GROUP, TTL), 0.80)] +
-    [(name, name, (GROUP, TTL), None) for name in POLICIES if name != "all"] +
+    [(name, name, (GROUP, TTL), None) for name in POLICIES if name not in ("all", "priorities")] +
+    [("priorities", "priorities", (GROUP, TTL, PRIORITY), 0.90)] +
     [("dedup_window, ids", "dedup_window", (GROUP, TTL, ID), None),
      ("all, ids", "all", (GROUP, TTL, ID), 0.80)])
 
@@ -302,6 +306,48 @@ def dedup():
 
 
 # ---------------------------------------------------------------------------
+# A read of one message with a high priority, and the number of lower ones
+# ---------------------------------------------------------------------------
+
+def priorities():
+    heading(f"Priorities: microseconds a read(1) of the highest, behind {LOWER:,} lower ones")
+    widths = (4, 8, 8, 6, 12, 6, 7, 8, 8, 6)
+    show(("sync", "behind", "alone", "ratio", "lowest, most", "target", "verdict", "CPU us", "alone",
+          "ratio"), widths)
+    cells = []
+    calls = int(5000 * SECONDS)
+    for side, n in ("behind", LOWER), ("alone", 0):
+        sql(f"SELECT pgmq.create('{side}'), pgmq.set_policy('{side}', '{{\"priorities\": true}}');"
+            f"INSERT INTO pgmq.q_{side} (message) SELECT '{BODY}' FROM generate_series(1, {n});"
+            f"SELECT pgmq.send('{side}', '{BODY}', '{{\"x-pgmq-priority\": 9}}'::jsonb)"
+            f" FROM generate_series(1, {calls});"
+            f"VACUUM (ANALYZE) pgmq.q_{side}")
+    for sync in SYNC:
+        times = {"behind": [], "alone": []}
+        cpus = {"behind": [], "alone": []}
+        for turn in range(RUNS):
+            for side in sorted(times, reverse=turn % 2 == 1):
+                sql(f"UPDATE pgmq.q_{side} SET vt = now() WHERE vt > now(); VACUUM pgmq.q_{side};"
+                    f"SELECT count(*) FROM pgmq.read('{side}', 0, 1)")
+                _, tps, cpu = pgbench(f"SELECT * FROM pgmq.read('{side}', 600, 1);\n", sync,
+                                      count=calls)
+                times[side].append(1e6 / tps)
+                cpus[side].append(cpu)
+        ratios = ratio_of(times, "behind", "alone")
+        ratio = statistics.median(ratios)
+        cells.append({"lower": LOWER, "synchronous_commit": sync, "calls": calls, "usec": times,
+                      "cpu_usec": cpus, "ratio": ratio, "target": 1.5, "met": ratio <= 1.5})
+        show((sync, *(f"{statistics.median(times[s]):.1f}" for s in ("behind", "alone")),
+              f"{ratio:.2f}", f"{min(ratios):.2f} .. {max(ratios):.2f}", "1.50",
+              verdict(ratio <= 1.5),
+              *("" if None in cpus[s] else f"{statistics.median(cpus[s]):.1f}"
+                for s in ("behind", "alone")),
+              median_of(ratio_of(cpus, "behind", "alone"))), widths)
+    sql("SELECT pgmq.drop_queue('behind'), pgmq.drop_queue('alone')")
+    return cells
+
+
+# ---------------------------------------------------------------------------
 # Many messages over their limit, and live ones behind them
 # ---------------------------------------------------------------------------
 
@@ -354,7 +400,8 @@ def poison():
 
 def main():
     report = prepare()
-    parts = {"cost": cost, "before": before, "dedup": dedup, "poison": poison}
+    parts = {"cost": cost, "before": before, "dedup": dedup, "poison": poison,
+             "priorities": priorities}
     for part in PARTS:
         report[part] = parts[part]()
     finish(report, PARTS, "-policies")

@@ -156,19 +156,22 @@ ranges_add(Ranges *ranges, int64 lo, int64 hi)
 
 /*
  * Find the ranges of ids in which a queue may have messages, by its due map.
- * Returns false if there is no map that can be used.
+ * Returns false if there is no map that can be used.  That of a queue with
+ * priorities has ranges of keys, not of ids.
  */
 static bool
 ranges_find(const PgmqQueue *queue, Ranges *ranges)
 {
+	const PgmqLocal *local;
 	PgmqMapRef	map;
 	int64		from = PG_INT64_MIN;
 
 	/* nothing is announced on a standby, so its map knows nothing */
 	if (!pgmq_use_due_map || IsolationUsesXactSnapshot() || RecoveryInProgress())
 		return false;
-	map = pgmq_xact_map(pgmq_local_known(queue->relid));
-	if (map.map == NULL)
+	local = pgmq_local_known(queue->relid);
+	map = pgmq_xact_map(local);
+	if (map.map == NULL || local->priorities)
 		return false;
 
 	ranges->n = 0;

@@ -80,7 +80,7 @@ read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passi
 	PgmqStmtId	stmt = PGMQ_STMT_READ_RANGE;
 
 	if (scan->by_ids)
-		stmt = passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS;
+		stmt = (passing ? PGMQ_STMT_READ_IDS_PASSING : PGMQ_STMT_READ_IDS) + scan->sorts;
 	else if (passing || !read->conditional.isnull)
 		stmt = PGMQ_STMT_READ_PASSING;
 	else if (scan->claimed && scan->by_place)
@@ -131,6 +131,7 @@ read_once(void *state)
 	read->count = 0;
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
+	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
 	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
@@ -260,10 +261,10 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 		pgmq_disposal_ahead(&pop->disposal, scan->now, scan->lo,
 							pgmq_scan_reach(scan, scan->hi), scan->wanted);
 		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
-		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING : PGMQ_STMT_POP_PASSING;
+		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING + scan->sorts : PGMQ_STMT_POP_PASSING;
 	}
 	else if (scan->by_ids)
-		stmt = PGMQ_STMT_POP_IDS;
+		stmt = PGMQ_STMT_POP_IDS + scan->sorts;
 	else if (scan->claimed && scan->by_place)
 		stmt = PGMQ_STMT_POP_RUN;
 	else if (PGMQ_ALL_IDS(scan->lo, scan->hi))
@@ -291,6 +292,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		pop.qty = 0;
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
+	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);
 	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
 	scan.removes = true;

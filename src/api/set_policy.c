@@ -8,6 +8,9 @@
  * the rights of that table's owner.  Backends that keep the old policy learn of
  * the change by an invalidation of the queue table, which goes out with the commit.
  *
+ * Priorities are the one part of a policy that changes the queue's table: see
+ * pgmq_layout_set_priorities.
+ *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION
@@ -86,6 +89,29 @@ queue_open_owned(PgmqQueue *queue, FunctionCallInfo fcinfo)
 	pgmq_queue_open(queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_OWNER, "UPDATE");
 	pgmq_queue_check_shape(queue);
+}
+
+/*
+ * Lock the queue for a change of its priorities, if the new values of its policy
+ * have one.  What others are queued up for is the lock on the name, so that no
+ * two wait for each other's lock on the table.  Returns whether there is one.
+ */
+static bool
+priorities_lock(FunctionCallInfo fcinfo, Jsonb *doc, bool wanted)
+{
+	PgmqQueue	queue;
+	JsonbValue	value;
+
+	if (getKeyJsonValueFromContainer(&doc->root, "priorities", strlen("priorities"), &value) == NULL)
+		return false;
+	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), NoLock, PGMQ_NEED_OWNER, "UPDATE");
+	pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
+	queue_open_owned(&queue, fcinfo);
+	if (pgmq_layout_has_priorities(&queue, wanted))
+		return false;
+	pgmq_waiter_send_away(queue.relid);
+	LockRelationOid(queue.relid, wanted ? ShareRowExclusiveLock : AccessExclusiveLock);
+	return !pgmq_layout_has_priorities(&queue, wanted);
 }
 
 /*
@@ -346,6 +372,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	const PgmqPolicy *old;
 	int32		old_window = 0;
 	bool		sets_window;
+	bool		sets_priorities;
 	JsonbValue	value;
 
 	if (PG_ARGISNULL(1))
@@ -354,6 +381,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				 errmsg("policy must not be null")));
 	doc = create_key_take(PG_GETARG_JSONB_P(1), &create);
 	pgmq_policy_parse(doc, &policy);
+	sets_priorities = priorities_lock(fcinfo, doc, policy.priorities);
 	queue_open_owned(&queue, fcinfo);
 
 	/* each sender either comes first, or sees the new window */
@@ -390,6 +418,8 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		getKeyJsonValueFromContainer(&doc->root, "dead_letter_queue",
 									 strlen("dead_letter_queue"), &value) != NULL)
 		dead_letter_note(&queue, &policy, create, old);
+	if (sets_priorities)
+		pgmq_layout_set_priorities(&queue, policy.priorities);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
 				   policy.dedup_window);
 	PG_RETURN_JSONB_P(merged.doc);

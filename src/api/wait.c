@@ -119,7 +119,7 @@ wait_may_dispose(const WaitState *wait)
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
-/* Look for a message between two ids that can be read, and put its id into wait->found. */
+/* Look for a message in a range that can be read, and put its id into wait->found. */
 static bool
 peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 {
@@ -163,12 +163,15 @@ peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 static void
 wait_open(WaitState *wait)
 {
-	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid"};
+	/* the last one for priorities */
+	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid", "headers"};
+	int			ncolumns;
 
 	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
 					PGMQ_NEED_SELECT, "CALL");
 	pgmq_queue_check_shape(&wait->queue);
-	if (!pgmq_queue_may_all(wait->queue.relid, ACL_SELECT, columns, lengthof(columns)))
+	ncolumns = lengthof(columns) - (pgmq_priority_is_on(wait->queue.relid) ? 0 : 1);
+	if (!pgmq_queue_may_all(wait->queue.relid, ACL_SELECT, columns, ncolumns))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
 }
 

@@ -81,6 +81,8 @@ extern void pgmq_layout_create_queue_partitioned(const char *base,
 extern void pgmq_layout_create_archive(const char *base, const char *column);
 extern Oid	pgmq_layout_group_index(const PgmqQueue *queue);
 extern bool pgmq_layout_create_fifo_index(const PgmqQueue *queue);
+extern bool pgmq_layout_has_priorities(const PgmqQueue *queue, bool wanted);
+extern void pgmq_layout_set_priorities(const PgmqQueue *queue, bool wanted);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_archive(const char *base);
 

@@ -238,14 +238,17 @@ pgmq_layout_grant_archive(const char *base)
 	" USING btree (COALESCE((headers ->> '" PGMQ_HEADER_GROUP "'::text)," \
 	" '" PGMQ_DEFAULT_GROUP "'::text) COLLATE \"C\", msg_id)"
 
-/* Whether an index serves reads by group. */
+/* How it shows the column of the index of priorities. */
+#define PRIORITY_COLUMN_SHOWN	" USING btree (" PGMQ_KEY_SQL ")"
+
+/* Whether an index serves reads, by its columns as the server shows them. */
 static bool
-index_serves_groups(Oid relid)
+index_serves(Oid relid, const char *columns)
 {
 	Relation	index = index_open(relid, AccessShareLock);
 	bool		result = index->rd_index->indisvalid &&
 	heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-	strstr(pg_get_indexdef_string(relid), GROUP_COLUMNS_SHOWN) != NULL;
+	strstr(pg_get_indexdef_string(relid), columns) != NULL;
 
 	index_close(index, AccessShareLock);
 	return result;
@@ -263,11 +266,11 @@ index_is_useless(Oid relid)
 }
 
 /*
- * The index of an open queue that serves reads by group, by whichever name;
+ * The index of an open queue that serves reads by its columns, by whichever name;
  * InvalidOid when there is none.
  */
-Oid
-pgmq_layout_group_index(const PgmqQueue *queue)
+static Oid
+index_find(const PgmqQueue *queue, const char *columns)
 {
 	Relation	rel = table_open(queue->relid, NoLock);
 	List	   *indexes = RelationGetIndexList(rel);
@@ -278,11 +281,18 @@ pgmq_layout_group_index(const PgmqQueue *queue)
 	/* the server qualifies operators that the path does not find */
 	RestrictSearchPath();
 	foreach(lc, indexes)
-		if (!OidIsValid(result) && index_serves_groups(lfirst_oid(lc)))
+		if (!OidIsValid(result) && index_serves(lfirst_oid(lc), columns))
 		result = lfirst_oid(lc);
 	AtEOXact_GUC(false, nestlevel);
 	table_close(rel, NoLock);
 	return result;
+}
+
+/* The index of an open queue that serves reads by group. */
+Oid
+pgmq_layout_group_index(const PgmqQueue *queue)
+{
+	return index_find(queue, GROUP_COLUMNS_SHOWN);
 }
 
 /*
@@ -318,6 +328,35 @@ pgmq_layout_create_fifo_index(const PgmqQueue *queue)
 	}
 	make_index(relname, pgmq_layout_name("", queue->relname, ""), GROUP_COLUMNS);
 	return true;
+}
+
+/* Whether an open queue has what priorities take, or nothing of it, as is wanted. */
+bool
+pgmq_layout_has_priorities(const PgmqQueue *queue, bool wanted)
+{
+	return pgmq_priority_is_on(queue->relid) == wanted &&
+		OidIsValid(index_find(queue, PRIORITY_COLUMN_SHOWN)) == wanted;
+}
+
+/*
+ * Give an open queue priorities, or take them away: the argument of its trigger,
+ * and the index on keys.  This needs SHARE ROW EXCLUSIVE for the trigger, so
+ * that nobody has ids in mind where there are keys, and ACCESS EXCLUSIVE to
+ * drop the index.
+ */
+void
+pgmq_layout_set_priorities(const PgmqQueue *queue, bool wanted)
+{
+	char	   *table = pgmq_layout_name("", queue->relname, "");
+	Oid			index;
+
+	pgmq_exec_ddl(PGMQ_ANNOUNCE_REPLACE_SQL, table, wanted ? "'priorities'" : "");
+	pgmq_exec_ddl(PGMQ_ANNOUNCE_ALWAYS_SQL, table);
+	index = index_find(queue, PRIORITY_COLUMN_SHOWN);
+	if (wanted && !OidIsValid(index))
+		make_index(psprintf("%s_priority_idx", queue->relname), table, PGMQ_KEY_SQL);
+	for (; !wanted && OidIsValid(index); index = index_find(queue, PRIORITY_COLUMN_SHOWN))
+		pgmq_exec_ddl("DROP INDEX %s", pgmq_layout_name("", get_rel_name(index), ""));
 }
 
 /* ----------------------------------------------------------------

@@ -22,6 +22,7 @@
 #include "storage/lockdefs.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/relcache.h"
 #include "utils/resowner.h"
 
@@ -61,6 +62,7 @@
 #define PGMQ_HEADER_DEDUP_ID	"x-pgmq-dedup-id"
 #define PGMQ_HEADER_GROUP		"x-pgmq-group"
 #define PGMQ_HEADER_ERROR		"x-pgmq-error"
+#define PGMQ_HEADER_PRIORITY	"x-pgmq-priority"
 
 /* The group of messages without a header for it. */
 #define PGMQ_DEFAULT_GROUP		"_default_fifo_group"
@@ -219,6 +221,29 @@ extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);
 extern void pgmq_lock_all(const PgmqQueue *queue, PgmqLockKind kind,
 						  const PgmqLockSet *set);
+
+/* ---- priority.c: the priorities of messages, and the order that they make ---- */
+/* The trigger function on every queue table, and what its trigger must fire for. */
+#define PGMQ_ANNOUNCE_FUNCTION	"_announce"
+#define PGMQ_ANNOUNCE_EVENTS	(TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE)
+
+#define PGMQ_PRIORITY_MAX		9
+
+/* A key has as many bits for the id: a million ids a second last 35 years. */
+#define PGMQ_KEY_ID_BITS		50
+#define PGMQ_KEY_ID_MAX			((INT64CONST(1) << PGMQ_KEY_ID_BITS) - 1)
+
+/* The id of a key that is not negative. */
+#define PGMQ_KEY_ID(key)		((key) & PGMQ_KEY_ID_MAX)
+
+/* The key of a message of a queue with priorities, as SQL; what its index has. */
+#define PGMQ_KEY_SQL			PGMQ_SCHEMA "._priority_key(headers, msg_id)"
+
+extern bool pgmq_priority_is_valid(Numeric number);
+extern int64 pgmq_priority_key(Datum headers, bool isnull, int64 id);
+extern int64 pgmq_priority_row_key(TupleTableSlot *slot);
+extern Oid	pgmq_announce_function(Oid queue);
+extern bool pgmq_priority_is_on(Oid queue);
 
 /* ---- subxact.c: a call in a subtransaction, whose errors are caught ---- */
 /* Returns true if what it did is to stay. */

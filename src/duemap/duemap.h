@@ -31,7 +31,10 @@ extern void pgmq_ddl_init(void);
 extern void pgmq_tree_init(void *memory, Size size, int tranche);
 extern void pgmq_tree_attach(void *memory);
 
-/* Ids are divided into blocks of 2^PGMQ_BLOCK_BITS. */
+/*
+ * Ids are divided into blocks of 2^PGMQ_BLOCK_BITS.  Where a queue has priorities,
+ * all that is called an id here is a key; see priority.c.
+ */
 #define PGMQ_BLOCK_BITS		6
 #define PGMQ_BLOCK_FIRST(id)	((int64) ((uint64) (id) & ~((UINT64CONST(1) << PGMQ_BLOCK_BITS) - 1)))
 
@@ -55,8 +58,8 @@ typedef struct PgmqTouch
 	TimestampTz last;			/* and the latest */
 } PgmqTouch;
 
-/* A transaction remembers so many of a queue. */
-#define PGMQ_MAX_TOUCHES	8
+/* A transaction remembers so many of a queue; more than there are priorities. */
+#define PGMQ_MAX_TOUCHES	12
 
 /* Ids of a block that were given out to a transaction. */
 typedef struct PgmqClaim
@@ -194,20 +197,21 @@ extern void pgmq_map_check_done(PgmqMapRef ref, TimestampTz now, int64 elapsed,
 								int64 finds, int64 next);
 
 /* ---- identity.c: which state of a queue a map describes ---- */
-/* The trigger function on every queue table. */
-#define PGMQ_ANNOUNCE_FUNCTION	"_announce"
-
 /* DDL to make the trigger, and to have it fire always; %s is the queue table. */
 #define PGMQ_ANNOUNCE_SQL \
 	"CREATE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON %s" \
 	" FOR EACH ROW EXECUTE FUNCTION pgmq._announce()"
+#define PGMQ_ANNOUNCE_REPLACE_SQL \
+	"CREATE OR REPLACE TRIGGER pgmq_announce AFTER INSERT OR UPDATE ON %s" \
+	" FOR EACH ROW EXECUTE FUNCTION pgmq._announce(%s)"
 #define PGMQ_ANNOUNCE_ALWAYS_SQL \
 	"ALTER TABLE %s ENABLE ALWAYS TRIGGER pgmq_announce"
 
-extern uint64 pgmq_identity(List *tables);
+extern uint64 pgmq_identity(List *tables, bool *priorities);
 
 /* ---- touch.c: the ids that a transaction made readable ---- */
-extern int	pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due);
+extern int	pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due,
+						   TimestampTz last);
 
 /* ---- twice.c: no id twice in a queue that is partitioned by time ---- */
 extern void pgmq_twice_check(Relation part, Oid queue, int64 id, ItemPointer self);
@@ -220,6 +224,7 @@ typedef struct PgmqLocal
 	bool		valid;			/* identity and map are up to date */
 	uint64		marks;			/* how often the relcache marked it */
 	uint64		identity;		/* 0: not all changes are announced, so no map */
+	bool		priorities;		/* the map has keys instead of ids */
 	PgmqMapRef	map;
 	struct PgmqXactQueue *xact; /* what xact.c remembers of it until the
 								 * transaction ends; NULL: nothing */
@@ -233,6 +238,7 @@ typedef struct PgmqLocalTable
 	bool		is_queue;		/* it is in the schema of our function */
 	AttrNumber	msg_id;
 	AttrNumber	vt;
+	AttrNumber	headers;		/* 0: it has none */
 	bool		valid;
 } PgmqLocalTable;
 
@@ -277,10 +283,12 @@ typedef struct PgmqScan
 	TimestampTz now;			/* what is readable at it is to be taken */
 	bool		claimed;		/* what is to be taken has been claimed */
 	bool		by_ids;			/* take from the ids, not from the range */
+	bool		sorts;			/* by a _SORTED statement, to take some of
+								 * them */
 	bool		by_place;		/* one table has them, so ctid says which */
 	bool		removes;		/* the verb removes what it takes */
 	PgmqArg		ids;			/* bigint[], in order; if by_ids */
-	int64		lo;				/* the range, or the least and largest id */
+	int64		lo;				/* the range, or the least and largest key */
 	int64		hi;
 	int64		wanted;			/* how many more are wanted */
 	uint64		count;			/* how many were taken */

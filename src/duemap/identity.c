@@ -47,19 +47,6 @@ identity_add(uint64 *identity, uint64 value)
 									sizeof(value), *identity);
 }
 
-/*
- * Our trigger function, which is in the queue's schema.  The schema's name does
- * not matter, since renaming it invalidates no table.
- */
-static Oid
-announce_function(Oid queue)
-{
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						   CStringGetDatum(PGMQ_ANNOUNCE_FUNCTION),
-						   PointerGetDatum(buildoidvector(NULL, 0)),
-						   ObjectIdGetDatum(get_rel_namespace(queue)));
-}
-
 /* Add a column; false when there is none. */
 static bool
 identity_add_column(uint64 *identity, Oid relid, const char *name)
@@ -79,9 +66,8 @@ identity_add_column(uint64 *identity, Oid relid, const char *name)
  * has none, or one that does not announce everything.
  */
 static bool
-identity_add_trigger(uint64 *identity, Oid relid, Oid function)
+identity_add_trigger(uint64 *identity, Oid relid, Oid function, bool *priorities)
 {
-	const int	wanted = TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -97,7 +83,7 @@ identity_add_trigger(uint64 *identity, Oid relid, Oid function)
 
 		found = trigger->tgfoid == function &&
 			trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
-			(trigger->tgtype & wanted) == wanted &&
+			(trigger->tgtype & PGMQ_ANNOUNCE_EVENTS) == PGMQ_ANNOUNCE_EVENTS &&
 			TRIGGER_FOR_AFTER(trigger->tgtype) &&
 			trigger->tgattr.dim1 == 0 &&
 			heap_attisnull(tuple, Anum_pg_trigger_tgqual, NULL);
@@ -105,6 +91,7 @@ identity_add_trigger(uint64 *identity, Oid relid, Oid function)
 		{
 			identity_add(identity, trigger->oid);
 			identity_add(identity, HeapTupleHeaderGetRawXmin(tuple->t_data));
+			*priorities = trigger->tgnargs > 0;
 		}
 	}
 	systable_endscan(scan);
@@ -114,7 +101,7 @@ identity_add_trigger(uint64 *identity, Oid relid, Oid function)
 
 /* Add a table that holds rows; false when its rows cannot be mapped. */
 static bool
-identity_add_table(uint64 *identity, Oid relid, Oid function)
+identity_add_table(uint64 *identity, Oid relid, Oid function, bool *priorities)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Form_pg_class class;
@@ -130,18 +117,19 @@ identity_add_table(uint64 *identity, Oid relid, Oid function)
 	ReleaseSysCache(tuple);
 	return fits && identity_add_column(identity, relid, "msg_id") &&
 		identity_add_column(identity, relid, "vt") &&
-		identity_add_trigger(identity, relid, function);
+		identity_add_trigger(identity, relid, function, priorities);
 }
 
 /*
  * The identity of a queue, or 0.  tables has the OID of the queue table and
- * then those of all partitions.
+ * then those of all partitions.  *priorities is whether the queue has priorities,
+ * that is, whether all triggers say so.
  */
 uint64
-pgmq_identity(List *tables)
+pgmq_identity(List *tables, bool *priorities)
 {
 	uint64		identity = 0;
-	Oid			function = announce_function(linitial_oid(tables));
+	Oid			function = pgmq_announce_function(linitial_oid(tables));
 	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	ListCell   *lc;
 
@@ -155,8 +143,12 @@ pgmq_identity(List *tables)
 		return 0;
 	foreach(lc, tables)
 	{
-		if (!identity_add_table(&identity, lfirst_oid(lc), function))
+		bool		own = false;
+
+		if (!identity_add_table(&identity, lfirst_oid(lc), function, &own) ||
+			(lc != list_head(tables) && own != *priorities))
 			return 0;
+		*priorities = own;
 	}
 	return Max(identity, 1);
 }

@@ -151,6 +151,7 @@ local_find(Oid relid, bool make)
 
 		local->map.map = NULL;
 		local->identity = 0;
+		local->priorities = false;
 
 		/*
 		 * The callback can mark the entry again from here on, but only if it
@@ -163,7 +164,7 @@ local_find(Oid relid, bool make)
 			oids = queue_tables(relid);
 		} while (tables_enter(relid, oids));
 		if (oids != NIL)
-			local->identity = pgmq_identity(oids);
+			local->identity = pgmq_identity(oids, &local->priorities);
 		list_free(oids);
 	}
 	if (local->map.map == NULL && local->identity != 0)
@@ -330,6 +331,7 @@ pgmq_local_table(Relation rel, Oid function)
 		table->is_queue = get_rel_namespace(queue) == get_func_namespace(function);
 		table->msg_id = msg_id;
 		table->vt = vt;
+		table->headers = get_attnum(relid, "headers");
 		table->valid = true;
 	}
 	return table;

@@ -285,6 +285,13 @@ scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 	return upto;
 }
 
+/* The id of a message by what the map has of it. */
+static inline int64
+scan_id(const PgmqScan *scan, int64 key)
+{
+	return scan->local->priorities ? PGMQ_KEY_ID(key) : key;
+}
+
 /* ----------------------------------------------------------------
  *		Claiming
  * ----------------------------------------------------------------
@@ -315,12 +322,15 @@ pgmq_scan_row(TupleTableSlot *slot, void *state)
 {
 	PgmqScan   *scan = state;
 	PgmqClaim  *claim;
+	int64		id;
 
 	slot_getallattrs(slot);
-	claim = scan_claim_of(scan, DatumGetInt64(slot->tts_values[0]));
+	id = scan->local->priorities ? pgmq_priority_row_key(slot) :
+		DatumGetInt64(slot->tts_values[0]);
+	claim = scan_claim_of(scan, id);
 	if (claim == NULL)
 		return;
-	claim->taken |= PGMQ_BLOCK_BIT(DatumGetInt64(slot->tts_values[0]));
+	claim->taken |= PGMQ_BLOCK_BIT(id);
 	if (!scan->removes)
 		claim->due = Min(claim->due, DatumGetTimestampTz(slot->tts_values[4]));
 	scan->ntaken++;
@@ -362,7 +372,7 @@ scan_settle(PgmqScan *scan)
 		if (scan->peeked)
 			pgmq_xact_claim_late(scan->local, scan->claims_at + i, claim_upto(&claims[i], last));
 		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
-			missed[nmissed++] = claims[i].first + pg_rightmost_one_pos64(ids);
+			missed[nmissed++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(ids));
 	}
 	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
@@ -405,7 +415,8 @@ scan_put_ids(PgmqScan *scan)
 	scan->lo = claims->first + pg_rightmost_one_pos64(claims->ids);
 	scan->hi = last->first + pg_leftmost_one_pos64(last->ids);
 	scan->claimed = true;
-	scan->by_ids = scan->hi - scan->lo != scan->nids - 1;
+	scan->by_ids = scan->local->priorities || scan->hi - scan->lo != scan->nids - 1;
+	scan->sorts = scan->peeked && scan->local->priorities;
 	scan->asked = scan->wanted;
 	if (scan->by_ids)
 	{
@@ -414,7 +425,7 @@ scan_put_ids(PgmqScan *scan)
 
 		for (int i = 0; i < scan->nclaims; i++)
 			for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
-				ids[n++] = claims[i].first + pg_rightmost_one_pos64(left);
+				ids[n++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(left));
 		Assert(n == scan->nids);
 		scan->ids = pgmq_int8_array(ids, n);
 		pfree(ids);
@@ -616,12 +627,12 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  *
  * where it takes up to scan.wanted messages that are readable at scan.now,
  * oldest first, and says how many it took; scan.count is the sum.  If
- * scan.by_ids, it takes them from scan.ids, a bigint[], else from the ids scan.lo
- * to scan.hi.  If scan.claimed, it calls pgmq_scan_row for each that the statement
- * returns, whether or not it counts; and if scan.by_place as well, it may lock
- * the rows of ONLY the queue's table first, and find them again by ctid.  Ids rise
- * from one part to the next.  A verb that removes what it takes says so in
- * scan.removes.
+ * scan.by_ids, it takes them from scan.ids, a bigint[], if scan.sorts by a
+ * statement that goes by priority; else from the ids scan.lo to scan.hi.  If
+ * scan.claimed, it calls pgmq_scan_row for each that the statement returns,
+ * whether or not it counts; and if scan.by_place as well, it may lock the rows of
+ * ONLY the queue's table first, and find them again by ctid.  Ids rise from one
+ * part to the next.  A verb that removes what it takes says so in scan.removes.
  *
  * Each part needs a snapshot that is taken after pgmq_scan_next.  The scan
  * allocates little, in the current memory context.  It raises the errors of

@@ -38,6 +38,38 @@ touch_is_near(const PgmqTouch *touch, int64 id)
 	return id <= touch->hi || (uint64) id - (uint64) touch->hi <= TOUCH_GAP;
 }
 
+/*
+ * Make one range of the two touches next to each other that have the narrowest
+ * gap; how many remain.  Since there can be more touches than priorities, no
+ * range grows from one priority to another, with all the ids between.
+ */
+static int
+touches_merge_nearest(PgmqTouch *touches, int n)
+{
+	int			a = 0;
+	int			b = 1;
+	uint64		least = PG_UINT64_MAX;
+
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++)
+		{
+			/* they do not overlap, but in a block or two */
+			uint64		gap = touches[j].lo <= touches[i].hi ? 0 :
+			(uint64) touches[j].lo - (uint64) touches[i].hi;
+
+			if (i != j && touches[j].lo >= touches[i].lo && gap < least)
+			{
+				a = i;
+				b = j;
+				least = gap;
+			}
+		}
+	touch_extend(&touches[a], touches[b].lo, touches[b].hi, touches[b].due);
+	touches[a].ids = 0;
+	touches[b] = touches[n - 1];
+	return n - 1;
+}
+
 /* Make n touches ranges, one of those near each other; how many remain. */
 static int
 touches_merge(PgmqTouch *touches, int n)
@@ -59,12 +91,12 @@ touches_merge(PgmqTouch *touches, int n)
 }
 
 /*
- * Add a message that can be read from due on to n touches, of which there can be
- * PGMQ_MAX_TOUCHES; how many there are then.  Where there are too many, they get
- * coarser, which only makes more ids due.
+ * Add a message that can be read from due on, at the latest from last on, to n
+ * touches, of which there can be PGMQ_MAX_TOUCHES; how many there are then.  Where
+ * there are too many, they get coarser, which only makes more ids due.
  */
 int
-pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
+pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due, TimestampTz last)
 {
 	for (int i = n; --i >= 0;)
 	{
@@ -73,7 +105,7 @@ pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
 		if (touch->ids != 0 && PGMQ_BLOCK_FIRST(touch->lo) == PGMQ_BLOCK_FIRST(id))
 		{
 			touch->ids |= PGMQ_BLOCK_BIT(id);
-			touch->last = Max(touch->last, due);
+			touch->last = Max(touch->last, last);
 		}
 		else if (touch->ids != 0 || !touch_is_near(touch, id))
 			continue;
@@ -83,15 +115,10 @@ pgmq_touch_add(PgmqTouch *touches, int n, int64 id, TimestampTz due)
 	if (n == PGMQ_MAX_TOUCHES)
 		n = touches_merge(touches, n);
 	if (n == PGMQ_MAX_TOUCHES)
-	{
-		/* one range for them all */
-		for (int i = 1; i < n; i++)
-			touch_extend(&touches[0], touches[i].lo, touches[i].hi, touches[i].due);
-		n = 1;
-	}
+		n = touches_merge_nearest(touches, n);
 	touches[n++] = (PgmqTouch)
 	{
-		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = due
+		.lo = id,.hi = id,.ids = PGMQ_BLOCK_BIT(id),.due = due,.last = last
 	};
 	return n;
 }

@@ -54,6 +54,7 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -169,7 +170,43 @@ pgmq_xact_drop(Oid relid)
 		xact_queue(pgmq_local_known(relid))->gone = true;
 }
 
-/* _announce() returns trigger: remembers a row inserted or made visible */
+/* The key of a row of a queue with priorities. */
+static int64
+row_key(const PgmqLocalTable *table, TupleTableSlot *slot, int64 id)
+{
+	bool		isnull = true;
+	Datum		headers = (Datum) 0;
+
+	if (table->headers != InvalidAttrNumber)
+		headers = slot_getattr(slot, table->headers, &isnull);
+	return pgmq_priority_key(headers, isnull, id);
+}
+
+/* Whether a row has kept its key; mostly it has kept its headers. */
+static bool
+same_key(const PgmqLocalTable *table, TupleTableSlot *old, TupleTableSlot *new, int64 id)
+{
+	bool		old_isnull;
+	bool		new_isnull;
+	Datum		old_headers;
+	Datum		new_headers;
+
+	if (table->headers == InvalidAttrNumber)
+		return true;
+	old_headers = slot_getattr(old, table->headers, &old_isnull);
+	new_headers = slot_getattr(new, table->headers, &new_isnull);
+	if (old_isnull && new_isnull)
+		return true;
+	if (!old_isnull && !new_isnull && datumIsEqual(old_headers, new_headers, false, -1))
+		return true;
+	return pgmq_priority_key(old_headers, old_isnull, id) ==
+		pgmq_priority_key(new_headers, new_isnull, id);
+}
+
+/*
+ * _announce() returns trigger: remembers a row inserted or made visible.  With
+ * an argument it does so by its key, for a queue with priorities.
+ */
 Datum
 pgmq_announce(PG_FUNCTION_ARGS)
 {
@@ -177,9 +214,12 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	const PgmqLocalTable *table;
 	PgmqXactQueue *queue;
 	TupleTableSlot *slot;
+	TupleTableSlot *old = NULL;
 	int64		id;
+	int64		old_id = 0;
 	TimestampTz vt;
 	bool		isnull;
+	bool		priorities;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
@@ -204,18 +244,32 @@ pgmq_announce(PG_FUNCTION_ARGS)
 	if (table->is_queue)
 		pgmq_stats_row(table->queue, trigger);
 	slot = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : trigger->tg_trigslot;
+	priorities = trigger->tg_trigger->tgnargs > 0;
 	id = DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull));
 	vt = DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull));
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		slot = trigger->tg_trigslot;
-		if (DatumGetInt64(slot_getattr(slot, table->msg_id, &isnull)) == id &&
-			DatumGetTimestampTz(slot_getattr(slot, table->vt, &isnull)) <= vt)
-			return PointerGetDatum(NULL);
+		old = trigger->tg_trigslot;
+		old_id = DatumGetInt64(slot_getattr(old, table->msg_id, &isnull));
+		if (old_id == id && (!priorities || same_key(table, old, slot, id)))
+		{
+			if (DatumGetTimestampTz(slot_getattr(old, table->vt, &isnull)) <= vt)
+				return PointerGetDatum(NULL);
+			old = NULL;
+		}
 	}
 	queue = xact_queue(pgmq_local_announced(table));
-	queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches, id, vt);
+	if (priorities)
+	{
+		/* where it was it may still be ready, and be given out too soon */
+		if (old != NULL)
+			queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches,
+											 row_key(table, old, old_id), PGMQ_DUE_NOW,
+											 PGMQ_DUE_NEVER);
+		id = row_key(table, slot, id);
+	}
+	queue->ntouches = pgmq_touch_add(queue->touches, queue->ntouches, id, vt, vt);
 	return PointerGetDatum(NULL);
 }
 

@@ -165,7 +165,8 @@ row_passes(TupleTableSlot *slot, void *state)
 	slot_getallattrs(slot);
 	msg_id = DatumGetInt64(slot->tts_values[0]);
 	read_ct = DatumGetInt32(slot->tts_values[1]);
-	disposal->last = Max(disposal->last, msg_id);
+	disposal->last = Max(disposal->last, disposal->by_priority ?
+						 pgmq_priority_row_key(slot) : msg_id);
 
 	over = policy->max_reads > 0 && read_ct > policy->max_reads;
 	if (!over)
@@ -359,6 +360,7 @@ pgmq_disposal_begin(PgmqDisposal *disposal, const PgmqQueue *queue, const PgmqPo
 	disposal->queue = queue;
 	disposal->policy = *policy;
 	disposal->context = CurrentMemoryContext;
+	disposal->by_priority = policy->priorities && pgmq_priority_is_on(queue->relid);
 	disposal->over = cstring_to_text("max_reads");
 	disposal->expired = policy->expired == PGMQ_EXPIRED_DEAD_LETTER ?
 		cstring_to_text("expired") : NULL;
@@ -459,7 +461,7 @@ should_put_off(const PgmqDisposal *disposal, const ErrorData *error)
 
 /*
  * Dispose of the messages remembered, and of others among the first ones due
- * in a range of ids, in which none of them lies.  When something stays, or
+ * in a range of ids or keys, in which none of them lies.  When something stays, or
  * when it was enough, the rest of this read passes dead messages over.
  */
 static void
@@ -527,7 +529,7 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 
 /*
  * Dispose of the dead messages among the rows tested, and of others after
- * them, up to an id.  Waits for the locks of the dead-letter queue, and of
+ * them, up to an id or key.  Waits for the locks of the dead-letter queue, and of
  * anything below it, for a short time only: a lock that is not to be had
  * counts as a refusal.
  */

@@ -99,7 +99,8 @@ static const PgmqPolicy *
 send_policy(const PgmqPolicy *policy)
 {
 	if (policy != NULL &&
-		(policy->ttl_header || policy->dedup_window > 0 || policy->strict_fifo))
+		(policy->ttl_header || policy->dedup_window > 0 || policy->strict_fifo ||
+		 policy->priorities))
 		return policy;
 	return NULL;
 }
@@ -115,6 +116,8 @@ wishes_add(Wishes *wishes, const PgmqPolicy *policy, Jsonb *headers, int index)
 
 	if (policy->ttl_header)
 		pgmq_header_check_ttl(headers);
+	if (policy->priorities)
+		pgmq_header_check_priority(headers);
 	if (policy->strict_fifo)
 		pgmq_lock_add(&wishes->groups, pgmq_header_group_hash(headers));
 	if (policy->dedup_window > 0 && (id = pgmq_header_dedup_id(headers)) != NULL)

@@ -41,6 +41,7 @@ typedef struct Warned
 	Oid			relid;			/* hash key: the queue table */
 	bool		ttl;
 	bool		dedup_id;
+	bool		priority;
 } Warned;
 
 static HTAB *warned_hash = NULL;
@@ -105,6 +106,19 @@ pgmq_header_check_ttl(Jsonb *headers)
 	}
 	value_error(PGMQ_HEADER_TTL, &value,
 				psprintf("a number of seconds greater than 0 and at most %.0f", TTL_MAX));
+}
+
+/* Check a message's priority, if it has one. */
+void
+pgmq_header_check_priority(Jsonb *headers)
+{
+	JsonbValue	value;
+
+	if (!header_find(headers, PGMQ_HEADER_PRIORITY, &value))
+		return;
+	if (value.type != jbvNumeric || !pgmq_priority_is_valid(value.val.numeric))
+		value_error(PGMQ_HEADER_PRIORITY, &value,
+					psprintf("an integer from 0 to %d", PGMQ_PRIORITY_MAX));
 }
 
 /* A message's deduplication id; NULL when it has none. */
@@ -172,17 +186,21 @@ pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy, Jsonb *header
 	header_find(headers, PGMQ_HEADER_TTL, &value);
 	bool		dedup_id = (policy == NULL || policy->dedup_window == 0) &&
 	header_find(headers, PGMQ_HEADER_DEDUP_ID, &value);
+	bool		priority = (policy == NULL || !policy->priorities) &&
+	header_find(headers, PGMQ_HEADER_PRIORITY, &value);
 	Warned	   *warned;
 	bool		found;
 
-	if (!ttl && !dedup_id)
+	if (!ttl && !dedup_id && !priority)
 		return;
 	warned = pgmq_policy_remember(&warned_hash, "pgmq_c warned queues", sizeof(Warned), WARNED_MAX,
 								  queue->relid, &found);
 	if (!found)
-		warned->ttl = warned->dedup_id = false;
+		warned->ttl = warned->dedup_id = warned->priority = false;
 	if (ttl)
 		warn_once(queue, &warned->ttl, PGMQ_HEADER_TTL, "ttl_header");
 	if (dedup_id)
 		warn_once(queue, &warned->dedup_id, PGMQ_HEADER_DEDUP_ID, "dedup_window");
+	if (priority)
+		warn_once(queue, &warned->priority, PGMQ_HEADER_PRIORITY, "priorities");
 }

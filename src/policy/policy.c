@@ -96,6 +96,7 @@ static const PolicyKey policy_keys[] = {
 	WORD(expired, "drop", "dead_letter"),
 	INTEGER(archive_retention, YEARS(60)),
 	BOOLEAN(strict_fifo),
+	BOOLEAN(priorities),
 };
 
 /* An entry of the cache. */

@@ -47,6 +47,7 @@ typedef struct PgmqPolicy
 	int			expired;
 	int32		archive_retention;
 	bool		strict_fifo;
+	bool		priorities;		/* header x-pgmq-priority is read; priority.c */
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
@@ -109,6 +110,7 @@ extern TimestampTz pgmq_run_since(bool *complete);
 
 /* ---- headers.c: what headers mean to a send ---- */
 extern void pgmq_header_check_ttl(Jsonb *headers);
+extern void pgmq_header_check_priority(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
 extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
@@ -257,7 +259,9 @@ typedef struct PgmqDisposal
 	int			n;
 	int			max;
 	bool		sorted;			/* dead is, by msg_id */
-	int64		last;			/* the largest id among all rows tested */
+	bool		by_priority;	/* the order is by keys */
+	int64		last;			/* the largest id, or key, among all rows
+								 * tested */
 } PgmqDisposal;
 
 /*

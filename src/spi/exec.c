@@ -190,6 +190,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
 	PgmqPlan   *volatile plan = NULL;
+	volatile bool priorities = false;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
@@ -203,7 +204,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 			params->paramCompile = watch_compile;
 			params->paramCompileArg = watch;
 		}
-		plan = pgmq_plan_begin(queue, id);
+		plan = pgmq_plan_begin(queue, id, &priorities);
 		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
 			*portal = SPI_cursor_open_with_paramlist(NULL, spi, params, false);
@@ -216,7 +217,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		if (plan != NULL)
 			pgmq_plan_end(plan);
 		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
+		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql, priorities) : stmt->sql, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();

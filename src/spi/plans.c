@@ -46,6 +46,12 @@
 /* While the cache is full, one new queue of so many is not probationary. */
 #define PLAN_STAYS			4
 
+/*
+ * A key for ORDER BY that no index has, where the rows are found by their ids: it
+ * keeps the planner from walking the index on keys.
+ */
+#define PGMQ_KEY_SORTED		PGMQ_KEY_SQL " OPERATOR(pg_catalog.+) 0::pg_catalog.int8"
+
 /* The setting pgmq_c.max_plans. */
 int			pgmq_max_plans = PGMQ_MAX_PLANS_DEFAULT;
 
@@ -56,6 +62,7 @@ struct PgmqPlan
 	SPIPlanPtr	spi;
 	int			uses;			/* how often it is fetched, and not given back */
 	bool		dropped;		/* freed when it is not in use any more */
+	bool		priorities;		/* its text goes by keys */
 };
 
 typedef struct PlanEntry
@@ -161,7 +168,7 @@ plan_entry(Oid relid, bool make)
 
 /* Keep a plan, in use, and drop others if there are too many. */
 static PgmqPlan *
-plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
+plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi, bool priorities)
 {
 	PgmqPlan   *plan = MemoryContextAlloc(plan_context, sizeof(PgmqPlan));
 
@@ -170,7 +177,7 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 
 	*plan = (PgmqPlan)
 	{
-		spi, 1, false
+		spi, 1, false, priorities
 	};
 	plan_drop(entry, id);
 	entry->plans[id] = plan;
@@ -190,15 +197,24 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 	return plan;
 }
 
-/* A statement's text with the names of this queue's tables, palloc'd. */
+/*
+ * A statement's text with the names of this queue's tables, palloc'd.  Where the
+ * queue has priorities it goes by their keys instead of ids.
+ */
 char *
-pgmq_plan_text(const PgmqQueue *queue, const char *sql)
+pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool priorities)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
 	for (const char *p = sql; *p != '\0'; p++)
 	{
+		if (p[0] == '{' && (p[1] == 'k' || p[1] == 's') && p[2] == '}')
+		{
+			appendStringInfoString(&text, !priorities ? "msg_id" : p[1] == 'k' ? PGMQ_KEY_SQL : PGMQ_KEY_SORTED);
+			p += 2;
+			continue;
+		}
 		if (p[0] == '{' && (p[1] == 'q' || p[1] == 'a') && p[2] == '}')
 		{
 			char	   *name = psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
@@ -217,10 +233,10 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
  * queue's table locked.  Without a queue (NULL) the text itself names all
  * tables, which the plan cache follows, and is planned as a client's would be.
  * The plan is in use until pgmq_plan_end, which must be called after an error,
- * too.
+ * too.  *priorities is what pgmq_plan_text was given, also after an error.
  */
 PgmqPlan *
-pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
+pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	Oid			relid = queue ? queue->relid : InvalidOid;
@@ -240,6 +256,7 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 		if (plan != NULL && SPI_plan_is_valid(plan->spi))
 		{
 			plan->uses++;
+			*priorities = plan->priorities;
 			return plan;
 		}
 		plan_drop(entry, id);
@@ -250,8 +267,11 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 	}
 
 	if (queue != NULL)
+	{
 		pgmq_queue_check_shape(queue);
-	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql,
+		*priorities = pgmq_priority_is_on(queue->relid);
+	}
+	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql, *priorities) : stmt->sql,
 							 stmt->nargs, (Oid *) stmt->argtypes,
 							 CURSOR_OPT_GENERIC_PLAN |
 							 (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
@@ -260,7 +280,7 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
 	SPI_keepplan(spi);
-	return plan_keep(relid, id, spi);
+	return plan_keep(relid, id, spi, *priorities);
 }
 
 SPIPlanPtr

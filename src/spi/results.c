@@ -27,8 +27,9 @@
 struct PgmqRows
 {
 	ReturnSetInfo *rsinfo;		/* whose tuplestore collects the rows */
-	bool		sorted;			/* so far in msg_id order */
-	int64		last_id;		/* the largest */
+	bool		by_priority;	/* the order is by keys, not by msg_id */
+	bool		sorted;			/* so far in order */
+	int64		last_id;		/* the largest, or the largest key */
 	PgmqRowTest test;			/* only rows that pass it are stored */
 	void	   *test_state;
 	PgmqRowFn	watch;			/* gets all rows, before the test */
@@ -46,6 +47,7 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	rows->by_priority = false;
 	rows->sorted = true;
 	rows->last_id = PG_INT64_MIN;
 	rows->test = NULL;
@@ -114,6 +116,13 @@ pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state)
 	rows->watch_state = state;
 }
 
+/* Whether the rows of the statements to come are messages in the order of keys. */
+void
+pgmq_rows_by_priority(PgmqRows *rows, bool by_priority)
+{
+	rows->by_priority = by_priority;
+}
+
 /* The type of the rows. */
 TupleDesc
 pgmq_rows_desc(const PgmqRows *rows)
@@ -133,7 +142,8 @@ pgmq_rows_store(TupleTableSlot *slot, void *state)
 		rows->watch(slot, rows->watch_state);
 	if (rows->test != NULL && !rows->test(slot, rows->test_state))
 		return;
-	id = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	id = rows->by_priority ? pgmq_priority_row_key(slot) :
+		DatumGetInt64(slot_getattr(slot, 1, &isnull));
 	if (id < rows->last_id)
 		rows->sorted = false;
 	else
@@ -160,7 +170,7 @@ sort_row_cmp(const void *a, const void *b)
 
 /*
  * Put the collected rows into the order of ids, an array that has the msg_id of
- * each of them; into msg_id order when nids is 0.
+ * each of them; into msg_id order, or that of keys, when nids is 0.
  */
 void
 pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)
@@ -185,7 +195,8 @@ pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)
 		bool		isnull;
 		SortRow    *found;
 
-		sort[n].key = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+		sort[n].key = rows->by_priority ? pgmq_priority_row_key(slot) :
+			DatumGetInt64(slot_getattr(slot, 1, &isnull));
 		found = nids == 0 ? NULL :
 			bsearch(&sort[n], places, nids, sizeof(SortRow), sort_row_cmp);
 		if (found != NULL)
@@ -206,7 +217,7 @@ pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids)
 	rows->sorted = true;
 }
 
-/* Put the collected rows into msg_id order. */
+/* Put the collected rows into their order. */
 void
 pgmq_rows_sort(PgmqRows *rows)
 {

@@ -16,7 +16,10 @@
 
 #include "common/common.h"
 
-/* The statements of statements.c, one kept plan each per queue and backend. */
+/*
+ * The statements of statements.c, one kept plan each per queue and backend.  One
+ * that is _SORTED comes next to the one that it differs from.
+ */
 typedef enum PgmqStmtId
 {
 	PGMQ_STMT_SEND,
@@ -24,10 +27,12 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_READ,
 	PGMQ_STMT_READ_RANGE,
 	PGMQ_STMT_READ_IDS,
+	PGMQ_STMT_READ_IDS_SORTED,
 	PGMQ_STMT_READ_RUN,
 	PGMQ_STMT_POP,
 	PGMQ_STMT_POP_RANGE,
 	PGMQ_STMT_POP_IDS,
+	PGMQ_STMT_POP_IDS_SORTED,
 	PGMQ_STMT_POP_RUN,
 	PGMQ_STMT_LEFT,
 	PGMQ_STMT_VT,
@@ -61,8 +66,10 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_UNARCHIVE,
 	PGMQ_STMT_READ_PASSING,		/* these pass dead messages over */
 	PGMQ_STMT_READ_IDS_PASSING,
+	PGMQ_STMT_READ_IDS_PASSING_SORTED,
 	PGMQ_STMT_POP_PASSING,
 	PGMQ_STMT_POP_IDS_PASSING,
+	PGMQ_STMT_POP_IDS_PASSING_SORTED,
 	PGMQ_STMT_FIRST_READABLE_PASSING,
 	PGMQ_STMT_GROUP_LOCK_PASSING,
 	PGMQ_STMT_DEAD,
@@ -81,7 +88,8 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive */
+	const char *sql;			/* {q} is the queue table, {a} the archive;
+								 * {k}, {s} see statements.c */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
@@ -121,6 +129,7 @@ extern TupleDesc pgmq_rows_desc(const PgmqRows *rows);
 extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
 extern void pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state);
+extern void pgmq_rows_by_priority(PgmqRows *rows, bool by_priority);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
@@ -184,10 +193,10 @@ typedef struct PgmqPlan PgmqPlan;
 #define PGMQ_MAX_PLANS_MIN		100 /* more than there are statements */
 
 extern int	pgmq_max_plans;
-extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
+extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities);
 extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
 extern void pgmq_plan_end(PgmqPlan *plan);
-extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
+extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool priorities);
 extern void pgmq_plan_inval(Datum arg, Oid relid);
 extern void pgmq_plan_xact(XactEvent event, void *arg);
 

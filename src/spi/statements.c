@@ -4,7 +4,10 @@
  *	  Every hot SQL text, as one table.
  *
  * {q} stands for the quoted, schema-qualified queue table, {a} for the archive
- * and {0} to {2} for the tables of dedup.c; values are parameters only.  Every
+ * and {0} to {2} for the tables of dedup.c; values are parameters only.  {k} is
+ * what messages are read in the order of: msg_id, or where a queue has priorities
+ * their key, on which it has an index (priority.c).  The due map and all ranges
+ * for it have the same.  {s} is that for ORDER BY where ids are given.  Every
  * function and operator is qualified, so that a hostile search_path changes
  * nothing; types are given by OID.
  *
@@ -51,14 +54,14 @@
 #define GE " OPERATOR(pg_catalog.>=) "
 #define GT " OPERATOR(pg_catalog.>) "
 
-/* Only messages with ids in a range. */
-#define RANGE(lo, hi) " AND msg_id" GE lo " AND msg_id" LE hi
+/* Only messages in a range. */
+#define RANGE(lo, hi) " AND {k}" GE lo " AND {k}" LE hi
 
-/* Up to $2 messages readable at $1, oldest first, locked. */
-#define TAKEN(column, table, filter) \
+/* Up to $2 messages readable at $1, in order, locked. */
+#define TAKEN(column, table, filter, order) \
 	"ARRAY(SELECT " column " FROM " table " WHERE vt" LE "$1" filter \
-	" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)"
-#define TAKE(filter) TAKEN("msg_id", "{q}", filter)
+	" ORDER BY " order " LIMIT $2 FOR UPDATE SKIP LOCKED)"
+#define TAKE(filter, order) TAKEN("msg_id", "{q}", filter, order)
 
 /* Of those only the ones with ids of an array. */
 #define AMONG(ids) " AND msg_id" EQ "ANY (" ids ")"
@@ -69,7 +72,7 @@
  * locked and left: the claim of its id came to nothing.
  */
 #define TAKE_RUN(lo, hi) \
-	" WHERE ctid" EQ "ANY (" TAKEN("ctid", "ONLY {q}", RANGE(lo, hi)) ") AND vt" LE "$1" \
+	" WHERE ctid" EQ "ANY (" TAKEN("ctid", "ONLY {q}", RANGE(lo, hi), "{k}") ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
 /* A lease that begins now and ends at $3. */
@@ -79,12 +82,12 @@
 	" read_ct = LEAST(COALESCE(read_ct, 0), 2147483646) OPERATOR(pg_catalog.+) 1"
 
 /* A read: lease the messages taken. */
-#define READ(filter) \
-	LEASE("$1") " WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+#define READ(filter, order) \
+	LEASE("$1") " WHERE msg_id" EQ "ANY (" TAKE(filter, order) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
-#define POP(filter) \
-	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter) ") AND vt" LE "$1" \
+#define POP(filter, order) \
+	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter, order) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
 /*
@@ -153,15 +156,19 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	[PGMQ_STMT_READ] = {
-		READ(""),
+		READ("", "{k}"),
 		3, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID}
 	},
 	[PGMQ_STMT_READ_RANGE] = {
-		READ(RANGE("$4", "$5")),
+		READ(RANGE("$4", "$5"), "{k}"),
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 	[PGMQ_STMT_READ_IDS] = {
-		READ(AMONG("$4")),
+		READ(AMONG("$4"), "msg_id"),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
+	},
+	[PGMQ_STMT_READ_IDS_SORTED] = {
+		READ(AMONG("$4"), "{s}"),
 		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_READ_RUN] = {
@@ -169,37 +176,41 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		5, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 	[PGMQ_STMT_POP] = {
-		POP(""),
+		POP("", "{k}"),
 		2, {TIMESTAMPTZOID, INT8OID}
 	},
 	[PGMQ_STMT_POP_RANGE] = {
-		POP(RANGE("$3", "$4")),
+		POP(RANGE("$3", "$4"), "{k}"),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
 	[PGMQ_STMT_POP_IDS] = {
-		POP(AMONG("$3")),
+		POP(AMONG("$3"), "msg_id"),
+		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
+	},
+	[PGMQ_STMT_POP_IDS_SORTED] = {
+		POP(AMONG("$3"), "{s}"),
 		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_POP_RUN] = {
 		"DELETE FROM ONLY {q}" TAKE_RUN("$3", "$4"),
 		4, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID}
 	},
-	/* the first $3 of what is left between two ids, for the due map */
+	/* the first $3 of what is left in a range, for the due map */
 	[PGMQ_STMT_LEFT] = {
-		"SELECT msg_id, vt FROM {q}"
-		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 ORDER BY msg_id LIMIT $3",
+		"SELECT {k}, vt FROM {q}"
+		" WHERE {k}" GE "$1 AND {k}" LE "$2 ORDER BY {k} LIMIT $3",
 		3, {INT8OID, INT8OID, INT8OID}
 	},
 	/* the same for some ids */
 	[PGMQ_STMT_VT] = {
-		"SELECT msg_id, vt FROM {q} WHERE " SEVERAL " ORDER BY msg_id",
+		"SELECT {k}, vt FROM {q} WHERE " SEVERAL " ORDER BY {s}",
 		1, {INT8ARRAYOID}
 	},
 
-	/* where the messages due at $1 between two ids are, oldest first */
+	/* where the messages due at $1 in a range are, in order */
 	[PGMQ_STMT_FIRST_READABLE] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" ORDER BY msg_id",
+		" ORDER BY {k}",
 		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
 	},
 
@@ -210,10 +221,10 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8OID, INT8OID}
 	},
 
-	/* $2 messages, and when they are readable, from an id on */
+	/* $2 messages, and when they are readable, from one on */
 	[PGMQ_STMT_CHECK] = {
-		"SELECT msg_id, vt FROM {q} WHERE msg_id" GE "$1"
-		" ORDER BY msg_id LIMIT $2",
+		"SELECT {k}, vt FROM {q} WHERE {k}" GE "$1"
+		" ORDER BY {k} LIMIT $2",
 		2, {INT8OID, INT8OID}
 	},
 
@@ -371,25 +382,33 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 */
 	[PGMQ_STMT_READ_PASSING] = {
 		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
-			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE"),
+			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE", "{k}"),
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_READ_IDS_PASSING] = {
-		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE", "msg_id"),
+		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_READ_IDS_PASSING_SORTED] = {
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE", "{s}"),
 		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_PASSING] = {
-		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE"),
+		POP(RANGE("$3", "$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE", "{k}"),
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_IDS_PASSING] = {
-		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE"),
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE", "msg_id"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_IDS_PASSING_SORTED] = {
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE", "{s}"),
 		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
 		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY msg_id",
+		" AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE ORDER BY {k}",
 		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_GROUP_LOCK_PASSING] = {
@@ -399,17 +418,17 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * lock the dead ones among the first $4 due messages between two ids, but
-	 * not what the read of this moment returns with a lease of no length
+	 * lock the dead ones among the first $4 due messages in a range, but not
+	 * what the read of this moment returns with a lease of no length
 	 */
 	[PGMQ_STMT_DEAD] = {
 		"SELECT msg_id, read_ct, (read_ct" GE "$5) IS TRUE FROM {q} WHERE vt" LE "$1"
-		" AND msg_id" GE "$2 AND msg_id" LE "(SELECT pg_catalog.max(first.msg_id) FROM"
-		" (SELECT msg_id FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
-		" ORDER BY msg_id LIMIT $4) AS first)"
+		" AND {k}" GE "$2 AND {k}" LE "(SELECT pg_catalog.max(first.pos) FROM"
+		" (SELECT {k} AS pos FROM {q} WHERE vt" LE "$1" RANGE("$2", "$3")
+		" ORDER BY {k} LIMIT $4) AS first)"
 		" AND " DEAD("$1", "$5", "$6", "$7") " IS TRUE"
 		" AND (last_read_at" EQ "$1) IS NOT TRUE"
-		" ORDER BY msg_id FOR UPDATE SKIP LOCKED",
+		" ORDER BY {k} FOR UPDATE SKIP LOCKED",
 		7, {TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 	/* take back a lease that was not returned to a client */

@@ -11,6 +11,7 @@ END
 $$;
 SELECT pgmq.create('long'), pgmq.create('pol'), pgmq.create('dead'), pgmq.create('groups'),
 	pgmq.create_unlogged('un'), pgmq.create('picky');
+SELECT pgmq.set_policy('un', '{"priorities": true}');
 SELECT pgmq.bind_topic('order.*', 'long'), pgmq.bind_topic('order.#', 'un');
 SELECT pgmq.enable_notify_insert('long', 0);
 ALTER TABLE pgmq.q_picky ADD CHECK (message <> '"no"');
@@ -146,6 +147,8 @@ BEGIN
 	PERFORM pgmq.set_policy('pol', format('{"max_reads": %s, "dead_letter_queue": "dead", "dedup_window": %s, "ttl_header": true, "backoff": "linear", "expired": "dead_letter", "archive_retention": 1}',
 		3 + n % 3, 60 + n % 2)::jsonb), pgmq.get_policy('pol');
 	PERFORM pgmq.set_policy('groups', jsonb_build_object('strict_fifo', n % 2 = 0));
+	PERFORM pgmq._priority_key('{"x-pgmq-priority": 3}', n), pgmq._priority_key(NULL, n);
+	PERFORM pgmq.send('un', '1', jsonb_build_object('x-pgmq-priority', n % 10));
 	PERFORM pgmq.pause('picky', now() + '1 hour'), pgmq.read('picky', 0, 1), pgmq.resume('picky');
 	CALL pgmq.maintain();
 	CALL pgmq.wait('long', 0);

@@ -17,6 +17,9 @@ First the protocol must hold in each case; then each rule is left out in turn,
 and one of the cases must have a counterexample.
 
   ins R VT, lower R VT, later R, del R    what a session does by plain SQL
+  move R                                  changes the priority of a message: rows
+                                          R and R ^ 1 are two keys of one id then,
+                                          and a statement takes either by that id
   sp, rb, prep                            SAVEPOINT, ROLLBACK TO, PREPARE
   read N                                  claims up to N ids, or looks first
   peek N                                  the same, but claims when it has taken some
@@ -90,6 +93,9 @@ def check(scripts, rows, off=(), events=(), limit=2000000):
 def steps(scripts, state, off):
     table, procs, m, looks, events = state
     owner = {r: i for i, p in enumerate(procs) if p[2] in (OPEN, PREPARED) for r, _, _ in p[3]}
+    moves = any(op[0] == 'move' for script in scripts for op in script)
+    if moves:
+        owner = {**{r ^ 1: i for r, i in owner.items()}, **owner}
 
     for event in set(events):
         left = tuple(sorted(set(events) - {event}))
@@ -112,6 +118,14 @@ def steps(scripts, state, off):
             new = (k.get('pc', pc), k.get('sub', sub), k.get('status', status), k.get('own', own), k.get('level', level),
                    k.get('touched', touched), k.get('claims', claims), k.get('looked', looked), k.get('was', was_prepared))
             return f't{i} {label}', (table, put(procs, i, new), m, looks, events)
+
+        def taken(rows):
+            """Of claimed rows those that a statement takes, and those of their other keys."""
+            free = [r for r in rows if owner.get(r, i) == i]
+            got = tuple(r for r in free if mine.get(r, table[r]) == 0)
+            if not moves:
+                return got, got
+            return got, tuple(s for s in {r ^ x for r in free for x in (0, 1)} if mine.get(s, table[s]) == 0)
 
         def give_back(m, gone):
             """What a rolled back part of the transaction had claimed."""
@@ -163,16 +177,16 @@ def steps(scripts, state, off):
                     yield go('finds nothing', sub=(), pc=pc + 1)
             elif sub[0] == 'claimed':
                 # one statement: its snapshot and its locks
-                got = tuple(r for r in sub[1] if mine.get(r, table[r]) == 0 and owner.get(r, i) == i)
+                got, leased = taken(sub[1])
                 new_claims = tuple((r, l, h, t or (h and r in got)) for r, l, h, t in claims)
-                yield go(f'takes {got}', sub=('took', sub[1], got), claims=new_claims,
-                         own=tuple(o for o in own) + tuple((r, 1, level) for r in got))
+                yield go(f'takes {leased}', sub=('took', sub[1], got), claims=new_claims,
+                         own=tuple(o for o in own) + tuple((r, 1, level) for r in leased))
             elif sub[0] == 'peeked':
-                got = tuple(r for r in sub[1] if mine.get(r, table[r]) == 0 and owner.get(r, i) == i)
+                got, leased = taken(sub[1])
                 # too early, if the rule is left out
                 asked = tuple(table) if 'late' in off else None
-                yield go(f'takes {got}', sub=('claims late', sub[1], got, asked),
-                         own=tuple(o for o in own) + tuple((r, 1, level) for r in got))
+                yield go(f'takes {leased}', sub=('claims late', sub[1], got, asked),
+                         own=tuple(o for o in own) + tuple((r, 1, level) for r in leased))
             elif sub[0] == 'claims late':
                 # those that are not ready any more belong to others
                 held = tuple(r for r in sub[1] if r in m[1] or r in sub[2])
@@ -212,6 +226,13 @@ def steps(scripts, state, off):
                     yield go(' '.join(map(str, op)), pc=pc + 1, own=own + ((r, v, level),), touched=touched + more)
                 elif owner.get(r, i) == i:
                     yield go('noop', pc=pc + 1)
+            elif op[0] == 'move':
+                r = op[1] if mine.get(op[1], table[op[1]]) is not None else op[1] ^ 1
+                v = mine.get(r, table[r])
+                if owner.get(r, i) == i:
+                    more = () if v is None or 'move' in off else ((r ^ 1, v), (r, UNKNOWN))
+                    yield go(f'moves {r}', pc=pc + 1, own=own + (() if v is None else ((r, None, level), (r ^ 1, v, level))),
+                             touched=touched + more)
             elif op[0] == 'sp':
                 yield go('savepoint', pc=pc + 1, level=level + 1)
             elif op[0] == 'rb':
@@ -318,11 +339,19 @@ CASES = {
     'merge': ([[READ], [READ2], [INS]], [None, 0], ('merge',)),
     'evict': ([[READ], [READ], [INS]], [None, 0], ('evict',)),
     'evict while one looks': ([[READ], [READ], [('lower', 0, 0)]], [1, None], ('evict',)),
+    'change a priority': ([[READ], [READ], [('move', 0)]], [0, None], ()),
+    'change the priority of what is leased': ([[READ, READ], [READ], [('move', 0)]], [1, None], ()),
+    'change a priority and lower': ([[READ], [READ], [('move', 0), ('lower', 1, 0)]], [1, None], ()),
+    'change a priority, and roll back': ([[READ], [('move', 0), ('sp',), ('move', 0), ('rb',)], [READ]], [0, None], ()),
+    'change a priority beside one that peeks': ([[PEEK], [READ], [('move', 0)]], [0, None], ()),
+    'change a priority and prepare': ([[READ], [READ], [('move', 0), ('prep',)]], [0, None], ()),
+    'read and change the priority': ([[READ, ('move', 0)], [READ]], [0, None], ()),
     'crash': ([[READ, READ], [INS]], [None, 0], ('crash',)),
     'crash beside a prepared transaction': ([[INS, ('prep',)], [READ, READ]], [None], ('crash',)),
 }
 RULES = {
     'announce': 'a commit announces nothing',
+    'move': 'a change of the priority is not announced',
     'lease': 'a commit does not say when what was claimed is readable again',
     'abort': 'an abort gives nothing back',
     'abort missed': 'an abort gives back only what a statement had taken',

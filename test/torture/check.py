@@ -24,7 +24,7 @@ US = 1000000
 INF = float('inf')
 
 QUEUES = ['plain', 'other', 'parts', 'unlogged', 'topic_a', 'topic_b', 'fifo', 'strict', 'fifo_dead', 'job', 'job_dead', 'ttl', 'ttl_dead',
-          'dedup', 'dedup_short', 'keep', 'paused', 'purged']
+          'dedup', 'dedup_short', 'keep', 'paused', 'purged', 'prio']
 GROUPED = {'fifo', 'strict', 'fifo_dead'}
 TTL = {'ttl': 3, 'ttl_dead': 2}
 DEAD = {'job', 'ttl_dead', 'fifo_dead'}     # with a dead-letter queue
@@ -712,7 +712,9 @@ class Checker:
             if len(rows) > a['qty'] or len(set(pairs)) < len(pairs):
                 self.find(f'{op.tx.x}: {a["qty"]} asked for, returned {pairs}', *pairs[:3])
             if op.op == 'read' and a['form'] in ('read', 'read_grouped', 'read_grouped_head') or op.op == 'pop':
-                if pairs != sorted(pairs):
+                # a message's priority is its w
+                order = [(s.q, -s.w if s.q == 'prio' else 0, s.id) for s in rows]
+                if order != sorted(order):
                     self.find(f'{op.tx.x}: not in order: {pairs}', *pairs[:3])
             for s in rows:
                 if op.op == 'read':

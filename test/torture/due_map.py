@@ -232,6 +232,8 @@ def set_up(server):
         for i in range(server.options.fillers):
             conn.execute(f"SELECT pgmq.create('f{i}')")
         conn.execute(SETUP)
+        for queue in QUEUES[::2] if server.options.seed % 2 else QUEUES[1::2]:
+            conn.execute("SELECT pgmq.set_policy(%s, '{\"priorities\": true}')", (queue,))
 
 
 # ---------------------------------------------------------------------------
@@ -298,6 +300,15 @@ class Worker:
         group = f'{{"x-pgmq-group": "{self.random.randrange(5)}"}}'
         self.execute(f"SELECT pgmq.send('{q}', '1', '{group}'::jsonb, {self.random.choice([0, 0, 1])})")
 
+    def op_send_priority(self, q):
+        self.execute(f"SELECT pgmq.send('{q}', '1', '{{\"x-pgmq-priority\": {self.random.randrange(10)}}}'::jsonb, {self.random.choice([0, 0, 1])})")
+
+    def op_insert_priorities(self, q):
+        # more than a transaction remembers one by one, and what no send lets pass
+        level = self.random.choice(['i % 10', 'i % 10', '-i', "i::text", 'i * 1e300', 'null::integer'])
+        self.execute(f"INSERT INTO pgmq.q_{q} (vt, headers) SELECT {self.vt()}, jsonb_build_object('x-pgmq-priority', {level})"
+                     f" FROM generate_series(1, {self.random.choice([3, 20, 300])}) i")
+
     def op_send_batch(self, q):
         n = self.random.choice([1, 2, 10, 100])
         self.execute(f"SELECT count(*) FROM pgmq.send_batch('{q}', array_fill('{{\"a\": {self.random.randrange(3)}}}'::jsonb, ARRAY[{n}]), {max(self.seconds(), 0)})")
@@ -359,7 +370,8 @@ class Worker:
             self.execute(f"UPDATE pgmq.q_{q} SET msg_id = {self.id()}, vt = {self.random.choice(['vt', self.vt()])} WHERE msg_id = (SELECT min(msg_id) FROM pgmq.q_{q})")
 
     def op_update_headers(self, q):
-        self.execute(f"UPDATE pgmq.q_{q} SET headers = '{{}}' WHERE random() < 0.1")
+        headers = self.random.choice(['{}', '{}'] + [f'{{"x-pgmq-priority": {level}}}' for level in (1, 5, 9, '"9"')])
+        self.execute(f"UPDATE pgmq.q_{q} SET headers = '{headers}' WHERE random() < {self.random.choice([0.1, 0.5])}")
 
     def op_delete_plain(self, q):
         self.execute(f"DELETE FROM pgmq.q_{q} WHERE {self.random.choice(['random() < 0.2', f'msg_id = {self.id()}', 'true'])}")
@@ -422,7 +434,7 @@ class Worker:
     MESSAGES = {
         'send': 10, 'send_batch': 5, 'read': 15, 'drain': 12, 'empty_reads': 6, 'conditional': 4, 'poll': 1, 'grouped': 3, 'pop': 5,
         'delete': 6, 'delete_batch': 8, 'set_vt': 6, 'set_vt_batch': 8, 'insert': 8, 'insert_ids': 8, 'upsert': 4, 'update': 8,
-        'update_id': 2, 'update_headers': 3, 'delete_plain': 3, 'copy': 3, 'partition': 4, 'caught': 4, 'mine': 8, 'analyze': 1, 'send_group': 5, 'wait': 1, 'apply': 2,
+        'update_id': 2, 'update_headers': 5, 'send_priority': 6, 'insert_priorities': 3, 'delete_plain': 3, 'copy': 3, 'partition': 4, 'caught': 4, 'mine': 8, 'analyze': 1, 'send_group': 5, 'wait': 1, 'apply': 2,
         'hurried': 4, 'nested': 3,
     }
 
@@ -477,6 +489,10 @@ class Worker:
         self.execute(f'CREATE INDEX torture_{q} ON pgmq.q_{q} (read_ct)')
         self.execute(f"SELECT pgmq.create_fifo_index('{q}')")
 
+    def ddl_priorities(self, q):
+        # the schema may have another name, and the role own nothing
+        self.execute(f"SELECT pgmq.set_policy('{q}', '{{\"priorities\": {self.random.choice(['true', 'true', 'false'])}}}')")
+
     def ddl_setval(self, q):
         at = self.random.choice(['1', '50', '1000000', '9000000000000000', f'(SELECT max(msg_id) + 1 FROM pgmq.q_{q} WHERE msg_id BETWEEN 1 AND {BIG})'])
         # under a lock: the server says XX000 of a sequence that was dropped since it was named
@@ -523,7 +539,7 @@ class Worker:
 
     DDL = {
         'truncate': 3, 'purge': 2, 'again': 3, 'partition': 6, 'detach': 4, 'detach_concurrently': 2, 'load': 6, 'rewrite': 2,
-        'vacuum': 3, 'index': 2, 'setval': 3, 'trim': 20, 'rename_schema': 3,
+        'vacuum': 3, 'index': 2, 'setval': 3, 'priorities': 6, 'trim': 20, 'rename_schema': 3,
     }
 
     # ----- transactions

@@ -472,6 +472,7 @@ POLICY = {
     'dedup_window': ['1', '60', '0', '-1', '1e12', '"x"', 'null'],
     'archive_retention': ['0', '1', '1e12', '-1', 'null'],
     'strict_fifo': ['true', 'false', 'null', '1'],
+    'priorities': ['true', 'false', 'null', '1'],
     'order': ['"fair"', '"priority"', '"x"', 'null', '1'], 'to_queue': ['"own1"', '"vault"', '"su1"', '"no such"', '1', 'null'], 'per_second': ['1', '0', '-1', '1000', '1e300', '"x"'],
     'paused': ['true'], 'unknown': ['1'], 'qty': ['1'], 'conditional': ['{}', '{"a": 1}'], 'weights': ['{}', '[1]'],
 }
@@ -525,7 +526,7 @@ class Arguments:
     def json(self, name):
         r = self.random
         if name in ('policy', 'options', 'conditional') and r.random() < 0.85:
-            keys = {'policy': list(POLICY)[:14], 'options': ['order', 'to_queue', 'per_second', 'unknown'], 'conditional': ['who', 'n', 'a']}[name]
+            keys = {'policy': list(POLICY)[:15], 'options': ['order', 'to_queue', 'per_second', 'unknown'], 'conditional': ['who', 'n', 'a']}[name]
             keys = r.sample(keys, min(len(keys), r.choice([0, 1, 1, 2, 3, 14])))
             if r.random() < 0.05:
                 keys.append(self.pick(list(POLICY)))

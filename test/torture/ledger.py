@@ -63,7 +63,7 @@ SMALL_DISK = 96 << 20
 
 # What belongs together; a round has some of them at its centre.
 FAMILIES = [['plain'], ['plain', 'other'], ['parts'], ['unlogged'], ['topic_a', 'topic_b'], ['fifo'], ['strict'], ['fifo_dead', 'job_dead'], ['job', 'job_dead'],
-            ['ttl'], ['ttl_dead', 'job_dead'], ['dedup'], ['dedup_short'], ['keep'], ['paused'], ['purged']]
+            ['ttl'], ['ttl_dead', 'job_dead'], ['dedup'], ['dedup_short'], ['keep'], ['paused'], ['purged'], ['prio']]
 QUEUES = check.QUEUES
 
 # Errors that a client may get; any other is a find.
@@ -104,6 +104,7 @@ SELECT pgmq.set_policy('ttl_dead', '{"ttl": %(ttl_dead)s, "expired": "dead_lette
 SELECT pgmq.set_policy('dedup', '{"dedup_window": 86400}');
 SELECT pgmq.set_policy('dedup_short', '{"dedup_window": %(dedup_short)s}');
 SELECT pgmq.set_policy('strict', '{"strict_fifo": true}');
+SELECT pgmq.set_policy('prio', '{"priorities": true}');
 SELECT pgmq.set_policy('keep', '{"archive_retention": %(keep)s}');
 SELECT pgmq.bind_topic('topic.*', 'topic_a');
 SELECT pgmq.bind_topic('topic.#', 'topic_b');
@@ -254,8 +255,10 @@ class Client:
         pad = '' if self.random.random() < 0.7 else self.random.choice(['x' * 300, 'yz' * 2000, '%x' % self.random.getrandbits(40000)])
         return k, json.dumps({'k': k, 'w': self.random.randrange(3), 'pad': pad, 'crc': zlib.crc32((k + pad).encode())})
 
-    def headers(self, q):
+    def headers(self, q, body):
         r = self.random
+        if q == 'prio':
+            return {'x-pgmq-priority': json.loads(body)['w']}
         if q in GROUPED:
             g = r.randrange(4)
             return {'x-pgmq-group': f'g{g}'} if g else None
@@ -273,7 +276,7 @@ class Client:
     def op_send(self, q):
         r = self.random
         k, body = self.body()
-        headers = self.headers(q)
+        headers = self.headers(q, body)
         text = None if headers is None else json.dumps(headers)
         delay = self.delay()
         form = r.randrange(5)
@@ -293,13 +296,13 @@ class Client:
         if q.startswith('dedup') or q == 'strict':
             return
         k, body = self.body()
-        headers = self.headers(q)
+        headers = self.headers(q, body)
         self.op('send', f'INSERT INTO pgmq.q_{q} (message, headers) VALUES (%s, %s) RETURNING msg_id', (body, None if headers is None else json.dumps(headers)),
                 lambda rows: [row[0] for row in rows], q=q, k=[k], h=[headers], delay=0)
 
     def op_send_batch(self, q):
         made = [self.body() for _ in range(self.random.choice([1, 2, 3, 5, 20]))]
-        headers = [self.headers(q) for _ in made]
+        headers = [self.headers(q, body) for _, body in made]
         delay = self.delay()
         self.op('send', 'SELECT pgmq.send_batch(%s, %s::jsonb[], %s::jsonb[], %s::integer)',
                 (q, [body for _, body in made], [None if h is None else json.dumps(h) for h in headers], delay),
