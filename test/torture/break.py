@@ -80,6 +80,7 @@ RULES = {
                       'bool\t\tany = queue_forget_looks(queue);', 'bool\t\tany = false;'),
     'own ddl': ('what was looked at outlasts DDL of the same transaction', 'duemap/xact.c',
                 'if (queue->looked_more || queue->marks != local->marks)', 'if (queue->looked_more)'),
+    # test/t/duemap_map.pl and duemap_claims_faults.pl find it at once
     'merge ready': ('what was ready is not due after a merge', 'duemap/tree.c',
                     '(has_more & BIT(i)) != 0 ? PGMQ_DUE_NOW : node->due[i]', 'node->due[i]'),
     'merge look': ('what is looked at is not unknown', 'duemap/tree.c',

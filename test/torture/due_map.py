@@ -122,9 +122,11 @@ CREATE TRIGGER trig BEFORE UPDATE OF headers ON pgmq.q_trig FOR EACH ROW EXECUTE
 
 -- reads inside of a read, when a session asks for them
 CREATE FUNCTION nested() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    share float8 := (ARRAY[0.3, 1, 1])[1 + floor(random() * 3)::int];
 BEGIN
-    IF pg_trigger_depth() = 1 AND random() < 0.5 THEN
-        DELETE FROM pgmq.q_trig WHERE msg_id > OLD.msg_id AND random() < 0.7;
+    IF pg_trigger_depth() = 1 AND random() < 0.7 THEN
+        DELETE FROM pgmq.q_trig WHERE msg_id > OLD.msg_id AND random() < share;
         PERFORM pgmq.read('trig', 600 * (random() < 0.5)::int, 1 + floor(random() * 100)::int);
         IF random() < 0.3 THEN
             BEGIN
@@ -186,6 +188,23 @@ BEGIN
         VALUES (1 + 2 * floor(random() * 20000)::integer, clock_timestamp() + interval '50 ms', '1') ON CONFLICT DO NOTHING;
         COMMIT;
     END LOOP;
+END $$;
+
+-- more places than the map has memory for, or more messages than a look sees
+SELECT pgmq.create('spread');
+CREATE PROCEDURE spread(count integer, gap integer, each boolean, delay interval) LANGUAGE plpgsql AS $$
+BEGIN
+    TRUNCATE pgmq.q_spread;
+    COMMIT;
+    -- all is known
+    PERFORM pgmq.read('spread', 600, 1);
+    COMMIT;
+    FOR i IN 1 .. count LOOP
+        INSERT INTO pgmq.q_spread (msg_id, vt, message) OVERRIDING SYSTEM VALUE VALUES (i * gap, clock_timestamp() + delay, '1');
+        IF each THEN COMMIT; END IF;
+    END LOOP;
+    COMMIT;
+    PERFORM pg_sleep(extract(epoch FROM delay));
 END $$;
 
 -- what plain SQL shows as readable and nobody has locked
@@ -1031,7 +1050,7 @@ class Director:
     def undone(self):
         """What a transaction removed, delayed or read is there again when it is undone."""
         r = self.random
-        queue = r.choice(['plain', 'wide', 'unlogged', 'rls'])
+        queue = r.choice(['plain', 'wide', 'unlogged', 'rls', 'trig', 'trig'])
         try:
             with self.server.connect(tries=600) as writer, self.server.connect() as reader:
                 if writer.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
@@ -1039,9 +1058,12 @@ class Director:
                 # nothing but what comes now, so that nobody has to look there
                 reader.execute(f'DELETE FROM pgmq.q_{queue}')
                 reader.execute(f"SELECT pgmq.read('{queue}', 600, 10)")
+                # without what fails at the last moment
+                writer.execute('SET session_replication_role = replica')
                 for _ in range(r.choice([1, 3])):
                     writer.execute(f"SELECT pgmq.send_batch('{queue}', array_fill('1'::jsonb, ARRAY[{r.choice([1, 10, 100])}]))")
-                some = f'SELECT msg_id FROM pgmq.q_{queue} WHERE random() < {r.choice([0.1, 0.5, 1])}'
+                writer.execute('RESET session_replication_role')
+                some = f'SELECT msg_id FROM pgmq.q_{queue} ' + r.choice(['WHERE random() < 0.1', 'WHERE random() < 0.5', '', 'ORDER BY msg_id LIMIT 2'])
                 end = r.choice(['ROLLBACK', 'ROLLBACK TO part', 'PREPARE'])
                 writer.execute('BEGIN')
                 if end == 'ROLLBACK TO part':
@@ -1053,7 +1075,10 @@ class Director:
                         f"SELECT pgmq.archive('{queue}', ARRAY({some}))",
                         f"SELECT pgmq.pop('{queue}', 3)",
                         f"SELECT pgmq.read('{queue}', 600, {r.choice([1, 7, 1000])})"]))
-                    writer.execute(f"SELECT pgmq.read('{queue}', 600, {r.choice([1, 7, 1000])})")
+                    # of 'trig' with reads inside
+                    writer.execute("SET LOCAL torture.nested = 'on'")
+                    writer.execute(r.choice([f"SELECT pgmq.read('{queue}', 600, {r.choice([1, 1, 7])})", f"SELECT pgmq.pop('{queue}', 1)"]))
+                    writer.execute("SET LOCAL torture.nested = 'off'")
                 if end == 'PREPARE':
                     writer.execute("PREPARE TRANSACTION 'undone'")
                     writer.execute("ROLLBACK PREPARED 'undone'")
@@ -1094,6 +1119,24 @@ class Director:
         except psycopg.Error as error:
             if error.sqlstate not in EXPECTED | {None}:
                 raise Find(f'with what is sown: {error.sqlstate} {error}')
+
+    def spread(self):
+        """The map has to merge, or a look to end before the last message: all are found."""
+        r = self.random
+        try:
+            with self.server.connect(tries=600) as conn:
+                count, gap = r.choice([(600, 4096), (3000, 1), (3000, 64)])
+                conn.execute(f"CALL spread({count}, {gap}, {r.choice(['true', 'false'])}, {r.choice(['0', '0', '100'])} * interval '1 ms')")
+                for _ in range(r.choice([0, 0, 1, 2])):
+                    conn.execute(f"SELECT pgmq.read('spread', 600, {r.choice([1, 100])})")
+                had = self.readable(conn, 'spread')
+                got = {row[0] for row in conn.execute("SELECT msg_id FROM pgmq.read('spread', 600, 1000000)")}
+                if had - got:
+                    raise Find(f'hidden, of {count} with a gap of {gap}: {sorted(had - got)} of spread')
+                self.totals['spread'] += 1
+        except psycopg.Error as error:
+            if error.sqlstate not in EXPECTED | {None}:
+                raise Find(f'with what is spread: {error.sqlstate} {error}')
 
     def read_log(self):
         complaints = self.server.log_complaints(self.totals['killed -9'])
@@ -1145,9 +1188,12 @@ class Director:
             if self.random.random() < 0.2:
                 self.loaded()
             if self.random.random() < 0.4:
-                self.undone()
+                for _ in range(8):
+                    self.undone()
             if self.random.random() < 0.1:
                 self.sown()
+            if self.random.random() < 0.2:
+                self.spread()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
                 self.restarted = 1
