@@ -39,13 +39,13 @@ typedef struct FnReceiver
 	void	   *state;
 } FnReceiver;
 
-/* Who sees the rows that a watched statement scans, and what scans them. */
+/* A function that is handed rows as they are found, and what finds them. */
 typedef struct Watch
 {
 	PgmqRowFn	fn;
 	void	   *state;
 	ExecProcNodeMtd scan;
-}			Watch;
+} Watch;
 
 struct PgmqCursor
 {
@@ -116,7 +116,7 @@ receiver_init(FnReceiver *receiver, TupleDesc expected, PgmqRowFn fn, void *stat
 static TupleTableSlot *
 watch_scan(PlanState * node)
 {
-	const		Watch *watch = node->state->es_param_list_info->paramCompileArg;
+	const Watch *watch = node->state->es_param_list_info->paramCompileArg;
 	TupleTableSlot *result = watch->scan(node);
 
 	if (!TupIsNull(result))
@@ -185,7 +185,7 @@ plan_run(SPIPlanPtr plan, ParamListInfo params, bool read_only, DestReceiver *de
 /* The common part of stmt_run and pgmq_cursor_open; see there. */
 static uint64
 stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
-		   Watch * watch, DestReceiver *dest, Portal *portal)
+		   Watch *watch, DestReceiver *dest, Portal *portal)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;

@@ -307,7 +307,7 @@ pgmq_stats_row(Oid relid, const TriggerData *trigger)
 
 /* The times in a row that has columns of a queue's table. */
 void
-pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes * times)
+pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes *times)
 {
 	const RowColumns *columns = row_columns(row->tts_tupleDescriptor);
 	Datum		value;
@@ -320,7 +320,7 @@ pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes * times)
 
 /* A message with these times was acknowledged now. */
 void
-pgmq_stats_acked(PgmqStats *stats, const PgmqTimes * times, TimestampTz now)
+pgmq_stats_acked(PgmqStats *stats, const PgmqTimes *times, TimestampTz now)
 {
 	pgmq_stats_time(stats, PGMQ_TIME_AGE, times->enqueued, now);
 	pgmq_stats_time(stats, PGMQ_TIME_PROCESSING, times->last_read, now);

@@ -87,7 +87,7 @@ typedef struct PgmqTimes
 {
 	TimestampTz enqueued;
 	TimestampTz last_read;
-}			PgmqTimes;
+} PgmqTimes;
 
 /*
  * ---- counters.c: what this transaction has to count ----
@@ -107,8 +107,8 @@ extern void pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 extern void pgmq_stats_undelivered(int64 msg_id);
 extern void pgmq_stats_undelivered_none(void);
 extern void pgmq_stats_time(PgmqStats *stats, PgmqTime time, TimestampTz from, TimestampTz to);
-extern void pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes * times);
-extern void pgmq_stats_acked(PgmqStats *stats, const PgmqTimes * times, TimestampTz now);
+extern void pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes *times);
+extern void pgmq_stats_acked(PgmqStats *stats, const PgmqTimes *times, TimestampTz now);
 extern void pgmq_stats_drop(Oid relid);
 extern void pgmq_stats_sum(PgmqStats *stats, const PgmqStats *more);
 extern void pgmq_stats_xact(XactEvent event, void *arg);
