@@ -62,6 +62,7 @@ OBJS = src/pgmq_c.o \
 	src/common/role.o \
 	src/common/shmem.o \
 	src/common/subxact.o \
+	src/duemap/check.o \
 	src/duemap/claim.o \
 	src/duemap/ddl.o \
 	src/duemap/directory.o \

@@ -269,6 +269,10 @@ extern void pgmq_xact_release(ResourceReleasePhase phase, bool is_commit,
 extern void pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 							 SubTransactionId parent, void *arg);
 
+/* ---- check.c: the full check of a map ---- */
+extern void pgmq_check_map(const PgmqQueue *queue, PgmqMapRef map, TimestampTz now,
+						   int64 from);
+
 /* ---- scan.c: which messages a read takes ---- */
 /* Whether a range is all ids. */
 #define PGMQ_ALL_IDS(lo, hi)	((lo) == PG_INT64_MIN && (hi) == PG_INT64_MAX)
