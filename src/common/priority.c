@@ -111,6 +111,15 @@ pgmq_priority_row_key(TupleTableSlot *slot)
 	return pgmq_priority_key(headers, isnull, id);
 }
 
+/* The same, or its id in a queue without priorities. */
+int64
+pgmq_row_key(TupleTableSlot *slot, bool priorities)
+{
+	bool		isnull;
+
+	return priorities ? pgmq_priority_row_key(slot) : DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
 /* _priority_key(headers jsonb, msg_id bigint) returns bigint */
 Datum
 pgmq_priority_key_sql(PG_FUNCTION_ARGS)

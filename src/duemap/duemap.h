@@ -334,6 +334,13 @@ extern bool pgmq_scan_next(PgmqScan *scan);
 extern void pgmq_scan_row(TupleTableSlot *slot, void *state);
 extern int64 pgmq_scan_reach(const PgmqScan *scan, int64 from);
 
+/* The id of a message by what the map has of it. */
+static inline int64
+pgmq_scan_id(const PgmqScan *scan, int64 key)
+{
+	return scan->local->priorities ? PGMQ_KEY_ID(key) : key;
+}
+
 /* The verb has taken so many messages. */
 static inline void
 pgmq_scan_took(PgmqScan *scan, uint64 count)

@@ -196,13 +196,6 @@ scan_look(PgmqScan *scan, const PgmqLook *look, bool *described)
 	return upto;
 }
 
-/* The id of a message by what the map has of it. */
-static inline int64
-scan_id(const PgmqScan *scan, int64 key)
-{
-	return scan->local->priorities ? PGMQ_KEY_ID(key) : key;
-}
-
 /* ----------------------------------------------------------------
  *		Claiming
  * ----------------------------------------------------------------
@@ -224,21 +217,15 @@ scan_claim_of(PgmqScan *scan, int64 id)
 	return &claims[scan->claim_at];
 }
 
-/*
- * Row function: a message that the verb has taken by its id.  It can be read
- * again at its vt, unless the verb has removed it.
- */
+/* Row function: a message that the verb has taken.  It can be read again at its vt, if it is not removed. */
 void
 pgmq_scan_row(TupleTableSlot *slot, void *state)
 {
 	PgmqScan   *scan = state;
-	PgmqClaim  *claim;
-	int64		id;
+	int64		id = pgmq_row_key(slot, scan->local->priorities);
+	PgmqClaim  *claim = scan_claim_of(scan, id);
 
 	slot_getallattrs(slot);
-	id = scan->local->priorities ? pgmq_priority_row_key(slot) :
-		DatumGetInt64(slot->tts_values[0]);
-	claim = scan_claim_of(scan, id);
 	if (claim == NULL)
 		return;
 	claim->taken |= PGMQ_BLOCK_BIT(id);
@@ -283,7 +270,7 @@ scan_settle(PgmqScan *scan)
 		if (scan->peeked)
 			pgmq_xact_claim_late(scan->local, scan->claims_at + i, claim_upto(&claims[i], last));
 		for (uint64 ids = claim_upto(&claims[i], last) & ~claims[i].taken; ids != 0; ids &= ids - 1)
-			missed[nmissed++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(ids));
+			missed[nmissed++] = pgmq_scan_id(scan, claims[i].first + pg_rightmost_one_pos64(ids));
 	}
 	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
@@ -336,7 +323,7 @@ scan_put_ids(PgmqScan *scan)
 
 		for (int i = 0; i < scan->nclaims; i++)
 			for (uint64 left = claims[i].ids; left != 0; left &= left - 1)
-				ids[n++] = scan_id(scan, claims[i].first + pg_rightmost_one_pos64(left));
+				ids[n++] = pgmq_scan_id(scan, claims[i].first + pg_rightmost_one_pos64(left));
 		Assert(n == scan->nids);
 		scan->ids = pgmq_int8_array(ids, n);
 		pfree(ids);
@@ -543,7 +530,7 @@ scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
  * scan.claimed, it calls pgmq_scan_row for each that the statement returns,
  * whether or not it counts; and if scan.by_place as well, it may lock the rows of
  * ONLY the queue's table first, and find them again by ctid.  Ids rise from one
- * part to the next.  A verb that removes what it takes says so in scan.removes.
+ * part to the next.  A verb that removes what it takes sets scan.removes.
  *
  * Each part needs a snapshot that is taken after pgmq_scan_next.  The scan
  * allocates little, in the current memory context.  It raises the errors of
