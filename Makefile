@@ -54,8 +54,10 @@ OBJS = src/pgmq_c.o \
 	src/catalog/partition.o \
 	src/catalog/partman.o \
 	src/catalog/sequence.o \
+	src/catalog/subscribe.o \
 	src/common/archive.o \
 	src/common/arguments.o \
+	src/common/last_id.o \
 	src/common/lock.o \
 	src/common/queue.o \
 	src/common/role.o \
@@ -92,6 +94,9 @@ OBJS = src/pgmq_c.o \
 	src/stats/counters.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
+	src/stream/feed.o \
+	src/stream/state.o \
+	src/stream/take.o \
 	src/wait/wait_list.o
 PG_CPPFLAGS = -I$(srcdir)/src
 

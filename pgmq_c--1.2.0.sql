@@ -654,6 +654,57 @@ SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.policy', '');
 
 /*
+ * Streams and subscriptions, by the OIDs of their tables, which a dump writes as
+ * names.  Only the functions of the extension change these tables.
+ */
+CREATE TABLE IF NOT EXISTS pgmq.stream (
+	stream pg_catalog.regclass NOT NULL,
+	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	retained_after pg_catalog.int8 DEFAULT 0 NOT NULL,
+	PRIMARY KEY (stream)
+);
+CREATE TABLE IF NOT EXISTS pgmq.subscription (
+	subscription pg_catalog.regclass NOT NULL,
+	stream pg_catalog.regclass NOT NULL,
+	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	floor pg_catalog.int8 DEFAULT 0 NOT NULL,
+	read_base pg_catalog.int4 DEFAULT 0 NOT NULL,
+	filter pg_catalog.jsonb,
+	PRIMARY KEY (subscription)
+);
+CREATE TABLE IF NOT EXISTS pgmq.subscription_block (
+	subscription pg_catalog.regclass NOT NULL,
+	blk pg_catalog.int8 NOT NULL,
+	upto pg_catalog.int8 NOT NULL,
+	mask pg_catalog.int8 NOT NULL,
+	waits pg_catalog.int8[] NOT NULL,
+	boot timestamp with time zone NOT NULL,
+	PRIMARY KEY (subscription, blk)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000,
+	autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 1);
+CREATE TABLE IF NOT EXISTS pgmq.subscription_note (
+	subscription pg_catalog.regclass NOT NULL,
+	kind pg_catalog.text NOT NULL,
+	value pg_catalog.int8 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS subscription_note_idx
+	ON pgmq.subscription_note (subscription, kind, value);
+
+COMMENT ON TABLE pgmq.stream IS 'The queues that are streams: messages stay in them, and are read from subscriptions.';
+COMMENT ON COLUMN pgmq.stream.retained_after IS 'Retention has removed messages up to this msg_id.';
+COMMENT ON TABLE pgmq.subscription IS 'The queues that are subscriptions, and the stream of each.';
+COMMENT ON COLUMN pgmq.subscription.floor IS 'The subscription has no more to get of the blocks of 64 msg_ids before this one.';
+COMMENT ON COLUMN pgmq.subscription.read_base IS 'The read_ct from which that of each message counts, since the last seek.';
+COMMENT ON COLUMN pgmq.subscription.filter IS 'The subscription gets only messages that fulfil this condition.';
+COMMENT ON TABLE pgmq.subscription_block IS 'Blocks of msg_ids of which a subscription was given some messages: which ones, and which transactions may still commit others.';
+COMMENT ON TABLE pgmq.subscription_note IS 'How many messages a subscription has lost to retention, and the greatest read_ct it has returned, in several rows.';
+
+SELECT pg_catalog.pg_extension_config_dump('pgmq.stream', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_block', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_note', '');
+
+/*
  * 3. Functions
  *
  * The sections follow the folders of src/, from what users call downwards, and
@@ -2478,6 +2529,80 @@ AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
 'Convert all queues as convert_queue does. A queue that cannot be converted gives a warning. Returns the names of the queues that were changed.';
+
+--
+-- Streams and subscriptions: src/catalog/subscribe.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create_stream(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_stream'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_stream(text) IS
+'Create a stream if it does not exist: a queue whose messages stay, and are read from subscriptions. An empty queue of that name becomes one. Only its owner may do that.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text) IS
+'Create a subscription to stream queue_name, if it does not exist. It gets the messages that are committed from now on, and is read like a queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, text) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, bigint) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at a msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_time'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, and whose headers contain what it has under headers. All others count as finished.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, text) IS
+'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, bigint) IS
+'Let a subscription go on at a msg_id. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_time'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
+'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_options'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, text, jsonb) IS
+'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. With the option force this is not refused while messages are in flight; their consumers can no longer acknowledge them with a fence. Only the owner of the subscription may do this.';
 
 --
 -- Privileges on queues: src/catalog/grant.c

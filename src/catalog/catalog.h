@@ -35,9 +35,7 @@ typedef struct PgmqPartitions
 } PgmqPartitions;
 
 /* ---- sequence.c: the sequence of a queue's ids; InvalidOid for none ---- */
-extern Oid	pgmq_queue_sequence(Oid relid);
 extern int64 pgmq_queue_last_id(Oid relid);
-extern bool pgmq_sequence_look(Oid relid, int64 *last);
 extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
 extern void pgmq_sequence_drop(Oid sequence);
 
@@ -96,6 +94,11 @@ extern void pgmq_layout_grant_archive(const char *base);
 	"toast.autovacuum_vacuum_threshold=1000," \
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
+
+/* ---- subscribe.c: streams and subscriptions ---- */
+struct PgmqStream;
+extern int64 pgmq_subscription_purge(const PgmqQueue *queue, struct PgmqStream *stream);
+extern void pgmq_stream_drop(const PgmqQueue *queue);
 
 /* ---- bounds.c: where partitions end ---- */
 typedef struct PgmqBounds

@@ -33,6 +33,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -443,6 +444,24 @@ bool
 pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 {
 	return policy != NULL && policy->paused_until > now;
+}
+
+/*
+ * Whether the policy of a stream has reads of all its subscriptions return nothing
+ * at now.
+ */
+bool
+pgmq_policy_pauses_stream(Oid relid, TimestampTz now)
+{
+	PgmqQueue	queue = {.relid = relid};
+	const char *name;
+
+	LockRelationOid(relid, AccessShareLock);
+	name = get_rel_name(relid);
+	if (name == NULL)
+		return false;
+	strlcpy(queue.relname, name, NAMEDATALEN);
+	return pgmq_policy_pauses(pgmq_policy(&queue), now);
 }
 
 /*

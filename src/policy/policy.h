@@ -135,6 +135,7 @@ extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 extern uint64 pgmq_policy_invals(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
+extern bool pgmq_policy_pauses_stream(Oid relid, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_is_referenced(void);

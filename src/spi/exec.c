@@ -155,10 +155,13 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	}
 	PG_CATCH();
 	{
+		char	   *text;
+
+		MemoryContextSwitchTo(memory);
+		text = pgmq_plan_failed_text(plan);
 		if (plan != NULL)
 			pgmq_plan_end(plan);
-		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
+		pgmq_error_rethrow(text, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();
@@ -235,7 +238,7 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 /*
  * Run a statement whose rows begin with msg_id and add them to the result,
- * in msg_id order.  Returns the number of rows.
+ * in msg_id order.  Returns the number of rows, without those that have no body.
  * Error: 42804 when the function's row type is not the statement's.
  */
 uint64
@@ -243,12 +246,13 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 			   PgmqRows *rows)
 {
 	FnReceiver	receiver;
+	int			bodiless = pgmq_rows_count_bodiless(rows);
 	uint64		processed;
 
 	receiver_init(&receiver, pgmq_rows_desc(rows), pgmq_rows_store, rows);
 	processed = stmt_run(queue, id, args, &receiver.pub);
 	pgmq_rows_sort(rows);
-	return processed;
+	return processed - (pgmq_rows_count_bodiless(rows) - bodiless);
 }
 
 /* ----------------------------------------------------------------
