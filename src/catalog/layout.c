@@ -60,6 +60,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
@@ -520,7 +521,12 @@ void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
 	PgmqKind	recorded;
+	PgmqStream	stream;
+	Oid			relid = get_relname_relid(queue->relname, get_namespace_oid(PGMQ_SCHEMA, false));
 
+	/* a table with this OID may have been one, and was dropped by hand */
+	if (pgmq_stream_look(relid, &stream))
+		pgmq_stream_forget(relid);
 	set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
 	grant_queue(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));

@@ -103,5 +103,5 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 		if (count_references(queue, ahead) >= ahead)
 			return false;
 	}
-	return pgmq_feed(queue, stream, Max(Min(wanted, FEED_MAX), 64), in_order) > 0;
+	return pgmq_feed(queue, stream, Min(wanted, FEED_MAX), in_order) > 0;
 }
