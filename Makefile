@@ -39,6 +39,7 @@ OBJS = src/pgmq_c.o \
 	src/api/send.o \
 	src/api/set_policy.o \
 	src/api/status.o \
+	src/api/subscriptions.o \
 	src/api/topic.o \
 	src/api/topic_pattern.o \
 	src/api/unarchive.o \
@@ -95,6 +96,7 @@ OBJS = src/pgmq_c.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
 	src/stream/feed.o \
+	src/stream/retain.o \
 	src/stream/state.o \
 	src/stream/take.o \
 	src/wait/wait_list.o

@@ -1218,7 +1218,7 @@ COMMENT ON FUNCTION pgmq.metrics_all() IS
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo; of a stream retention, retention_age, retention_count, retention_bytes.';
 COMMENT ON FUNCTION pgmq.get_policy(text) IS
 'Return the policy of a queue, or an empty object if it has none. This needs some privilege on the queue.';
 COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
@@ -1332,6 +1332,24 @@ SELECT pg_catalog.pg_extension_config_dump('pgmq.stream', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_block', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_note', '');
+
+--
+-- The subscriptions of streams: src/api/subscriptions.c
+--
+
+CREATE FUNCTION pgmq.list_subscriptions(queue_name text)
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions(text) IS
+'List the subscriptions of a stream: when each was last read, how many of its messages are in flight, how many it has not finished (lag) and the age of the oldest of these in seconds, and how many retention removed before it had finished them (lost).';
+
+CREATE FUNCTION pgmq.list_subscriptions()
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions() IS
+'List the subscriptions of all streams, as far as you have some privilege on the subscription or its stream.';
 
 --
 -- Streams and subscriptions: src/catalog/subscribe.c

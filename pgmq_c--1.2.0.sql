@@ -1871,6 +1871,24 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
 
 --
+-- The subscriptions of streams: src/api/subscriptions.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.list_subscriptions(queue_name text)
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions(text) IS
+'List the subscriptions of a stream: when each was last read, how many of its messages are in flight, how many it has not finished (lag) and the age of the oldest of these in seconds, and how many retention removed before it had finished them (lost).';
+
+CREATE OR REPLACE FUNCTION pgmq.list_subscriptions()
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions() IS
+'List the subscriptions of all streams, as far as you have some privilege on the subscription or its stream.';
+
+--
 -- Questions of health about queues: src/api/health.c
 --
 
@@ -2300,7 +2318,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'pgmq_set_policy'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo; of a stream retention, retention_age, retention_count, retention_bytes.';
 
 CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
 RETURNS jsonb

@@ -27,7 +27,9 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -132,13 +134,28 @@ stream_put(const PgmqQueue *queue)
 	pgmq_stream_changed(queue->relid);
 }
 
+/* Lock callback: is it the caller's?  Then send its waiters away. */
+static void
+callback_own(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
+{
+	if (!OidIsValid(relid))
+		return;
+	pgmq_queue_check_right(relid, table->relname, PGMQ_NEED_OWNER);
+	if (get_rel_relkind(relid) != '\0')
+		pgmq_waiter_send_away(relid);
+}
+
 /* Lock a queue of the caller's against everything else, and send its waiters away. */
 static void
 lock_own(PgmqQueue *queue, text *queue_name)
 {
-	pgmq_queue_open(queue, queue_name, AccessShareLock, PGMQ_NEED_OWNER, "ALTER TABLE");
-	pgmq_waiter_send_away(queue->relid);
-	LockRelationOid(queue->relid, AccessExclusiveLock);
+	pgmq_check_may_write("ALTER TABLE");
+	pgmq_name_format(queue_name, 'q', queue->relname);
+	queue->relid = RangeVarGetRelidExtended(makeRangeVar(PGMQ_SCHEMA, queue->relname, -1),
+											AccessExclusiveLock, RVR_MISSING_OK,
+											callback_own, NULL);
+	if (!OidIsValid(queue->relid))
+		pgmq_queue_missing(queue_name, queue->relname);
 	AcceptInvalidationMessages();
 }
 

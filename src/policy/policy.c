@@ -97,6 +97,10 @@ static const PolicyKey policy_keys[] = {
 	WORD(expired, "drop", "dead_letter"),
 	INTEGER(archive_retention, YEARS(60)),
 	BOOLEAN(strict_fifo),
+	WORD(retention, "limits", "consumed"),
+	NUMBER(retention_age, 1, YEARS(60)),
+	NUMBER(retention_count, 1, 1e15),
+	NUMBER(retention_bytes, 1, 1e15),
 };
 
 /* An entry of the cache. */
@@ -632,7 +636,8 @@ bool
 pgmq_policy_is_maintained(Jsonb *policy)
 {
 	static const char *const keys[] = {
-		"ttl", "ttl_header", "archive_retention", "dedup_window"
+		"ttl", "ttl_header", "archive_retention", "dedup_window",
+		"retention", "retention_age", "retention_count", "retention_bytes"
 	};
 
 	for (int i = 0; i < lengthof(keys); i++)

@@ -23,6 +23,10 @@
 #define PGMQ_EXPIRED_DROP			1
 #define PGMQ_EXPIRED_DEAD_LETTER	2
 
+/* What a stream keeps. */
+#define PGMQ_RETENTION_LIMITS		1
+#define PGMQ_RETENTION_CONSUMED		2
+
 /* How the delay of a nack grows with the number of reads. */
 #define PGMQ_BACKOFF_FIXED			1
 #define PGMQ_BACKOFF_LINEAR			2
@@ -47,6 +51,10 @@ typedef struct PgmqPolicy
 	int			expired;
 	int32		archive_retention;
 	bool		strict_fifo;
+	int			retention;		/* of a stream, and its limits: */
+	double		retention_age;
+	double		retention_count;
+	double		retention_bytes;
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 

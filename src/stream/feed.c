@@ -759,3 +759,104 @@ pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream)
 		}
 	}
 }
+
+/* The first block of a list that is not finished, as far as it goes from the floor. */
+static int64
+first_unfinished(const PgmqFeed *feed)
+{
+	int64		floor = feed->floor;
+
+	for (int i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= floor; i++)
+		floor = Max(floor, feed->blocks[i].last + 1);
+	return floor;
+}
+
+/*
+ * The last id before which a subscription was given all it will be.  Of the first
+ * block that is not settled it is the id before the first that was not given out.
+ */
+int64
+pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqFeed	feed;
+	int64		blk;
+	int64		id;
+
+	if (!feed_begin(&feed, queue, stream))
+		return PG_INT64_MIN;
+	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists)
+		return PG_INT64_MIN;
+	blk = first_unfinished(&feed);
+	id = PGMQ_FEED_FIRST(blk);
+	for (int i = 0; i < feed.n; i++)
+		if (feed.blocks[i].first == blk && feed.blocks[i].last == blk)
+			while (id <= PGMQ_FEED_LAST(blk) &&
+				   (id == 0 || (feed.blocks[i].mask & PGMQ_FEED_BIT(id)) != 0))
+				id++;
+	return id - 1;
+}
+
+/*
+ * How many of some messages, in order, a subscription was not given and will not be
+ * when they are gone.  Messages of blocks that are being given out do not count.
+ */
+int64
+pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
+{
+	PgmqFeed	feed;
+	int64		count = 0;
+	bool		locked = false;
+
+	if (n == 0 || !feed_begin(&feed, queue, stream))
+		return 0;
+	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists || first_unfinished(&feed) > PGMQ_FEED_BLOCK(ids[n - 1]))
+		return 0;
+
+	/* lock, then look again */
+	for (int i = 0; i < n; i++)
+		if (i == 0 || PGMQ_FEED_BLOCK(ids[i]) != PGMQ_FEED_BLOCK(ids[i - 1]))
+			(void) lock_block(&feed, PGMQ_FEED_BLOCK(ids[i]));
+	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		int64		blk = PGMQ_FEED_BLOCK(ids[i]);
+		bool		given = blk < feed.floor;
+
+		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
+			locked = lock_block(&feed, blk);
+		for (int j = 0; j < feed.n && !given; j++)
+			given = feed.blocks[j].first <= blk && blk <= feed.blocks[j].last &&
+				(feed.blocks[j].settled || (feed.blocks[j].mask & PGMQ_FEED_BIT(ids[i])) != 0);
+		count += locked && !given;
+	}
+	return count;
+}
+
+/*
+ * The last id that a subscription was given, or passed over; all after it are still
+ * to be given out, and of those before it only what is committed late.
+ */
+int64
+pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
+{
+	PgmqFeed	feed;
+	int64		id;
+
+	if (!feed_begin(&feed, queue, stream))
+		feed.drawn = 0;
+	*drawn = feed.drawn;
+	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	id = feed.exists ? PGMQ_FEED_FIRST(feed.floor) - 1 : 0;
+	for (int i = 0; i < feed.n; i++)
+	{
+		const Blocks *blocks = &feed.blocks[i];
+
+		if (blocks->settled)
+			id = Max(id, PGMQ_FEED_LAST(blocks->last));
+		else if (blocks->first == blocks->last && blocks->mask != 0)
+			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
+	}
+	return Min(id, Max(feed.drawn, 0));
+}

@@ -65,6 +65,24 @@ extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int
 extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
 extern void pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream);
 
+extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream);
+extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
+								   const int64 *ids, int n);
+extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);
+
+/* ---- retain.c: removing the oldest messages of a stream ---- */
+/* What a stream need not keep; 0 and false stand for no such limit. */
+typedef struct PgmqRetention
+{
+	double		age;			/* seconds */
+	double		count;			/* messages */
+	double		bytes;
+	bool		consumed;		/* what all subscriptions have finished */
+} PgmqRetention;
+
+extern bool pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention,
+						int64 limit, int64 *rows);
+
 /* ---- take.c: reads of subscriptions ---- */
 extern bool pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows,
 						   int64 wanted, bool in_order);
