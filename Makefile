@@ -47,6 +47,7 @@ OBJS = src/pgmq_c.o \
 	src/api/wait.o \
 	src/catalog/bounds.o \
 	src/catalog/convert.o \
+	src/catalog/convert_stream.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
 	src/catalog/layout.o \

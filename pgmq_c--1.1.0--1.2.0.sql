@@ -1425,6 +1425,17 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, text, jsonb) IS
 'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. With the option force this is not refused while messages are in flight; their consumers can no longer acknowledge them with a fence. Only the owner of the subscription may do this.';
 
+--
+-- Converting a queue to a stream: src/catalog/convert_stream.c
+--
+
+CREATE FUNCTION pgmq.convert_to_stream(queue_name text, stream_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_to_stream'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_to_stream(text, text) IS
+'Make a queue a subscription to a new stream, which takes over its messages. Its senders and consumers go on under its name, and leases stay. Only the owner of the queue may do this.';
+
 /*
  * A role that may not call a function may not call its new forms either.  A new
  * function gets the owner and the grants of an older function of its name (for

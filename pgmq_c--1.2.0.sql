@@ -2623,6 +2623,17 @@ COMMENT ON FUNCTION pgmq.seek(text, text, jsonb) IS
 'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. With the option force this is not refused while messages are in flight; their consumers can no longer acknowledge them with a fence. Only the owner of the subscription may do this.';
 
 --
+-- Converting a queue to a stream: src/catalog/convert_stream.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.convert_to_stream(queue_name text, stream_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_to_stream'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_to_stream(text, text) IS
+'Make a queue a subscription to a new stream, which takes over its messages. Its senders and consumers go on under its name, and leases stay. Only the owner of the queue may do this.';
+
+--
 -- Privileges on queues: src/catalog/grant.c
 --
 

@@ -47,6 +47,7 @@ typedef struct ReadState
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
 	uint64		count;			/* messages that the last attempt has read */
+	bool		more;			/* it stopped, though there may be some */
 } ReadState;
 
 /*
@@ -146,6 +147,7 @@ read_once(void *state)
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	read->count = 0;
+	read->more = false;
 	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		return 0;
 	if (subscribes)
@@ -157,12 +159,14 @@ read_once(void *state)
 		   pgmq_take_more(&read->queue, &stream, read->rows,
 						  read->count > 0 && !HIDES(read->vt) ? 0 : read->qty - read->count, false))
 		read->count += read_scan(read, GetCurrentTimestamp(), read->qty - read->count);
+	read->more = subscribes && stream.more;
 	return read->count;
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something: until
- * the commit no other session sees that, and the messages are locked.
+ * Read for a wait, which ends also when it has disposed of something, or passed
+ * over many messages that a subscription does not take: until the commit no other
+ * session sees that, and the messages are locked.
  */
 static uint64
 poll_once(void *state)
@@ -170,7 +174,7 @@ poll_once(void *state)
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->disposes ? read->disposal.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->more);
 }
 
 /*

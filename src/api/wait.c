@@ -205,7 +205,11 @@ wait_once(void *state)
 			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi));
 		if (scan.count == 0 && !paused && subscribes && wait->disposed == 0 &&
 			!XactReadOnly && pgmq_queue_may(wait->queue.relid, PGMQ_NEED_UPDATE))
+		{
 			fed = pgmq_feed(&wait->queue, &stream, 1, false);
+			if (stream.more && !wait->atomic)
+				fed++;
+		}
 		if (scan.count == 0 && !paused && fed == 0)
 			pgmq_scan_only(&wait->queue, now);
 		if (!wait->atomic)

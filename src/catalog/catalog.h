@@ -81,6 +81,7 @@ extern Oid	pgmq_layout_group_index(const PgmqQueue *queue);
 extern bool pgmq_layout_create_fifo_index(const PgmqQueue *queue);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_archive(const char *base);
+extern void pgmq_layout_announce(const char *base);
 
 /* How a queue table is stored; layout.c says why. */
 #define PGMQ_QUEUE_OPTIONS \
@@ -99,6 +100,9 @@ extern void pgmq_layout_grant_archive(const char *base);
 struct PgmqStream;
 extern int64 pgmq_subscription_purge(const PgmqQueue *queue, struct PgmqStream *stream);
 extern void pgmq_stream_drop(const PgmqQueue *queue);
+extern void pgmq_queue_lock_own(PgmqQueue *queue, text *queue_name);
+extern void pgmq_stream_put(const PgmqQueue *queue);
+extern void pgmq_subscription_put(const PgmqQueue *queue, Oid stream, PgmqArg filter);
 
 /* ---- bounds.c: where partitions end ---- */
 typedef struct PgmqBounds

@@ -223,6 +223,14 @@ grant_queue(const char *base)
 	pgmq_exec_ddl("GRANT SELECT ON SEQUENCE %s TO pg_monitor", sequence_name(base));
 }
 
+/* Do both for a queue table that is new. */
+void
+pgmq_layout_announce(const char *base)
+{
+	set_announce(pgmq_layout_name("q_", base, ""));
+	grant_queue(base);
+}
+
 /* The same for an archive. */
 void
 pgmq_layout_grant_archive(const char *base)
@@ -527,8 +535,7 @@ pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 	/* a table with this OID may have been one, and was dropped by hand */
 	if (pgmq_stream_look(relid, &stream))
 		pgmq_stream_forget(relid);
-	set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
-	grant_queue(PGMQ_QUEUE_BASE(queue));
+	pgmq_layout_announce(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
 	/* a partitioned queue has told pg_partman of its new tables by now */

@@ -123,8 +123,8 @@ keep(const char *sql, int nargs, const Oid *argtypes, const PgmqArg *args, PgmqR
 }
 
 /* Note that a queue, which is locked, is a stream. */
-static void
-stream_put(const PgmqQueue *queue)
+void
+pgmq_stream_put(const PgmqQueue *queue)
 {
 	static const Oid argtypes[] = {OIDOID};
 	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(queue->relid))};
@@ -146,8 +146,8 @@ callback_own(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
 }
 
 /* Lock a queue of the caller's against everything else, and send its waiters away. */
-static void
-lock_own(PgmqQueue *queue, text *queue_name)
+void
+pgmq_queue_lock_own(PgmqQueue *queue, text *queue_name)
 {
 	pgmq_check_may_write("ALTER TABLE");
 	pgmq_name_format(queue_name, 'q', queue->relname);
@@ -180,7 +180,7 @@ pgmq_create_stream(PG_FUNCTION_ARGS)
 		pgmq_layout_create_archive(PGMQ_QUEUE_BASE(&queue), NULL);
 		pgmq_layout_finish(&queue, queue_name, PGMQ_KIND_LOGGED);
 	}
-	lock_own(&queue, queue_name);
+	pgmq_queue_lock_own(&queue, queue_name);
 	pgmq_queue_check_shape(&queue);
 	if (pgmq_stream_look(queue.relid, &stream))
 	{
@@ -195,7 +195,7 @@ pgmq_create_stream(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has messages", PGMQ_QUEUE_BASE(&queue)),
 				 errhint("Use pgmq.convert_to_stream(), which keeps them and their consumers.")));
-	stream_put(&queue);
+	pgmq_stream_put(&queue);
 
 	/* its rows are never updated */
 	if (get_rel_relkind(queue.relid) == RELKIND_RELATION)
@@ -415,8 +415,8 @@ stream_open(PgmqQueue *queue, text *queue_name)
 }
 
 /* Note that a queue, which is locked, is a subscription; see its columns. */
-static void
-subscription_put(const PgmqQueue *queue, Oid stream, PgmqArg filter)
+void
+pgmq_subscription_put(const PgmqQueue *queue, Oid stream, PgmqArg filter)
 {
 	static const Oid argtypes[] = {OIDOID, OIDOID, JSONBOID};
 	PgmqArg		args[] = {
@@ -456,8 +456,8 @@ create_subscription(FunctionCallInfo fcinfo, const Start *start, PgmqArg filter)
 	pgmq_layout_create_queue(PGMQ_QUEUE_BASE(&queue), kind);
 	pgmq_layout_create_archive(PGMQ_QUEUE_BASE(&queue), NULL);
 	pgmq_layout_finish(&queue, name, kind);
-	lock_own(&queue, name);
-	subscription_put(&queue, stream.relid, filter);
+	pgmq_queue_lock_own(&queue, name);
+	pgmq_subscription_put(&queue, stream.relid, filter);
 	if (!pgmq_stream_look(queue.relid, &state))
 		elog(ERROR, "subscription \"%s\" is not there", queue.relname);
 	begin_at(&queue, &state, start);
@@ -506,7 +506,7 @@ filter_option(const char *option, const JsonbValue *value, void *state)
 {
 	if (strcmp(option, "message") == 0 || strcmp(option, "headers") == 0)
 	{
-		if (value->type != jbvBinary && value->type != jbvNull)
+		if (value->type != jbvBinary)
 			pgmq_option_invalid(option, "an object or an array, as for the operator @>");
 		return;
 	}
@@ -595,7 +595,7 @@ seek(FunctionCallInfo fcinfo, const Start *start, bool force)
 	PgmqStream	stream;
 	bool		leased = false;
 
-	lock_own(&queue, pgmq_name_arg(fcinfo, 0));
+	pgmq_queue_lock_own(&queue, pgmq_name_arg(fcinfo, 0));
 	if (!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -477,9 +477,12 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" AND stored.msg_id OPERATOR(pg_catalog.<>) ALL ($3)" FED,
 		4, {INT8OID, INT8OID, INT8ARRAYOID, INT4OID}
 	},
+	/* the same for ids $1, and messages that contain $2 and $3 if not NULL */
 	[PGMQ_STMT_FEED_IDS] = {
-		FEED "WHERE stored.msg_id" EQ "ANY ($1)" FED,
-		4, {INT8ARRAYOID, INT8OID, INT8OID, INT4OID}
+		FEED "WHERE stored.msg_id" EQ "ANY ($1)"
+		" AND ($2 IS NULL OR stored.message OPERATOR(pg_catalog.@>) $2)"
+		" AND ($3 IS NULL OR stored.headers OPERATOR(pg_catalog.@>) $3)" FED,
+		4, {INT8ARRAYOID, JSONBOID, JSONBOID, INT4OID}
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {

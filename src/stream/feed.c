@@ -318,15 +318,57 @@ put_blocks(PgmqFeed *feed, const int64 *blks, const int64 *masks, int n)
 	pgmq_role_restore(saved);
 }
 
-/* Insert references to the messages of a range of ids, but for those in except. */
-static void
-insert_references(PgmqFeed *feed, int64 lo, int64 hi, PgmqArg except)
+static int
+id_cmp(const void *a, const void *b)
+{
+	int64		ia = *(const int64 *) a;
+	int64		ib = *(const int64 *) b;
+
+	return (ia > ib) - (ia < ib);
+}
+
+/*
+ * The same for a subscription with a filter: all messages count as given out, and
+ * those that fulfil the condition get references.  Returns how many these are.
+ */
+static int64
+insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
+{
+	const PgmqStream *stream = feed->stream;
+	PgmqArg		range[] = {
+		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
+		PGMQ_ARG(Int64GetDatum(hi - lo + 1))
+	};
+	PgmqArg		args[] = {
+		PGMQ_ARG_NULL,
+		stream->message == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->message)),
+		stream->headers == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->headers)),
+		PGMQ_ARG(Int32GetDatum(stream->read_base))
+	};
+	int			n = 0;
+
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, row_fed, feed);
+	for (int i = 0; i < feed->nids; i++)
+		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
+			feed->ids[n++] = feed->ids[i];
+	feed->nids = n;
+	args[0] = pgmq_int8_array(feed->ids, n);
+	return n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
+}
+
+/*
+ * Insert references to the messages of a range of ids, but for those in except,
+ * which is in order.  Returns how many.
+ */
+static int64
+insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
 {
 	PgmqArg		args[] = {
-		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)), except,
-		PGMQ_ARG(Int32GetDatum(feed->stream->read_base))
+		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
+		pgmq_int8_array(except, nexcept), PGMQ_ARG(Int32GetDatum(feed->stream->read_base))
 	};
 	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+	int64		count;
 
 	feed->nids = 0;
 	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
@@ -335,8 +377,15 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, PgmqArg except)
 				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
 						PGMQ_QUEUE_BASE(feed->queue)),
 				 errdetail("The stream has row-level security.")));
-	pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, row_fed, feed);
+	if (feed->stream->message != NULL || feed->stream->headers != NULL)
+		count = insert_filtered(feed, lo, hi, except, nexcept);
+	else
+	{
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, row_fed, feed);
+		count = feed->nids;
+	}
 	pgmq_role_restore(saved);
+	return count;
 }
 
 /*
@@ -354,6 +403,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 	int			nput = 0;
 	int64	   *except = palloc(n * 64 * sizeof(int64));
 	int			nexcept = 0;
+	int64		count;
 
 	load_blocks(feed, blk, blk + n - 1);
 	for (int i = 0; i < feed->n; i++)
@@ -374,9 +424,8 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 			if (done[i] || (masks[i] & (UINT64CONST(1) << bit)) != 0)
 				except[nexcept++] = PGMQ_FEED_FIRST(blk + i) + bit;
 	}
-	insert_references(feed, PGMQ_FEED_FIRST(blk),
-					  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn),
-					  pgmq_int8_array(except, nexcept));
+	count = insert_references(feed, PGMQ_FEED_FIRST(blk),
+							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
 	pfree(except);
 
 	for (int i = 0; i < feed->nids; i++)
@@ -394,7 +443,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 		put_masks[nput++] = (int64) masks[i];
 	}
 	put_blocks(feed, put_blks, put_masks, nput);
-	return feed->nids;
+	return count;
 }
 
 /* The first message of the stream between two ids; PG_INT64_MAX for none. */
@@ -478,6 +527,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		int64		fed;
 		int64		next;
 
+		CHECK_FOR_INTERRUPTS();
 		while (n < max && lock_block(feed, first + n))
 			n++;
 		if (n < max)
@@ -496,7 +546,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		first += n;
 		if (in_order && *busy)
 			break;
-		if (fed > 0 || first >= last)
+		if (fed > 0 || feed->nids > 0 || first >= last)
 			continue;
 
 		/* there may be nothing for a long way */
@@ -588,13 +638,14 @@ feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream)
 
 /*
  * Give an open subscription references to at least wanted more messages of its
- * stream, if there are so many, and return how many it got.  in_order: not to
- * messages after some that another transaction is giving out.
+ * stream, if there are so many, and return how many it got; stream->more says
+ * whether it stopped before the end.  in_order: not to messages after some that
+ * another transaction is giving out.
  * Errors: 42501 if the owner may not read the stream, 55000 if the subscription
  * has triggers or the stream row-level security.
  */
 int64
-pgmq_feed(const PgmqQueue *queue, const PgmqStream *stream, int64 wanted, bool in_order)
+pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_order)
 {
 	PgmqFeed	feed;
 	int64		count = 0;
@@ -605,6 +656,7 @@ pgmq_feed(const PgmqQueue *queue, const PgmqStream *stream, int64 wanted, bool i
 	bool		busy = false;
 	Blocks	   *blocks;
 
+	stream->more = false;
 	if (!feed_begin(&feed, queue, stream))
 		return 0;
 	wanted = Max(wanted, 1);
@@ -650,6 +702,7 @@ pgmq_feed(const PgmqQueue *queue, const PgmqStream *stream, int64 wanted, bool i
 		}
 		next = Max(next, blocks[i].last + 1);
 	}
+	stream->more = windows >= WINDOWS_MAX || locks_held >= LOCKS_MAX;
 	return count;
 }
 

@@ -85,6 +85,21 @@ pgmq_stream_become_keeper(void)
 	return pgmq_role_become_owner(pgmq_stream_table("subscription", false));
 }
 
+/* A condition of a filter, which outlives the statement. */
+static Jsonb *
+condition(TupleTableSlot *slot, int column)
+{
+	MemoryContext old;
+	Jsonb	   *result;
+
+	if (slot->tts_isnull[column])
+		return NULL;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	result = (Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[column]);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
 /* Row function: a row of stream_load. */
 static void
 row_stream(TupleTableSlot *slot, void *state)
@@ -98,8 +113,9 @@ row_stream(TupleTableSlot *slot, void *state)
 		return;
 	stream->stream = DatumGetObjectId(values[0]);
 	stream->read_base = DatumGetInt32(values[1]);
-	stream->filtered = DatumGetBool(values[2]);
-	stream->read_known = DatumGetInt32(values[3]);
+	stream->message = condition(slot, 2);
+	stream->headers = condition(slot, 3);
+	stream->read_known = DatumGetInt32(values[4]);
 }
 
 /* Find out what a queue is at this moment, whatever the isolation level. */
@@ -115,14 +131,16 @@ stream_load(Oid relid, PgmqStream *stream)
 		return;
 	saved = pgmq_stream_become_keeper();
 	PushActiveSnapshot(GetLatestSnapshot());
-	pgmq_exec_once("SELECT stream::pg_catalog.oid, read_base, filter IS NOT NULL,"
+	pgmq_exec_once("SELECT stream::pg_catalog.oid, read_base,"
+				   " filter OPERATOR(pg_catalog.->) 'message'::pg_catalog.text,"
+				   " filter OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text,"
 				   " GREATEST(read_base, (SELECT pg_catalog.max(n.value)"
 				   " FROM " PGMQ_SCHEMA ".subscription_note n"
 				   " WHERE n.subscription OPERATOR(pg_catalog.=) $1"
 				   " AND n.kind OPERATOR(pg_catalog.=) 'reads'::pg_catalog.text))"
 				   "::pg_catalog.int4 FROM " PGMQ_SCHEMA ".subscription"
 				   " WHERE subscription OPERATOR(pg_catalog.=) $1"
-				   " UNION ALL SELECT NULL, NULL, NULL, NULL FROM " PGMQ_SCHEMA ".stream"
+				   " UNION ALL SELECT NULL, NULL, NULL, NULL, NULL FROM " PGMQ_SCHEMA ".stream"
 				   " WHERE stream OPERATOR(pg_catalog.=) $1",
 				   1, argtypes, args, true, row_stream, stream);
 	PopActiveSnapshot();
@@ -147,8 +165,12 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	}
 	stream_load(relid, stream);
 
-	/* what was changed meanwhile, or may be rolled back, is not kept */
-	if (invals != stream_invals || noted_by == PGMQ_MY_LXID ||
+	/*
+	 * What was changed meanwhile, or may be rolled back, is not kept; nor is a
+	 * filter, which would need memory of its own.
+	 */
+	if (invals != stream_invals || stream->message != NULL || stream->headers != NULL ||
+		noted_by == PGMQ_MY_LXID ||
 		!OidIsValid(pgmq_stream_table("subscription", true)))
 		return stream->kind != PGMQ_STREAM_NONE;
 	if (stream_hash != NULL && hash_get_num_entries(stream_hash) >= KEPT_MAX)

@@ -38,7 +38,10 @@ typedef struct PgmqStream
 	Oid			stream;			/* the table with its messages */
 	int32		read_base;		/* the read_ct of new references */
 	int32		read_known;		/* no greater read_ct is noted */
-	bool		filtered;		/* it takes only some messages */
+	Jsonb	   *message;		/* it takes only messages whose body contains
+								 * this, unless it is NULL, */
+	Jsonb	   *headers;		/* and whose headers contain this */
+	bool		more;			/* feeding stopped, though there may be more */
 } PgmqStream;
 
 /* ---- state.c: which queue is a stream or a subscription ---- */
@@ -59,7 +62,7 @@ extern void pgmq_stream_inval(Datum arg, Oid relid);
 /* The blocks of a subscription that are looked at, and by what they are settled. */
 typedef struct PgmqFeed PgmqFeed;
 
-extern int64 pgmq_feed(const PgmqQueue *queue, const PgmqStream *stream, int64 wanted,
+extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
 					   bool in_order);
 extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id);
 extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
