@@ -96,7 +96,9 @@ OBJS = src/pgmq_c.o \
 	src/stats/counters.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
+	src/stream/blocks.o \
 	src/stream/feed.o \
+	src/stream/progress.o \
 	src/stream/retain.o \
 	src/stream/state.o \
 	src/stream/take.o \

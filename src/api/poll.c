@@ -97,8 +97,8 @@ typedef struct Wait
 	TimestampTz found;			/* and when it ended */
 	const PgmqQueue *queues;
 	int			nqueues;
-	Oid			relids[PGMQ_MAX_WAITED];	/* of these, and of the streams that
-											 * they read after them */
+	Oid			relids[PGMQ_MAX_WAITED];	/* of these, and of the streams
+											 * that they read after them */
 	int			nrelids;
 	int			place;			/* the first of ours in the lists */
 	int			nplaces;		/* it is in no list of the queues after these */

@@ -329,7 +329,10 @@ find_time(const PgmqQueue *queue, TimestampTz time)
 	int64		hi = last.any ? last.id + 1 : 0;
 	Found		before;
 
-	/* all before lo were sent before the time, the one at hi or after it was not */
+	/*
+	 * all before lo were sent before the time, the one at hi or after it was
+	 * not
+	 */
 	while (last.any && lo < hi)
 	{
 		int64		middle = lo + (hi - lo) / 2;

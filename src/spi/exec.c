@@ -159,6 +159,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 		MemoryContextSwitchTo(memory);
 		text = pgmq_plan_failed_text(plan);
+
 		if (plan != NULL)
 			pgmq_plan_end(plan);
 		pgmq_error_rethrow(text, memory);

@@ -469,8 +469,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * references to the messages between two ids, but for ids $3; of the headers
-	 * only those that a policy or a grouped read needs
+	 * references to the messages between two ids, but for ids $3; of the
+	 * headers only those that a policy or a grouped read needs
 	 */
 	[PGMQ_STMT_FEED] = {
 		FEED "WHERE stored.msg_id" GE "$1 AND stored.msg_id" LE "$2"
@@ -498,18 +498,19 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/* on no queue: the blocks of subscription $1 between two; its first one */
 	[PGMQ_STMT_BLOCKS] = {
-		"SELECT s.floor, b.blk, b.upto, b.mask, b.waits, b.boot"
+		"SELECT s.done_before, b.blk, b.upto, b.mask, b.waits, b.boot"
 		" FROM " PGMQ_SCHEMA ".subscription AS s LEFT JOIN " PGMQ_SCHEMA ".subscription_block AS b"
-		" ON b.subscription" EQ "s.subscription AND b.upto" GE "s.floor"
+		" ON b.subscription" EQ "s.subscription AND b.upto" GE "s.done_before"
 		" AND b.upto" GE "$2 AND b.blk" LE "$3"
 		" WHERE s.subscription" EQ "$1 ORDER BY b.blk",
 		3, {OIDOID, INT8OID, INT8OID}
 	},
 
 	/*
-	 * note for blocks $2 what was given out, and for whom those before $4 wait.
-	 * A block without anybody to wait for is settled; 0 stands for senders that
-	 * are still to come.  Of those it waited for some have ended.
+	 * note for blocks $2 what was given out, and for whom those before $4
+	 * wait. A block without anybody to wait for is settled; 0 stands for
+	 * senders that are still to come.  Of those it waited for some have
+	 * ended.
 	 */
 	[PGMQ_STMT_BLOCKS_PUT] = {
 		"INSERT INTO " PGMQ_SCHEMA ".subscription_block AS b"

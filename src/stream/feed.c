@@ -13,9 +13,10 @@
  * block which ids were given out (mask), and for whom it waits (waits): the
  * transactions that might still commit an id of it.  Once all of them have ended
  * a look at the block shows whatever there will be.  Then it is settled, and
- * needs no further look.  Below the floor of a subscription all blocks are.
+ * needs no further look.  Before
+ * the block done_before of a subscription all blocks are.
  *
- * Who draws an id has locked the stream's table before, in a mode that conflicts
+ * A transaction that draws an id has locked the stream's table before, in a mode that conflicts
  * with SHARE, and keeps the lock until the end of the transaction has become
  * visible.  So this order is what makes the list complete:
  *
@@ -71,136 +72,15 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stream/stream.h"
-
-/* One statement feeds at most so many blocks. */
-#define WINDOW_MAX		16
+#include "stream/feed.h"
 
 /* A call looks at so many windows at most. */
 #define WINDOWS_MAX		64
-
-/* A transaction locks at most so many blocks, since the server's locks are few. */
-#define LOCKS_MAX		512
-
-/* So many settled blocks are worth forgetting, or noting as one. */
-#define FOLD_MIN		16
-
-#define ALL_IDS			(~UINT64CONST(0))
-
-/* Some blocks as pgmq.subscription_block has them. */
-typedef struct Blocks
-{
-	int64		first;
-	int64		last;
-	uint64		mask;			/* of a single block: ids given out */
-	bool		settled;
-	bool		ripe;			/* one of those it waits for has ended */
-} Blocks;
-
-struct PgmqFeed
-{
-	const PgmqQueue *queue;
-	const PgmqStream *stream;
-	int64		drawn;			/* the last id drawn, */
-	PgmqArg		waits;			/* and who might still commit it or one before */
-	int64	   *open;
-	int			nopen;
-	int64		floor;			/* the first block that is not finished */
-	bool		exists;
-	Blocks	   *blocks;
-	int			n;
-	int			max;
-	MemoryContext context;
-	int64	   *ids;			/* that were given out just now */
-	int			nids;
-	int			maxids;
-};
-
-/* How many blocks the transaction has locked. */
-static LocalTransactionId locks_by = InvalidLocalTransactionId;
-static int	locks_held = 0;
 
 /* ----------------------------------------------------------------
  *		What there is to look at
  * ----------------------------------------------------------------
  */
-
-/* List the transactions that hold a lock under which ids are drawn. */
-static void
-list_open(PgmqFeed *feed)
-{
-	LOCKTAG		tag;
-	VirtualTransactionId *vxids;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, feed->stream->stream);
-	vxids = GetLockConflicts(&tag, ShareLock, &feed->nopen);
-	feed->open = palloc(Max(feed->nopen, 1) * sizeof(int64));
-	for (int i = 0; i < feed->nopen; i++)
-		feed->open[i] = PGMQ_VXID_BACKEND(vxids[i]) == -1 ?
-			-(int64) vxids[i].localTransactionId :
-			((int64) PGMQ_VXID_BACKEND(vxids[i]) + 1) << 32 | vxids[i].localTransactionId;
-	feed->waits = pgmq_int8_array(feed->open, feed->nopen);
-}
-
-/* Row function: (floor, blk, upto, mask, waits, boot). */
-static void
-row_blocks(TupleTableSlot *slot, void *state)
-{
-	PgmqFeed   *feed = state;
-	Datum	   *values = slot->tts_values;
-	ArrayType  *waits;
-	int64	   *waited;
-	int			nwaited;
-	Blocks	   *blocks;
-
-	slot_getallattrs(slot);
-	feed->exists = true;
-	feed->floor = DatumGetInt64(values[0]);
-	if (slot->tts_isnull[1])
-		return;
-	if (feed->n == feed->max)
-	{
-		MemoryContext old = MemoryContextSwitchTo(feed->context);
-
-		feed->max = Max(64, feed->max * 2);
-		feed->blocks = feed->blocks == NULL ? palloc(feed->max * sizeof(Blocks)) :
-			repalloc_huge(feed->blocks, feed->max * sizeof(Blocks));
-		MemoryContextSwitchTo(old);
-	}
-	blocks = &feed->blocks[feed->n++];
-	blocks->first = DatumGetInt64(values[1]);
-	blocks->last = DatumGetInt64(values[2]);
-	blocks->mask = (uint64) DatumGetInt64(values[3]);
-	waits = DatumGetArrayTypeP(values[4]);
-	waited = (int64 *) ARR_DATA_PTR(waits);
-	nwaited = ArrayGetNItems(ARR_NDIM(waits), ARR_DIMS(waits));
-	blocks->settled = nwaited == 0 || blocks->mask == ALL_IDS;
-	blocks->ripe = !blocks->settled && DatumGetTimestampTz(values[5]) != PgStartTime;
-	for (int i = 0; i < nwaited && !blocks->settled && !blocks->ripe; i++)
-	{
-		int			j = 0;
-
-		while (j < feed->nopen && feed->open[j] != waited[i])
-			j++;
-		blocks->ripe = j == feed->nopen;
-	}
-}
-
-/* Look up what is noted of the blocks from first to last. */
-static void
-load_blocks(PgmqFeed *feed, int64 first, int64 last)
-{
-	PgmqArg		args[] = {
-		PGMQ_ARG(ObjectIdGetDatum(feed->queue->relid)),
-		PGMQ_ARG(Int64GetDatum(first)),
-		PGMQ_ARG(Int64GetDatum(last))
-	};
-	PgmqRole	saved = pgmq_stream_become_keeper();
-
-	feed->n = 0;
-	feed->exists = false;
-	pgmq_exec_each(NULL, PGMQ_STMT_BLOCKS, args, row_blocks, feed);
-	pgmq_role_restore(saved);
-}
 
 /* The bits of the ids of a block that were drawn by now. */
 static uint64
@@ -263,61 +143,6 @@ check_tables(const PgmqFeed *feed)
  * ----------------------------------------------------------------
  */
 
-/* Lock a block for feeding; false if that is not possible now. */
-static bool
-lock_block(const PgmqFeed *feed, int64 blk)
-{
-	if (locks_by != PGMQ_MY_LXID)
-	{
-		locks_by = PGMQ_MY_LXID;
-		locks_held = 0;
-	}
-	if (locks_held >= LOCKS_MAX || !pgmq_lock_block(feed->queue, blk, false))
-		return false;
-	locks_held++;
-	return true;
-}
-
-/* Row function: an id that was given out. */
-static void
-row_fed(TupleTableSlot *slot, void *state)
-{
-	PgmqFeed   *feed = state;
-	bool		isnull;
-
-	if (feed->nids == feed->maxids)
-	{
-		MemoryContext old = MemoryContextSwitchTo(feed->context);
-
-		feed->maxids = Max(64, feed->maxids * 2);
-		feed->ids = feed->ids == NULL ? palloc(feed->maxids * sizeof(int64)) :
-			repalloc_huge(feed->ids, feed->maxids * sizeof(int64));
-		MemoryContextSwitchTo(old);
-	}
-	feed->ids[feed->nids++] = DatumGetInt64(slot_getattr(slot, 1, &isnull));
-}
-
-/* Note the masks of n blocks. */
-static void
-put_blocks(PgmqFeed *feed, const int64 *blks, const int64 *masks, int n)
-{
-	PgmqArg		args[] = {
-		PGMQ_ARG(ObjectIdGetDatum(feed->queue->relid)),
-		pgmq_int8_array(blks, n),
-		pgmq_int8_array(masks, n),
-		PGMQ_ARG(Int64GetDatum(PGMQ_FEED_BLOCK(feed->drawn + 1))),
-		feed->waits,
-		PGMQ_ARG(TimestampTzGetDatum(PgStartTime))
-	};
-	PgmqRole	saved;
-
-	if (n == 0)
-		return;
-	saved = pgmq_stream_become_keeper();
-	pgmq_exec(NULL, PGMQ_STMT_BLOCKS_PUT, args);
-	pgmq_role_restore(saved);
-}
-
 static int
 id_cmp(const void *a, const void *b)
 {
@@ -347,7 +172,7 @@ insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nex
 	};
 	int			n = 0;
 
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, row_fed, feed);
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_feed_row_id, feed);
 	for (int i = 0; i < feed->nids; i++)
 		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
 			feed->ids[n++] = feed->ids[i];
@@ -381,7 +206,7 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 		count = insert_filtered(feed, lo, hi, except, nexcept);
 	else
 	{
-		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, row_fed, feed);
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_feed_row_id, feed);
 		count = feed->nids;
 	}
 	pgmq_role_restore(saved);
@@ -405,7 +230,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 	int			nexcept = 0;
 	int64		count;
 
-	load_blocks(feed, blk, blk + n - 1);
+	pgmq_feed_load(feed, blk, blk + n - 1);
 	for (int i = 0; i < feed->n; i++)
 	{
 		Blocks	   *blocks = &feed->blocks[i];
@@ -419,7 +244,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		done[i] |= !feed->exists || blk + i < feed->floor;
+		done[i] |= !feed->exists || blk + i < feed->done_before;
 		for (int bit = 0; bit < 64; bit++)
 			if (done[i] || (masks[i] & (UINT64CONST(1) << bit)) != 0)
 				except[nexcept++] = PGMQ_FEED_FIRST(blk + i) + bit;
@@ -442,51 +267,9 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 		put_blks[nput] = blk + i;
 		put_masks[nput++] = (int64) masks[i];
 	}
-	put_blocks(feed, put_blks, put_masks, nput);
+	pgmq_feed_put(feed, put_blks, put_masks, nput);
 	return count;
 }
-
-/* The first message of the stream between two ids; PG_INT64_MAX for none. */
-static int64
-next_stored(PgmqFeed *feed, int64 lo, int64 hi)
-{
-	PgmqArg		args[] = {
-		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
-		PGMQ_ARG(Int64GetDatum(1))
-	};
-	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
-	int64		id = PG_INT64_MAX;
-
-	(void) pgmq_exec_int8(feed->queue, PGMQ_STMT_STORED, args, &id);
-	pgmq_role_restore(saved);
-	return id;
-}
-
-/* Run a rare statement on the blocks from first to last. */
-static void
-change_blocks(const PgmqFeed *feed, const char *sql, int64 first, int64 last)
-{
-	static const Oid argtypes[] = {OIDOID, INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID};
-	PgmqArg		args[] = {
-		PGMQ_ARG(ObjectIdGetDatum(feed->queue->relid)),
-		PGMQ_ARG(Int64GetDatum(first)), PGMQ_ARG(Int64GetDatum(last)),
-		feed->waits, PGMQ_ARG(TimestampTzGetDatum(PgStartTime))
-	};
-	PgmqRole	saved = pgmq_stream_become_keeper();
-
-	pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false, NULL, NULL);
-	pgmq_role_restore(saved);
-}
-
-#define BLOCK_TABLE		PGMQ_SCHEMA ".subscription_block"
-#define DROP_BLOCKS \
-	"DELETE FROM " BLOCK_TABLE " WHERE subscription OPERATOR(pg_catalog.=) $1" \
-	" AND blk OPERATOR(pg_catalog.>=) $2 AND upto OPERATOR(pg_catalog.<=) $3" \
-	" AND ($4, $5) IS NOT NULL"
-#define PUT_BLOCKS(mask, waits) \
-	"INSERT INTO " BLOCK_TABLE " (subscription, blk, upto, mask, waits, boot)" \
-	" VALUES ($1, $2, $3, " mask ", CASE WHEN $4 IS NULL THEN '{}'::pg_catalog.int8[] ELSE " waits " END, $5)" \
-	" ON CONFLICT DO NOTHING"
 
 /*
  * A look at blocks in which there was nothing, noted as one: if there is
@@ -498,14 +281,14 @@ look_at_gap(PgmqFeed *feed, const Blocks *gap)
 	int64		blk = gap->first;
 	int64		mask = 0;
 
-	if (!lock_block(feed, gap->first))
+	if (!pgmq_feed_lock(feed, gap->first))
 		return false;
-	if (next_stored(feed, PGMQ_FEED_FIRST(gap->first), PGMQ_FEED_LAST(gap->last)) == PG_INT64_MAX)
+	if (pgmq_feed_next_stored(feed, PGMQ_FEED_FIRST(gap->first), PGMQ_FEED_LAST(gap->last)) == PG_INT64_MAX)
 	{
-		put_blocks(feed, &blk, &mask, 1);
+		pgmq_feed_put(feed, &blk, &mask, 1);
 		return false;
 	}
-	change_blocks(feed, DROP_BLOCKS, gap->first, gap->last);
+	pgmq_feed_change(feed, DROP_BLOCKS, gap->first, gap->last);
 	return true;
 }
 
@@ -528,13 +311,13 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		int64		next;
 
 		CHECK_FOR_INTERRUPTS();
-		while (n < max && lock_block(feed, first + n))
+		while (n < max && pgmq_feed_lock(feed, first + n))
 			n++;
 		if (n < max)
 			*busy = true;
 		if (n == 0)
 		{
-			if (in_order || locks_held >= LOCKS_MAX)
+			if (in_order || pgmq_feed_locks_full())
 				break;
 			first++;
 			(*windows)++;
@@ -550,11 +333,11 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 			continue;
 
 		/* there may be nothing for a long way */
-		next = next_stored(feed, PGMQ_FEED_FIRST(first), feed->drawn);
+		next = pgmq_feed_next_stored(feed, PGMQ_FEED_FIRST(first), feed->drawn);
 		next = next == PG_INT64_MAX ? last : Min(PGMQ_FEED_BLOCK(next), last);
-		if (next > first && lock_block(feed, first))
+		if (next > first && pgmq_feed_lock(feed, first))
 		{
-			change_blocks(feed, PUT_BLOCKS("0", "$4"), first, next - 1);
+			pgmq_feed_change(feed, PUT_BLOCKS("0", "$4"), first, next - 1);
 			first = next;
 		}
 	}
@@ -562,79 +345,9 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 }
 
 /* ----------------------------------------------------------------
- *		Forgetting what is finished
- * ----------------------------------------------------------------
- */
-
-/*
- * Move the floor over blocks that are settled, and note a run of others as one,
- * if there are so many, and nobody else does it.
- */
-static void
-fold(PgmqFeed *feed)
-{
-	int64		floor = feed->floor;
-	int			i = 0;
-
-	while (i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= floor)
-		floor = Max(floor, feed->blocks[i++].last + 1);
-	if (i < FOLD_MIN && feed->n - i < FOLD_MIN)
-		return;
-	if (!pgmq_lock_fold(feed->queue))
-		return;
-	load_blocks(feed, PG_INT64_MIN, PG_INT64_MAX);
-	floor = feed->floor;
-	for (i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= floor; i++)
-		floor = Max(floor, feed->blocks[i].last + 1);
-	if (floor > feed->floor)
-	{
-		change_blocks(feed, DROP_BLOCKS, PG_INT64_MIN, floor - 1);
-		change_blocks(feed, "UPDATE " PGMQ_SCHEMA ".subscription SET floor = $2"
-					  " WHERE subscription OPERATOR(pg_catalog.=) $1"
-					  " AND floor OPERATOR(pg_catalog.<) $2"
-					  " AND ($3, $4, $5) IS NOT NULL", floor, floor);
-	}
-	while (i < feed->n)
-	{
-		int			from = i;
-
-		while (i < feed->n && feed->blocks[i].settled &&
-			   (i == from || feed->blocks[i].first == feed->blocks[i - 1].last + 1))
-			i++;
-		if (i - from >= FOLD_MIN)
-		{
-			int64		first = feed->blocks[from].first;
-			int64		last = feed->blocks[i - 1].last;
-
-			change_blocks(feed, DROP_BLOCKS, first, last);
-			change_blocks(feed, PUT_BLOCKS("-1", "'{}'"), first, last);
-		}
-		else if (i == from)
-			i++;
-	}
-}
-
-/* ----------------------------------------------------------------
  *		What others call
  * ----------------------------------------------------------------
  */
-
-/* Begin to feed; false where that is not possible. */
-static bool
-feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream)
-{
-	*feed = (PgmqFeed)
-	{
-		.queue = queue,.stream = stream,.context = CurrentMemoryContext
-	};
-
-	/* one that is old shows neither new messages nor what others have fed */
-	if (IsolationUsesXactSnapshot() || RecoveryInProgress() ||
-		!pgmq_sequence_look(stream->stream, &feed->drawn))
-		return false;
-	list_open(feed);
-	return true;
-}
 
 /*
  * Give an open subscription references to at least wanted more messages of its
@@ -657,13 +370,13 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	Blocks	   *blocks;
 
 	stream->more = false;
-	if (!feed_begin(&feed, queue, stream))
+	if (!pgmq_feed_begin(&feed, queue, stream))
 		return 0;
 	wanted = Max(wanted, 1);
-	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	if (!feed.exists)
 		return 0;
-	fold(&feed);
+	pgmq_feed_fold(&feed);
 	check_tables(&feed);
 
 	/* feeding uses the list itself */
@@ -671,7 +384,7 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	blocks = feed.blocks;
 	feed.blocks = NULL;
 	feed.n = feed.max = 0;
-	next = feed.floor;
+	next = feed.done_before;
 	head = PGMQ_FEED_BLOCK(feed.drawn);
 	for (int i = 0; i <= n && count < wanted && windows < WINDOWS_MAX && !(busy && in_order); i++)
 	{
@@ -702,13 +415,13 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 		}
 		next = Max(next, blocks[i].last + 1);
 	}
-	stream->more = windows >= WINDOWS_MAX || locks_held >= LOCKS_MAX;
+	stream->more = windows >= WINDOWS_MAX || pgmq_feed_locks_full();
 	return count;
 }
 
 /*
  * A message that is acknowledged before the subscription got a reference to it is
- * passed over.  Waits for whoever is feeding its block.  Returns true if the stream
+ * passed over.  Waits for a transaction that is feeding its block.  Returns true if the stream
  * has the message, and the subscription would have got it.
  */
 bool
@@ -718,12 +431,12 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	int64		blk = PGMQ_FEED_BLOCK(msg_id);
 	int64		mask = 0;
 
-	if (!feed_begin(&feed, queue, stream) || msg_id > feed.drawn ||
-		next_stored(&feed, msg_id, msg_id) != msg_id)
+	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn ||
+		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
 		return false;
 	(void) pgmq_lock_block(queue, blk, true);
-	load_blocks(&feed, blk, blk);
-	if (!feed.exists || blk < feed.floor)
+	pgmq_feed_load(&feed, blk, blk);
+	if (!feed.exists || blk < feed.done_before)
 		return false;
 	for (int i = 0; i < feed.n; i++)
 	{
@@ -737,179 +450,6 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 
 	/* the other ids of the block are still to be looked at */
 	feed.drawn = PGMQ_FEED_FIRST(blk) - 1;
-	put_blocks(&feed, &blk, &mask, 1);
+	pgmq_feed_put(&feed, &blk, &mask, 1);
 	return true;
-}
-
-/*
- * Begin a subscription, on which nothing is noted, at a message: all before count
- * as finished.
- */
-void
-pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first)
-{
-	PgmqFeed	feed;
-	int64		blk = PGMQ_FEED_BLOCK(first);
-	int64		mask = (int64) (PGMQ_FEED_BIT(first) - 1);
-
-	(void) feed_begin(&feed, queue, stream);
-	if (feed.waits.value == (Datum) 0)
-		list_open(&feed);
-	change_blocks(&feed, "UPDATE " PGMQ_SCHEMA ".subscription SET floor = $2"
-				  " WHERE subscription OPERATOR(pg_catalog.=) $1"
-				  " AND ($3, $4, $5) IS NOT NULL", blk, blk);
-	feed.drawn = PGMQ_FEED_FIRST(blk) - 1;
-	if (mask != 0)
-		put_blocks(&feed, &blk, &mask, 1);
-}
-
-/* So many ids before the last one may be of transactions that are still open. */
-#define LATE_IDS		10000
-
-/*
- * Begin a subscription with what is committed from now on: of the last ids those
- * that can be seen count as given out.
- */
-void
-pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream)
-{
-	PgmqFeed	feed;
-	int64		blk;
-	int64		last;
-	int64		blks[WINDOW_MAX];
-	int64		masks[WINDOW_MAX];
-	int			n = 0;
-	PgmqRole	saved;
-	PgmqArg		args[3];
-
-	if (!feed_begin(&feed, queue, stream))
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("the last id of the stream cannot be read now")));
-	last = PGMQ_FEED_BLOCK(feed.drawn);
-	blk = feed.nopen == 0 ? last : Max(PGMQ_FEED_BLOCK(feed.drawn - LATE_IDS), 0);
-	pgmq_feed_begin_at(queue, stream, PGMQ_FEED_FIRST(blk));
-
-	args[0] = PGMQ_ARG(Int64GetDatum(PGMQ_FEED_FIRST(blk)));
-	args[1] = PGMQ_ARG(Int64GetDatum(feed.drawn));
-	args[2] = PGMQ_ARG(Int64GetDatum(LATE_IDS + 128));
-	saved = pgmq_role_become_owner(queue->relid);
-	feed.nids = 0;
-	pgmq_exec_each(queue, PGMQ_STMT_STORED, args, row_fed, &feed);
-	pgmq_role_restore(saved);
-	for (int i = 0; blk <= last; blk++)
-	{
-		uint64		mask = 0;
-
-		while (i < feed.nids && PGMQ_FEED_BLOCK(feed.ids[i]) == blk)
-			mask |= PGMQ_FEED_BIT(feed.ids[i++]);
-		blks[n] = blk;
-		masks[n++] = (int64) mask;
-		if (n == WINDOW_MAX || blk == last)
-		{
-			put_blocks(&feed, blks, masks, n);
-			n = 0;
-		}
-	}
-}
-
-/* The first block of a list that is not finished, as far as it goes from the floor. */
-static int64
-first_unfinished(const PgmqFeed *feed)
-{
-	int64		floor = feed->floor;
-
-	for (int i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= floor; i++)
-		floor = Max(floor, feed->blocks[i].last + 1);
-	return floor;
-}
-
-/*
- * The last id before which a subscription was given all it will be.  Of the first
- * block that is not settled it is the id before the first that was not given out.
- */
-int64
-pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
-{
-	PgmqFeed	feed;
-	int64		blk;
-	int64		id;
-
-	if (!feed_begin(&feed, queue, stream))
-		return PG_INT64_MIN;
-	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	if (!feed.exists)
-		return PG_INT64_MIN;
-	blk = first_unfinished(&feed);
-	id = PGMQ_FEED_FIRST(blk);
-	for (int i = 0; i < feed.n; i++)
-		if (feed.blocks[i].first == blk && feed.blocks[i].last == blk)
-			while (id <= PGMQ_FEED_LAST(blk) &&
-				   (id == 0 || (feed.blocks[i].mask & PGMQ_FEED_BIT(id)) != 0))
-				id++;
-	return id - 1;
-}
-
-/*
- * How many of some messages, in order, a subscription was not given and will not be
- * when they are gone.  Messages of blocks that are being given out do not count.
- */
-int64
-pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
-{
-	PgmqFeed	feed;
-	int64		count = 0;
-	bool		locked = false;
-
-	if (n == 0 || !feed_begin(&feed, queue, stream))
-		return 0;
-	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	if (!feed.exists || first_unfinished(&feed) > PGMQ_FEED_BLOCK(ids[n - 1]))
-		return 0;
-
-	/* lock, then look again */
-	for (int i = 0; i < n; i++)
-		if (i == 0 || PGMQ_FEED_BLOCK(ids[i]) != PGMQ_FEED_BLOCK(ids[i - 1]))
-			(void) lock_block(&feed, PGMQ_FEED_BLOCK(ids[i]));
-	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	for (int i = 0; i < n; i++)
-	{
-		int64		blk = PGMQ_FEED_BLOCK(ids[i]);
-		bool		given = blk < feed.floor;
-
-		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
-			locked = lock_block(&feed, blk);
-		for (int j = 0; j < feed.n && !given; j++)
-			given = feed.blocks[j].first <= blk && blk <= feed.blocks[j].last &&
-				(feed.blocks[j].settled || (feed.blocks[j].mask & PGMQ_FEED_BIT(ids[i])) != 0);
-		count += locked && !given;
-	}
-	return count;
-}
-
-/*
- * The last id that a subscription was given, or passed over; all after it are still
- * to be given out, and of those before it only what is committed late.
- */
-int64
-pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
-{
-	PgmqFeed	feed;
-	int64		id;
-
-	if (!feed_begin(&feed, queue, stream))
-		feed.drawn = 0;
-	*drawn = feed.drawn;
-	load_blocks(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	id = feed.exists ? PGMQ_FEED_FIRST(feed.floor) - 1 : 0;
-	for (int i = 0; i < feed.n; i++)
-	{
-		const Blocks *blocks = &feed.blocks[i];
-
-		if (blocks->settled)
-			id = Max(id, PGMQ_FEED_LAST(blocks->last));
-		else if (blocks->first == blocks->last && blocks->mask != 0)
-			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
-	}
-	return Min(id, Max(feed.drawn, 0));
 }

@@ -150,7 +150,10 @@ finished_by_all(const Ids *subscriptions)
 		Ids			first = {.context = CurrentMemoryContext};
 		PgmqRole	saved;
 
-		/* a new snapshot after the first look: what is fed is in its table by then */
+		/*
+		 * a new snapshot after the first look: what is fed is in its table by
+		 * then
+		 */
 		if (!try_open(&queue, (Oid) subscriptions->ids[i], AccessShareLock) ||
 			!pgmq_stream_look(queue.relid, &stream) ||
 			stream.kind != PGMQ_STREAM_SUBSCRIPTION)

@@ -155,7 +155,7 @@ bool
 pgmq_stream_look(Oid relid, PgmqStream *stream)
 {
 	StreamEntry *entry = stream_hash == NULL ? NULL :
-		hash_search(stream_hash, &relid, HASH_FIND, NULL);
+	hash_search(stream_hash, &relid, HASH_FIND, NULL);
 	uint64		invals = stream_invals;
 
 	if (entry != NULL)
@@ -166,8 +166,8 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	stream_load(relid, stream);
 
 	/*
-	 * What was changed meanwhile, or may be rolled back, is not kept; nor is a
-	 * filter, which would need memory of its own.
+	 * What was changed meanwhile, or may be rolled back, is not kept; nor is
+	 * a filter, which would need memory of its own.
 	 */
 	if (invals != stream_invals || stream->message != NULL || stream->headers != NULL ||
 		noted_by == PGMQ_MY_LXID ||
@@ -199,7 +199,7 @@ Oid
 pgmq_stream_kept(Oid relid)
 {
 	StreamEntry *entry = stream_hash == NULL ? NULL :
-		hash_search(stream_hash, &relid, HASH_FIND, NULL);
+	hash_search(stream_hash, &relid, HASH_FIND, NULL);
 
 	return entry == NULL || entry->stream.kind != PGMQ_STREAM_SUBSCRIPTION ? InvalidOid :
 		entry->stream.stream;
