@@ -654,6 +654,7 @@ BEGIN ATOMIC
 	),
 	policies AS MATERIALIZED (SELECT * FROM pgmq._policies()),
 	runs AS MATERIALIZED (SELECT * FROM pgmq.maintenance_status()),
+	s AS MATERIALIZED (SELECT * FROM pgmq.list_subscriptions()),
 	parts AS MATERIALIZED (SELECT * FROM pgmq.partition_status()),
 	v AS MATERIALIZED (
 		SELECT t.queue_name, t.relid, t.archive,
@@ -879,6 +880,27 @@ BEGIN ATOMIC
 			'Check the triggers of the queue, of its archive and of its dead-letter queue.'
 		FROM runs m
 		WHERE m.left_out_until IS NOT NULL
+		UNION ALL
+		SELECT 'critical', s.subscription_name, 'messages lost', NULL,
+			format('Retention removed %s messages of stream %s that the subscription had not finished.', s.lost, s.stream_name),
+			format('Raise the limits of the stream by pgmq.set_policy(%L, ..), or start more consumers of the subscription.', s.stream_name)
+		FROM s
+		WHERE s.lost > 0
+		UNION ALL
+		SELECT 'warning', s.subscription_name, 'subscription abandoned', s.last_read_at,
+			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
+				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
+			format('Start its consumers, or SELECT pgmq.drop_queue(%L).', s.subscription_name)
+		FROM s, l
+		WHERE s.lag > 0 AND s.oldest_age_sec > l.unread AND s.in_flight = 0
+		AND coalesce(s.last_read_at < l.unread_before, s.created_at < l.unread_before)
+		UNION ALL
+		SELECT 'warning', s.subscription_name, 'subscription behind', NULL,
+			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
+				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
+			'Start more consumers, or see what makes each message take long.'
+		FROM s, l
+		WHERE s.lag > 0 AND s.oldest_age_sec > l.behind AND s.last_read_at >= l.unread_before
 		UNION ALL
 		SELECT 'info', a.queue_name, 'archive grows', NULL,
 			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),

@@ -28,6 +28,8 @@ SELECT min(msg_id), count(*) FROM pgmq.pop('rt_never', 1000);
 SELECT min(msg_id), count(*) FROM pgmq.pop('rt_slow', 1000);
 SELECT subscription_name, in_flight, lag, lost FROM pgmq.list_subscriptions('rt_log');
 
+SELECT severity, queue_name, what FROM pgmq.health() WHERE queue_name LIKE 'rt%' ORDER BY 2;
+
 -- by bytes and by age
 SELECT pgmq.set_policy('rt_log', '{"retention": "limits", "retention_count": null, "retention_bytes": 5000}');
 SELECT count(*) FROM pgmq.send_batch('rt_log', ARRAY(SELECT to_jsonb(repeat('x', 76)) FROM generate_series(1, 100) n));

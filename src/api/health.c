@@ -31,6 +31,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "catalog/catalog.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -228,7 +229,7 @@ first_each(text *queue_name, void *state)
  * of these; how many were read max_reads times or more, and when one of these was
  * last read, at the earliest; how often the one read most often was read, and its
  * msg_id.  No row if the caller may not see these columns in all rows, if the queue
- * does not exist, or if it is locked; none and a warning if it cannot be read.
+ * does not exist, is a stream or is locked; none and a warning if it cannot be read.
  */
 Datum
 pgmq_first_messages(PG_FUNCTION_ARGS)
@@ -243,9 +244,11 @@ pgmq_first_messages(PG_FUNCTION_ARGS)
 	};
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
+	PgmqStream	stream;
 
 	/* most queues that are not to be looked at need no subtransaction */
-	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT))
+	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) &&
+		!(pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_LOG))
 		(void) pgmq_each_try(queue_name, first_each, &first, false);
 	return (Datum) 0;
 }
