@@ -181,8 +181,10 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 	PgmqFeed	feed;
 	int64		id;
 
-	if (!pgmq_feed_begin(&feed, queue, stream))
-		feed.drawn = 0;
+	/* also where nothing can be fed, as on a standby */
+	if (!pgmq_feed_begin(&feed, queue, stream) &&
+		!pgmq_sequence_look(stream->stream, &feed.drawn))
+		feed.drawn = PG_INT64_MAX - 1;
 	*drawn = feed.drawn;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	id = feed.exists ? PGMQ_FEED_FIRST(feed.done_before) - 1 : 0;
