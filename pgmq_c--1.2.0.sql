@@ -690,6 +690,9 @@ CREATE TABLE IF NOT EXISTS pgmq.subscription_note (
 CREATE INDEX IF NOT EXISTS subscription_note_idx
 	ON pgmq.subscription_note (subscription, kind, value);
 
+-- its rows are not unique: it has no key
+ALTER TABLE pgmq.subscription_note REPLICA IDENTITY FULL;
+
 COMMENT ON TABLE pgmq.stream IS 'The queues that are streams: messages stay in them, and are read from subscriptions.';
 COMMENT ON COLUMN pgmq.stream.retained_after IS 'Retention has removed messages up to this msg_id.';
 COMMENT ON TABLE pgmq.subscription IS 'The queues that are subscriptions, and the stream of each.';
