@@ -685,13 +685,12 @@ CREATE TABLE IF NOT EXISTS pgmq.subscription_block (
 CREATE TABLE IF NOT EXISTS pgmq.subscription_note (
 	subscription pg_catalog.regclass NOT NULL,
 	kind pg_catalog.text NOT NULL,
-	value pg_catalog.int8 NOT NULL
+	value pg_catalog.int8 NOT NULL,
+	id pg_catalog.uuid DEFAULT pg_catalog.gen_random_uuid() NOT NULL,
+	PRIMARY KEY (id)
 );
 CREATE INDEX IF NOT EXISTS subscription_note_idx
 	ON pgmq.subscription_note (subscription, kind, value);
-
--- its rows are not unique: it has no key
-ALTER TABLE pgmq.subscription_note REPLICA IDENTITY FULL;
 
 COMMENT ON TABLE pgmq.stream IS 'The queues that are streams: messages stay in them, and are read from subscriptions.';
 COMMENT ON COLUMN pgmq.stream.retained_after IS 'Retention has removed messages up to this msg_id.';
@@ -3108,7 +3107,8 @@ $dedup$;
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
 GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
-	pgmq.policy, pgmq.stat_queues TO pg_monitor;
+	pgmq.policy, pgmq.stream, pgmq.subscription, pgmq.subscription_block,
+	pgmq.subscription_note, pgmq.stat_queues TO pg_monitor;
 
 DO LANGUAGE plpgsql $monitor$
 DECLARE
