@@ -123,9 +123,9 @@ has_delete_triggers(Oid relid)
  * ----------------------------------------------------------------
  */
 
-/* Raise *upto to what a statement on the stream returns. */
+/* Set *upto to the greater of it and what a statement on the stream returns. */
 static void
-raise_to(const PgmqQueue *queue, const char *sql, Oid type, Datum value, int64 *upto)
+extend_to(const PgmqQueue *queue, const char *sql, Oid type, Datum value, int64 *upto)
 {
 	PgmqArg		args[] = {PGMQ_ARG(value)};
 	Ids			ids = {.context = CurrentMemoryContext};
@@ -242,7 +242,7 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 		TimestampTz before = GetCurrentTimestamp() - (int64) (retention->age * USECS_PER_SEC);
 
 		/* of the first ones those before the first that is young enough */
-		raise_to(queue, "SELECT pg_catalog.max(msg_id) FROM (SELECT msg_id,"
+		extend_to(queue, "SELECT pg_catalog.max(msg_id) FROM (SELECT msg_id,"
 				 " pg_catalog.bool_and(enqueued_at OPERATOR(pg_catalog.<) $1)"
 				 " OVER (ORDER BY msg_id) AS old"
 				 " FROM (SELECT msg_id, enqueued_at FROM {q} ORDER BY msg_id LIMIT 1000) AS first)"
@@ -250,10 +250,10 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 				 TIMESTAMPTZOID, TimestampTzGetDatum(before), &upto);
 	}
 	if (retention->count > 0)
-		raise_to(queue, "SELECT msg_id FROM {q} ORDER BY msg_id DESC OFFSET $1 LIMIT 1",
+		extend_to(queue, "SELECT msg_id FROM {q} ORDER BY msg_id DESC OFFSET $1 LIMIT 1",
 				 INT8OID, Int64GetDatum((int64) retention->count), &upto);
 	if (retention->bytes > 0)
-		raise_to(queue, "SELECT msg_id FROM (SELECT msg_id,"
+		extend_to(queue, "SELECT msg_id FROM (SELECT msg_id,"
 				 " pg_catalog.sum(COALESCE(pg_catalog.pg_column_size(message), 0)"
 				 " OPERATOR(pg_catalog.+) COALESCE(pg_catalog.pg_column_size(headers), 0))"
 				 " OVER (ORDER BY msg_id DESC) AS bytes FROM {q}) AS sized"
