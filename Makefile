@@ -39,6 +39,7 @@ OBJS = src/pgmq_c.o \
 	src/api/send.o \
 	src/api/set_policy.o \
 	src/api/status.o \
+	src/api/subscriptions.o \
 	src/api/topic.o \
 	src/api/topic_pattern.o \
 	src/api/unarchive.o \
@@ -46,6 +47,7 @@ OBJS = src/pgmq_c.o \
 	src/api/wait.o \
 	src/catalog/bounds.o \
 	src/catalog/convert.o \
+	src/catalog/convert_stream.o \
 	src/catalog/each.o \
 	src/catalog/grant.o \
 	src/catalog/layout.o \
@@ -54,8 +56,10 @@ OBJS = src/pgmq_c.o \
 	src/catalog/partition.o \
 	src/catalog/partman.o \
 	src/catalog/sequence.o \
+	src/catalog/subscribe.o \
 	src/common/archive.o \
 	src/common/arguments.o \
+	src/common/last_id.o \
 	src/common/lock.o \
 	src/common/priority.o \
 	src/common/queue.o \
@@ -94,6 +98,12 @@ OBJS = src/pgmq_c.o \
 	src/stats/counters.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
+	src/stream/blocks.o \
+	src/stream/feed.o \
+	src/stream/progress.o \
+	src/stream/retain.o \
+	src/stream/state.o \
+	src/stream/take.o \
 	src/wait/wait_list.o
 PG_CPPFLAGS = -I$(srcdir)/src
 

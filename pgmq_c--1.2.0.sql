@@ -654,6 +654,59 @@ SELECT pg_catalog.pg_extension_config_dump('pgmq.topic_bindings', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.policy', '');
 
 /*
+ * Streams and subscriptions, by the OIDs of their tables, which a dump writes as
+ * names.  Only the functions of the extension change these tables.
+ */
+CREATE TABLE IF NOT EXISTS pgmq.stream (
+	stream pg_catalog.regclass NOT NULL,
+	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	retained_after pg_catalog.int8 DEFAULT 0 NOT NULL,
+	PRIMARY KEY (stream)
+);
+CREATE TABLE IF NOT EXISTS pgmq.subscription (
+	subscription pg_catalog.regclass NOT NULL,
+	stream pg_catalog.regclass NOT NULL,
+	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
+	done_before pg_catalog.int8 DEFAULT 0 NOT NULL,
+	read_base pg_catalog.int4 DEFAULT 0 NOT NULL,
+	filter pg_catalog.jsonb,
+	PRIMARY KEY (subscription)
+);
+CREATE TABLE IF NOT EXISTS pgmq.subscription_block (
+	subscription pg_catalog.regclass NOT NULL,
+	blk pg_catalog.int8 NOT NULL,
+	upto pg_catalog.int8 NOT NULL,
+	mask pg_catalog.int8 NOT NULL,
+	waits pg_catalog.int8[] NOT NULL,
+	boot timestamp with time zone NOT NULL,
+	PRIMARY KEY (subscription, blk)
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000,
+	autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 1);
+CREATE TABLE IF NOT EXISTS pgmq.subscription_note (
+	subscription pg_catalog.regclass NOT NULL,
+	kind pg_catalog.text NOT NULL,
+	value pg_catalog.int8 NOT NULL,
+	id pg_catalog.uuid DEFAULT pg_catalog.gen_random_uuid() NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE INDEX IF NOT EXISTS subscription_note_idx
+	ON pgmq.subscription_note (subscription, kind, value);
+
+COMMENT ON TABLE pgmq.stream IS 'The queues that are streams: messages stay in them, and are read from subscriptions.';
+COMMENT ON COLUMN pgmq.stream.retained_after IS 'Retention has removed messages up to this msg_id.';
+COMMENT ON TABLE pgmq.subscription IS 'The queues that are subscriptions, and the stream of each.';
+COMMENT ON COLUMN pgmq.subscription.done_before IS 'The subscription has no more to get of the blocks of 64 msg_ids before this one.';
+COMMENT ON COLUMN pgmq.subscription.read_base IS 'The read_ct from which that of each message counts, since the last seek.';
+COMMENT ON COLUMN pgmq.subscription.filter IS 'The subscription gets only messages that fulfil this condition.';
+COMMENT ON TABLE pgmq.subscription_block IS 'Blocks of msg_ids of which a subscription was given some messages: which ones, and which transactions may still commit others.';
+COMMENT ON TABLE pgmq.subscription_note IS 'How many messages a subscription has lost to retention, and the greatest read_ct it has returned, in several rows.';
+
+SELECT pg_catalog.pg_extension_config_dump('pgmq.stream', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_block', '');
+SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription_note', '');
+
+/*
  * 3. Functions
  *
  * The sections follow the folders of src/, from what users call downwards, and
@@ -1820,6 +1873,24 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
 
 --
+-- The subscriptions of streams: src/api/subscriptions.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.list_subscriptions(queue_name text)
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions(text) IS
+'List the subscriptions of a stream: when each was last read, how many of its messages are in flight, how many it has not finished (lag) and the age of the oldest of these in seconds, and how many retention removed before it had finished them (lost).';
+
+CREATE OR REPLACE FUNCTION pgmq.list_subscriptions()
+RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+AS 'MODULE_PATHNAME', 'pgmq_list_subscriptions_all'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.list_subscriptions() IS
+'List the subscriptions of all streams, as far as you have some privilege on the subscription or its stream.';
+
+--
 -- Questions of health about queues: src/api/health.c
 --
 
@@ -1942,6 +2013,7 @@ BEGIN ATOMIC
 	),
 	policies AS MATERIALIZED (SELECT * FROM pgmq._policies()),
 	runs AS MATERIALIZED (SELECT * FROM pgmq.maintenance_status()),
+	s AS MATERIALIZED (SELECT * FROM pgmq.list_subscriptions()),
 	parts AS MATERIALIZED (SELECT * FROM pgmq.partition_status()),
 	t AS MATERIALIZED (SELECT * FROM pgmq._queue_tables()),
 	-- what vacuum says of partitions
@@ -2173,6 +2245,27 @@ BEGIN ATOMIC
 		FROM runs m
 		WHERE m.left_out_until IS NOT NULL
 		UNION ALL
+		SELECT 'critical', s.subscription_name, 'messages lost', NULL,
+			format('Retention removed %s messages of stream %s that the subscription had not finished.', s.lost, s.stream_name),
+			format('Raise the limits of the stream by pgmq.set_policy(%L, ..), or start more consumers of the subscription.', s.stream_name)
+		FROM s
+		WHERE s.lost > 0
+		UNION ALL
+		SELECT 'warning', s.subscription_name, 'subscription abandoned', s.last_read_at,
+			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
+				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
+			format('Start its consumers, or SELECT pgmq.drop_queue(%L).', s.subscription_name)
+		FROM s, l
+		WHERE s.lag > 0 AND s.oldest_age_sec > l.unread AND s.in_flight = 0
+		AND coalesce(s.last_read_at < l.unread_before, s.created_at < l.unread_before)
+		UNION ALL
+		SELECT 'warning', s.subscription_name, 'subscription behind', NULL,
+			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
+				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
+			'Start more consumers, or see what makes each message take long.'
+		FROM s, l
+		WHERE s.lag > 0 AND s.oldest_age_sec > l.behind AND s.last_read_at >= l.unread_before
+		UNION ALL
 		SELECT 'info', q.queue_name, 'archive grows', NULL,
 			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),
 			format('SELECT pgmq.set_policy(%L, ''{"archive_retention": 2592000}'') keeps 30 days.', q.queue_name)
@@ -2257,7 +2350,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'pgmq_set_policy'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities; of a stream retention, retention_age, retention_count, retention_bytes.';
 
 CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
 RETURNS jsonb
@@ -2486,6 +2579,91 @@ AS 'MODULE_PATHNAME', 'pgmq_convert_queues_all'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.convert_queues_all() IS
 'Convert all queues as convert_queue does. A queue that cannot be converted gives a warning. Returns the names of the queues that were changed.';
+
+--
+-- Streams and subscriptions: src/catalog/subscribe.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.create_stream(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_stream'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_stream(text) IS
+'Create a stream if it does not exist: a queue whose messages stay, and are read from subscriptions. An empty queue of that name becomes one. Only its owner may do that.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text) IS
+'Create a subscription to stream queue_name, if it does not exist. It gets the messages that are committed from now on, and is read like a queue.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, text) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, bigint) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at a msg_id.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_time'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
+
+CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, and whose headers contain what it has under headers. All others count as finished.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, text) IS
+'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_id'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, bigint) IS
+'Let a subscription go on at a msg_id. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_time'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
+'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+
+CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_seek_options'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.seek(text, text, jsonb) IS
+'Let a subscription go on at start: earliest, latest, a msg_id or a time. It gets the messages from there on again, read or not. With the option force this is not refused while messages are in flight; their consumers can no longer acknowledge them with a fence. Only the owner of the subscription may do this.';
+
+--
+-- Converting a queue to a stream: src/catalog/convert_stream.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq.convert_to_stream(queue_name text, stream_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_convert_to_stream'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq.convert_to_stream(text, text) IS
+'Make a queue a subscription to a new stream, which takes over its messages. Its senders and consumers go on under its name, and leases stay. Only the owner of the queue may do this.';
 
 --
 -- Privileges on queues: src/catalog/grant.c
@@ -2948,7 +3126,8 @@ $dedup$;
  */
 GRANT USAGE ON SCHEMA pgmq TO pg_monitor;
 GRANT SELECT ON pgmq.meta, pgmq.notify_insert_throttle, pgmq.topic_bindings,
-	pgmq.policy, pgmq.stat_queues TO pg_monitor;
+	pgmq.policy, pgmq.stream, pgmq.subscription, pgmq.subscription_block,
+	pgmq.subscription_note, pgmq.stat_queues TO pg_monitor;
 
 DO LANGUAGE plpgsql $monitor$
 DECLARE

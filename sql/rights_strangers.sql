@@ -55,7 +55,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pgmq.topic_bindings, pgmq.notify_insert_
 -- queue, and with as little to do as possible.
 CREATE FUNCTION pg_temp.argument(name text, type text, idle boolean) RETURNS text LANGUAGE sql AS $$
 	SELECT format('%L::%s', CASE
-		WHEN name IN ('queue_name', 'to_queue', 'table_name') THEN 'secret'
+		WHEN name IN ('queue_name', 'subscription_name', 'to_queue', 'table_name') THEN 'secret'
+		WHEN name = 'start' AND type = 'text' THEN 'earliest'
 		WHEN name = 'queue_names' THEN '{secret}'
 		WHEN name = 'routing_key' OR name = 'pattern' THEN 'secret.x'
 		WHEN name = 'role' THEN 'regress_pgmq_stranger'

@@ -32,6 +32,7 @@
 #include "wait/wait.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -78,6 +79,7 @@ pgmq_inval(Datum arg, Oid relid)
 	pgmq_local_inval(arg, relid);
 	pgmq_policy_inval(arg, relid);
 	pgmq_disposal_inval(arg, relid);
+	pgmq_stream_inval(arg, relid);
 }
 
 /*
@@ -90,6 +92,7 @@ pgmq_inval_schema(Datum arg, int cacheid, uint32 hashvalue)
 {
 	pgmq_policy_inval(arg, InvalidOid);
 	pgmq_disposal_inval(arg, InvalidOid);
+	pgmq_stream_inval(arg, InvalidOid);
 }
 
 void
@@ -112,6 +115,7 @@ _PG_init(void)
 							 NULL, &pgmq_unroutable, PGMQ_UNROUTABLE_IGNORE, unroutable_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgmq_c");
+	pgmq_stream_init();
 	pgmq_guard_init();
 	pgmq_ddl_init();
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);

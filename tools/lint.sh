@@ -44,7 +44,7 @@ grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | r
 
 # The folders from the bottom to the top: a file includes, and so calls, only
 # what is in its own or in one before it.
-layers='common spi wait stats duemap policy catalog api'
+layers='common spi wait stats duemap stream policy catalog api'
 below=
 for layer in $layers; do
     below="$below${below:+|}$layer"

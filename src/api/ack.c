@@ -34,6 +34,7 @@
 #include "wait/wait.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_delete);
@@ -164,7 +165,16 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 	Ack			ack = {
 		.stats = pgmq_stats_pending(queue->relid),.rows = rows,.now = GetCurrentTimestamp()
 	};
+	PgmqStream	stream;
 
+	/* a subscription archives nothing, since its stream has the messages */
+	if (archive && pgmq_stream_look(queue->relid, &stream))
+	{
+		if (stream.kind == PGMQ_STREAM_LOG)
+			(void) pgmq_stream_open(queue, &stream);
+		id = PGMQ_STMT_DELETE + (id - PGMQ_STMT_ARCHIVE);
+		archive = false;
+	}
 	if (archive &&
 		archive_may_swallow(pgmq_archive_open(queue, RowExclusiveLock, PGMQ_NEED_INSERT)))
 		archive_counted(queue, id, args, &ack);
@@ -184,6 +194,51 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 	return ack.gone;
 }
 
+/*
+ * A message that was not found may be one that a subscription was not given yet:
+ * pass it over then.  Somebody may have given it meanwhile.
+ */
+static bool
+pass_unread(const PgmqQueue *queue, PgmqStmtId id, int64 msg_id)
+{
+	PgmqArg		arg = PGMQ_ARG(Int64GetDatum(msg_id));
+	PgmqStream	stream;
+
+	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		return false;
+	if (pgmq_feed_pass(queue, &stream, msg_id))
+	{
+		pgmq_stats_count(queue->relid, PGMQ_STAT_ACKED, 1);
+		return true;
+	}
+	return remove_told(queue, ack_exec(queue, id, &arg, NULL));
+}
+
+/* Pass over those of several messages that were not found in a subscription. */
+static void
+pass_unread_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
+{
+	PgmqStream	stream;
+	ArrayType  *array;
+	int64	   *wanted;
+	int			n;
+
+	if (ids.isnull || !pgmq_stream_look(queue->relid, &stream) ||
+		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		return;
+	array = DatumGetArrayTypeP(ids.value);
+	if (ARR_HASNULL(array))
+		return;
+	wanted = (int64 *) ARR_DATA_PTR(array);
+	n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	for (int i = 0; i < n && pgmq_rows_count(rows) < n; i++)
+		if (!pgmq_rows_has_id(rows, wanted[i]) &&
+			pass_unread(queue, id == PGMQ_STMT_ARCHIVE_BATCH ? PGMQ_STMT_ARCHIVE : PGMQ_STMT_DELETE,
+						wanted[i]))
+			pgmq_rows_put_id(wanted[i], rows);
+	pgmq_rows_sort(rows);
+}
+
 /* Delete or archive one message.  Returns whether it existed. */
 static Datum
 ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
@@ -196,6 +251,8 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	done = remove_told(&queue, ack_exec(&queue, id, args, NULL));
+	if (!done && !fenced && !args[0].isnull)
+		done = pass_unread(&queue, id, DatumGetInt64(args[0].value));
 	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && !done);
 	PG_RETURN_BOOL(done);
 }
@@ -208,6 +265,8 @@ void
 pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
 {
 	remove_told(queue, ack_exec(queue, id, &ids, rows));
+	if (rows != NULL)
+		pass_unread_batch(queue, id, ids, rows);
 }
 
 /*

@@ -35,6 +35,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "catalog/catalog.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -339,8 +340,8 @@ first_each(text *queue_name, void *state)
  * of these; how many were read max_reads times or more, and when one of these was
  * last read, at the earliest; how often the one read most often was read, and its
  * msg_id.  No row if the caller may not see these columns in all rows, if the queue
- * does not exist, has no rows on a standby, or is locked; none and a warning if it
- * cannot be read.
+ * does not exist, is a stream, has no rows on a standby, or is locked; none and a
+ * warning if it cannot be read.
  */
 Datum
 pgmq_first_messages(PG_FUNCTION_ARGS)
@@ -355,10 +356,12 @@ pgmq_first_messages(PG_FUNCTION_ARGS)
 	};
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
 	PgmqQueue	queue;
+	PgmqStream	stream;
 
 	/* most queues that are not to be looked at need no subtransaction */
 	if (pgmq_queue_to_show(queue_name, &queue) && pgmq_queue_may(queue.relid, PGMQ_NEED_SELECT) &&
-		!(RecoveryInProgress() && get_rel_persistence(queue.relid) == RELPERSISTENCE_UNLOGGED))
+		!(RecoveryInProgress() && get_rel_persistence(queue.relid) == RELPERSISTENCE_UNLOGGED) &&
+		!(pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_LOG))
 		(void) pgmq_each_try(queue_name, first_each, &first, false);
 	return (Datum) 0;
 }

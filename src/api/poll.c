@@ -62,6 +62,7 @@
 #include "wait/wait.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -96,6 +97,9 @@ typedef struct Wait
 	TimestampTz found;			/* and when it ended */
 	const PgmqQueue *queues;
 	int			nqueues;
+	Oid			relids[PGMQ_MAX_WAITED];	/* of these, and of the streams
+											 * that they read after them */
+	int			nrelids;
 	int			place;			/* the first of ours in the lists */
 	int			nplaces;		/* it is in no list of the queues after these */
 	bool		slept;
@@ -170,6 +174,28 @@ client_sleep(const Wait *wait, int64 ms)
  * ----------------------------------------------------------------
  */
 
+/*
+ * Put down the queues of a wait, and the streams of those that are subscriptions,
+ * as far as this backend knows them.
+ */
+static void
+wait_put_relids(Wait *wait)
+{
+	wait->nrelids = wait->nqueues;
+	for (int i = 0; i < wait->nqueues; i++)
+		wait->relids[i] = wait->queues[i].relid;
+	for (int i = 0; i < wait->nqueues; i++)
+	{
+		Oid			stream = pgmq_stream_kept(wait->queues[i].relid);
+		int			same = 0;
+
+		while (same < wait->nrelids && wait->relids[same] != stream)
+			same++;
+		if (OidIsValid(stream) && same == wait->nrelids && wait->nrelids < PGMQ_MAX_WAITED)
+			wait->relids[wait->nrelids++] = stream;
+	}
+}
+
 static void
 wait_begin(Wait *wait, const PgmqQueue *queues, int nqueues, int flags,
 		   PgmqArg max_seconds, PgmqArg interval_ms)
@@ -196,7 +222,10 @@ wait_begin(Wait *wait, const PgmqQueue *queues, int nqueues, int flags,
 	wait->event = (flags & PGMQ_POLL_FREE) ? wait_event : read_event;
 	wait->queues = queues;
 	wait->nqueues = nqueues;
-	wait->place = pgmq_waiter_begin(nqueues, &wait->nplaces);
+	wait_put_relids(wait);
+
+	/* what they are is not known before the first read */
+	wait->place = pgmq_waiter_begin(Min(2 * nqueues, PGMQ_MAX_WAITED), &wait->nplaces);
 }
 
 /* How many milliseconds of a wait are left. */
@@ -226,6 +255,16 @@ ms_until(TimestampTz time)
 	return (time - now + 999) / 1000;
 }
 
+/* Whether a stream is among those that are waited for, or there is no place for it. */
+static bool
+wait_has(const Wait *wait, Oid stream)
+{
+	for (int i = wait->nqueues; i < wait->nrelids; i++)
+		if (wait->relids[i] == stream)
+			return true;
+	return wait->nrelids >= wait->nplaces;
+}
+
 /* The queue in whose list we are for the i-th queue of a wait, or InvalidOid. */
 static Oid
 wait_listed(const Wait *wait, int i)
@@ -250,14 +289,17 @@ wait_enter(Wait *wait)
 {
 	bool		may_stay = true;
 
+	wait_put_relids(wait);
 	for (int i = 0; i < wait->nplaces; i++)
 	{
-		Oid			relid = wait->queues[i].relid;
+		Oid			relid = i < wait->nrelids ? wait->relids[i] : InvalidOid;
 		int			place = wait->place + i;
 
 		/* a wait without a lock may find another queue under the name */
 		if (wait_listed(wait, i) != relid)
 			pgmq_waiter_leave(place);
+		if (!OidIsValid(relid))
+			continue;
 		wait->maps[i] = pgmq_xact_map(pgmq_local(relid));
 		if (wait->maps[i].map == NULL || !pgmq_use_due_map || IsolationUsesXactSnapshot())
 			pgmq_waiter_leave(place);
@@ -279,6 +321,10 @@ wait_enter(Wait *wait)
 			wait->wakeups[i].woken |= wakeup.woken;
 			wait->wakeups[i].due |= wakeup.due;
 			wait->watches[i] = wakeup.watch;
+
+			/* what wakes a reader of a stream is for all its subscriptions */
+			if (i >= wait->nqueues && (wakeup.woken || wakeup.due))
+				pgmq_waiter_pass_on(place, false);
 		}
 	}
 	return may_stay;
@@ -305,6 +351,10 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 		return interval;
 	if (pgmq_waiter_rest(place, &is_first, &again))
 		return 0;
+
+	/* a stream always has messages; only a commit says that there are more */
+	if (i >= wait->nqueues)
+		return again ? 0 : longest;
 
 	/* a change of the pause wakes all waiters, but not by COMMIT PREPARED */
 	if (paused_until > GetCurrentTimestamp())
@@ -404,13 +454,25 @@ wait_sleep(Wait *wait)
 	for (int i = 0; i < wait->nqueues; i++)
 	{
 		Oid			listed = wait_listed(wait, i);
+		Oid			stream = pgmq_stream_kept(wait->queues[i].relid);
 
 		/* the read was from another queue, whose list we were not in */
 		if (OidIsValid(listed) && listed != wait->queues[i].relid)
 			return true;
 		paused_until[i] = OidIsValid(listed) ? pgmq_policy_paused_until(listed) : 0;
+		if (OidIsValid(listed) && OidIsValid(stream))
+		{
+			TimestampTz until = pgmq_policy_paused_until(stream);
+
+			/* the first read has found out that it reads a stream */
+			if (!wait_has(wait, stream))
+				return true;
+			paused_until[i] = Max(paused_until[i], until);
+		}
 	}
-	for (int i = 0; i < wait->nqueues; i++)
+	for (int i = wait->nqueues; i < wait->nrelids; i++)
+		paused_until[i] = DT_NOBEGIN;
+	for (int i = 0; i < wait->nrelids; i++)
 	{
 		/* Min is a macro, and wait_one wakes other waiters */
 		int64		one = wait_one(wait, i, paused_until[i]);
@@ -450,7 +512,7 @@ wait_in_vain(Wait *wait)
 {
 	for (int i = 0; i < wait->nplaces; i++)
 	{
-		pgmq_stats_count(wait->queues[i].relid, PGMQ_STAT_WAKEUPS_IN_VAIN, wait->wakened[i]);
+		pgmq_stats_count(wait->relids[i], PGMQ_STAT_WAKEUPS_IN_VAIN, wait->wakened[i]);
 		wait->wakened[i] = false;
 	}
 }

@@ -25,12 +25,16 @@
 #include "wait/wait.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_read);
 PG_FUNCTION_INFO_V1(pgmq_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_pop);
+
+/* Whether a lease of so many seconds hides a message. */
+#define HIDES(vt) (!(vt).isnull && DatumGetInt32((vt).value) > 0)
 
 /* The arguments and state of one attempt. */
 typedef struct ReadState
@@ -43,6 +47,7 @@ typedef struct ReadState
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
 	uint64		count;			/* messages that the last attempt has read */
+	bool		more;			/* it stopped, though there may be some */
 } ReadState;
 
 /*
@@ -118,21 +123,13 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 	return count;
 }
 
-/* Read once; the number of messages taken. */
+/* Read what a scan finds, up to qty messages. */
 static uint64
-read_once(void *state)
+read_scan(ReadState *read, TimestampTz now, int64 qty)
 {
-	ReadState  *read = state;
-	const PgmqPolicy *policy = pgmq_policy(&read->queue);
-	TimestampTz now = GetCurrentTimestamp();
 	PgmqScan	scan;
 
-	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
-	read->count = 0;
-	if (pgmq_policy_pauses(policy, now))
-		return 0;
-	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
-	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
+	pgmq_scan_begin(&scan, &read->queue, now, qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
 		pgmq_rows_watch(read->rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
@@ -140,12 +137,42 @@ read_once(void *state)
 					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
 	pgmq_rows_watch(read->rows, NULL, NULL);
-	return read->count = scan.count;
+	return scan.count;
+}
+
+/* Read once; the number of messages taken. */
+static uint64
+read_once(void *state)
+{
+	ReadState  *read = state;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
+	TimestampTz now = GetCurrentTimestamp();
+	PgmqStream	stream;
+	bool		subscribes = pgmq_stream_open(&read->queue, &stream);
+
+	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	read->count = 0;
+	read->more = false;
+	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
+	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
+		return 0;
+	if (subscribes)
+		pgmq_rows_need_body(read->rows);
+	read->count = read_scan(read, now, read->qty);
+
+	/* what a lease of no length returned would be returned again */
+	while (subscribes &&
+		   pgmq_take_more(&read->queue, &stream, read->rows,
+						  read->count > 0 && !HIDES(read->vt) ? 0 : read->qty - read->count, false))
+		read->count += read_scan(read, GetCurrentTimestamp(), read->qty - read->count);
+	read->more = subscribes && stream.more;
+	return read->count;
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something: until
- * the commit no other session sees that, and the messages are locked.
+ * Read for a wait, which ends also when it has disposed of something, or passed
+ * over many messages that a subscription does not take: until the commit no other
+ * session sees that, and the messages are locked.
  */
 static uint64
 poll_once(void *state)
@@ -153,7 +180,7 @@ poll_once(void *state)
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->disposes ? read->disposal.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->more);
 }
 
 /*
@@ -272,6 +299,22 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 	return pgmq_exec_rows(&pop->queue, stmt, args, pop->rows);
 }
 
+/* Pop what a scan finds, up to qty messages. */
+static uint64
+pop_scan(ReadState *pop, TimestampTz now, int64 qty)
+{
+	PgmqScan	scan;
+
+	pgmq_scan_begin(&scan, &pop->queue, now, qty, false);
+	scan.removes = true;
+	while (pgmq_scan_next(&scan))
+	{
+		pgmq_rows_watch(pop->rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
+		pgmq_scan_took(&scan, pop_part(pop, &scan));
+	}
+	return scan.count;
+}
+
 /* pop(queue_name text, qty integer) returns setof message_record */
 Datum
 pgmq_pop(PG_FUNCTION_ARGS)
@@ -279,30 +322,32 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	const PgmqPolicy *policy;
 	TimestampTz now;
-	PgmqScan	scan;
 	Popped		popped;
+	PgmqStream	stream;
+	bool		subscribes;
+	uint64		count;
 
 	pop.qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 1).value);
 	pgmq_queue_open(&pop.queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	policy = pgmq_policy(&pop.queue);
+	subscribes = pgmq_stream_open(&pop.queue, &stream);
 	pop.disposes = pgmq_disposal_begin(&pop.disposal, &pop.queue, policy);
 	now = GetCurrentTimestamp();
-	if (pgmq_policy_pauses(policy, now))
+	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		pop.qty = 0;
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
+	if (subscribes)
+		pgmq_rows_need_body(pop.rows);
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);
-	pgmq_scan_begin(&scan, &pop.queue, now, pop.qty, false);
-	scan.removes = true;
-	while (pgmq_scan_next(&scan))
-	{
-		pgmq_rows_watch(pop.rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
-		pgmq_scan_took(&scan, pop_part(&pop, &scan));
-	}
-	pgmq_stats_read(pop.queue.relid, scan.count > 0);
-	if (scan.count > 0)
+	count = pop_scan(&pop, now, pop.qty);
+	while (subscribes && pop.qty > 0 &&
+		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count, false))
+		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count);
+	pgmq_stats_read(pop.queue.relid, count > 0);
+	if (count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);
 	return (Datum) 0;
 }

@@ -50,6 +50,7 @@
 #include "spi/spi.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 #include "api/api.h"
@@ -452,19 +453,14 @@ messages_read_disposing(GroupRead *read)
 	return count;
 }
 
-/* Read once; the number of messages taken. */
+/* Read what there is; the number of messages taken. */
 static uint64
-read_once(void *state)
+read_scan(GroupRead *read, const PgmqPolicy *policy)
 {
-	GroupRead  *read = state;
-	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	MemoryContext old;
 	uint64		count;
 
-	read->now = GetCurrentTimestamp();
-	read->count = 0;
-	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
-		pgmq_scan_is_idle(&read->queue, read->now))
+	if (pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -485,7 +481,34 @@ read_once(void *state)
 	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)
 		pgmq_scan_only(&read->queue, read->now);
-	return read->count = count;
+	return count;
+}
+
+/* Read once; the number of messages taken. */
+static uint64
+read_once(void *state)
+{
+	GroupRead  *read = state;
+	const PgmqPolicy *policy = pgmq_policy(&read->queue);
+	PgmqStream	stream;
+	bool		subscribes = pgmq_stream_open(&read->queue, &stream);
+
+	read->now = GetCurrentTimestamp();
+	read->count = 0;
+	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
+		(subscribes && pgmq_policy_pauses_stream(stream.stream, read->now)))
+		return 0;
+	if (subscribes)
+		pgmq_rows_need_body(read->rows);
+	do
+	{
+		read->now = GetCurrentTimestamp();
+		read->count = read_scan(read, policy);
+	} while (subscribes &&
+			 pgmq_take_more(&read->queue, &stream, read->rows,
+							read->count > 0 ? 0 : read->qty, true) &&
+			 read->count == 0);
+	return read->count;
 }
 
 /*

@@ -31,6 +31,7 @@
 #include "spi/spi.h"
 #include "wait/wait.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -185,25 +186,38 @@ wait_once(void *state)
 	WaitState  *wait = state;
 	TimestampTz now;
 	PgmqScan	scan;
+	PgmqStream	stream;
+	bool		subscribes;
 	bool		paused;
+	int64		fed;
 
 	do
 	{
+		fed = 0;
 		CHECK_FOR_INTERRUPTS();
 		wait_open(wait);
 		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		paused = pgmq_policy_pauses(wait->policy, now);
+		subscribes = pgmq_stream_open(&wait->queue, &stream);
+		paused = pgmq_policy_pauses(wait->policy, now) ||
+			(subscribes && pgmq_policy_pauses_stream(stream.stream, now));
 		/* it takes nothing, so it claims nothing */
 		pgmq_scan_begin(&scan, &wait->queue, now, paused ? 0 : 1, true);
 		while (pgmq_scan_next(&scan))
 			pgmq_scan_took(&scan, peek_range(wait, scan.now, scan.lo, scan.hi));
-		if (scan.count == 0 && !paused)
+		if (scan.count == 0 && !paused && subscribes && wait->disposed == 0 &&
+			!XactReadOnly && pgmq_queue_may(wait->queue.relid, PGMQ_NEED_UPDATE))
+		{
+			fed = pgmq_feed(&wait->queue, &stream, 1, false);
+			if (stream.more && !wait->atomic)
+				fed++;
+		}
+		if (scan.count == 0 && !paused && fed == 0)
 			pgmq_scan_only(&wait->queue, now);
 		if (!wait->atomic)
 			pgmq_exec_commit();
-	} while (scan.count == 0 && wait->disposed > 0);
+	} while (scan.count == 0 && (wait->disposed > 0 || fed > 0));
 	return scan.count;
 }
 

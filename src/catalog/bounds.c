@@ -37,31 +37,6 @@
 #define MAX_DEFAULT_PAGES	10000
 
 /*
- * Lock a relation, if that is possible at once, and open it.  NULL if it is not,
- * and for one whose rows are not to be had here: an unlogged one has none on a
- * standby, and those of a temporary one are in the memory of its session.
- */
-Relation
-pgmq_open_now(Oid relid)
-{
-	Relation	rel;
-
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return NULL;
-	rel = try_relation_open(relid, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(relid, AccessShareLock);
-	else if (RELATION_IS_OTHER_TEMP(rel) ||
-			 (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
-			  rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED && RecoveryInProgress()))
-	{
-		relation_close(rel, AccessShareLock);
-		rel = NULL;
-	}
-	return rel;
-}
-
-/*
  * The column by which a table is partitioned, where its last partition ends, and
  * how many partitions begin after the last id, or in the future.
  * Returns false for a table that is not partitioned in the way that

@@ -35,9 +35,7 @@ typedef struct PgmqPartitions
 } PgmqPartitions;
 
 /* ---- sequence.c: the sequence of a queue's ids; InvalidOid for none ---- */
-extern Oid	pgmq_queue_sequence(Oid relid);
 extern int64 pgmq_queue_last_id(Oid relid);
-extern bool pgmq_sequence_look(Oid relid, int64 *last);
 extern Oid	pgmq_sequence_free(const PgmqQueue *queue);
 extern void pgmq_sequence_drop(Oid sequence);
 
@@ -85,6 +83,7 @@ extern bool pgmq_layout_has_priorities(const PgmqQueue *queue, bool wanted);
 extern void pgmq_layout_set_priorities(const PgmqQueue *queue, bool wanted);
 extern void pgmq_layout_set_storage(const char *table);
 extern void pgmq_layout_grant_archive(const char *base);
+extern void pgmq_layout_announce(const char *base);
 
 /* How a queue table is stored; layout.c says why. */
 #define PGMQ_QUEUE_OPTIONS \
@@ -98,6 +97,14 @@ extern void pgmq_layout_grant_archive(const char *base);
 	"toast.autovacuum_vacuum_threshold=1000," \
 	" toast.autovacuum_vacuum_scale_factor=0.02," \
 	" toast.autovacuum_vacuum_cost_delay=1"
+
+/* ---- subscribe.c: streams and subscriptions ---- */
+struct PgmqStream;
+extern int64 pgmq_subscription_purge(const PgmqQueue *queue, struct PgmqStream *stream);
+extern void pgmq_stream_drop(const PgmqQueue *queue);
+extern void pgmq_queue_lock_own(PgmqQueue *queue, text *queue_name);
+extern void pgmq_stream_put(const PgmqQueue *queue);
+extern void pgmq_subscription_put(const PgmqQueue *queue, Oid stream, PgmqArg filter);
 
 /* ---- bounds.c: where partitions end ---- */
 typedef struct PgmqBounds
@@ -114,7 +121,6 @@ typedef struct PgmqBounds
 #define PGMQ_NO_DEFAULT			(-1)
 #define PGMQ_DEFAULT_LOCKED		(-2)
 
-extern Relation pgmq_open_now(Oid relid);
 extern bool pgmq_bounds_find(Oid relid, int64 last_id, PgmqBounds *bounds);
 extern int64 pgmq_bounds_default_rows(Oid relid);
 

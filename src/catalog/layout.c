@@ -60,6 +60,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
@@ -220,6 +221,14 @@ grant_queue(const char *base)
 	pgmq_exec_ddl("GRANT SELECT (" PUBLIC_COLUMNS ") ON %s TO pg_monitor",
 				  pgmq_layout_name("q_", base, ""));
 	pgmq_exec_ddl("GRANT SELECT ON SEQUENCE %s TO pg_monitor", sequence_name(base));
+}
+
+/* Do both for a queue table that is new. */
+void
+pgmq_layout_announce(const char *base)
+{
+	set_announce(pgmq_layout_name("q_", base, ""));
+	grant_queue(base);
 }
 
 /* The same for an archive. */
@@ -559,9 +568,13 @@ void
 pgmq_layout_finish(const PgmqQueue *queue, text *queue_name, PgmqKind kind)
 {
 	PgmqKind	recorded;
+	PgmqStream	stream;
+	Oid			relid = get_relname_relid(queue->relname, get_namespace_oid(PGMQ_SCHEMA, false));
 
-	set_announce(pgmq_layout_name("q_", PGMQ_QUEUE_BASE(queue), ""));
-	grant_queue(PGMQ_QUEUE_BASE(queue));
+	/* a table with this OID may have been one, and was dropped by hand */
+	if (pgmq_stream_look(relid, &stream))
+		pgmq_stream_forget(relid);
+	pgmq_layout_announce(PGMQ_QUEUE_BASE(queue));
 	pgmq_layout_grant_archive(PGMQ_QUEUE_BASE(queue));
 
 	/* a partitioned queue has told pg_partman of its new tables by now */

@@ -25,6 +25,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
@@ -33,6 +34,7 @@
 #include "spi/spi.h"
 #include "wait/wait.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 
@@ -300,6 +302,7 @@ queue_drop(text *queue_name)
 		if (OidIsValid(queue.relid))
 		{
 			owner = pgmq_role_owner(queue.relid);
+			pgmq_stream_drop(&queue);
 			pgmq_xact_drop(queue.relid);
 			pgmq_dedup_drop(&queue);	/* while it is known whose they are */
 			sequence = pgmq_sequence_free(&queue);
@@ -366,6 +369,7 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	char	   *table;
 	int64		count = 0;
 	PgmqQueue	queue;
+	PgmqStream	stream;
 
 	pgmq_check_may_write("TRUNCATE TABLE");
 	pgmq_name_format(queue_name, 'q', queue.relname);
@@ -384,6 +388,9 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 						PGMQ_QUEUE_BASE(&queue)),
 				 errhint("Delete messages, or let the owner of the queue purge it.")));
 
+	AcceptInvalidationMessages();
+	if (pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+		PG_RETURN_INT64(pgmq_subscription_purge(&queue, &stream));
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());
 	pgmq_exec_once(psprintf("SELECT pg_catalog.count(*) FROM %s", table),

@@ -163,6 +163,12 @@ extern void pgmq_queue_check_right(Oid relid, const char *relname, PgmqNeed need
 extern bool pgmq_queue_may_all(Oid relid, AclMode mode,
 							   const char *const *columns, int ncolumns);
 
+/* ---- last_id.c: the sequence of a queue's ids; InvalidOid for none ---- */
+extern Oid	pgmq_queue_sequence(Oid relid);
+extern Relation pgmq_open_now(Oid relid);
+extern bool pgmq_sequence_may_know(Oid relid, Oid sequence, bool *may_read);
+extern bool pgmq_sequence_look(Oid relid, int64 *last);
+
 /* ---- archive.c: which table is the archive of a queue ---- */
 extern bool pgmq_archive_may_own(Oid archive_owner, Oid queue_owner);
 extern bool pgmq_archive_is_own(const PgmqQueue *queue, Oid archive);
@@ -196,7 +202,9 @@ typedef enum PgmqLockKind
 	PGMQ_LOCK_DEDUP = 20807,
 	PGMQ_LOCK_GROUP,
 	PGMQ_LOCK_DEDUP_ID,
-	PGMQ_LOCK_NAME
+	PGMQ_LOCK_NAME,
+	PGMQ_LOCK_BLOCK,
+	PGMQ_LOCK_FOLD
 } PgmqLockKind;
 
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
@@ -215,6 +223,8 @@ typedef struct PgmqLockSet
 } PgmqLockSet;
 
 extern void pgmq_lock_name(const char *name);
+extern bool pgmq_lock_block(const PgmqQueue *queue, int64 blk, bool wait);
+extern bool pgmq_lock_fold(const PgmqQueue *queue);
 extern void pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode);
 extern bool pgmq_lock_dedup_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);

@@ -106,6 +106,15 @@ pgmq_transaction_timer_start(void)
 #define pgmq_transaction_timer_start()	((void) 0)
 #endif
 
+/* Since 17 other words name a backend in a transaction's number, and its own number. */
+#if PG_VERSION_NUM >= 170000
+#define PGMQ_VXID_BACKEND(vxid) ((vxid).procNumber)
+#define PGMQ_MY_LXID	(MyProc->vxid.lxid)
+#else
+#define PGMQ_VXID_BACKEND(vxid) ((vxid).backendId)
+#define PGMQ_MY_LXID	(MyProc->lxid)
+#endif
+
 /* Since 17 a backend's number is a variable of its own. */
 #if PG_VERSION_NUM < 170000
 #define MyProcNumber	(MyProc->pgprocno)

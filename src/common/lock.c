@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lock.c
- *	  Locks on a queue's name, dedup ids and groups, held until the
- *	  transaction ends.
+ *	  Locks on a queue's name, dedup ids and groups, and on blocks of a
+ *	  subscription, held until the transaction ends.
  *
  * They are heavyweight locks of the advisory kind, so that deadlocks are
  * found, lock_timeout holds, and PREPARE TRANSACTION keeps them.  The last
@@ -52,6 +52,30 @@ pgmq_lock_name(const char *name)
 {
 	lock_take(InvalidOid, PGMQ_LOCK_NAME,
 			  hash_bytes((const unsigned char *) name, strlen(name)), ExclusiveLock);
+}
+
+/*
+ * Lock a block of a subscription, which is being given references, until the
+ * transaction ends; false if another transaction has it and wait is false.  Blocks
+ * that are 2^32 apart share a lock.
+ */
+bool
+pgmq_lock_block(const PgmqQueue *queue, int64 blk, bool wait)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, (uint32) blk, PGMQ_LOCK_BLOCK);
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Lock what is known of a subscription's finished blocks, if nobody has. */
+bool
+pgmq_lock_fold(const PgmqQueue *queue)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_FOLD);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*

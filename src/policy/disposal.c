@@ -55,6 +55,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 
 /*
@@ -352,6 +353,7 @@ bool
 pgmq_disposal_begin(PgmqDisposal *disposal, const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	Unmovable  *entry;
+	PgmqStream	stream;
 
 	if (policy == NULL ||
 		(policy->max_reads == 0 && policy->ttl == 0 && !policy->ttl_header))
@@ -359,6 +361,9 @@ pgmq_disposal_begin(PgmqDisposal *disposal, const PgmqQueue *queue, const PgmqPo
 	memset(disposal, 0, sizeof(*disposal));
 	disposal->queue = queue;
 	disposal->policy = *policy;
+	if (policy->max_reads > 0 && pgmq_stream_look(queue->relid, &stream))
+		disposal->policy.max_reads = (int32) Min((int64) policy->max_reads + stream.read_base,
+												 PG_INT32_MAX - 1);
 	disposal->context = CurrentMemoryContext;
 	disposal->by_priority = policy->priorities && pgmq_priority_is_on(queue->relid);
 	disposal->over = cstring_to_text("max_reads");

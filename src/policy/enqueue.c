@@ -35,6 +35,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 
 /* Where the ids of a batch go. */
@@ -200,8 +201,12 @@ pgmq_put(const PgmqQueue *queue, PgmqArg vt, PgmqArg msg, PgmqArg headers,
 		 int64 *id)
 {
 	PgmqArg		args[] = {vt, msg, headers};
-	const PgmqPolicy *policy = pgmq_policy(queue);
+	PgmqQueue	target;
+	const PgmqPolicy *policy;
 
+	if (pgmq_stream_target(queue, &target))
+		queue = &target;
+	policy = pgmq_policy(queue);
 	if (!headers.isnull)
 		pgmq_header_warn(queue, policy, DatumGetJsonbP(headers.value));
 	policy = send_policy(policy);
@@ -417,8 +422,12 @@ pgmq_put_batch(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const PgmqPolicy *policy = pgmq_policy(queue);
+	PgmqQueue	target;
+	const PgmqPolicy *policy;
 
+	if (pgmq_stream_target(queue, &target))
+		queue = &target;
+	policy = pgmq_policy(queue);
 	warn_batch(queue, policy, headers);
 	policy = send_policy(policy);
 	if (policy != NULL &&
@@ -439,9 +448,13 @@ pgmq_put_again(const PgmqQueue *queue, PgmqArg vt, PgmqArg msgs,
 {
 	PgmqArg		args[] = {vt, msgs, headers};
 	IdState		ids = {fn, state};
-	const PgmqPolicy *policy = send_policy(pgmq_policy(queue));
+	PgmqQueue	target;
+	const PgmqPolicy *policy;
 	const PgmqPolicy fifo = {.strict_fifo = true};
 
+	if (pgmq_stream_target(queue, &target))
+		queue = &target;
+	policy = send_policy(pgmq_policy(queue));
 	if (policy != NULL && policy->strict_fifo)
 		(void) put_batch_by_policy(queue, &fifo, vt, msgs, headers, fn, state);
 	pgmq_exec_each(queue, PGMQ_STMT_SEND_BATCH, args, row_id, &ids);

@@ -64,6 +64,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 
 PG_FUNCTION_INFO_V1(pgmq_maintain);
@@ -196,8 +197,26 @@ step_dedup(Maintain *m)
 	return false;
 }
 
+/* The oldest messages of a stream. */
+static bool
+step_retain(Maintain *m)
+{
+	const PgmqPolicy *policy = m->policy;
+	PgmqRetention retention = {
+		.age = policy->retention_age,
+		.count = policy->retention_count,
+		.bytes = policy->retention_bytes,
+		.consumed = policy->retention == PGMQ_RETENTION_CONSUMED
+	};
+
+	if (retention.age == 0 && retention.count == 0 && retention.bytes == 0 && !retention.consumed)
+		return false;
+	return pgmq_retain(&m->queue, &retention, BATCH, &m->rows);
+}
+
 static const StepFn steps[] = {
 	step_dead,
+	step_retain,
 	step_archive,
 	step_dedup,
 };

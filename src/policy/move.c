@@ -105,9 +105,7 @@ pgmq_move(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
 														  TYPALIGN_INT)));
 	args[5] = PGMQ_ARG(CStringGetTextDatum(PGMQ_QUEUE_BASE(from)));
 
-	sql = psprintf("WITH gone AS (DELETE FROM %s WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"
-				   " RETURNING msg_id, message, headers)"
-				   " INSERT INTO %s (vt, message, headers)"
+	sql = psprintf("WITH gone AS (%s) INSERT INTO %s (vt, message, headers)"
 				   " SELECT $2 OPERATOR(pg_catalog.+) ((dead.place OPERATOR(pg_catalog.-) 1)"
 				   "::pg_catalog.float8 OPERATOR(pg_catalog.*) $3"
 				   " OPERATOR(pg_catalog.*) '1 second'::pg_catalog.interval),"
@@ -115,7 +113,8 @@ pgmq_move(const PgmqQueue *from, const PgmqQueue *to, const char *headers,
 				   " (pg_catalog.unnest($1), pg_catalog.unnest($4), pg_catalog.unnest($5))"
 				   " WITH ORDINALITY AS dead (msg_id, read_ct, reason, place)"
 				   " ON dead.msg_id OPERATOR(pg_catalog.=) gone.msg_id ORDER BY gone.msg_id",
-				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, from->relname)),
+				   pgmq_plan_text(from, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"
+								  " RETURNING msg_id, {m} AS message, {h} AS headers"),
 				   pstrdup(quote_qualified_identifier(PGMQ_SCHEMA, to->relname)),
 				   headers);
 	pgmq_move_check(from, pgmq_exec_once(sql, lengthof(argtypes), argtypes, args, false,

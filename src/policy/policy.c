@@ -33,6 +33,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -97,6 +98,10 @@ static const PolicyKey policy_keys[] = {
 	INTEGER(archive_retention, YEARS(60)),
 	BOOLEAN(strict_fifo),
 	BOOLEAN(priorities),
+	WORD(retention, "limits", "consumed"),
+	NUMBER(retention_age, 1, YEARS(60)),
+	NUMBER(retention_count, 1, 1e15),
+	NUMBER(retention_bytes, 1, 1e15),
 };
 
 /* An entry of the cache. */
@@ -447,6 +452,24 @@ pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now)
 }
 
 /*
+ * Whether the policy of a stream has reads of all its subscriptions return nothing
+ * at now.
+ */
+bool
+pgmq_policy_pauses_stream(Oid relid, TimestampTz now)
+{
+	PgmqQueue	queue = {.relid = relid};
+	const char *name;
+
+	LockRelationOid(relid, AccessShareLock);
+	name = get_rel_name(relid);
+	if (name == NULL)
+		return false;
+	strlcpy(queue.relname, name, NAMEDATALEN);
+	return pgmq_policy_pauses(pgmq_policy(&queue), now);
+}
+
+/*
  * Until when reads of a queue that this backend has just looked into return
  * nothing.  By what is kept only, since there may be no lock and no snapshot;
  * where nothing is kept the queue counts as not paused.
@@ -631,7 +654,8 @@ bool
 pgmq_policy_is_maintained(Jsonb *policy)
 {
 	static const char *const keys[] = {
-		"ttl", "ttl_header", "archive_retention", "dedup_window"
+		"ttl", "ttl_header", "archive_retention", "dedup_window",
+		"retention", "retention_age", "retention_count", "retention_bytes"
 	};
 
 	for (int i = 0; i < lengthof(keys); i++)

@@ -23,6 +23,10 @@
 #define PGMQ_EXPIRED_DROP			1
 #define PGMQ_EXPIRED_DEAD_LETTER	2
 
+/* What a stream keeps. */
+#define PGMQ_RETENTION_LIMITS		1
+#define PGMQ_RETENTION_CONSUMED		2
+
 /* How the delay of a nack grows with the number of reads. */
 #define PGMQ_BACKOFF_FIXED			1
 #define PGMQ_BACKOFF_LINEAR			2
@@ -48,6 +52,10 @@ typedef struct PgmqPolicy
 	int32		archive_retention;
 	bool		strict_fifo;
 	bool		priorities;		/* header x-pgmq-priority is read; priority.c */
+	int			retention;		/* of a stream, and its limits: */
+	double		retention_age;
+	double		retention_count;
+	double		retention_bytes;
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
@@ -137,6 +145,7 @@ extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 extern uint64 pgmq_policy_invals(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
+extern bool pgmq_policy_pauses_stream(Oid relid, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_is_referenced(void);

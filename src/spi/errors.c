@@ -47,7 +47,7 @@ pgmq_error_rethrow(const char *sql, MemoryContext memory)
 
 	MemoryContextSwitchTo(memory);
 	error = CopyErrorData();
-	if (error->context != NULL)
+	if (error->context != NULL && sql[0] != '\0')
 		context_cut(error->context, sql);
 	if (error->context != NULL && error->context[0] == '\0')
 		error->context = NULL;

@@ -190,7 +190,6 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	MemoryContext memory = CurrentMemoryContext;
 	PgmqPlan   *volatile plan = NULL;
-	volatile bool priorities = false;
 	volatile uint64 processed = 0;
 
 	SPI_connect();
@@ -204,7 +203,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 			params->paramCompile = watch_compile;
 			params->paramCompileArg = watch;
 		}
-		plan = pgmq_plan_begin(queue, id, &priorities);
+		plan = pgmq_plan_begin(queue, id);
 		spi = pgmq_plan_spi(plan);
 		if (portal != NULL)
 			*portal = SPI_cursor_open_with_paramlist(NULL, spi, params, false);
@@ -214,10 +213,14 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 	}
 	PG_CATCH();
 	{
+		char	   *text;
+
+		MemoryContextSwitchTo(memory);
+		text = pgmq_plan_failed_text(plan);
+
 		if (plan != NULL)
 			pgmq_plan_end(plan);
-		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql, priorities) : stmt->sql, memory);
+		pgmq_error_rethrow(text, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();
@@ -312,7 +315,7 @@ pgmq_exec_watched(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 
 /*
  * Run a statement whose rows begin with msg_id and add them to the result,
- * in msg_id order.  Returns the number of rows.
+ * in msg_id order.  Returns the number of rows, without those that have no body.
  * Error: 42804 when the function's row type is not the statement's.
  */
 uint64
@@ -320,12 +323,13 @@ pgmq_exec_rows(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 			   PgmqRows *rows)
 {
 	FnReceiver	receiver;
+	int			bodiless = pgmq_rows_count_bodiless(rows);
 	uint64		processed;
 
 	receiver_init(&receiver, pgmq_rows_desc(rows), pgmq_rows_store, rows);
 	processed = stmt_run(queue, id, args, &receiver.pub);
 	pgmq_rows_sort(rows);
-	return processed;
+	return processed - (pgmq_rows_count_bodiless(rows) - bodiless);
 }
 
 /* ----------------------------------------------------------------

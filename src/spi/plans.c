@@ -38,7 +38,9 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -62,7 +64,6 @@ struct PgmqPlan
 	SPIPlanPtr	spi;
 	int			uses;			/* how often it is fetched, and not given back */
 	bool		dropped;		/* freed when it is not in use any more */
-	bool		priorities;		/* its text goes by keys */
 };
 
 typedef struct PlanEntry
@@ -80,6 +81,7 @@ static HTAB *plan_hash = NULL;
 static dlist_head plan_lru = DLIST_STATIC_INIT(plan_lru);	/* oldest first */
 static int	plan_count = 0;		/* of all entries */
 static bool plan_have_stale = false;
+static const char *plan_preparing = NULL;	/* the last text given to SPI */
 
 /* Free a plan that is dropped, unless it is in use; an open cursor is no use. */
 static void
@@ -168,7 +170,7 @@ plan_entry(Oid relid, bool make)
 
 /* Keep a plan, in use, and drop others if there are too many. */
 static PgmqPlan *
-plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi, bool priorities)
+plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 {
 	PgmqPlan   *plan = MemoryContextAlloc(plan_context, sizeof(PgmqPlan));
 
@@ -177,7 +179,7 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi, bool priorities)
 
 	*plan = (PgmqPlan)
 	{
-		spi, 1, false, priorities
+		spi, 1, false
 	};
 	plan_drop(entry, id);
 	entry->plans[id] = plan;
@@ -198,33 +200,70 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi, bool priorities)
 }
 
 /*
- * A statement's text with the names of this queue's tables, palloc'd.  Where the
- * queue has priorities it goes by their keys instead of ids.
+ * The body and the headers of a message.  A subscription's table holds only
+ * references: both are in its stream, and what the reference has of headers is
+ * added to them.  There a body that is NULL comes as JSON null, so that NULL says
+ * that the stream has no such message.
+ */
+static const char *const plain_columns[] = {"message", "headers"};
+static const char *const stream_columns[] = {
+	"(SELECT COALESCE(stored.message, 'null'::pg_catalog.jsonb) FROM {s} AS stored"
+	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)",
+	"(SELECT CASE WHEN {q}.headers IS NULL THEN stored.headers"
+	" WHEN pg_catalog.jsonb_typeof(stored.headers) OPERATOR(pg_catalog.=)"
+	" 'object'::pg_catalog.text THEN stored.headers OPERATOR(pg_catalog.||) {q}.headers"
+	" ELSE {q}.headers END FROM {s} AS stored"
+	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)"
+};
+
+static void
+append_text(StringInfo text, const PgmqQueue *queue, Oid stream, bool priorities, const char *sql)
+{
+	for (const char *p = sql; *p != '\0'; p++)
+	{
+		if (p[0] != '{' || p[1] == '\0' || p[2] != '}' || strchr("qasmhko", p[1]) == NULL)
+		{
+			appendStringInfoChar(text, *p);
+			continue;
+		}
+		if (p[1] == 'k' || p[1] == 'o')
+			appendStringInfoString(text, !priorities ? "msg_id" : p[1] == 'k' ? PGMQ_KEY_SQL : PGMQ_KEY_SORTED);
+		else if (p[1] == 'm' || p[1] == 'h')
+			append_text(text, queue, stream, priorities,
+						(OidIsValid(stream) ? stream_columns : plain_columns)[p[1] == 'h']);
+		else
+		{
+			char	   *name = p[1] == 's' ? get_rel_name(stream) :
+			psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
+
+			if (name == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_TABLE),
+						 errmsg("the stream of subscription \"%s\" does not exist any more",
+								PGMQ_QUEUE_BASE(queue))));
+			appendStringInfoString(text, quote_qualified_identifier(PGMQ_SCHEMA, name));
+		}
+		p += 2;
+	}
+}
+
+/* Says which stream a table refers to; InvalidOid for none. */
+Oid			(*pgmq_plan_stream) (Oid relid) = NULL;
+
+/*
+ * A statement's text with the names of this queue's tables, palloc'd: {q} is the
+ * queue, {a} its archive, {s} the stream of a subscription; {m} and {h} are the
+ * body and the headers of a message of {q}.  {k} and {o} are what messages are read
+ * in the order of, and what those with given ids are sorted by.
  */
 char *
-pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool priorities)
+pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	for (const char *p = sql; *p != '\0'; p++)
-	{
-		if (p[0] == '{' && (p[1] == 'k' || p[1] == 's') && p[2] == '}')
-		{
-			appendStringInfoString(&text, !priorities ? "msg_id" : p[1] == 'k' ? PGMQ_KEY_SQL : PGMQ_KEY_SORTED);
-			p += 2;
-			continue;
-		}
-		if (p[0] == '{' && (p[1] == 'q' || p[1] == 'a') && p[2] == '}')
-		{
-			char	   *name = psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
-
-			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
-			p += 2;
-		}
-		else
-			appendStringInfoChar(&text, *p);
-	}
+	append_text(&text, queue, pgmq_plan_stream == NULL ? InvalidOid :
+				pgmq_plan_stream(queue->relid), pgmq_priority_is_on(queue->relid), sql);
 	return text.data;
 }
 
@@ -233,10 +272,10 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool priorities)
  * queue's table locked.  Without a queue (NULL) the text itself names all
  * tables, which the plan cache follows, and is planned as a client's would be.
  * The plan is in use until pgmq_plan_end, which must be called after an error,
- * too.  *priorities is what pgmq_plan_text was given, also after an error.
+ * too.
  */
 PgmqPlan *
-pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities)
+pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 {
 	const PgmqStmt *stmt = &pgmq_stmts[id];
 	Oid			relid = queue ? queue->relid : InvalidOid;
@@ -256,7 +295,6 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities
 		if (plan != NULL && SPI_plan_is_valid(plan->spi))
 		{
 			plan->uses++;
-			*priorities = plan->priorities;
 			return plan;
 		}
 		plan_drop(entry, id);
@@ -266,13 +304,11 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities
 			entry_remove(entry);
 	}
 
+	plan_preparing = NULL;
 	if (queue != NULL)
-	{
 		pgmq_queue_check_shape(queue);
-		*priorities = pgmq_priority_is_on(queue->relid);
-	}
-	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql, *priorities) : stmt->sql,
-							 stmt->nargs, (Oid *) stmt->argtypes,
+	plan_preparing = queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql;
+	spi = SPI_prepare_cursor(plan_preparing, stmt->nargs, (Oid *) stmt->argtypes,
 							 CURSOR_OPT_GENERIC_PLAN |
 							 (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));
 	if (spi == NULL)
@@ -280,7 +316,23 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
 	SPI_keepplan(spi);
-	return plan_keep(relid, id, spi, *priorities);
+	return plan_keep(relid, id, spi);
+}
+
+/*
+ * In a PG_CATCH block: the text of the plan that failed, or of the one that could
+ * not be made (NULL).  palloc'd.
+ */
+char *
+pgmq_plan_failed_text(const PgmqPlan *plan)
+{
+	if (plan != NULL)
+	{
+		CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan->spi));
+
+		return pstrdup(source->query_string);
+	}
+	return pstrdup(plan_preparing == NULL ? "" : plan_preparing);
 }
 
 SPIPlanPtr

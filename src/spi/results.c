@@ -34,6 +34,13 @@ struct PgmqRows
 	void	   *test_state;
 	PgmqRowFn	watch;			/* gets all rows, before the test */
 	void	   *watch_state;
+	bool		need_body;		/* rows without a body are not stored, but
+								 * their ids kept here: */
+	int64	   *bodiless;
+	int			nbodiless;
+	int			maxbodiless;
+	int32		most_reads;		/* the greatest read_ct stored since then */
+	MemoryContext context;
 };
 
 /*
@@ -43,7 +50,7 @@ struct PgmqRows
 PgmqRows *
 pgmq_rows_begin(FunctionCallInfo fcinfo)
 {
-	PgmqRows   *rows = palloc(sizeof(PgmqRows));
+	PgmqRows   *rows = palloc0(sizeof(PgmqRows));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -130,6 +137,68 @@ pgmq_rows_desc(const PgmqRows *rows)
 	return rows->rsinfo->setDesc;
 }
 
+/*
+ * From now on the rows are messages of a subscription.  Those whose stream has no
+ * such message any more are not stored; see pgmq_rows_bodiless.
+ */
+void
+pgmq_rows_need_body(PgmqRows *rows)
+{
+	rows->need_body = true;
+	rows->nbodiless = 0;
+	rows->most_reads = 0;
+	rows->context = CurrentMemoryContext;
+}
+
+/* The ids of the rows that were not stored, and how many; they are forgotten. */
+int
+pgmq_rows_bodiless(PgmqRows *rows, int64 **ids)
+{
+	int			n = rows->nbodiless;
+
+	*ids = rows->bodiless;
+	rows->bodiless = NULL;
+	rows->nbodiless = rows->maxbodiless = 0;
+	return n;
+}
+
+/* How many there are. */
+int
+pgmq_rows_count_bodiless(const PgmqRows *rows)
+{
+	return rows->nbodiless;
+}
+
+/* The greatest read_ct of the messages that were stored. */
+int32
+pgmq_rows_most_reads(const PgmqRows *rows)
+{
+	return rows->most_reads;
+}
+
+/* Tell whether a message of a subscription has a body, and remember what is asked for. */
+static bool
+row_has_body(TupleTableSlot *slot, PgmqRows *rows)
+{
+	slot_getallattrs(slot);
+	if (!slot->tts_isnull[5])
+	{
+		rows->most_reads = Max(rows->most_reads, DatumGetInt32(slot->tts_values[1]));
+		return true;
+	}
+	if (rows->nbodiless == rows->maxbodiless)
+	{
+		MemoryContext old = MemoryContextSwitchTo(rows->context);
+
+		rows->maxbodiless = Max(64, rows->maxbodiless * 2);
+		rows->bodiless = rows->bodiless == NULL ? palloc(rows->maxbodiless * sizeof(int64)) :
+			repalloc_huge(rows->bodiless, rows->maxbodiless * sizeof(int64));
+		MemoryContextSwitchTo(old);
+	}
+	rows->bodiless[rows->nbodiless++] = DatumGetInt64(slot->tts_values[0]);
+	return false;
+}
+
 /* Row function: store a row that passes the test; its first column is msg_id. */
 void
 pgmq_rows_store(TupleTableSlot *slot, void *state)
@@ -140,6 +209,8 @@ pgmq_rows_store(TupleTableSlot *slot, void *state)
 
 	if (rows->watch != NULL)
 		rows->watch(slot, rows->watch_state);
+	if (rows->need_body && !row_has_body(slot, rows))
+		return;
 	if (rows->test != NULL && !rows->test(slot, rows->test_state))
 		return;
 	id = rows->by_priority ? pgmq_priority_row_key(slot) :
@@ -246,6 +317,30 @@ pgmq_rows_put_id(int64 id, void *state)
 	else
 		rows->last_id = id;
 	pgmq_rows_put(rows, &value, &isnull);
+}
+
+/* How many rows a result has. */
+int64
+pgmq_rows_count(const PgmqRows *rows)
+{
+	return tuplestore_tuple_count(rows->rsinfo->setResult);
+}
+
+/* Whether a result of ids has an id. */
+bool
+pgmq_rows_has_id(PgmqRows *rows, int64 id)
+{
+	Tuplestorestate *store = rows->rsinfo->setResult;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(rows->rsinfo->setDesc, &TTSOpsMinimalTuple);
+	bool		found = false;
+	bool		isnull;
+
+	tuplestore_rescan(store);
+	while (!found && tuplestore_gettupleslot(store, true, false, slot))
+		found = DatumGetInt64(slot_getattr(slot, 1, &isnull)) == id;
+	tuplestore_rescan(store);
+	ExecDropSingleTupleTableSlot(slot);
+	return found;
 }
 
 /*

@@ -80,7 +80,13 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_EXTEND,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
+	PGMQ_STMT_FEED,				/* on a subscription */
+	PGMQ_STMT_FEED_IDS,
+	PGMQ_STMT_STORED,
+	PGMQ_STMT_REFERENCES,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
+	PGMQ_STMT_BLOCKS,
+	PGMQ_STMT_BLOCKS_PUT,
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 
@@ -130,11 +136,17 @@ extern void pgmq_rows_store(TupleTableSlot *slot, void *rows);
 extern void pgmq_rows_test(PgmqRows *rows, PgmqRowTest test, void *state);
 extern void pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state);
 extern void pgmq_rows_by_priority(PgmqRows *rows, bool by_priority);
+extern void pgmq_rows_need_body(PgmqRows *rows);
+extern int	pgmq_rows_bodiless(PgmqRows *rows, int64 **ids);
+extern int	pgmq_rows_count_bodiless(const PgmqRows *rows);
+extern int32 pgmq_rows_most_reads(const PgmqRows *rows);
 extern void pgmq_rows_sort(PgmqRows *rows);
 extern void pgmq_rows_order(PgmqRows *rows, const int64 *ids, int64 nids);
 extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 extern void pgmq_rows_put_id(int64 id, void *state);
+extern int64 pgmq_rows_count(const PgmqRows *rows);
+extern bool pgmq_rows_has_id(PgmqRows *rows, int64 id);
 extern void pgmq_rows_put_id_alone(PgmqRows *rows, int64 id);
 pg_noreturn extern void pgmq_rows_mismatch(void);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);
@@ -193,10 +205,12 @@ typedef struct PgmqPlan PgmqPlan;
 #define PGMQ_MAX_PLANS_MIN		100 /* more than there are statements */
 
 extern int	pgmq_max_plans;
-extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id, volatile bool *priorities);
+extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
 extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
 extern void pgmq_plan_end(PgmqPlan *plan);
-extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool priorities);
+extern Oid	(*pgmq_plan_stream) (Oid relid);
+extern char *pgmq_plan_failed_text(const PgmqPlan *plan);
+extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
 extern void pgmq_plan_inval(Datum arg, Oid relid);
 extern void pgmq_plan_xact(XactEvent event, void *arg);
 

@@ -3,11 +3,12 @@
  * statements.c
  *	  Every hot SQL text, as one table.
  *
- * {q} stands for the quoted, schema-qualified queue table, {a} for the archive
- * and {0} to {2} for the tables of dedup.c; values are parameters only.  {k} is
+ * {q} stands for the quoted, schema-qualified queue table, {a} for the archive,
+ * {s} for the stream of a subscription, {m} and {h} for the body and the headers
+ * of a message of {q}, wherever they are; values are parameters only.  {k} is
  * what messages are read in the order of: msg_id, or where a queue has priorities
  * their key, on which it has an index (priority.c).  The due map and all ranges
- * for it have the same.  {s} is that for ORDER BY where ids are given.  Every
+ * for it have the same.  {o} is that for ORDER BY where ids are given.  Every
  * function and operator is qualified, so that a hostile search_path changes
  * nothing; types are given by OID.
  *
@@ -46,7 +47,8 @@
  * The columns of pgmq.message_record, in its order; also what archive carries
  * over, where archived_at is left to its default.
  */
-#define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
+#define RECORD "msg_id, read_ct, enqueued_at, last_read_at, vt, {m}, {h}"
+#define STORED "msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers"
 
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LT " OPERATOR(pg_catalog.<) "
@@ -116,8 +118,8 @@
 	" 'queue'::pg_catalog.text FROM {q} WHERE vt" LE "$1 AND " which " ORDER BY msg_id"
 
 #define ARCHIVE(which) \
-	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")" \
-	" INSERT INTO {a} (" RECORD ") TABLE gone"
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " STORED ")" \
+	" INSERT INTO {a} (" STORED ") TABLE gone"
 
 /*
  * The same, without reading the archive: for each message that has left the
@@ -125,8 +127,8 @@
  * trigger swallowed some.
  */
 #define ARCHIVE_COUNTED(which) \
-	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " RECORD ")," \
-	" kept AS (INSERT INTO {a} (" RECORD ") TABLE gone RETURNING 1)" \
+	"WITH gone AS (DELETE FROM {q} WHERE " which " RETURNING " STORED ")," \
+	" kept AS (INSERT INTO {a} (" STORED ") TABLE gone RETURNING 1)" \
 	" SELECT msg_id, enqueued_at, last_read_at, (SELECT pg_catalog.count(*) FROM kept) FROM gone"
 
 /* Headers as an object, to which more can be added. */
@@ -134,6 +136,22 @@
 	"CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb" \
 	" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers" \
 	" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+
+/* New references of a subscription. */
+#define FEED \
+	"INSERT INTO {q} (msg_id, read_ct, enqueued_at, vt, headers)" \
+	" OVERRIDING SYSTEM VALUE" \
+	" SELECT stored.msg_id, $4, stored.enqueued_at, stored.vt," \
+	" CASE WHEN stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_GROUP "'::pg_catalog.text" \
+	" OR stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_TTL "'::pg_catalog.text" \
+	" THEN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \
+	"'" PGMQ_HEADER_GROUP "', stored.headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_GROUP "'::pg_catalog.text," \
+	" '" PGMQ_HEADER_TTL "', stored.headers OPERATOR(pg_catalog.->)" \
+	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)) END" \
+	" FROM {s} AS stored "
+#define FED \
+	" ORDER BY stored.msg_id ON CONFLICT DO NOTHING RETURNING msg_id"
 
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
@@ -168,7 +186,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_READ_IDS_SORTED] = {
-		READ(AMONG("$4"), "{s}"),
+		READ(AMONG("$4"), "{o}"),
 		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_READ_RUN] = {
@@ -188,7 +206,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_POP_IDS_SORTED] = {
-		POP(AMONG("$3"), "{s}"),
+		POP(AMONG("$3"), "{o}"),
 		3, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID}
 	},
 	[PGMQ_STMT_POP_RUN] = {
@@ -203,7 +221,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 	/* the same for some ids */
 	[PGMQ_STMT_VT] = {
-		"SELECT {k}, vt FROM {q} WHERE " SEVERAL " ORDER BY {s}",
+		"SELECT {k}, vt FROM {q} WHERE " SEVERAL " ORDER BY {o}",
 		1, {INT8ARRAYOID}
 	},
 
@@ -381,7 +399,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 * is NULL; dead messages are neither taken nor touched
 	 */
 	[PGMQ_STMT_READ_PASSING] = {
-		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR message OPERATOR(pg_catalog.@>) $6)"
+		READ(RANGE("$4", "$5") " AND ($6 IS NULL OR {m} OPERATOR(pg_catalog.@>) $6)"
 			 " AND " DEAD("$1", "$7", "$8", "$9") " IS NOT TRUE", "{k}"),
 		9, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, JSONBOID,
 		INT4OID, INT4OID, BOOLOID}
@@ -391,7 +409,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_READ_IDS_PASSING_SORTED] = {
-		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE", "{s}"),
+		READ(AMONG("$4") " AND " DEAD("$1", "$5", "$6", "$7") " IS NOT TRUE", "{o}"),
 		7, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_PASSING] = {
@@ -403,7 +421,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_POP_IDS_PASSING_SORTED] = {
-		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE", "{s}"),
+		POP(AMONG("$3") " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE", "{o}"),
 		6, {TIMESTAMPTZOID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID, BOOLOID}
 	},
 	[PGMQ_STMT_FIRST_READABLE_PASSING] = {
@@ -471,6 +489,66 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_DEAD_LETTERS_LOCK] = {
 		DEAD_LETTERS("msg_id" EQ "ANY ($2)") " FOR UPDATE SKIP LOCKED",
 		2, {TIMESTAMPTZOID, INT8ARRAYOID}
+	},
+
+	/*
+	 * references to the messages between two ids, but for ids $3; of the
+	 * headers only those that a policy or a grouped read needs
+	 */
+	[PGMQ_STMT_FEED] = {
+		FEED "WHERE stored.msg_id" GE "$1 AND stored.msg_id" LE "$2"
+		" AND stored.msg_id OPERATOR(pg_catalog.<>) ALL ($3)" FED,
+		4, {INT8OID, INT8OID, INT8ARRAYOID, INT4OID}
+	},
+	/* the same for ids $1, and messages that contain $2 and $3 if not NULL */
+	[PGMQ_STMT_FEED_IDS] = {
+		FEED "WHERE stored.msg_id" EQ "ANY ($1)"
+		" AND ($2 IS NULL OR stored.message OPERATOR(pg_catalog.@>) $2)"
+		" AND ($3 IS NULL OR stored.headers OPERATOR(pg_catalog.@>) $3)" FED,
+		4, {INT8ARRAYOID, JSONBOID, JSONBOID, INT4OID}
+	},
+	/* the first $3 messages of the stream between two ids */
+	[PGMQ_STMT_STORED] = {
+		"SELECT msg_id FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
+		" ORDER BY msg_id LIMIT $3",
+		3, {INT8OID, INT8OID, INT8OID}
+	},
+	/* how many references there are, if fewer than $1 */
+	[PGMQ_STMT_REFERENCES] = {
+		"SELECT pg_catalog.count(*) FROM (SELECT 1 FROM {q} LIMIT $1) AS first",
+		1, {INT8OID}
+	},
+
+	/* on no queue: the blocks of subscription $1 between two; its first one */
+	[PGMQ_STMT_BLOCKS] = {
+		"SELECT s.done_before, b.blk, b.upto, b.mask, b.waits, b.boot"
+		" FROM " PGMQ_SCHEMA ".subscription AS s LEFT JOIN " PGMQ_SCHEMA ".subscription_block AS b"
+		" ON b.subscription" EQ "s.subscription AND b.upto" GE "s.done_before"
+		" AND b.upto" GE "$2 AND b.blk" LE "$3"
+		" WHERE s.subscription" EQ "$1 ORDER BY b.blk",
+		3, {OIDOID, INT8OID, INT8OID}
+	},
+
+	/*
+	 * note for blocks $2 what was given out, and for whom those before $4
+	 * wait. A block without anybody to wait for is settled; 0 stands for
+	 * senders that are still to come.  Of those it waited for some have
+	 * ended.
+	 */
+	[PGMQ_STMT_BLOCKS_PUT] = {
+		"INSERT INTO " PGMQ_SCHEMA ".subscription_block AS b"
+		" (subscription, blk, upto, mask, waits, boot)"
+		" SELECT $1, u.blk, u.blk, u.mask, CASE WHEN u.mask" EQ "-1 THEN '{}'"
+		" WHEN u.blk" LT "$4 THEN $5 ELSE '{0}' END, $6"
+		" FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) AS u (blk, mask)"
+		" ON CONFLICT (subscription, blk) DO UPDATE"
+		" SET mask = b.mask OPERATOR(pg_catalog.|) EXCLUDED.mask, boot = EXCLUDED.boot,"
+		" waits = CASE WHEN (b.mask OPERATOR(pg_catalog.|) EXCLUDED.mask)" EQ "-1 THEN '{}'"
+		" WHEN b.blk" GE "$4 THEN '{0}'"
+		" WHEN b.boot OPERATOR(pg_catalog.<>) $6 OR 0" EQ "ANY (b.waits) THEN $5"
+		" ELSE ARRAY(SELECT c FROM pg_catalog.unnest($5) AS c WHERE c" EQ "ANY (b.waits)"
+		" OR c" LT "0) END",
+		6, {OIDOID, INT8ARRAYOID, INT8ARRAYOID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID}
 	},
 
 	/* on no queue: all topic bindings; the owner may have altered the table */

@@ -295,6 +295,12 @@ my @raises = (
 	[ '22023', q{SELECT pgmq.read_any('{jobs}', 0, 1, '{"order": "any"}')} ],
 	[ '55000', "SELECT pgmq.dead_letter('jobs', 1, 'hopeless')" ],
 	[
+		'55006', "SELECT pgmq.seek('a_subscription', 'latest')",
+		"SELECT pgmq.create_stream('a_stream'); SELECT pgmq.create_subscription('a_subscription', 'a_stream');"
+		  . " SELECT pgmq.send('a_stream', '1'); SELECT pgmq.read('a_subscription', 60, 1);"
+	],
+	[ '2BP01', "SELECT pgmq.drop_queue('a_stream')" ],
+	[
 		'0A000',
 		q{SELECT pgmq.send_batch('leaves_out', '{1,2}'::jsonb[],
 			ARRAY['{"x-pgmq-dedup-id": "a"}', '{"x-pgmq-dedup-id": "b"}']::jsonb[])},

@@ -1,0 +1,40 @@
+-- A queue in use becomes a stream and a subscription; its senders and consumers go on.
+CREATE ROLE pgmq_test_cv_reader;
+SELECT pgmq.create('cv_orders');
+GRANT USAGE ON SCHEMA pgmq TO pgmq_test_cv_reader;
+GRANT SELECT, UPDATE, DELETE ON pgmq.q_cv_orders TO pgmq_test_cv_reader;
+SELECT count(*) FROM pgmq.send_batch('cv_orders', ARRAY(SELECT to_jsonb(n) FROM generate_series(1, 5) n));
+SELECT msg_id, read_ct FROM pgmq.read('cv_orders', 300, 2);
+SELECT pgmq.archive('cv_orders', 1);
+SELECT pgmq.send('cv_orders', '"later"', 3600);
+SELECT pgmq.set_policy('cv_orders', '{"ttl": 100000}');
+SELECT pgmq.convert_to_stream('cv_orders', 'cv_log');
+SELECT pgmq.set_policy('cv_orders', '{}');
+SELECT queue_name FROM pgmq.list_queues() WHERE queue_name LIKE 'cv%' ORDER BY 1;
+SELECT pgmq.send('cv_orders', '7');
+SET ROLE pgmq_test_cv_reader;
+SELECT msg_id, read_ct, message FROM pgmq.read('cv_orders', 30, 9);
+-- the lease from before is finished with its fence
+SELECT pgmq.delete('cv_orders', 2, 1), pgmq.delete('cv_orders', 2, 1);
+RESET ROLE;
+SELECT msg_id, message FROM pgmq.peek('cv_orders', 'all', 9);
+SELECT count(*) FROM pgmq.a_cv_orders;
+-- another subscription gets all that was not finished before
+SELECT pgmq.create_subscription('cv_more', 'cv_log', 'earliest');
+SELECT msg_id, message FROM pgmq.pop('cv_more', 9);
+SELECT pgmq.convert_to_stream('cv_orders', 'cv_log2');
+SELECT pgmq.convert_to_stream('cv_log', 'cv_log2');
+SELECT pgmq.create('cv_plain');
+SELECT pgmq.convert_to_stream('cv_plain', 'cv_log');
+SELECT pgmq.convert_to_stream('cv_plain', 'cv_plain');
+SELECT pgmq.set_policy('cv_plain', '{"dedup_window": 60}');
+SELECT pgmq.convert_to_stream('cv_plain', 'cv_log2');
+SET ROLE pgmq_test_cv_reader;
+SELECT pgmq.convert_to_stream('cv_plain', 'cv_log2');
+SELECT pgmq.seek('cv_orders', 'earliest');
+SELECT * FROM pgmq.subscription;
+INSERT INTO pgmq.subscription_block VALUES ('pgmq.q_cv_orders', 1, 1, -1, '{}', now());
+RESET ROLE;
+SELECT pgmq.drop_queue(n) FROM unnest(ARRAY['cv_orders', 'cv_more', 'cv_plain', 'cv_log']) n;
+REVOKE USAGE ON SCHEMA pgmq FROM pgmq_test_cv_reader;
+DROP ROLE pgmq_test_cv_reader;

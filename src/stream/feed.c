@@ -1,0 +1,455 @@
+/*-------------------------------------------------------------------------
+ *
+ * feed.c
+ *	  Giving a subscription references to the messages of its stream.
+ *
+ * A send to a stream does nothing for subscriptions.  A reader of a subscription
+ * that finds nothing to read *feeds* it: it inserts references to the next
+ * messages of the stream, which are then read as those of any queue.
+ *
+ * Ids are drawn before their messages are committed, so an id that is missing may
+ * still come.  Feeding goes by what can be seen, and never by a greatest id.  The
+ * ids are divided into blocks of 64, and pgmq.subscription_block says of each
+ * block which ids were given out (mask), and for whom it waits (waits): the
+ * transactions that might still commit an id of it.  Once all of them have ended
+ * a look at the block shows whatever there will be.  Then it is settled, and
+ * needs no further look.  Before
+ * the block done_before of a subscription all blocks are.
+ *
+ * A transaction that draws an id has locked the stream's table before, in a mode that conflicts
+ * with SHARE, and keeps the lock until the end of the transaction has become
+ * visible.  So this order is what makes the list complete:
+ *
+ *	1. note the last id that was drawn,
+ *	2. list the transactions that hold such a lock,
+ *	3. look, with a new snapshot.
+ *
+ * An id up to the noted one that the look does not show belongs to a transaction
+ * of the list, or will never come.  A transaction is known by its backend and a
+ * number that starts again with the server, so pgmq.subscription_block also says
+ * when the server had started.  A prepared one may have been any of those waited
+ * for, so all wait for it.
+ *
+ * Feeding locks each block until the end of its transaction, and passes over
+ * blocks that others have locked.  So a transaction that stays open after a read
+ * holds up at most the other messages of the blocks that it has fed, and a
+ * rollback leaves no trace.
+ *
+ * Feeding runs with the rights of the subscription's owner, who needs SELECT on
+ * the stream.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stream/feed.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "stream/stream.h"
+#include "stream/feed.h"
+
+/* A call looks at so many windows at most. */
+#define WINDOWS_MAX		64
+
+/* ----------------------------------------------------------------
+ *		What there is to look at
+ * ----------------------------------------------------------------
+ */
+
+/* The bits of the ids of a block that were drawn by now. */
+static uint64
+drawn_ids(const PgmqFeed *feed, int64 blk)
+{
+	if (PGMQ_FEED_LAST(blk) <= feed->drawn)
+		return ALL_IDS;
+	return PGMQ_FEED_FIRST(blk) > feed->drawn ? 0 :
+		PGMQ_FEED_BIT(feed->drawn) | (PGMQ_FEED_BIT(feed->drawn) - 1);
+}
+
+/* Tell whether a look at noted blocks may show anything new. */
+static bool
+is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
+{
+	if (blocks->settled || !blocks->ripe)
+		return false;
+	return blocks->first < blocks->last ||
+		(drawn_ids(feed, blocks->first) & ~blocks->mask) != 0;
+}
+
+/*
+ * Refuse a table of references with triggers of users, which would run with the
+ * rights of its owner, and a stream whose rows are hidden from the owner.
+ * Errors: 55000.
+ */
+static void
+check_tables(const PgmqFeed *feed)
+{
+	Relation	rel = relation_open(feed->queue->relid, NoLock);
+	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+
+	for (int i = 0; i < n; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+		HeapTuple	tuple;
+		bool		is_ours;
+
+		if (trigger->tgisinternal || (trigger->tgtype & TRIGGER_TYPE_INSERT) == 0)
+			continue;
+		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
+		is_ours = HeapTupleIsValid(tuple) &&
+			((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (!is_ours)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("subscription \"%s\" must not have triggers on INSERT",
+							PGMQ_QUEUE_BASE(feed->queue)),
+					 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
+							   trigger->tgname),
+					 errhint("Create the trigger on the table of the stream.")));
+	}
+	relation_close(rel, NoLock);
+}
+
+/* ----------------------------------------------------------------
+ *		Feeding blocks
+ * ----------------------------------------------------------------
+ */
+
+static int
+id_cmp(const void *a, const void *b)
+{
+	int64		ia = *(const int64 *) a;
+	int64		ib = *(const int64 *) b;
+
+	return (ia > ib) - (ia < ib);
+}
+
+/*
+ * The same for a subscription with a filter: all messages count as given out, and
+ * those that fulfil the condition get references.  Returns how many these are.
+ */
+static int64
+insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
+{
+	const PgmqStream *stream = feed->stream;
+	PgmqArg		range[] = {
+		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
+		PGMQ_ARG(Int64GetDatum(hi - lo + 1))
+	};
+	PgmqArg		args[] = {
+		PGMQ_ARG_NULL,
+		stream->message == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->message)),
+		stream->headers == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->headers)),
+		PGMQ_ARG(Int32GetDatum(stream->read_base))
+	};
+	int			n = 0;
+
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_feed_row_id, feed);
+	for (int i = 0; i < feed->nids; i++)
+		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
+			feed->ids[n++] = feed->ids[i];
+	feed->nids = n;
+	args[0] = pgmq_int8_array(feed->ids, n);
+	return n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
+}
+
+/*
+ * Insert references to the messages of a range of ids, but for those in except,
+ * which is in order.  Returns how many.
+ */
+static int64
+insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
+{
+	PgmqArg		args[] = {
+		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
+		pgmq_int8_array(except, nexcept), PGMQ_ARG(Int32GetDatum(feed->stream->read_base))
+	};
+	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+	int64		count;
+
+	feed->nids = 0;
+	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("The stream has row-level security.")));
+	if (feed->stream->message != NULL || feed->stream->headers != NULL)
+		count = insert_filtered(feed, lo, hi, except, nexcept);
+	else
+	{
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_feed_row_id, feed);
+		count = feed->nids;
+	}
+	pgmq_role_restore(saved);
+	return count;
+}
+
+/*
+ * Feed the n blocks from blk on, all of which are locked: look again what is noted
+ * of them, insert references, and note them.  Returns how many there were.
+ */
+static int64
+feed_locked(PgmqFeed *feed, int64 blk, int n)
+{
+	uint64		masks[WINDOW_MAX] = {0};
+	bool		noted[WINDOW_MAX] = {false};
+	bool		done[WINDOW_MAX] = {false};
+	int64		put_blks[WINDOW_MAX];
+	int64		put_masks[WINDOW_MAX];
+	int			nput = 0;
+	int64	   *except = palloc(n * 64 * sizeof(int64));
+	int			nexcept = 0;
+	int64		count;
+
+	pgmq_feed_load(feed, blk, blk + n - 1);
+	for (int i = 0; i < feed->n; i++)
+	{
+		Blocks	   *blocks = &feed->blocks[i];
+
+		for (int64 b = Max(blocks->first, blk); b <= Min(blocks->last, blk + n - 1); b++)
+		{
+			noted[b - blk] = true;
+			masks[b - blk] |= blocks->mask;
+			done[b - blk] |= blocks->settled || blocks->first < blocks->last;
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		done[i] |= !feed->exists || blk + i < feed->done_before;
+		for (int bit = 0; bit < 64; bit++)
+			if (done[i] || (masks[i] & (UINT64CONST(1) << bit)) != 0)
+				except[nexcept++] = PGMQ_FEED_FIRST(blk + i) + bit;
+	}
+	count = insert_references(feed, PGMQ_FEED_FIRST(blk),
+							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
+	pfree(except);
+
+	for (int i = 0; i < feed->nids; i++)
+		masks[PGMQ_FEED_BLOCK(feed->ids[i]) - blk] |= PGMQ_FEED_BIT(feed->ids[i]);
+	for (int i = 0, next = 0; i < n; i++)
+	{
+		int			before = next;
+
+		while (next < feed->nids && PGMQ_FEED_BLOCK(feed->ids[next]) == blk + i)
+			next++;
+		/* nothing has changed in a block to which more is to come */
+		if (done[i] || (noted[i] && next == before && drawn_ids(feed, blk + i) != ALL_IDS))
+			continue;
+		put_blks[nput] = blk + i;
+		put_masks[nput++] = (int64) masks[i];
+	}
+	pgmq_feed_put(feed, put_blks, put_masks, nput);
+	return count;
+}
+
+/*
+ * A look at blocks in which there was nothing, noted as one: if there is
+ * something by now they are no longer noted, and so are fed.
+ */
+static bool
+look_at_gap(PgmqFeed *feed, const Blocks *gap)
+{
+	int64		blk = gap->first;
+	int64		mask = 0;
+
+	if (!pgmq_feed_lock(feed, gap->first))
+		return false;
+	if (pgmq_feed_next_stored(feed, PGMQ_FEED_FIRST(gap->first), PGMQ_FEED_LAST(gap->last)) == PG_INT64_MAX)
+	{
+		pgmq_feed_put(feed, &blk, &mask, 1);
+		return false;
+	}
+	pgmq_feed_change(feed, DROP_BLOCKS, gap->first, gap->last);
+	return true;
+}
+
+/*
+ * Feed blocks that are worth a look until wanted references were inserted.  Adds
+ * to *windows how many windows were looked at.  Returns how many references; *busy
+ * says whether another transaction has some of the blocks.
+ */
+static int64
+feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
+		 int *windows, bool *busy)
+{
+	int64		count = 0;
+
+	while (first <= last && count < wanted && *windows < WINDOWS_MAX)
+	{
+		int64		max = Min(last - first + 1, Min((wanted - count + 63) / 64, WINDOW_MAX));
+		int			n = 0;
+		int64		fed;
+		int64		next;
+
+		CHECK_FOR_INTERRUPTS();
+		while (n < max && pgmq_feed_lock(feed, first + n))
+			n++;
+		if (n < max)
+			*busy = true;
+		if (n == 0)
+		{
+			if (in_order || pgmq_feed_locks_full())
+				break;
+			first++;
+			(*windows)++;
+			continue;
+		}
+		fed = feed_locked(feed, first, n);
+		(*windows)++;
+		count += fed;
+		first += n;
+		if (in_order && *busy)
+			break;
+		if (fed > 0 || feed->nids > 0 || first >= last)
+			continue;
+
+		/* there may be nothing for a long way */
+		next = pgmq_feed_next_stored(feed, PGMQ_FEED_FIRST(first), feed->drawn);
+		next = next == PG_INT64_MAX ? last : Min(PGMQ_FEED_BLOCK(next), last);
+		if (next > first && pgmq_feed_lock(feed, first))
+		{
+			pgmq_feed_change(feed, PUT_BLOCKS("0", "$4"), first, next - 1);
+			first = next;
+		}
+	}
+	return count;
+}
+
+/* ----------------------------------------------------------------
+ *		What others call
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Give an open subscription references to at least wanted more messages of its
+ * stream, if there are so many, and return how many it got; stream->more says
+ * whether it stopped before the end.  in_order: not to messages after some that
+ * another transaction is giving out.
+ * Errors: 42501 if the owner may not read the stream, 55000 if the subscription
+ * has triggers or the stream row-level security.
+ */
+int64
+pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_order)
+{
+	PgmqFeed	feed;
+	int64		count = 0;
+	int64		next;
+	int64		head;
+	int			windows = 0;
+	int			n;
+	bool		busy = false;
+	Blocks	   *blocks;
+
+	stream->more = false;
+	if (!pgmq_feed_begin(&feed, queue, stream))
+		return 0;
+	wanted = Max(wanted, 1);
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists)
+		return 0;
+	pgmq_feed_fold(&feed);
+	check_tables(&feed);
+
+	/* feeding uses the list itself */
+	n = feed.n;
+	blocks = feed.blocks;
+	feed.blocks = NULL;
+	feed.n = feed.max = 0;
+	next = feed.done_before;
+	head = PGMQ_FEED_BLOCK(feed.drawn);
+	for (int i = 0; i <= n && count < wanted && windows < WINDOWS_MAX && !(busy && in_order); i++)
+	{
+		int64		first = i < n ? blocks[i].first : head + 1;
+
+		if (i < n && blocks[i].first == blocks[i].last && is_worth_a_look(&feed, &blocks[i]) &&
+			next == first)
+		{
+			/* with the ones after it, if there is no other row there */
+			first = i + 1 < n ? blocks[i + 1].first : head + 1;
+			count += feed_run(&feed, next, Min(first - 1, head), wanted - count, in_order,
+							  &windows, &busy);
+			next = Max(next, first);
+			continue;
+		}
+		if (next < first)
+			count += feed_run(&feed, next, Min(first - 1, head), wanted - count, in_order,
+							  &windows, &busy);
+		if (i == n || count >= wanted || (busy && in_order))
+			continue;
+		if (is_worth_a_look(&feed, &blocks[i]))
+		{
+			if (blocks[i].first == blocks[i].last)
+				count += feed_run(&feed, first, first, wanted - count, in_order, &windows, &busy);
+			else if (look_at_gap(&feed, &blocks[i]))
+				count += feed_run(&feed, blocks[i].first, Min(blocks[i].last, head),
+								  wanted - count, in_order, &windows, &busy);
+		}
+		next = Max(next, blocks[i].last + 1);
+	}
+	stream->more = windows >= WINDOWS_MAX || pgmq_feed_locks_full();
+	return count;
+}
+
+/*
+ * A message that is acknowledged before the subscription got a reference to it is
+ * passed over.  Waits for a transaction that is feeding its block.  Returns true if the stream
+ * has the message, and the subscription would have got it.
+ */
+bool
+pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
+{
+	PgmqFeed	feed;
+	int64		blk = PGMQ_FEED_BLOCK(msg_id);
+	int64		mask = 0;
+
+	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn ||
+		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
+		return false;
+	(void) pgmq_lock_block(queue, blk, true);
+	pgmq_feed_load(&feed, blk, blk);
+	if (!feed.exists || blk < feed.done_before)
+		return false;
+	for (int i = 0; i < feed.n; i++)
+	{
+		mask |= (int64) feed.blocks[i].mask;
+		if (feed.blocks[i].settled || feed.blocks[i].first < feed.blocks[i].last)
+			return false;
+	}
+	if (((uint64) mask & PGMQ_FEED_BIT(msg_id)) != 0)
+		return false;
+	mask |= (int64) PGMQ_FEED_BIT(msg_id);
+
+	/* the other ids of the block are still to be looked at */
+	feed.drawn = PGMQ_FEED_FIRST(blk) - 1;
+	pgmq_feed_put(&feed, &blk, &mask, 1);
+	return true;
+}

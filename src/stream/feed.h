@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * feed.h
+ *	  The notes about the blocks of a subscription, for the files of this folder.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stream/feed.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_FEED_H
+#define PGMQ_FEED_H
+
+#include "executor/tuptable.h"
+
+#include "stream/stream.h"
+
+/* One statement feeds at most so many blocks. */
+#define WINDOW_MAX		16
+
+#define ALL_IDS			(~UINT64CONST(0))
+
+/* Some blocks as pgmq.subscription_block has them. */
+typedef struct Blocks
+{
+	int64		first;
+	int64		last;
+	uint64		mask;			/* of a single block: ids given out */
+	bool		settled;
+	bool		ripe;			/* one of those it waits for has ended */
+} Blocks;
+
+struct PgmqFeed
+{
+	const PgmqQueue *queue;
+	const PgmqStream *stream;
+	int64		drawn;			/* the last id drawn, */
+	PgmqArg		waits;			/* and who might still commit it or one before */
+	int64	   *open;
+	int			nopen;
+	int64		done_before;	/* the first block that is not finished */
+	bool		exists;
+	Blocks	   *blocks;
+	int			n;
+	int			max;
+	MemoryContext context;
+	int64	   *ids;			/* that were given out just now */
+	int			nids;
+	int			maxids;
+};
+
+#define BLOCK_TABLE		PGMQ_SCHEMA ".subscription_block"
+#define DROP_BLOCKS \
+	"DELETE FROM " BLOCK_TABLE " WHERE subscription OPERATOR(pg_catalog.=) $1" \
+	" AND blk OPERATOR(pg_catalog.>=) $2 AND upto OPERATOR(pg_catalog.<=) $3" \
+	" AND ($4, $5) IS NOT NULL"
+#define PUT_BLOCKS(mask, waits) \
+	"INSERT INTO " BLOCK_TABLE " (subscription, blk, upto, mask, waits, boot)" \
+	" VALUES ($1, $2, $3, " mask ", CASE WHEN $4 IS NULL THEN '{}'::pg_catalog.int8[] ELSE " waits " END, $5)" \
+	" ON CONFLICT DO NOTHING"
+
+/* ---- blocks.c: the notes about blocks ---- */
+extern bool pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream);
+extern void pgmq_feed_list_open(PgmqFeed *feed);
+extern void pgmq_feed_load(PgmqFeed *feed, int64 first, int64 last);
+extern void pgmq_feed_put(PgmqFeed *feed, const int64 *blks, const int64 *masks, int n);
+extern void pgmq_feed_change(const PgmqFeed *feed, const char *sql, int64 first, int64 last);
+extern bool pgmq_feed_lock(const PgmqFeed *feed, int64 blk);
+extern bool pgmq_feed_locks_full(void);
+extern int64 pgmq_feed_next_stored(PgmqFeed *feed, int64 lo, int64 hi);
+extern void pgmq_feed_row_id(TupleTableSlot *slot, void *state);
+
+/* ---- progress.c: how far a subscription has come ---- */
+extern void pgmq_feed_fold(PgmqFeed *feed);
+
+#endif							/* PGMQ_FEED_H */

@@ -1,0 +1,273 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.c
+ *	  How far a subscription has come, and where it begins.
+ *
+ * What is settled is forgotten: done_before moves over it.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stream/progress.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "stream/stream.h"
+#include "stream/feed.h"
+
+/* So many settled blocks are worth forgetting, or noting as one. */
+#define FOLD_MIN		16
+
+/* ----------------------------------------------------------------
+ *		Forgetting what is finished
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Move done_before over blocks that are settled, and note a run of others as one,
+ * if there are so many, and nobody else does it.
+ */
+void
+pgmq_feed_fold(PgmqFeed *feed)
+{
+	int64		before = feed->done_before;
+	int			i = 0;
+
+	while (i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before)
+		before = Max(before, feed->blocks[i++].last + 1);
+	if (i < FOLD_MIN && feed->n - i < FOLD_MIN)
+		return;
+	if (!pgmq_lock_fold(feed->queue))
+		return;
+	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
+	before = feed->done_before;
+	for (i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
+		before = Max(before, feed->blocks[i].last + 1);
+	if (before > feed->done_before)
+	{
+		pgmq_feed_change(feed, DROP_BLOCKS, PG_INT64_MIN, before - 1);
+		pgmq_feed_change(feed, "UPDATE " PGMQ_SCHEMA ".subscription SET done_before = $2"
+						 " WHERE subscription OPERATOR(pg_catalog.=) $1"
+						 " AND done_before OPERATOR(pg_catalog.<) $2"
+						 " AND ($3, $4, $5) IS NOT NULL", before, before);
+	}
+	while (i < feed->n)
+	{
+		int			from = i;
+
+		while (i < feed->n && feed->blocks[i].settled &&
+			   (i == from || feed->blocks[i].first == feed->blocks[i - 1].last + 1))
+			i++;
+		if (i - from >= FOLD_MIN)
+		{
+			int64		first = feed->blocks[from].first;
+			int64		last = feed->blocks[i - 1].last;
+
+			pgmq_feed_change(feed, DROP_BLOCKS, first, last);
+			pgmq_feed_change(feed, PUT_BLOCKS("-1", "'{}'"), first, last);
+		}
+		else if (i == from)
+			i++;
+	}
+}
+
+/* The first block of a list that is not finished, going on from done_before. */
+static int64
+first_unfinished(const PgmqFeed *feed)
+{
+	int64		before = feed->done_before;
+
+	for (int i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
+		before = Max(before, feed->blocks[i].last + 1);
+	return before;
+}
+
+/*
+ * The last id before which a subscription was given all it will be.  Of the first
+ * block that is not settled it is the id before the first that was not given out.
+ */
+int64
+pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqFeed	feed;
+	int64		blk;
+	int64		id;
+
+	if (!pgmq_feed_begin(&feed, queue, stream))
+		return PG_INT64_MIN;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists)
+		return PG_INT64_MIN;
+	blk = first_unfinished(&feed);
+	id = PGMQ_FEED_FIRST(blk);
+	for (int i = 0; i < feed.n; i++)
+		if (feed.blocks[i].first == blk && feed.blocks[i].last == blk)
+			while (id <= PGMQ_FEED_LAST(blk) &&
+				   (id == 0 || (feed.blocks[i].mask & PGMQ_FEED_BIT(id)) != 0))
+				id++;
+	return id - 1;
+}
+
+/*
+ * How many of some messages, in order, a subscription was not given and will not be
+ * when they are gone.  Messages of blocks that are being given out do not count.
+ */
+int64
+pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
+{
+	PgmqFeed	feed;
+	int64		count = 0;
+	bool		locked = false;
+
+	if (n == 0 || !pgmq_feed_begin(&feed, queue, stream))
+		return 0;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists || first_unfinished(&feed) > PGMQ_FEED_BLOCK(ids[n - 1]))
+		return 0;
+
+	/* lock, then look again */
+	for (int i = 0; i < n; i++)
+		if (i == 0 || PGMQ_FEED_BLOCK(ids[i]) != PGMQ_FEED_BLOCK(ids[i - 1]))
+			(void) pgmq_feed_lock(&feed, PGMQ_FEED_BLOCK(ids[i]));
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		int64		blk = PGMQ_FEED_BLOCK(ids[i]);
+		bool		given = blk < feed.done_before;
+
+		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
+			locked = pgmq_feed_lock(&feed, blk);
+		for (int j = 0; j < feed.n && !given; j++)
+			given = feed.blocks[j].first <= blk && blk <= feed.blocks[j].last &&
+				(feed.blocks[j].settled || (feed.blocks[j].mask & PGMQ_FEED_BIT(ids[i])) != 0);
+		count += locked && !given;
+	}
+	return count;
+}
+
+/*
+ * The last id that a subscription was given, or passed over; all after it are still
+ * to be given out, and of those before it only what is committed late.
+ */
+int64
+pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
+{
+	PgmqFeed	feed;
+	int64		id;
+
+	/* also where nothing can be fed, as on a standby */
+	if (!pgmq_feed_begin(&feed, queue, stream) &&
+		!pgmq_sequence_look(stream->stream, &feed.drawn))
+		feed.drawn = PG_INT64_MAX - 1;
+	*drawn = feed.drawn;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	id = feed.exists ? PGMQ_FEED_FIRST(feed.done_before) - 1 : 0;
+	for (int i = 0; i < feed.n; i++)
+	{
+		const Blocks *blocks = &feed.blocks[i];
+
+		if (blocks->settled)
+			id = Max(id, PGMQ_FEED_LAST(blocks->last));
+		else if (blocks->first == blocks->last && blocks->mask != 0)
+			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
+	}
+	return Min(id, Max(feed.drawn, 0));
+}
+
+/*
+ * Begin a subscription, on which nothing is noted, at a message: all before count
+ * as finished.
+ */
+void
+pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first)
+{
+	PgmqFeed	feed;
+	int64		blk = PGMQ_FEED_BLOCK(first);
+	int64		mask = (int64) (PGMQ_FEED_BIT(first) - 1);
+
+	(void) pgmq_feed_begin(&feed, queue, stream);
+	if (feed.waits.value == (Datum) 0)
+		pgmq_feed_list_open(&feed);
+	pgmq_feed_change(&feed, "UPDATE " PGMQ_SCHEMA ".subscription SET done_before = $2"
+					 " WHERE subscription OPERATOR(pg_catalog.=) $1"
+					 " AND ($3, $4, $5) IS NOT NULL", blk, blk);
+	feed.drawn = PGMQ_FEED_FIRST(blk) - 1;
+	if (mask != 0)
+		pgmq_feed_put(&feed, &blk, &mask, 1);
+}
+
+/* So many ids before the last one may be of transactions that are still open. */
+#define LATE_IDS		10000
+
+/*
+ * Begin a subscription with what is committed from now on: of the last ids those
+ * that can be seen count as given out.
+ */
+void
+pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqFeed	feed;
+	int64		blk;
+	int64		last;
+	int64		blks[WINDOW_MAX];
+	int64		masks[WINDOW_MAX];
+	int			n = 0;
+	PgmqRole	saved;
+	PgmqArg		args[3];
+
+	if (!pgmq_feed_begin(&feed, queue, stream))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("the last id of the stream cannot be read now")));
+	last = PGMQ_FEED_BLOCK(feed.drawn);
+	blk = feed.nopen == 0 ? last : Max(PGMQ_FEED_BLOCK(feed.drawn - LATE_IDS), 0);
+	pgmq_feed_begin_at(queue, stream, PGMQ_FEED_FIRST(blk));
+
+	args[0] = PGMQ_ARG(Int64GetDatum(PGMQ_FEED_FIRST(blk)));
+	args[1] = PGMQ_ARG(Int64GetDatum(feed.drawn));
+	args[2] = PGMQ_ARG(Int64GetDatum(LATE_IDS + 128));
+	saved = pgmq_role_become_owner(queue->relid);
+	feed.nids = 0;
+	pgmq_exec_each(queue, PGMQ_STMT_STORED, args, pgmq_feed_row_id, &feed);
+	pgmq_role_restore(saved);
+	for (int i = 0; blk <= last; blk++)
+	{
+		uint64		mask = 0;
+
+		while (i < feed.nids && PGMQ_FEED_BLOCK(feed.ids[i]) == blk)
+			mask |= PGMQ_FEED_BIT(feed.ids[i++]);
+		blks[n] = blk;
+		masks[n++] = (int64) mask;
+		if (n == WINDOW_MAX || blk == last)
+		{
+			pgmq_feed_put(&feed, blks, masks, n);
+			n = 0;
+		}
+	}
+}

@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.h
+ *	  Streams and subscriptions: which queue is one, and how a subscription gets
+ *	  its references to the messages of its stream.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stream/stream.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_STREAM_H
+#define PGMQ_STREAM_H
+
+#include "common/common.h"
+#include "spi/spi.h"
+
+/* So many consecutive ids are a block, a bit of a mask for each. */
+#define PGMQ_FEED_BITS		6
+#define PGMQ_FEED_BLOCK(id) ((id) >> PGMQ_FEED_BITS)
+#define PGMQ_FEED_FIRST(blk) ((int64) ((uint64) (blk) << PGMQ_FEED_BITS))
+#define PGMQ_FEED_LAST(blk) (PGMQ_FEED_FIRST(blk) + 63)
+#define PGMQ_FEED_BIT(id)	(UINT64CONST(1) << ((id) & 63))
+
+typedef enum PgmqStreamKind
+{
+	PGMQ_STREAM_NONE,			/* a queue as any other */
+	PGMQ_STREAM_LOG,			/* a stream */
+	PGMQ_STREAM_SUBSCRIPTION
+} PgmqStreamKind;
+
+/* What a queue is.  The rest is of a subscription. */
+typedef struct PgmqStream
+{
+	PgmqStreamKind kind;
+	Oid			stream;			/* the table with its messages */
+	int32		read_base;		/* the read_ct of new references */
+	int32		read_known;		/* no greater read_ct is noted */
+	Jsonb	   *message;		/* it takes only messages whose body contains
+								 * this, unless it is NULL, */
+	Jsonb	   *headers;		/* and whose headers contain this */
+	bool		more;			/* feeding stopped, though there may be more */
+} PgmqStream;
+
+/* ---- state.c: which queue is a stream or a subscription ---- */
+extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
+extern Oid	pgmq_stream_kept(Oid relid);
+extern bool pgmq_stream_open(const PgmqQueue *queue, PgmqStream *stream);
+extern bool pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target);
+extern Oid	pgmq_stream_table(const char *name, bool missing_ok);
+extern PgmqRole pgmq_stream_become_keeper(void);
+extern void pgmq_stream_changed(Oid relid);
+extern void pgmq_stream_note_reads(const PgmqQueue *queue, PgmqStream *stream, int32 read_ct);
+extern void pgmq_stream_note_lost(Oid subscription, int64 lost);
+extern void pgmq_stream_forget(Oid relid);
+extern void pgmq_stream_init(void);
+extern void pgmq_stream_inval(Datum arg, Oid relid);
+
+/* ---- feed.c: giving a subscription references to messages ---- */
+/* The blocks of a subscription that are looked at, and by what they are settled. */
+typedef struct PgmqFeed PgmqFeed;
+
+extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
+					   bool in_order);
+extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id);
+extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
+extern void pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream);
+
+extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream);
+extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
+								   const int64 *ids, int n);
+extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);
+
+/* ---- retain.c: removing the oldest messages of a stream ---- */
+/* What a stream need not keep; 0 and false stand for no such limit. */
+typedef struct PgmqRetention
+{
+	double		age;			/* seconds */
+	double		count;			/* messages */
+	double		bytes;
+	bool		consumed;		/* what all subscriptions have finished */
+} PgmqRetention;
+
+extern bool pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention,
+						int64 limit, int64 *rows);
+
+/* ---- take.c: reads of subscriptions ---- */
+extern bool pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows,
+						   int64 wanted, bool in_order);
+
+#endif							/* PGMQ_STREAM_H */
