@@ -243,23 +243,23 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 
 		/* of the first ones those before the first that is young enough */
 		extend_to(queue, "SELECT pg_catalog.max(msg_id) FROM (SELECT msg_id,"
-				 " pg_catalog.bool_and(enqueued_at OPERATOR(pg_catalog.<) $1)"
-				 " OVER (ORDER BY msg_id) AS old"
-				 " FROM (SELECT msg_id, enqueued_at FROM {q} ORDER BY msg_id LIMIT 1000) AS first)"
-				 " AS marked WHERE old",
-				 TIMESTAMPTZOID, TimestampTzGetDatum(before), &upto);
+				  " pg_catalog.bool_and(enqueued_at OPERATOR(pg_catalog.<) $1)"
+				  " OVER (ORDER BY msg_id) AS old"
+				  " FROM (SELECT msg_id, enqueued_at FROM {q} ORDER BY msg_id LIMIT 1000) AS first)"
+				  " AS marked WHERE old",
+				  TIMESTAMPTZOID, TimestampTzGetDatum(before), &upto);
 	}
 	if (retention->count > 0)
 		extend_to(queue, "SELECT msg_id FROM {q} ORDER BY msg_id DESC OFFSET $1 LIMIT 1",
-				 INT8OID, Int64GetDatum((int64) retention->count), &upto);
+				  INT8OID, Int64GetDatum((int64) retention->count), &upto);
 	if (retention->bytes > 0)
 		extend_to(queue, "SELECT msg_id FROM (SELECT msg_id,"
-				 " pg_catalog.sum(COALESCE(pg_catalog.pg_column_size(message), 0)"
-				 " OPERATOR(pg_catalog.+) COALESCE(pg_catalog.pg_column_size(headers), 0))"
-				 " OVER (ORDER BY msg_id DESC) AS bytes FROM {q}) AS sized"
-				 " WHERE bytes OPERATOR(pg_catalog.>) $1::pg_catalog.numeric"
-				 " ORDER BY msg_id DESC LIMIT 1",
-				 INT8OID, Int64GetDatum((int64) retention->bytes), &upto);
+				  " pg_catalog.sum(COALESCE(pg_catalog.pg_column_size(message), 0)"
+				  " OPERATOR(pg_catalog.+) COALESCE(pg_catalog.pg_column_size(headers), 0))"
+				  " OVER (ORDER BY msg_id DESC) AS bytes FROM {q}) AS sized"
+				  " WHERE bytes OPERATOR(pg_catalog.>) $1::pg_catalog.numeric"
+				  " ORDER BY msg_id DESC LIMIT 1",
+				  INT8OID, Int64GetDatum((int64) retention->bytes), &upto);
 	if (retention->consumed)
 	{
 		int64		finished = finished_by_all(&subscriptions);
