@@ -352,7 +352,8 @@ BEGIN
 			message := format('lost the connection to %s: %s', coalesce('shard ' || shard, 'a shard'), message);
 		END IF;
 	ELSIF state = 'XX000' AND own IS NOT NULL THEN
-		message := own[1];
+		-- libpq's texts have several lines
+		message := btrim(regexp_replace(own[1], '\s+', ' ', 'g'));
 		IF message ~ 'PQconnect|connect timeout' THEN
 			state := '08001';
 			message := format('could not connect to %s: %s', coalesce('shard ' || shard, 'a shard'), message);

@@ -32,7 +32,7 @@ sub router_server
 	my ($shards, $conf) = @_;
 	my $node = PostgreSQL::Test::Cluster->new('router');
 
-	$node->init(allows_streaming => 1, extra => ['--no-sync']);
+	$node->init(allows_streaming => 'logical', extra => ['--no-sync']);
 	$node->append_conf('postgresql.conf', $conf) if $conf;
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE DATABASE router');
