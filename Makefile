@@ -4,6 +4,7 @@
 #   make installcheck           test the installed extension on a running server
 #   make check                  test everything on throw-away servers
 #   make demo                   see it work; `make demo-stop` ends it
+#   make cluster                a router and three shards; `make cluster-stop` ends them
 #   make torture                look for messages that are missed or lost, at random
 #   make fuzz                   call every function with random and hostile arguments
 #   make sanitised              test on servers that look for errors in C
@@ -108,7 +109,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
+HOUSE = bench check check-versions cluster cluster-stop console demo demo-stop dist fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -148,6 +149,12 @@ bench:
 
 console:
 	@console/run.sh $(ARGS)
+
+cluster:
+	@cluster/run.sh
+
+cluster-stop:
+	@cluster/stop.sh
 
 demo:
 	@demo/run.sh
