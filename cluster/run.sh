@@ -58,12 +58,17 @@ fi
 make_workdir pgmq_cluster
 make_user "pgmq_cluster_$$"
 PG_BINDIR=
-copy_server "$WORK/server"
-copy_source "$WORK/src"
-[ "$(id -u)" != 0 ] || chown -R "$RUN_AS" "$WORK"
-cd "$WORK/src"
-build_and_install "$WORK/src"
-as_user make -s -C router PG_CONFIG="$PRIVATE" with_llvm=no all install >/dev/null
+if [ -n "${BUILT:-}" ]; then
+    PRIVATE=$BUILT
+    [ "$(id -u)" != 0 ] || chown "$RUN_AS" "$WORK"
+else
+    copy_server "$WORK/server"
+    copy_source "$WORK/src"
+    [ "$(id -u)" != 0 ] || chown -R "$RUN_AS" "$WORK"
+    cd "$WORK/src"
+    build_and_install "$WORK/src"
+    as_user make -s -C router PG_CONFIG="$PRIVATE" with_llvm=no all install >/dev/null
+fi
 PG_BINDIR=$("$PRIVATE" --bindir)
 echo "$WORK $RUN_AS $PG_BINDIR" >"$source_tree/.cluster"
 all=$WORK

@@ -138,6 +138,9 @@ AS $$
 DECLARE
 	q pgmq_router.queue := pgmq_router._queue(name);
 BEGIN
+	IF cardinality(q.shards) = 1 AND q.moving_slot IS NULL THEN
+		RETURN q.shards[1];
+	END IF;
 	RETURN pgmq_router._shard(q, pgmq_router._slot(q, msg_id));
 END
 $$;
