@@ -67,7 +67,7 @@ missing_packages() {
         echo "postgresql-$PG_MAJOR-partman"
     ! wants tap || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ] ||
         echo "postgresql-$PG_MAJOR-cron"
-    ! { wants tap || wants cluster; } || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/plproxy.control" ] ||
+    ! { wants tap || wants clients || wants cluster; } || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/plproxy.control" ] ||
         echo "postgresql-$PG_MAJOR-plproxy"
     if wants clients && [ -e test/clients/run.sh ]; then
         python3 -c 'import psycopg' 2>/dev/null || /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
@@ -127,7 +127,7 @@ if ! build_and_install "$WORK/src"; then
 fi
 
 # The router is an extension of its own, which needs PL/Proxy.
-if { wants tap || wants cluster; } && [ "$PRIVATE" != "$PG_CONFIG" ] && [ -e "$("$PRIVATE" --sharedir)/extension/plproxy.control" ] &&
+if { wants tap || wants clients || wants cluster; } && [ "$PRIVATE" != "$PG_CONFIG" ] && [ -e "$("$PRIVATE" --sharedir)/extension/plproxy.control" ] &&
     ! as_user make -s -C router PG_CONFIG="$PRIVATE" with_llvm=no all install >/dev/null; then
     echo "0 passed, 1 failed"
     exit 1
