@@ -657,9 +657,9 @@ def cancel(conninfo):
     equal(db.value("SELECT 1"), 1)
 
 
-def consumers(conninfo, options, messages=2000):
+def consumers(conninfo, options, messages=2000, kind_of_db=Db):
     """Two producers, six consumers of four kinds: each message exactly once."""
-    db = Db(conninfo, **options)
+    db = kind_of_db(conninfo, **options)
     fresh(db, "py_race")
     taken, errors, lock = [], [], threading.Lock()
     sent, done = [], threading.Event()
@@ -667,7 +667,7 @@ def consumers(conninfo, options, messages=2000):
     def guarded(body, *args):
         def run():
             try:
-                mine = Db(conninfo, **options)
+                mine = kind_of_db(conninfo, **options)
                 body(mine, *args)
                 mine.conn.close()
             except Exception as err:
@@ -729,7 +729,7 @@ def routed():
     scenario("routed.text", RoutedDb(direct, prepare=False))
     scenario("routed.binary", RoutedDb(direct, prepare=True, binary=True))
     with check("routed.consumers"):
-        consumers(direct, {}, messages=600)
+        consumers(direct, {}, messages=600, kind_of_db=RoutedDb)
     if len(sys.argv) > 5:
         pooled = f"host={host} port={sys.argv[5]} dbname={database} user=postgres"
         scenario("routed.pgbouncer", RoutedDb(pooled, prepare_threshold=None))
