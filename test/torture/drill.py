@@ -51,7 +51,8 @@ def free_ports(n):
 class Place:
     """The directory, the user, and the processes of the drill."""
 
-    def __init__(self):
+    def __init__(self, nodes):
+        self.nodes = nodes
         self.bin = os.environ['PG_BINDIR']
         self.dir = tempfile.mkdtemp(prefix='pgmq_drill.')
         os.chmod(self.dir, 0o755)
@@ -99,7 +100,7 @@ class Place:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
-        for name in ('n1', 'n2'):
+        for name in self.nodes:
             kill_machine(f'{self.dir}/{name}', None)
         if keep:
             print(f'# kept {self.dir}')
@@ -259,6 +260,7 @@ def wait_for(what, condition, seconds):
 class Ledger:
     def __init__(self, address):
         self.address = address
+        self.queue = 'drill'
         self.lock = threading.Lock()
         self.sent = set()               # tried
         self.acked = {}                 # message: id, as the sender was told
@@ -296,8 +298,8 @@ class Ledger:
                 return False
             message = number * 10000000 + state['n']
             self.sent.add(message)
-            row = conn.execute("SELECT pgmq.send('drill', %s::jsonb, %s::jsonb)", (
-                str(message), json.dumps({'x-pgmq-dedup-id': str(message)}))).fetchone()
+            row = conn.execute('SELECT pgmq.send(%s, %s::jsonb, %s::jsonb)', (
+                self.queue, str(message), json.dumps({'x-pgmq-dedup-id': str(message)}))).fetchone()
             with self.lock:
                 self.acked[message] = row[0]
                 self.successes.append(time.monotonic())
@@ -308,14 +310,14 @@ class Ledger:
     def worker(self):
         def work(conn):
             begun = time.monotonic()
-            rows = conn.execute("SELECT msg_id, message FROM pgmq.read_with_poll('drill', %s, 5, 1)", (LEASE,)).fetchall()
+            rows = conn.execute('SELECT msg_id, message FROM pgmq.read_with_poll(%s, %s, 5, 1)', (self.queue, LEASE)).fetchall()
             with self.lock:
                 for msg_id, message in rows:
                     self.got[msg_id].append([message, begun, begun + LEASE])
                 if rows:
                     self.successes.append(time.monotonic())
             for msg_id, _ in rows:
-                conn.execute("SELECT pgmq.delete('drill', %s::bigint)", (msg_id,))
+                conn.execute('SELECT pgmq.delete(%s, %s::bigint)', (self.queue, msg_id))
             return True
         self.client(work)
 
@@ -334,7 +336,7 @@ def main():
         return
     if options.how == 'auto' and not has_patroni:
         print('# by hand: patroni and etcd are not installed (packages patroni, etcd-server)')
-    place = Place()
+    place = Place(('n1', 'n2'))
     try:
         ok = drill(place, Patroni(place) if has_patroni and options.how != 'hand' else ByHand(place), options)
     finally:
