@@ -164,6 +164,8 @@ $standby->start;
 is(rows($standby, q{SELECT pgmq.send('far', '"by a standby"') > 0}), 't', 'sends');
 is(rows($standby, q{SELECT count(*) FROM pgmq.read('far', 0, 100)}), rows($node, q{SELECT queue_length FROM pgmq.metrics('far')}), 'reads');
 fails($standby, q{SELECT pgmq.create('no')}, '25006', '', 'creates nothing');
+rows($node, q{SELECT pgmq_router.drop_queue(1, 'far')});
+fails($standby, q{SELECT pgmq.send('far', '1')}, '40001', 'moved', 'may look where a queue was, and says so');
 $standby->stop;
 
 done_testing();
