@@ -136,11 +136,17 @@ CREATE FUNCTION pgmq_router._shard_of(name text, msg_id bigint) RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
-	q pgmq_router.queue := pgmq_router._queue(name);
+	ok boolean := pgmq_router._check_block();
+	q pgmq_router.queue;
+	placed integer[];
 BEGIN
-	IF cardinality(q.shards) = 1 AND q.moving_slot IS NULL THEN
-		RETURN q.shards[1];
+	-- mostly there is one slot, and then this is all
+	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
+		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
+	IF FOUND THEN
+		RETURN placed[1];
 	END IF;
+	q := pgmq_router._queue(name);
 	RETURN pgmq_router._shard(q, pgmq_router._slot(q, msg_id));
 END
 $$;
@@ -229,7 +235,16 @@ $$;
 CREATE FUNCTION pgmq_router._shards_to_read(name text) RETURNS integer[]
 LANGUAGE plpgsql
 AS $$
+DECLARE
+	ok boolean := pgmq_router._check_block();
+	placed integer[];
 BEGIN
+	-- mostly there is one slot, and then this is all
+	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
+		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
+	IF FOUND THEN
+		RETURN placed;
+	END IF;
 	RETURN pgmq_router._shards_shuffled(pgmq_router._queue(name));
 END
 $$;
@@ -247,9 +262,18 @@ CREATE FUNCTION pgmq_router._shards_to_send(name text, headers jsonb) RETURNS in
 LANGUAGE plpgsql
 AS $$
 DECLARE
-	q pgmq_router.queue := pgmq_router._queue(name);
+	ok boolean := pgmq_router._check_block();
+	q pgmq_router.queue;
+	placed integer[];
 	slot integer;
 BEGIN
+	-- mostly there is one slot, and then this is all
+	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
+		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
+	IF FOUND THEN
+		RETURN placed;
+	END IF;
+	q := pgmq_router._queue(name);
 	IF q.by_key AND headers IS NOT NULL THEN
 		slot := pgmq_router._key_slot(q, headers);
 		IF slot IS NOT NULL THEN

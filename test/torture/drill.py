@@ -264,7 +264,7 @@ class Ledger:
         self.lock = threading.Lock()
         self.sent = set()               # tried
         self.acked = {}                 # message: id, as the sender was told
-        self.got = collections.defaultdict(list)    # id: (message, when, lease ends, deleted when)
+        self.got = collections.defaultdict(list)    # id: [message, when, lease ends] of each time
         self.successes = []             # when something worked
         self.errors = collections.Counter()
         self.failed_at = None
@@ -313,7 +313,8 @@ class Ledger:
             rows = conn.execute('SELECT msg_id, message FROM pgmq.read_with_poll(%s, %s, 5, 1)', (self.queue, LEASE)).fetchall()
             with self.lock:
                 for msg_id, message in rows:
-                    self.got[msg_id].append([message, begun, begun + LEASE])
+                    # it began at the earliest with the call, and was returned at the latest now
+                    self.got[msg_id].append([message, time.monotonic(), begun + LEASE])
                 if rows:
                     self.successes.append(time.monotonic())
             for msg_id, _ in rows:

@@ -161,7 +161,7 @@ def main():
                       f' returned twice within a lease {len(twice)}; errors {dict(ledger.errors)}')
                 for name, found in (('lost', lost), ('stored twice', doubled), ('returned twice', twice)):
                     bad += bool(found)
-                    print(('not ok' if found else 'ok') + f' - router: {queue}: none {name}' + (f' {found[:5]}' if found else ''))
+                    print(('not ok' if found else 'ok') + f' - router: {queue}: none {name}' + (f' {[(f, ledger.got.get(f)) for f in found[:3]]}' if found else ''))
             left = conn.execute('SELECT * FROM pgmq_router.check()').fetchall()
             bad += bool(left)
             print(('not ok' if left else 'ok') + f' - router: check finds nothing {left or ""}')
