@@ -4,7 +4,9 @@
 #   make installcheck           test the installed extension on a running server
 #   make check                  test everything on throw-away servers
 #   make demo                   see it work; `make demo-stop` ends it
+#   make cluster                a router and three shards; `make cluster-stop` ends them
 #   make torture                look for messages that are missed or lost, at random
+#   make drill                  kill a primary under load, and count what was lost
 #   make fuzz                   call every function with random and hostile arguments
 #   make sanitised              test on servers that look for errors in C
 #   make security, make life    what is tested of roles; of a database's life
@@ -120,7 +122,7 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 # These targets find, and where they can install, a server by themselves, so
 # they must work before there is a pg_config.  PGXS also has a `check` of its
 # own, which only says that it is not supported.
-HOUSE = bench check check-versions console demo demo-stop dist fuzz indent life lint \
+HOUSE = bench check check-versions cluster cluster-stop console demo demo-stop dist drill fuzz indent life lint \
 	sanitised security torture
 .PHONY: $(HOUSE) install-pgmq uninstall-pgmq
 
@@ -144,7 +146,7 @@ else
 check check-versions dist indent lint sanitised:
 	@tools/$@.sh
 
-fuzz torture:
+drill fuzz torture:
 	@TESTS=$@ tools/check.sh
 
 security:
@@ -160,6 +162,12 @@ bench:
 
 console:
 	@console/run.sh $(ARGS)
+
+cluster:
+	@cluster/run.sh
+
+cluster-stop:
+	@cluster/stop.sh
 
 demo:
 	@demo/run.sh

@@ -543,6 +543,17 @@ COMMENT ON FUNCTION pgmq.partition_status() IS
 'Show for each partitioned queue on which you have some privilege, and for its archive, how many partitions there are, how many of these begin after the last id or in the future, how many ids or how much time is left until the last one ends, and how many rows are in the default partition, where none should be.';
 
 --
+-- Creating and dropping queues: src/catalog/manage.c
+--
+
+CREATE FUNCTION pgmq._close_queue(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_close_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._close_queue(text) IS
+'Internal: locks a queue and its archive against changes until the transaction ends, and sends waiting readers away.';
+
+--
 -- Questions of health about queues: src/api/health.c
 --
 

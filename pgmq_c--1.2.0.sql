@@ -2429,6 +2429,13 @@ LANGUAGE C;
 COMMENT ON FUNCTION pgmq.purge_queue(text) IS
 'Delete all messages of a queue. Returns how many there were.';
 
+CREATE OR REPLACE FUNCTION pgmq._close_queue(queue_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgmq_close_queue'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._close_queue(text) IS
+'Internal: locks a queue and its archive against changes until the transaction ends, and sends waiting readers away.';
+
 CREATE OR REPLACE FUNCTION pgmq.detach_archive(queue_name text)
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_detach_archive'

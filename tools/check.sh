@@ -5,11 +5,11 @@
 # when started by root, and ends with one line "N passed, N failed".
 #
 #   PG_CONFIG   the server to test with (default: found or installed)
-#   TESTS       which suites (default: all but demo, fuzz, lint and torture)
+#   TESTS       which suites (default: all but cluster, demo, drill, fuzz, lint and torture)
 #   MODES       what pg_regress's suites, torture and fuzz are run with: plain,
 #               preload (both)
 #   TORTURE     options for test/torture/due_map.py, such as "--seconds 3600",
-#               likewise LEDGER, CLOCK and FUZZ for their programs
+#               likewise LEDGER, CLOCK, FUZZ and DRILL for their programs
 #   REGRESS     which of pg_regress's files, likewise ISOLATION and PROVE_TESTS
 #   COPT        more compiler flags
 #   BESIDE      another run goes on in this tree: leave alone what it has kept
@@ -67,6 +67,8 @@ missing_packages() {
         echo "postgresql-$PG_MAJOR-partman"
     ! wants tap || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/pg_cron.control" ] ||
         echo "postgresql-$PG_MAJOR-cron"
+    ! { wants tap || wants clients || wants cluster; } || [ -z "$PG_PACKAGED" ] || [ -e "$("$PG_CONFIG" --sharedir)/extension/plproxy.control" ] ||
+        echo "postgresql-$PG_MAJOR-plproxy"
     if wants clients && [ -e test/clients/run.sh ]; then
         python3 -c 'import psycopg' 2>/dev/null || /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
         [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || echo pgbouncer
@@ -76,7 +78,16 @@ missing_packages() {
         command -v prometheus >/dev/null || echo prometheus
         command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter
     fi
-    if wants torture || wants fuzz; then
+    if wants drill; then
+        case ${DRILL:-} in
+            *hand*) ;;
+            *)
+                command -v patroni >/dev/null || echo patroni
+                command -v etcd >/dev/null || echo etcd-server
+                ;;
+        esac
+    fi
+    if wants torture || wants fuzz || wants drill; then
         /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
     fi
     if wants lint; then
@@ -111,6 +122,13 @@ export PG_BINDIR
 echo "PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //'), run as $RUN_AS"
 
 if ! build_and_install "$WORK/src"; then
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+
+# The router is an extension of its own, which needs PL/Proxy.
+if { wants tap || wants clients || wants cluster; } && [ "$PRIVATE" != "$PG_CONFIG" ] && [ -e "$("$PRIVATE" --sharedir)/extension/plproxy.control" ] &&
+    ! as_user make -s -C router PG_CONFIG="$PRIVATE" with_llvm=no all install >/dev/null; then
     echo "0 passed, 1 failed"
     exit 1
 fi
@@ -303,9 +321,24 @@ if wants fuzz && [ -e test/torture/fuzz.py ]; then
     torture fuzz ${FUZZ:-}
 fi
 
+# shellcheck disable=SC2086 # a list of words
+if wants drill; then
+    run=as_user
+    [ "$(id -u)" != 0 ] || run="env CLIENT_USER=$RUN_AS"
+    logged "$WORK/drill.log" $run /usr/bin/python3 test/torture/drill.py ${DRILL:-}
+    before=$failed
+    count_tap "$WORK/drill.log" "$status"
+    [ "$failed" = "$before" ] || guilty="$guilty drill"
+    tally drill
+fi
+
 cd "$source_tree"
 unset TMPDIR
 
+if wants cluster; then
+    if BUILT=$PRIVATE RUN_AS=$RUN_AS cluster/run.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    cluster/stop.sh
+fi
 if wants demo; then
     if demo/run.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     demo/stop.sh

@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(pgmq_create_unlogged);
 PG_FUNCTION_INFO_V1(pgmq_drop_queue);
 PG_FUNCTION_INFO_V1(pgmq_drop_queue_deprecated);
 PG_FUNCTION_INFO_V1(pgmq_purge_queue);
+PG_FUNCTION_INFO_V1(pgmq_close_queue);
 PG_FUNCTION_INFO_V1(pgmq_detach_archive);
 PG_FUNCTION_INFO_V1(pgmq_create_fifo_index);
 PG_FUNCTION_INFO_V1(pgmq_create_fifo_indexes_all);
@@ -398,6 +399,34 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 	PopActiveSnapshot();
 	pgmq_exec_ddl("TRUNCATE TABLE %s", table);
 	PG_RETURN_INT64(count);
+}
+
+/*
+ * _close_queue(queue_name text) returns void
+ *
+ * For moving a queue to another server.  Locks the queue and its archive until
+ * the transaction ends, so that they can be read and not changed.  The name is
+ * locked first, as drop_queue locks it, which the transaction calls next.
+ *
+ * Errors: 42P01 for an unknown queue, 42501 for a caller that is not the owner.
+ */
+Datum
+pgmq_close_queue(PG_FUNCTION_ARGS)
+{
+	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	PgmqQueue	queue;
+
+	pgmq_check_may_write("LOCK TABLE");
+	pgmq_name_format(queue_name, 'q', queue.relname);
+	if (!may_lock_name(queue.relname))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, queue.relname);
+	pgmq_lock_name(PGMQ_QUEUE_BASE(&queue));
+	queue.relid = table_lock(queue.relname, ExclusiveLock, callback_drop);
+	if (!OidIsValid(queue.relid))
+		pgmq_queue_missing(queue_name, queue.relname);
+	pgmq_queue_check_shape(&queue);
+	table_lock(psprintf("a_%s", PGMQ_QUEUE_BASE(&queue)), ExclusiveLock, callback_drop);
+	PG_RETURN_VOID();
 }
 
 /* detach_archive(queue_name text) returns void */

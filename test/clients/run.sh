@@ -110,6 +110,28 @@ for database in js js_pooled py work_js work_py; do
 done
 
 #
+# A router, where there is one, with a shard of its own for each client
+#
+router=
+if [ "$(sql -d postgres -c "SELECT count(*) FROM pg_available_extensions WHERE name IN ('plproxy', 'pgmq_router')")" = 2 ]; then
+    router=1
+    for database in routed_js routed_py; do
+        {
+            sql -d postgres -c "CREATE DATABASE $database" -c "CREATE DATABASE ${database}_shard" &&
+            sql -d "${database}_shard" -c "CREATE EXTENSION pgmq_c" &&
+            sql -d "$database" -c "CREATE EXTENSION pgmq_router CASCADE" \
+                -c "SELECT pgmq_router.add_shard('host=$work port=$port dbname=${database}_shard')"
+        } >"$work/create.log" 2>&1 || {
+            sed 's/^/# /' "$work/create.log"
+            echo "not ok create_router"
+            exit 1
+        }
+    done
+else
+    echo "skip routed PL/Proxy (postgresql-NN-plproxy) or pgmq_router is not installed"
+fi
+
+#
 # pgbouncer in transaction mode.  Round robin, so that a client's statements do
 # not all go to the same server connection.
 #
@@ -192,6 +214,7 @@ else
         echo "skip pgmq-js npm ci could not fetch it"
     else
         client pgmq-js node "$work/node/pgmq_js.js" pgmq-js "$work" "$port" js
+        [ -z "$router" ] || client pgmq-js.routed node "$work/node/pgmq_js.js" pgmq-js.routed "$work" "$port" routed_js
         client node-pg node "$work/node/node_pg.js" node-pg "$work" "$port" js
         if [ -n "$pooler_port" ]; then
             client pgmq-js.pgbouncer node "$work/node/pgmq_js.js" pgmq-js.pgbouncer \
@@ -237,6 +260,7 @@ for program in ${PYTHON:-} python3 /usr/bin/python3; do
 done
 if [ -n "$python" ]; then
     client psycopg "$python" "$here/psycopg_test.py" "$work" "$port" py $pooler_port
+    [ -z "$router" ] || client routed "$python" "$here/psycopg_test.py" --routed "$work" "$port" routed_py $pooler_port
 
     #
     # The workers of examples/, which see the server crash

@@ -155,7 +155,7 @@ BEGIN
 	PERFORM pgmq.metrics('long'), pgmq.metrics_all(), pgmq.engine_status(), pgmq.locked('long'), pgmq.horizon(), pgmq.adopt_queue('long'), pgmq.list_queues(), pgmq.list_notify_insert_throttles(),
 		pgmq.list_topic_bindings(), pgmq.list_topic_bindings('long'), pgmq.test_routing('order.new'), pgmq.test_routing('order.new', '{}');
 	PERFORM pgmq.waiters(), pgmq.memory_status(), pgmq.maintenance_status(), pgmq.partition_status(), pgmq.horizon_costs(),
-		pgmq.health(), pgmq.overview(), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
+		pgmq.health(), pgmq.overview(), pgmq._close_queue('long'), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
 		pgmq._last_id('long', 'pgmq.q_long_msg_id_seq'::regclass),
 		pgmq._health_limits('{}');
 	PERFORM pgmq.reset_queue_stats('long'), pgmq.stat_bounds(), pgmq.stat_quantile(array_fill(1::bigint, '{17}'), 0.5), pgmq.queue_depth('long');

@@ -1,0 +1,165 @@
+
+# tools/pgmq-move: a queue moves to another shard while it is used, and an
+# interruption after any step loses and doubles nothing.
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use IPC::Run;
+use lib dirname(__FILE__);
+use PgmqRouter;
+use PgmqSession;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+need_router();
+my ($python) = grep { system("$_ -c 'import psycopg' 2>/dev/null") == 0 } 'python3', '/usr/bin/python3';
+plan skip_all => 'no python3 with psycopg (package python3-psycopg)' unless $python;
+
+my $tool = abs_path(dirname(__FILE__) . '/../../tools/pgmq-move');
+my $conf = "shared_preload_libraries = 'pgmq_c'";
+my $node = router_server(1, $conf);
+my $far = PostgreSQL::Test::Cluster->new('far');
+$far->init(allows_streaming => 'logical', extra => ['--no-sync']);
+$far->append_conf('postgresql.conf', $conf);
+$far->start;
+$far->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
+add_shard($node, $far, 'postgres');
+
+my %server = (0 => [ $node, 's0' ], 1 => [ $far, 'postgres' ]);
+my $said;
+
+# Run the tool: its exit code.
+sub move
+{
+	my ($stop, @arguments) = @_;
+	local $ENV{PGMQ_MOVE_STOP_AFTER} = $stop // '';
+
+	delete $ENV{PGMQ_MOVE_STOP_AFTER} unless $stop;
+	IPC::Run::run([ $python, $tool, '--router', $node->connstr('router'), @arguments ],
+		'>&', \$said, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $? >> 8;
+}
+
+sub on_shard
+{
+	my ($shard, $sql) = @_;
+	my ($server, $db) = @{ $server{$shard} };
+
+	return rows($server, $sql, $db);
+}
+
+# --------------------------------------------------------------------------
+# Everything moves along
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq.create('Jobs')});
+is(rows($node, q{SELECT shards FROM pgmq_router.queue}), '{0}', 'the queue is on shard 0');
+rows($node, q{SELECT pgmq.set_policy('jobs', '{"dedup_window": 3600, "ttl": 86400}')});
+on_shard(0, q{SELECT pgmq.enable_notify_insert('jobs', 100), pgmq.create_fifo_index('jobs')});
+rows($node, q{SELECT pgmq.bind_topic('jobs.#', 'Jobs')});
+rows($node, q{SELECT pgmq.send('jobs', to_jsonb(n), jsonb_build_object('x-pgmq-dedup-id', n::text)) FROM generate_series(1, 20) AS n});
+rows($node, q{SELECT pgmq.archive('jobs', 1), pgmq.delete('jobs', 2), pgmq.read('jobs', 600, 3)});
+my $what = q{SELECT (SELECT count(*) FROM pgmq.q_jobs), (SELECT count(*) FROM pgmq.a_jobs), (SELECT count(*) FROM pgmq.q_jobs WHERE vt > now()),
+	(SELECT policy FROM pgmq.policy), (SELECT max(throttle_interval_ms) FROM pgmq.notify_insert_throttle), (SELECT pattern FROM pgmq.topic_bindings),
+	(SELECT queue_name FROM pgmq.meta), (SELECT count(*) FROM pg_trigger WHERE tgrelid = 'pgmq.q_jobs'::regclass),
+	to_regclass('pgmq.q_jobs_fifo_idx') IS NOT NULL};
+my $before = on_shard(0, $what);
+is(move(undef, 'JOBS', 0, 1), 0, 'moved') or diag($said);
+is(on_shard(1, $what), $before, 'with all that belongs to it');
+is(on_shard(0, q{SELECT count(*), to_regclass('pgmq.q_jobs') FROM pgmq.meta}), '0|', 'and is gone from where it was');
+is(rows($node, q{SELECT shards, moving_slot FROM pgmq_router.queue; SELECT pgmq.send('jobs', '1', '{"x-pgmq-dedup-id": "7"}'::jsonb); SELECT pgmq.send('jobs', '1');
+	SELECT queue_length FROM pgmq.metrics('jobs')}), "{1}|\n7\n21\n19", 'the router knows, ids go on, duplicates are found');
+is(rows($node, q{SELECT count(*) FROM pgmq.read('jobs', 1, 100)}), 16, 'leases are held');
+is(move(undef, 'jobs', 0, 1), 0, 'again: nothing to do');
+like($said, qr/already/, 'it says so');
+isnt(move(undef, 'nope', 0, 1), 0, 'an unknown queue');
+isnt(move(undef, 'jobs', 1, 5), 0, 'an unknown shard');
+like($said, qr/shard 5 does not exist/, 'is named');
+
+# --------------------------------------------------------------------------
+# Who waits
+# --------------------------------------------------------------------------
+
+my $direct = session($far);
+my $routed = session($node, 'router');
+on_shard(1, q{SELECT pgmq.purge_queue('jobs')});
+begin($direct, q{\set VERBOSITY sqlstate
+SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);});
+begin($routed, q{\set VERBOSITY sqlstate
+SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);});
+$far->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pgmq.waiters()}) or die 'they do not wait';
+is(move(undef, 'jobs', 1, 0), 0, 'moved from under those who wait') or diag($said);
+result($_) foreach $direct, $routed;
+is($direct->{out} . $direct->{err}, '', 'who waits on the shard is sent away');
+like($direct->{took} < 60 ? ask($direct, q{SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);}) . $direct->{err} : 'late',
+	qr/ERROR:  42P01/, 'and hears next time that the queue is gone');
+like($routed->{err}, qr/ERROR:  40001/, 'who waits on the router, that it has moved');
+done($direct, $routed);
+
+# --------------------------------------------------------------------------
+# Two movers
+# --------------------------------------------------------------------------
+
+my $other = session($node, 'router');
+ask($other, q{SELECT pg_advisory_lock(hashtextextended('pgmq_router.move.jobs', 0));});
+isnt(move(undef, 'jobs', 0, 1), 0, 'a second mover is refused');
+like($said, qr/moved by somebody else/, 'and hears why');
+done($other);
+
+# --------------------------------------------------------------------------
+# Under load, interrupted after each step
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq_router.create('load')});
+my $script = PostgreSQL::Test::Utils::tempdir() . '/load';
+foreach my $large (0, 1)
+{
+	my @how = $large ? ('--large') : ();
+	my @steps = $large ? ('subscribe', 'caught up', 'copy') : ('mark', 'close', 'copy', 'drop');
+	my ($from) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'load'});
+	my $load = IPC::Run::start(
+		[
+			$python, '-c', q{
+import os, psycopg, sys, time
+conninfo, stop, first = sys.argv[1], sys.argv[2], int(sys.argv[3])
+conn = psycopg.connect(conninfo, autocommit=True)
+conn.add_notice_handler(lambda notice: None)
+n = first
+waited = 0
+while not os.path.exists(stop):
+    try:
+        conn.execute("SELECT pgmq.send('load', %s::text::jsonb)", (str(n),))
+        n += 1
+    except psycopg.errors.SerializationFailure:
+        waited += 1
+        time.sleep(0.05)
+print(n - first, waited)
+}, $node->connstr('router'), "$script.stop$large", $large * 1000000
+		],
+		'>', \my $counted, '2>', \my $trouble);
+
+	foreach my $step (@steps)
+	{
+		my $to = 1 - $from;
+
+		is(move($step, @how, 'load', $from, $to), 3, "interrupted after $step") or diag($said);
+		is(move(undef, @how, 'load', $from, $to), 0, 'and done') or diag($said);
+		is(rows($node, q{SELECT shards FROM pgmq_router.queue WHERE queue_name = 'load'}), "{$to}", 'there');
+		$from = $to;
+	}
+	append_to_file("$script.stop$large", '');
+	$load->finish;
+	my ($n, $waited) = split(/ /, $counted);
+	is($trouble, '', 'senders had no other errors than 40001');
+	ok($n > 0 && $waited > 0, "they sent $n messages, and waited $waited times");
+	is(rows($node, q{SELECT count(*), count(DISTINCT message) FROM pgmq.peek('load', qty => 10000000) WHERE message::bigint / 1000000 = } . $large),
+		$n + 0 . '|' . ($n + 0), 'none is lost, none is there twice');
+}
+is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'nothing is left over');
+is(on_shard($_, q{SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_subscription),
+	(SELECT count(*) FROM pg_replication_slots)}), '0|0|0', "nor on shard $_") foreach 0, 1;
+
+done_testing();
