@@ -462,6 +462,17 @@ BEGIN
 END
 $$;
 
+-- refused: convert_to_stream
+CREATE FUNCTION pgmq.convert_to_stream(queue_name text, stream_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.convert_to_stream', $1);
+END
+$$;
+
 -- create: create
 CREATE FUNCTION pgmq_router."create"(integer, text) RETURNS void LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
@@ -597,6 +608,72 @@ BEGIN
 EXCEPTION WHEN OTHERS OR query_canceled THEN
 	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
 	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+END
+$$;
+
+-- refused: create_stream
+CREATE FUNCTION pgmq.create_stream(queue_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_stream', $1);
+END
+$$;
+
+-- refused: create_subscription
+CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+END
+$$;
+
+-- refused: create_subscription
+CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+END
+$$;
+
+-- refused: create_subscription
+CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+END
+$$;
+
+-- refused: create_subscription
+CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+END
+$$;
+
+-- refused: create_subscription
+CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
 END
 $$;
 
@@ -1566,6 +1643,28 @@ BEGIN
 END
 $$;
 
+-- refused: list_subscriptions
+CREATE FUNCTION pgmq.list_subscriptions() RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.list_subscriptions', NULL);
+END
+$$;
+
+-- refused: list_subscriptions
+CREATE FUNCTION pgmq.list_subscriptions(queue_name text) RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.list_subscriptions', $1);
+END
+$$;
+
 -- everywhere: list_topic_bindings
 CREATE FUNCTION pgmq_router.list_topic_bindings(integer) RETURNS TABLE(pattern text, queue_name text, bound_at timestamp with time zone, compiled_regex text) LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
@@ -2384,11 +2483,11 @@ LANGUAGE sql
 AS 'SELECT * FROM pgmq_router._queue_depth($1)';
 
 -- everywhere: queue_stats
-CREATE FUNCTION pgmq_router.queue_stats(integer) RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[]) LANGUAGE plproxy AS $$
+CREATE FUNCTION pgmq_router.queue_stats(integer) RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[], readable bigint) LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
 	SELECT * FROM pgmq.queue_stats() WHERE $1::integer IS NOT NULL;
 $$;
-CREATE FUNCTION pgmq.queue_stats() RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[])
+CREATE FUNCTION pgmq.queue_stats() RETURNS TABLE(queue_name text, state text, stats_reset timestamp with time zone, sent bigint, deduplicated bigint, delivered bigint, redelivered bigint, expired_leases bigint, acked bigint, archived bigint, nacked bigint, released bigint, extended bigint, fence_refused bigint, dead_max_reads bigint, dead_expired bigint, dead_explicit bigint, dead_refused bigint, dropped_expired bigint, reads bigint, empty_reads bigint, waits bigint, wakeups bigint, wakeups_in_vain bigint, dead_clients bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, last_ack_at timestamp with time zone, wait_count bigint, wait_seconds double precision, wait_buckets bigint[], processing_count bigint, processing_seconds double precision, processing_buckets bigint[], age_count bigint, age_seconds double precision, age_buckets bigint[], readable bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3183,6 +3282,50 @@ BEGIN
 		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
+END
+$$;
+
+-- refused: seek
+CREATE FUNCTION pgmq.seek(subscription_name text, start bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+END
+$$;
+
+-- refused: seek
+CREATE FUNCTION pgmq.seek(subscription_name text, start text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+END
+$$;
+
+-- refused: seek
+CREATE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+END
+$$;
+
+-- refused: seek
+CREATE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
 END
 $$;
 
