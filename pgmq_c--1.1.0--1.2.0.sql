@@ -911,6 +911,13 @@ END;
 COMMENT ON FUNCTION pgmq.health(jsonb) IS
 'Report what is wrong with the queues on which you have some privilege, and with what they need of the server, worst first: how severe it is, since when it is so, what shows it, and what to do. No row means that all is well. Options set limits: horizon, prepared, vacuum, unread, behind and maintenance (seconds), horizon_xacts, dead_rows, reads, expired_leases and table_bytes (numbers), memory, connections and ids (shares of 1).';
 
+CREATE FUNCTION pgmq._limits()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_limits'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._limits() IS
+'Internal: trigger function of the tables of queues with limits. It counts messages that come and go, and refuses or drops those that are too many.';
+
 CREATE FUNCTION pgmq.overview(qty integer DEFAULT 30)
 RETURNS TABLE(queue_name text, messages bigint, ready_for interval, waiting bigint, sent bigint, acked bigint, redelivered bigint, dead bigint, last_send interval, last_read interval, trouble text)
 LANGUAGE sql

@@ -2539,6 +2539,17 @@ COMMENT ON FUNCTION pgmq._announce() IS
 'Internal: trigger function of every queue table. It records in the due map when messages can be read.';
 
 --
+-- Limits: src/policy/limit_rows.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._limits()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_limits'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._limits() IS
+'Internal: trigger function of the tables of queues with limits. It counts messages that come and go, and refuses or drops those that are too many.';
+
+--
 -- Names of queues: src/common/queue.c
 --
 

@@ -120,13 +120,18 @@ read_once(void *state)
 	ReadState  *read = state;
 	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	TimestampTz now = GetCurrentTimestamp();
+	PgmqLimitedRead limited;
+	int64		qty;
 	PgmqScan	scan;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	read->count = 0;
 	if (pgmq_policy_pauses(policy, now))
 		return 0;
-	pgmq_scan_begin(&scan, &read->queue, now, read->qty, !read->conditional.isnull);
+	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, read->qty, true);
+	if (qty == 0)
+		return 0;
+	pgmq_scan_begin(&scan, &read->queue, now, qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{
 		pgmq_rows_watch(read->rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
@@ -134,6 +139,7 @@ read_once(void *state)
 					   read_part(read, &scan, scan.lo, scan.wanted, false));
 	}
 	pgmq_rows_watch(read->rows, NULL, NULL);
+	pgmq_limits_read_end(&limited, scan.count);
 	return read->count = scan.count;
 }
 
@@ -268,6 +274,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	const PgmqPolicy *policy;
 	TimestampTz now;
+	PgmqLimitedRead limited;
 	PgmqScan	scan;
 	Popped		popped;
 
@@ -279,6 +286,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(policy, now))
 		pop.qty = 0;
+	pop.qty = pgmq_limits_read_begin(&limited, &pop.queue, policy, pop.qty, false);
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
 	pgmq_rows_test(pop.rows, row_popped, &popped);
@@ -289,6 +297,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		pgmq_rows_watch(pop.rows, scan.by_ids ? pgmq_scan_row : NULL, &scan);
 		pgmq_scan_took(&scan, pop_part(&pop, &scan));
 	}
+	pgmq_limits_read_end(&limited, scan.count);
 	pgmq_stats_read(pop.queue.relid, scan.count > 0);
 	if (scan.count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);

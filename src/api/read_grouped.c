@@ -459,6 +459,8 @@ read_once(void *state)
 	GroupRead  *read = state;
 	const PgmqPolicy *policy = pgmq_policy(&read->queue);
 	MemoryContext old;
+	PgmqLimitedRead limited;
+	int64		qty = read->qty;
 	uint64		count;
 
 	read->now = GetCurrentTimestamp();
@@ -466,6 +468,12 @@ read_once(void *state)
 	if (read->qty == 0 || pgmq_policy_pauses(policy, read->now) ||
 		pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
+	read->qty = pgmq_limits_read_begin(&limited, &read->queue, policy, qty, true);
+	if (read->qty == 0)
+	{
+		read->qty = qty;
+		return 0;
+	}
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(read->context);
@@ -481,6 +489,8 @@ read_once(void *state)
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
+	pgmq_limits_read_end(&limited, count);
+	read->qty = qty;
 
 	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)

@@ -103,7 +103,7 @@ policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype
 	uint64		count;
 
 	LockRelationOid(table, RowExclusiveLock);
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
 						   argtypes, args, false, fn, state);
@@ -385,6 +385,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		dead_letter_note(&queue, &policy);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
 				   policy.dedup_window);
+	pgmq_limits_set(&queue, old, &policy);
 	PG_RETURN_JSONB_P(merged.doc);
 }
 

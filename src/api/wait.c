@@ -191,7 +191,8 @@ wait_once(void *state)
 		wait->policy = pgmq_policy(&wait->queue);
 		wait->disposed = 0;
 		now = GetCurrentTimestamp();
-		paused = pgmq_policy_pauses(wait->policy, now);
+		paused = pgmq_policy_pauses(wait->policy, now) ||
+			!pgmq_limits_allow(&wait->queue, wait->policy);
 		/* it takes nothing, so it claims nothing */
 		pgmq_scan_begin(&scan, &wait->queue, now, paused ? 0 : 1, true);
 		while (pgmq_scan_next(&scan))

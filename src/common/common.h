@@ -182,7 +182,8 @@ extern Oid	pgmq_role_find_owner(Oid relid);
 extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
-extern void pgmq_role_check_triggers(Oid relid, int16 events);
+extern Oid	pgmq_role_find_function(Oid relid, const char *name);
+extern void pgmq_role_check_triggers(Oid relid, int16 events, const char *ours);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 
@@ -193,7 +194,8 @@ typedef enum PgmqLockKind
 	PGMQ_LOCK_DEDUP = 20807,
 	PGMQ_LOCK_GROUP,
 	PGMQ_LOCK_DEDUP_ID,
-	PGMQ_LOCK_NAME
+	PGMQ_LOCK_NAME,
+	PGMQ_LOCK_LIMITS
 } PgmqLockKind;
 
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
@@ -213,6 +215,8 @@ typedef struct PgmqLockSet
 
 extern void pgmq_lock_name(const char *name);
 extern void pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode);
+extern void pgmq_lock_limits(const PgmqQueue *queue);
+extern void pgmq_unlock_limits(const PgmqQueue *queue);
 extern bool pgmq_lock_dedup_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);

@@ -50,6 +50,7 @@
 typedef enum KeyKind
 {
 	KEY_INTEGER,				/* int32 */
+	KEY_LONG,					/* int64 */
 	KEY_NUMBER,					/* double */
 	KEY_BOOLEAN,				/* bool */
 	KEY_WORD,					/* int, from 1 on: which of its words */
@@ -96,6 +97,12 @@ static const PolicyKey policy_keys[] = {
 	WORD(expired, "drop", "dead_letter"),
 	INTEGER(archive_retention, YEARS(60)),
 	BOOLEAN(strict_fifo),
+	INTEGER(max_length, 2147483646),
+	{"max_bytes", KEY_LONG, FIELD(max_bytes), 1, 1e15, {NULL}},
+	WORD(overflow, "error", "drop_oldest"),
+	INTEGER(max_in_flight, 2147483646),
+	NUMBER(rate, 0.001, 1000000),
+	INTEGER(burst, 1000000),
 };
 
 /* An entry of the cache. */
@@ -103,6 +110,8 @@ typedef struct PolicyEntry
 {
 	Oid			relid;			/* hash key: the queue table */
 	bool		exists;			/* else the queue has no policy */
+	TimestampTz limited_until;	/* by its limits the last read returned
+								 * nothing; DT_NOBEGIN: not by these */
 	PgmqPolicy	policy;
 } PolicyEntry;
 
@@ -138,10 +147,11 @@ value_error(const PolicyKey *key, JsonbValue *value)
 	switch (key->kind)
 	{
 		case KEY_INTEGER:
+		case KEY_LONG:
 			appendStringInfo(&must, "an integer from %.0f to %.0f", key->min, key->max);
 			break;
 		case KEY_NUMBER:
-			appendStringInfo(&must, "a number from %.0f to %.0f", key->min, key->max);
+			appendStringInfo(&must, "a number from %.15g to %.15g", key->min, key->max);
 			break;
 		case KEY_BOOLEAN:
 			appendStringInfoString(&must, "true or false");
@@ -186,10 +196,14 @@ policy_put(PgmqPolicy *policy, const PolicyKey *key, JsonbValue *value)
 	switch (key->kind)
 	{
 		case KEY_INTEGER:
+		case KEY_LONG:
 			number = value_number(key, value);
 			if (number != rint(number))
 				value_error(key, value);
-			*(int32 *) field = (int32) number;
+			if (key->kind == KEY_LONG)
+				*(int64 *) field = (int64) number;
+			else
+				*(int32 *) field = (int32) number;
 			break;
 		case KEY_NUMBER:
 			*(double *) field = value_number(key, value);
@@ -420,6 +434,7 @@ pgmq_policy(const PgmqQueue *queue)
 	{
 		uint64		invals = policy_invals;
 
+		loaded.limited_until = DT_NOBEGIN;
 		loaded.exists = policy_load(queue, &loaded.policy);
 		entry = &loaded;
 
@@ -458,6 +473,25 @@ pgmq_policy_paused_until(Oid relid)
 	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
 }
 
+/* Keep until when limits have reads of a queue return nothing, for the next one. */
+void
+pgmq_policy_limit(Oid relid, TimestampTz until)
+{
+	PolicyEntry *entry = kept_find(relid);
+
+	if (entry != NULL)
+		entry->limited_until = until;
+}
+
+/* What was kept: DT_NOBEGIN if the last read was not limited. */
+TimestampTz
+pgmq_policy_limited_until(Oid relid)
+{
+	PolicyEntry *entry = kept_find(relid);
+
+	return entry != NULL && entry->exists ? entry->limited_until : DT_NOBEGIN;
+}
+
 /*
  * Whether foreign keys of other owners refer to the table of policies.  It
  * takes the lock that keeps more from coming.
@@ -492,7 +526,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	if (!OidIsValid(table))
 		return false;
 	referenced = pgmq_policy_is_referenced();
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(referenced ?
 						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"

@@ -28,6 +28,10 @@
 #define PGMQ_BACKOFF_LINEAR			2
 #define PGMQ_BACKOFF_EXPONENTIAL	3
 
+/* What becomes of messages that are too many. */
+#define PGMQ_OVERFLOW_ERROR			1
+#define PGMQ_OVERFLOW_DROP_OLDEST	2
+
 /* A queue's policy; 0, false and "" stand for none.  Times are in seconds. */
 typedef struct PgmqPolicy
 {
@@ -47,6 +51,12 @@ typedef struct PgmqPolicy
 	int			expired;
 	int32		archive_retention;
 	bool		strict_fifo;
+	int32		max_length;		/* so many messages can be in the queue, */
+	int64		max_bytes;		/* and so many bytes */
+	int			overflow;
+	int32		max_in_flight;	/* reads stop when so many messages are leased */
+	double		rate;			/* reads return so many messages a second, */
+	int32		burst;			/* and so many at once after a rest */
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
@@ -136,6 +146,8 @@ extern uint64 pgmq_policy_invals(void);
 extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
+extern void pgmq_policy_limit(Oid relid, TimestampTz until);
+extern TimestampTz pgmq_policy_limited_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_is_referenced(void);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
@@ -280,6 +292,37 @@ extern void pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now,
 extern bool pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
 								int64 *from, int64 limit, int64 *rows);
 extern void pgmq_disposal_inval(Datum arg, Oid relid);
+
+/* ---- limits.c, limit_*.c: limits; limits.h has what they share ---- */
+extern void pgmq_limits_setting(void);
+extern Size pgmq_limits_size(void);
+extern void pgmq_limits_init(void *memory, Size size, int tranche);
+extern void pgmq_limits_attach(void *memory);
+extern void pgmq_limits_hook(void);
+extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy *policy);
+
+/* A read of a queue, whose policy may limit it. */
+typedef struct PgmqLimitedRead
+{
+	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
+	Oid			relid;
+	struct PgmqLimitNote *note;	/* what it has taken; NULL: nothing */
+} PgmqLimitedRead;
+
+/*
+ * A read asks how many messages it may return, and says how many it did; an
+ * error ends it as well.  It must not begin to wait in between.
+ */
+extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
+									const PgmqPolicy *policy, int64 qty, bool leases);
+extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
+extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);
+
+/* While it is true, leases that are changed end: messages are given back. */
+extern bool pgmq_limits_gives_back;
+extern void pgmq_limits_xact(XactEvent event, void *arg);
+extern void pgmq_limits_subxact(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
 
 /* ---- move.c: moving messages from queue to queue ---- */
 extern PgmqArg pgmq_move_ids(const PgmqMoved *dead, int n);

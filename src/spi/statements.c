@@ -436,6 +436,14 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		2, {INT8ARRAYOID, TIMESTAMPTZOID}
 	},
 
+	/* the $2 oldest messages before $3 that are not in flight at $1 */
+	[PGMQ_STMT_DROP_OLDEST] = {
+		"DELETE FROM {q} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q}"
+		" WHERE (vt" LE "$1 OR read_ct" EQ "0) AND msg_id" LT "$3"
+		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED))",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+
 	/*
 	 * up to $2 messages readable at $1 after $3: id, and the queue it came
 	 * from

@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * limits.h
+ *	  What the files about limits (limits.c, limit_*.c) share.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/policy/limits.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGMQ_LIMITS_H
+#define PGMQ_LIMITS_H
+
+#include "policy/policy.h"
+
+/* Our trigger function on the tables of queues with limits, and the triggers. */
+#define PGMQ_LIMITS_FUNCTION	"_limits"
+#define PGMQ_LIMITS_ROWS		"pgmq_limits"
+#define PGMQ_LIMITS_STATEMENTS	"pgmq_limits_statement"
+
+/* A message that is not in flight. */
+#define PGMQ_NO_LEASE			PG_INT64_MIN
+
+/* A queue's contents: how many messages, and their bytes. */
+typedef struct PgmqContents
+{
+	int64		length;
+	int64		bytes;
+} PgmqContents;
+
+/* A message in flight. */
+typedef struct PgmqLease
+{
+	int64		msg_id;
+	int64		value;			/* a hash of its header */
+	TimestampTz until;
+} PgmqLease;
+
+/* What a policy has of limits; NULL stands for a queue without one. */
+static inline bool
+pgmq_limits_contents(const PgmqPolicy *policy)
+{
+	return policy != NULL && (policy->max_length > 0 || policy->max_bytes > 0);
+}
+
+static inline bool
+pgmq_limits_leases(const PgmqPolicy *policy)
+{
+	return policy != NULL && policy->max_in_flight > 0;
+}
+
+/* Whether it limits reads. */
+static inline bool
+pgmq_limits_reads(const PgmqPolicy *policy)
+{
+	return policy != NULL && (policy->max_in_flight > 0 || policy->rate > 0);
+}
+
+/*
+ * ---- limits.c: counts in shared memory ----
+ *
+ * All but _require are for callbacks.  They do nothing for a queue that has no
+ * entry; only _begin makes one.
+ */
+extern void pgmq_limits_require(void);
+extern bool pgmq_limits_known(Oid relid);
+extern bool pgmq_limits_begin(Oid relid, const PgmqContents *contents);
+extern void pgmq_limits_ready(Oid relid);
+extern void pgmq_limits_forget(Oid relid);
+extern PgmqContents pgmq_limits_pend(Oid relid, PgmqContents more);
+extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents net);
+
+extern bool pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
+							  bool reserved, bool value_reserved, TimestampTz *was);
+extern bool pgmq_limits_lease_end(Oid relid, int64 msg_id, bool commit);
+extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, TimestampTz was);
+extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
+extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
+							  TimestampTz *until);
+extern bool pgmq_limits_give(Oid relid, int64 places, int64 tokens, double rate);
+
+/* ---- limit_xact.c: what this transaction did to queues with limits ---- */
+extern PgmqContents pgmq_limits_note(Oid relid, PgmqContents more);
+extern void pgmq_limits_emptied(Oid relid);
+extern void pgmq_limits_sent(Oid relid, int64 id);
+extern int64 pgmq_limits_first(Oid relid);
+extern bool pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
+extern void pgmq_limits_counted(Oid relid);
+extern void pgmq_limits_end(Oid relid);
+
+/* ---- limit_rows.c: what happens to the rows of a queue with limits ---- */
+extern void pgmq_limits_ensure(const PgmqQueue *queue, const PgmqPolicy *policy);
+
+#endif							/* PGMQ_LIMITS_H */
