@@ -42,8 +42,13 @@ typedef struct ReadState
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
+	const int64 *value;			/* of the header that the policy limits by;
+								 * NULL: any */
 	uint64		count;			/* messages that the last attempt has read */
 } ReadState;
+
+/* A read tries no more values of a header than this; the next one goes on. */
+#define VALUES_MAX		1000
 
 /*
  * The filter of a read, argument argno.  NULL means no filter, and so does an
@@ -87,6 +92,27 @@ read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passi
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
+/* Read messages with the value read->value. */
+static uint64
+read_value(ReadState *read, const PgmqScan *scan, int64 qty, bool passing)
+{
+	PgmqArg		args[5 + PGMQ_DEAD_ARGS] = {
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		pgmq_after(scan->now, read->vt),
+		PGMQ_ARG(Int64GetDatum(*read->value)),
+		read->conditional,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG(BoolGetDatum(false))
+	};
+
+	if (passing)
+		pgmq_disposal_args(&read->disposal, args + 5);
+	return pgmq_exec_rows(&read->queue, passing || !read->conditional.isnull ?
+						  PGMQ_STMT_READ_VALUE_PASSING : PGMQ_STMT_READ_VALUE, args, read->rows);
+}
+
 /*
  * The same for a queue in which messages can be dead: dispose of those that are
  * met.  The scan goes on after those it has given out by their ids.
@@ -101,7 +127,9 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 	for (;;)
 	{
 		pgmq_disposal_test(disposal, scan->now, read->rows);
-		count += read_part(read, scan, lo, scan->wanted - count, disposal->passing) - disposal->n;
+		count += (read->value != NULL ?
+				  read_value(read, scan, scan->wanted - count, disposal->passing) :
+				  read_part(read, scan, lo, scan->wanted - count, disposal->passing)) - disposal->n;
 		if (disposal->n == 0)
 			break;
 		pgmq_disposal_run(disposal, pgmq_scan_reach(scan, disposal->last));
@@ -110,6 +138,70 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 		lo = disposal->last + 1;
 	}
 	pgmq_rows_test(read->rows, NULL, NULL);
+	return count;
+}
+
+/*
+ * Read up to qty messages whose values are allowed now, one value after the other
+ * from the one whose turn it is.  quiet: only values that have little in flight.
+ */
+static uint64
+read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
+			int64 qty, bool quiet)
+{
+	int64		turn = pgmq_limits_turn(read->queue.relid);
+	int64		value = turn;
+	bool		wrapped = false;
+	uint64		count = 0;
+
+	for (int i = 0; i < VALUES_MAX && count < qty; i++)
+	{
+		PgmqArg		args[] = {PGMQ_ARG(Int64GetDatum(value))};
+		/* as after a scan of all ids */
+		PgmqScan	scan = {.now = GetCurrentTimestamp(),.lo = PG_INT64_MIN,.hi = PG_INT64_MAX};
+		uint64		n;
+
+		if (!pgmq_exec_int8(&read->queue, PGMQ_STMT_NEXT_VALUE, args, &value))
+		{
+			if (wrapped)
+				break;
+			/* no hash is less in practice */
+			value = PG_INT64_MIN;
+			wrapped = true;
+			continue;
+		}
+		if (wrapped && value > turn)
+			break;
+		scan.wanted = pgmq_limits_value_begin(limited, policy, value, qty - count, quiet);
+		if (scan.wanted == 0)
+			continue;
+		read->value = &value;
+		n = read->disposes ? read_part_disposing(read, &scan) :
+			read_value(read, &scan, scan.wanted, false);
+		read->value = NULL;
+		pgmq_limits_value_end(limited, n);
+		count += n;
+		if (n > 0)
+			pgmq_limits_set_turn(read->queue.relid, value);
+	}
+	return count;
+}
+
+/* Read from a queue whose policy limits by the values of a header. */
+static uint64
+read_by_value(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy, int64 qty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		count;
+
+	if (pgmq_scan_is_idle(&read->queue, now))
+		return 0;
+	count = read_values(read, limited, policy, qty, policy->fair);
+	if (policy->fair && count < qty)
+		count += read_values(read, limited, policy, qty - count, false);
+	/* the map may say that more is due than is */
+	if (count == 0 && limited->until >= PGMQ_DUE_LAST)
+		pgmq_scan_only(&read->queue, now);
 	return count;
 }
 
@@ -131,6 +223,12 @@ read_once(void *state)
 	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, read->qty, true);
 	if (qty == 0)
 		return 0;
+	if (pgmq_limits_by_value(policy))
+	{
+		read->count = read_by_value(read, &limited, policy, qty);
+		pgmq_limits_read_end(&limited, read->count);
+		return read->count;
+	}
 	pgmq_scan_begin(&scan, &read->queue, now, qty, !read->conditional.isnull);
 	while (pgmq_scan_next(&scan))
 	{

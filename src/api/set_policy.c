@@ -377,6 +377,13 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"",
 						policy.max_reads > 0 ? "max_reads" : "expired"),
 				 errhint("It names the queue for dead letters; with \"" PGMQ_POLICY_CREATE_KEY "\": true that queue is created if it is missing.")));
+	if (policy.limit_by[0] == '\0' && (policy.max_in_flight_each > 0 || policy.rate_each > 0 || policy.fair))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("policy key \"%s\" needs key \"limit_by\"",
+						policy.max_in_flight_each > 0 ? "max_in_flight_each" :
+						policy.rate_each > 0 ? "rate_each" : "fair"),
+				 errhint("It names the header whose values are limited.")));
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);

@@ -144,6 +144,22 @@ row_lease(TupleTableSlot *slot, TimestampTz now)
 	return isnull || DatumGetTimestampTz(value) <= now ? PGMQ_NO_LEASE : DatumGetTimestampTz(value);
 }
 
+/* A hash of the header of a row that a policy limits by, in *value; NULL without one. */
+static const int64 *
+row_value(TupleTableSlot *slot, const PgmqPolicy *policy, int64 *value)
+{
+	AttrNumber	column = row_columns(slot->tts_tupleDescriptor)->headers;
+	bool		isnull = true;
+	Datum		headers = (Datum) 0;
+
+	if (policy->limit_by[0] == '\0')
+		return NULL;
+	if (column != InvalidAttrNumber)
+		headers = slot_getattr(slot, column, &isnull);
+	*value = pgmq_header_value_hash(isnull ? NULL : DatumGetJsonbP(headers), policy->limit_by);
+	return value;
+}
+
 /* ----------------------------------------------------------------
  *		Counting a queue
  * ----------------------------------------------------------------
@@ -158,6 +174,7 @@ typedef struct Count
 	int64		nleases;
 	int64		max;
 	PgmqLease  *leases;
+	bool		has_values;
 } Count;
 
 /* Add a row. */
@@ -184,6 +201,7 @@ count_row(Count *count, TupleTableSlot *slot)
 	{
 		.msg_id = row_id(slot),.until = until
 	};
+	count->has_values = row_value(slot, count->policy, &count->leases[count->nleases - 1].value) != NULL;
 }
 
 /* Add what is in a table, in a state of it. */
@@ -246,7 +264,9 @@ queue_count(const PgmqQueue *queue, const PgmqPolicy *policy, bool own)
 	if (!pgmq_limits_begin(queue->relid, &count.contents))
 		too_many(_("too many queues have limits"), "pgmq_c.limit_queues");
 	for (int64 i = 0; i < count.nleases; i++)
-		if (!pgmq_limits_lease_found(queue->relid, count.leases[i].msg_id, NULL, count.leases[i].until))
+		if (!pgmq_limits_lease_found(queue->relid, count.leases[i].msg_id,
+									 count.has_values ? &count.leases[i].value : NULL,
+									 count.leases[i].until))
 			TOO_MANY_ENTRIES();
 	pgmq_limits_ready(queue->relid);
 	pfree(count.leases);
@@ -344,6 +364,15 @@ trigger_set(const char *table, const char *name, int16 type, int columns)
 	pgmq_exec_ddl("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, name);
 }
 
+/* The value of the header by which the policy of an open queue limits, as SQL. */
+char *
+pgmq_limits_value_sql(const PgmqQueue *queue)
+{
+	const PgmqPolicy *policy = pgmq_policy(queue);
+
+	return psprintf(PGMQ_VALUE_SQL, quote_literal_cstr(policy == NULL ? "" : policy->limit_by));
+}
+
 /*
  * The policy of an open queue has changed, from old, which may be NULL.  See to
  * its triggers, which takes a lock that no writer has, and to what is counted.
@@ -358,6 +387,9 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 	bool		partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	Triggers	found = triggers_find(rel);
 	Triggers	wanted = triggers_wanted(policy);
+	char	   *index = psprintf("%s" PGMQ_VALUE_INDEX_SUFFIX, queue->relname);
+	const char *by;
+	const char *was_by;
 
 	relation_close(rel, NoLock);
 	if (pgmq_limits_contents(policy) && partitioned)
@@ -372,13 +404,25 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 		pgmq_limits_end(queue->relid);
 	if (pgmq_limits_reads(old) || pgmq_limits_reads(policy))
 		pgmq_xact_wake(queue->relid, PGMQ_WAKE_ALL);
-	if (memcmp(&found, &wanted, sizeof(Triggers)) == 0)
+	by = policy->limit_by;
+	was_by = old == NULL ? "" : old->limit_by;
+	if (found.rows == wanted.rows && found.statements == wanted.statements &&
+		found.columns == wanted.columns && strcmp(by, was_by) == 0)
 		return;
 
 	/* waiting readers hold a lock that conflicts */
 	pgmq_waiter_send_away(queue->relid);
 	trigger_set(table, PGMQ_LIMITS_ROWS, wanted.rows, wanted.columns);
 	trigger_set(table, PGMQ_LIMITS_STATEMENTS, wanted.statements, 0);
+	if (strcmp(by, was_by) != 0)
+	{
+		if (was_by[0] != '\0')
+			pgmq_exec_ddl("DROP INDEX IF EXISTS %s",
+						  quote_qualified_identifier(PGMQ_SCHEMA, index));
+		if (by[0] != '\0')
+			pgmq_exec_ddl("CREATE INDEX %s ON %s (%s, msg_id)",
+						  quote_identifier(index), table, pgmq_limits_value_sql(queue));
+	}
 	if (wanted.rows != 0)
 	{
 		pgmq_limits_counted(queue->relid);
@@ -528,12 +572,14 @@ row_leased(const LimitedQueue *limited, const TriggerData *trigger)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz old = row_lease(trigger->tg_trigslot, now);
 	TimestampTz new = PGMQ_NO_LEASE;
+	int64		value;
 
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && !pgmq_limits_gives_back)
 		new = row_lease(trigger->tg_newslot, now);
 	if (old == new)
 		return;
-	if (!pgmq_limits_note_lease(limited->queue.relid, row_id(trigger->tg_trigslot), NULL, new))
+	if (!pgmq_limits_note_lease(limited->queue.relid, row_id(trigger->tg_trigslot),
+								row_value(trigger->tg_trigslot, &limited->policy, &value), new))
 		TOO_MANY_ENTRIES();
 }
 

@@ -255,17 +255,20 @@ bool
 pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until)
 {
 	PgmqLimitNote *note = note_add(relid);
-	bool		reserved = until != PGMQ_NO_LEASE && reading != NULL && reading->relid == relid &&
-		reading->note != NULL && reading->note->places > 0;
+	bool		reads = until != PGMQ_NO_LEASE && reading != NULL && reading->relid == relid;
+	bool		reserved = reads && reading->note != NULL && reading->note->places > 0;
+	bool		of_value = reads && reading->of_value != NULL && reading->of_value->places > 0;
 
 	note->is_lease = true;
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, false, &note->was))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was))
 		return false;
 	if (reserved)
 		reading->note->places--;
+	if (of_value)
+		reading->of_value->places--;
 	note_link(note);
 	has_leases = true;
 	return true;
@@ -282,11 +285,11 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 {
 	PgmqPolicy	limits;
 	PgmqLimitNote *note;
-	TimestampTz until;
 	int64		n;
 
-	read->note = NULL;
+	read->note = read->of_value = NULL;
 	read->relid = queue->relid;
+	read->until = PGMQ_DUE_LAST;
 	if (!pgmq_limits_reads(policy) || qty == 0)
 		return qty;
 	limits = *policy;
@@ -295,8 +298,8 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	pgmq_limits_ensure(queue, policy);
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
-	n = pgmq_limits_take(queue->relid, &limits, qty, GetCurrentTimestamp(), &until);
-	pgmq_policy_limit(queue->relid, n == 0 ? until : DT_NOBEGIN);
+	n = pgmq_limits_take(queue->relid, &limits, qty, GetCurrentTimestamp(), &read->until);
+	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
 		return 0;
 	note->places = limits.max_in_flight > 0 ? n : 0;
@@ -308,20 +311,74 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	return n;
 }
 
+/* Of what a note has taken so much was used: give back the rest. */
+static void
+note_use(PgmqLimitNote *note, int64 count)
+{
+	if ((note->places > 0 || note->tokens > count) &&
+		pgmq_limits_give(note->relid, note->has_value ? &note->value : NULL, note->places,
+						 Max(note->tokens - count, 0), note->rate))
+		pgmq_waiter_wake(note->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
+	note->places = 0;
+	note->tokens = Min(note->tokens, count);
+}
+
 /* A read has returned so many messages. */
 void
 pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 {
-	PgmqLimitNote *note = read->note;
-
-	if (note == NULL)
+	if (read->note == NULL)
 		return;
 	reading = read->outer;
-	if ((note->places > 0 || note->tokens > count) &&
-		pgmq_limits_give(note->relid, note->places, Max(note->tokens - count, 0), note->rate))
-		pgmq_waiter_wake(note->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
-	note->places = 0;
-	note->tokens = Min(note->tokens, count);
+	note_use(read->note, count);
+	if (count == 0 && read->until < PGMQ_DUE_LAST)
+		pgmq_policy_limit(read->relid, read->until);
+}
+
+/* Whether a policy, or NULL, limits reads by the values of a header. */
+bool
+pgmq_limits_by_value(const PgmqPolicy *policy)
+{
+	return policy != NULL &&
+		(policy->max_in_flight_each > 0 || policy->rate_each > 0 || policy->fair);
+}
+
+/*
+ * Within a read, begin to read up to qty messages with a value: how many it may
+ * return.  quiet: none if the value has much of what is in flight.
+ * Error: 53400 when there is no room to count the value.
+ */
+int64
+pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
+						int64 qty, bool quiet)
+{
+	PgmqLimitNote *note = note_add(read->relid);
+	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet, qty,
+										   GetCurrentTimestamp(), &read->until);
+
+	if (n < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many values of header \"%s\" are limited", policy->limit_by),
+				 errhint("Raise the setting pgmq_c.limit_entries, and restart the server.")));
+	if (n == 0)
+		return 0;
+	note->has_value = true;
+	note->value = value;
+	note->rate = policy->rate_each;
+	note->places = policy->max_in_flight_each > 0 ? n : 0;
+	note->tokens = n;
+	note_link(note);
+	read->of_value = note;
+	return n;
+}
+
+/* So many messages with the value were read. */
+void
+pgmq_limits_value_end(PgmqLimitedRead *read, int64 count)
+{
+	note_use(read->of_value, count);
+	read->of_value = NULL;
 }
 
 /* Whether a read may return a message now. */
@@ -358,6 +415,7 @@ pgmq_limits_hook(void)
 {
 	prev_object_access = object_access_hook;
 	object_access_hook = limits_object_access;
+	pgmq_plan_value = pgmq_limits_value_sql;
 }
 
 /* ----------------------------------------------------------------
@@ -390,7 +448,8 @@ note_end(bool commit, bool is_top)
 		wakes = pgmq_limits_lease_back(note->relid, note->msg_id,
 									   note->has_value ? &note->value : NULL, note->was);
 	else if (!commit)
-		wakes = pgmq_limits_give(note->relid, note->places, note->tokens, note->rate);
+		wakes = pgmq_limits_give(note->relid, note->has_value ? &note->value : NULL, note->places,
+								 note->tokens, note->rate);
 	if (wakes)
 		pgmq_waiter_wake(note->relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
 }

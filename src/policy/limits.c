@@ -60,6 +60,10 @@
  */
 #define LATENESS		100000
 
+/* A value with so many messages in flight, and this share of all, yields to others. */
+#define NOISY_MIN		30
+#define NOISY_SHARE		0.1
+
 /* The tokens of a rate. */
 typedef struct LimitBucket
 {
@@ -85,6 +89,7 @@ typedef struct LimitQueue
 	bool		starved;		/* a reader got nothing, and none was woken
 								 * since */
 	LimitBucket bucket;
+	int64		turn;			/* the value that was last read from */
 } LimitQueue;
 
 /* A message in flight, or a value of the header that a policy limits by. */
@@ -650,8 +655,9 @@ limit_take(int max_in_flight, int *reserved, int in_flight, TimestampTz next_end
 	{
 		int64		places = Max(max_in_flight - in_flight - *reserved, 0);
 
+		/* what is reserved may be given back at any moment */
 		if (places == 0)
-			*until = Min(*until, next_end);
+			*until = Min(*until, *reserved > 0 ? Min(next_end, now + LATENESS) : next_end);
 		n = Min(n, places);
 	}
 	if (n > 0 && rate > 0)
@@ -692,18 +698,81 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
 	return n;
 }
 
-/* Give back places and tokens.  True if a reader that got nothing is to be woken. */
-bool
-pgmq_limits_give(Oid relid, int64 places, int64 tokens, double rate)
+/*
+ * The same of messages with a value of the header that the policy limits by.  quiet:
+ * nothing if the value has much of what is in flight.  -1: no room to count.
+ */
+int64
+pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
+					   int64 n, TimestampTz now, TimestampTz *until)
 {
 	LimitQueue *queue = queue_lock(relid);
+	int			i;
+
+	if (queue == NULL)
+		return n;
+	i = value_get(queue, value);
+	if (i == NONE)
+		n = -1;
+	else if (quiet && entries[i].in_flight >= NOISY_MIN &&
+			 entries[i].in_flight > NOISY_SHARE * queue->in_flight)
+		n = 0;
+	else
+	{
+		n = limit_take(policy->max_in_flight_each, &entries[i].reserved, entries[i].in_flight,
+					   queue->next_end, &entries[i].bucket, policy->rate_each,
+					   policy->burst_each, n, now, until);
+		if (n == 0)
+			queue->starved = true;
+	}
+	LWLockRelease(&area->lock);
+	return n;
+}
+
+/* The value whose messages were read last. */
+int64
+pgmq_limits_turn(Oid relid)
+{
+	LimitQueue *queue = queue_lock(relid);
+	int64		turn = 0;
+
+	if (queue == NULL)
+		return 0;
+	turn = queue->turn;
+	LWLockRelease(&area->lock);
+	return turn;
+}
+
+void
+pgmq_limits_set_turn(Oid relid, int64 value)
+{
+	LimitQueue *queue = queue_lock(relid);
+
+	if (queue == NULL)
+		return;
+	queue->turn = value;
+	LWLockRelease(&area->lock);
+}
+
+/* Give back places and tokens, of a value if it is not NULL.  True if a reader that got nothing is to be woken. */
+bool
+pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate)
+{
+	LimitQueue *queue = queue_lock(relid);
+	int			i;
 	bool		wakes;
 
 	if (queue == NULL)
 		return false;
-	queue->reserved -= places;
-	if (rate > 0)
+	i = value == NULL ? NONE : entry_find(queue, true, *value);
+	if (value == NULL)
+		queue->reserved -= places;
+	else if (i != NONE)
+		entries[i].reserved -= places;
+	if (rate > 0 && value == NULL)
 		queue->bucket.full -= tokens * (USECS_PER_SEC / rate);
+	else if (rate > 0 && i != NONE)
+		entries[i].bucket.full -= tokens * (USECS_PER_SEC / rate);
 	wakes = queue->starved;
 	queue->starved = false;
 	LWLockRelease(&area->lock);

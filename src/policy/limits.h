@@ -20,6 +20,12 @@
 #define PGMQ_LIMITS_ROWS		"pgmq_limits"
 #define PGMQ_LIMITS_STATEMENTS	"pgmq_limits_statement"
 
+/* A hash of the header that a policy limits by, as SQL; what is indexed. */
+#define PGMQ_VALUE_SQL \
+	"(COALESCE(pg_catalog.hashtextextended((headers OPERATOR(pg_catalog.->>) %s::pg_catalog.text)" \
+	" COLLATE pg_catalog.\"C\", 0::pg_catalog.int8), 0::pg_catalog.int8))"
+#define PGMQ_VALUE_INDEX_SUFFIX	"_limit_idx"
+
 /* A message that is not in flight. */
 #define PGMQ_NO_LEASE			PG_INT64_MIN
 
@@ -48,14 +54,16 @@ pgmq_limits_contents(const PgmqPolicy *policy)
 static inline bool
 pgmq_limits_leases(const PgmqPolicy *policy)
 {
-	return policy != NULL && policy->max_in_flight > 0;
+	return policy != NULL &&
+		(policy->max_in_flight > 0 || policy->max_in_flight_each > 0 || policy->fair);
 }
 
 /* Whether it limits reads. */
 static inline bool
 pgmq_limits_reads(const PgmqPolicy *policy)
 {
-	return policy != NULL && (policy->max_in_flight > 0 || policy->rate > 0);
+	return policy != NULL && (policy->max_in_flight > 0 || policy->rate > 0 ||
+							  policy->max_in_flight_each > 0 || policy->rate_each > 0 || policy->fair);
 }
 
 /*
@@ -79,7 +87,9 @@ extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, 
 extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
 extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
 							  TimestampTz *until);
-extern bool pgmq_limits_give(Oid relid, int64 places, int64 tokens, double rate);
+extern int64 pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
+									int64 n, TimestampTz now, TimestampTz *until);
+extern bool pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate);
 
 /* ---- limit_xact.c: what this transaction did to queues with limits ---- */
 extern PgmqContents pgmq_limits_note(Oid relid, PgmqContents more);

@@ -54,7 +54,8 @@ typedef enum KeyKind
 	KEY_NUMBER,					/* double */
 	KEY_BOOLEAN,				/* bool */
 	KEY_WORD,					/* int, from 1 on: which of its words */
-	KEY_QUEUE					/* char[NAMEDATALEN]: the table's name */
+	KEY_QUEUE,					/* char[NAMEDATALEN]: the table's name */
+	KEY_HEADER					/* char[NAMEDATALEN] */
 } KeyKind;
 
 #define MAX_WORDS		3
@@ -103,6 +104,11 @@ static const PolicyKey policy_keys[] = {
 	INTEGER(max_in_flight, 2147483646),
 	NUMBER(rate, 0.001, 1000000),
 	INTEGER(burst, 1000000),
+	{"limit_by", KEY_HEADER, FIELD(limit_by), 0, 0, {NULL}},
+	INTEGER(max_in_flight_each, 2147483646),
+	NUMBER(rate_each, 0.001, 1000000),
+	INTEGER(burst_each, 1000000),
+	BOOLEAN(fair),
 };
 
 /* An entry of the cache. */
@@ -162,6 +168,9 @@ value_error(const PolicyKey *key, JsonbValue *value)
 			break;
 		case KEY_QUEUE:
 			appendStringInfoString(&must, "the name of a queue");
+			break;
+		case KEY_HEADER:
+			appendStringInfo(&must, "the name of a header of 1 to %d bytes", NAMEDATALEN - 1);
 			break;
 	}
 	ereport(ERROR,
@@ -231,6 +240,12 @@ policy_put(PgmqPolicy *policy, const PolicyKey *key, JsonbValue *value)
 															 value->val.string.len),
 									(char *) field))
 				value_error(key, value);
+			break;
+		case KEY_HEADER:
+			if (value->type != jbvString ||
+				value->val.string.len < 1 || value->val.string.len >= NAMEDATALEN)
+				value_error(key, value);
+			memcpy(field, value->val.string.val, value->val.string.len);
 			break;
 	}
 }

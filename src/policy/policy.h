@@ -57,6 +57,12 @@ typedef struct PgmqPolicy
 	int32		max_in_flight;	/* reads stop when so many messages are leased */
 	double		rate;			/* reads return so many messages a second, */
 	int32		burst;			/* and so many at once after a rest */
+	char		limit_by[NAMEDATALEN];	/* the header whose values the rest is
+										 * for */
+	int32		max_in_flight_each;
+	double		rate_each;
+	int32		burst_each;
+	bool		fair;			/* values with much in flight come last */
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
@@ -121,6 +127,7 @@ extern TimestampTz pgmq_run_since(bool *complete);
 extern void pgmq_header_check_ttl(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
+extern int64 pgmq_header_value_hash(Jsonb *headers, const char *name);
 extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 							 Jsonb *headers);
 
@@ -299,6 +306,7 @@ extern Size pgmq_limits_size(void);
 extern void pgmq_limits_init(void *memory, Size size, int tranche);
 extern void pgmq_limits_attach(void *memory);
 extern void pgmq_limits_hook(void);
+extern char *pgmq_limits_value_sql(const PgmqQueue *queue);
 extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy *policy);
 
 /* A read of a queue, whose policy may limit it. */
@@ -307,6 +315,9 @@ typedef struct PgmqLimitedRead
 	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
 	Oid			relid;
 	struct PgmqLimitNote *note;	/* what it has taken; NULL: nothing */
+	struct PgmqLimitNote *of_value; /* of one value */
+	TimestampTz until;			/* values were refused until then, at the
+								 * latest */
 } PgmqLimitedRead;
 
 /*
@@ -316,6 +327,12 @@ typedef struct PgmqLimitedRead
 extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
 									const PgmqPolicy *policy, int64 qty, bool leases);
 extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
+extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
+extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
+									 int64 qty, bool quiet);
+extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 count);
+extern int64 pgmq_limits_turn(Oid relid);
+extern void pgmq_limits_set_turn(Oid relid, int64 value);
 extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);
 
 /* While it is true, leases that are changed end: messages are given back. */

@@ -158,7 +158,7 @@ stmt_start(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 		if (plan != NULL)
 			pgmq_plan_end(plan);
 		MemoryContextSwitchTo(memory);
-		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql, memory);
+		pgmq_error_rethrow(queue ? pgmq_plan_text(queue, stmt->sql, true) : stmt->sql, memory);
 	}
 	PG_END_TRY();
 	SPI_finish();

@@ -49,6 +49,9 @@
 /* The setting pgmq_c.max_plans. */
 int			pgmq_max_plans = PGMQ_MAX_PLANS_DEFAULT;
 
+/* What {v} stands for in a statement on a queue: policy/ knows. */
+char	   *(*pgmq_plan_value) (const PgmqQueue *queue) = NULL;
+
 StaticAssertDecl(PGMQ_MAX_PLANS_MIN > PGMQ_NUM_STMTS, "one queue has too many plans");
 
 struct PgmqPlan
@@ -190,10 +193,14 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 	return plan;
 }
 
-/* A statement's text with the names of this queue's tables, palloc'd. */
+/*
+ * A statement's text with the names of this queue's tables, palloc'd.  For one that
+ * has failed it looks nothing up.
+ */
 char *
-pgmq_plan_text(const PgmqQueue *queue, const char *sql)
+pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool failed)
 {
+	static char last_value[8 * NAMEDATALEN] = "";
 	StringInfoData text;
 
 	initStringInfo(&text);
@@ -204,6 +211,13 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 			char	   *name = psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
 
 			appendStringInfoString(&text, quote_qualified_identifier(PGMQ_SCHEMA, name));
+			p += 2;
+		}
+		else if (strncmp(p, "{v}", 3) == 0 && pgmq_plan_value != NULL)
+		{
+			if (!failed)
+				strlcpy(last_value, pgmq_plan_value(queue), sizeof(last_value));
+			appendStringInfoString(&text, last_value);
 			p += 2;
 		}
 		else
@@ -251,7 +265,7 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 
 	if (queue != NULL)
 		pgmq_queue_check_shape(queue);
-	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql) : stmt->sql,
+	spi = SPI_prepare_cursor(queue ? pgmq_plan_text(queue, stmt->sql, false) : stmt->sql,
 							 stmt->nargs, (Oid *) stmt->argtypes,
 							 CURSOR_OPT_GENERIC_PLAN |
 							 (queue ? PGMQ_CURSOR_OPT_GUARDED : 0));

@@ -73,6 +73,9 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_READ_CTS,
 	PGMQ_STMT_EXTEND,
 	PGMQ_STMT_DROP_OLDEST,
+	PGMQ_STMT_NEXT_VALUE,
+	PGMQ_STMT_READ_VALUE,
+	PGMQ_STMT_READ_VALUE_PASSING,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
@@ -83,7 +86,8 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive */
+	const char *sql;			/* {q} is the queue table, {a} the archive, {v}
+								 * what its policy limits by */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
@@ -183,10 +187,11 @@ typedef struct PgmqPlan PgmqPlan;
 #define PGMQ_MAX_PLANS_MIN		100 /* more than there are statements */
 
 extern int	pgmq_max_plans;
+extern char *(*pgmq_plan_value) (const PgmqQueue *queue);
 extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
 extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
 extern void pgmq_plan_end(PgmqPlan *plan);
-extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
+extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql, bool failed);
 extern void pgmq_plan_inval(Datum arg, Oid relid);
 extern void pgmq_plan_xact(XactEvent event, void *arg);
 
