@@ -282,6 +282,7 @@ read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 	read->vt = PGMQ_ARG_FROM(1);
 	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->conditional = conditional_arg(fcinfo, conditional_argno);
+	read->value = NULL;
 	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_UPDATE, "UPDATE");
 }
