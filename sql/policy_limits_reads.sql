@@ -56,7 +56,7 @@ SELECT message FROM pgmq.pop('limr', 1);
 -- grouped reads
 SELECT pgmq.delete('limr', ARRAY[6, 7]);
 SELECT message FROM pgmq.read_grouped('limr', 30, 5);
--- in a transaction: what another may still take back counts
+-- in a transaction what it gives up itself is free for it
 BEGIN;
 SELECT pgmq.delete('limr', 8) ;
 SELECT limr();
@@ -77,7 +77,7 @@ SELECT limr();
 ROLLBACK;
 SELECT limr();
 BEGIN;
-SELECT pgmq.delete('limr', 9);
+SELECT pgmq.delete('limr', 10);
 PREPARE TRANSACTION 'limr';
 SELECT limr();
 -- what is in flight when the policy is set counts, and purging ends it

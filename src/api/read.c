@@ -157,6 +157,7 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 	for (int i = 0; i < VALUES_MAX && count < qty; i++)
 	{
 		PgmqArg		args[] = {PGMQ_ARG(Int64GetDatum(value))};
+
 		/* as after a scan of all ids */
 		PgmqScan	scan = {.now = GetCurrentTimestamp(),.lo = PG_INT64_MIN,.hi = PG_INT64_MAX};
 		uint64		n;

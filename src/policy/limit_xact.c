@@ -67,6 +67,7 @@ typedef struct PgmqLimitNote
 
 	/* a lease that was changed */
 	bool		is_lease;
+	bool		frees;			/* the place, which shared memory still has */
 	int64		msg_id;
 	bool		has_value;
 	int64		value;
@@ -210,7 +211,10 @@ pgmq_limits_emptied(Oid relid)
 	LimitLevel *level = level_get(xact);
 
 	level->emptied = true;
-	level->net = (PgmqContents) {0};
+	level->net = (PgmqContents)
+	{
+		0
+	};
 	(void) xact_pend(xact);
 }
 
@@ -224,7 +228,10 @@ pgmq_limits_counted(Oid relid)
 	LimitXact  *xact = xact_get(relid);
 
 	xact->inner = NULL;
-	xact->pending = (PgmqContents) {0};
+	xact->pending = (PgmqContents)
+	{
+		0
+	};
 	xact->begun = GetCurrentTransactionNestLevel();
 	xact->gone = 0;
 }
@@ -263,7 +270,7 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was, &note->frees))
 		return false;
 	if (reserved)
 		reading->note->places--;
@@ -272,6 +279,23 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	note_link(note);
 	has_leases = true;
 	return true;
+}
+
+/*
+ * How many messages of a queue, with a value of the header if it is not NULL, are
+ * in flight until this transaction commits: it may read as many in their place.
+ */
+static int64
+notes_freed(Oid relid, const int64 *value)
+{
+	int64		n = 0;
+
+	if (!has_leases)
+		return 0;
+	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
+		n += note->frees && note->relid == relid &&
+			(value == NULL || (note->has_value && note->value == *value));
+	return n;
 }
 
 /*
@@ -298,7 +322,8 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	pgmq_limits_ensure(queue, policy);
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
-	n = pgmq_limits_take(queue->relid, &limits, qty, GetCurrentTimestamp(), &read->until);
+	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL), qty,
+						 GetCurrentTimestamp(), &read->until);
 	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
 		return 0;
@@ -353,7 +378,8 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 v
 						int64 qty, bool quiet)
 {
 	PgmqLimitNote *note = note_add(read->relid);
-	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet, qty,
+	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet,
+										   notes_freed(read->relid, &value), qty,
 										   GetCurrentTimestamp(), &read->until);
 
 	if (n < 0)
@@ -500,7 +526,10 @@ xact_subend(LimitXact *xact, bool commit, int level)
 	{
 		pgmq_limits_forget(xact->relid);
 		xact->inner = NULL;
-		xact->pending = (PgmqContents) {0};
+		xact->pending = (PgmqContents)
+		{
+			0
+		};
 		xact->begun = 0;
 	}
 	xact->begun = Min(xact->begun, level - 1);
@@ -519,7 +548,10 @@ xact_subend(LimitXact *xact, bool commit, int level)
 		LimitLevel *upper = inner->upper;
 
 		if (inner->emptied)
-			upper->net = (PgmqContents) {0};
+			upper->net = (PgmqContents)
+		{
+			0
+		};
 		upper->emptied |= inner->emptied;
 		upper->net.length += inner->net.length;
 		upper->net.bytes += inner->net.bytes;

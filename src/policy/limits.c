@@ -278,7 +278,10 @@ entry_new(LimitQueue *queue, bool is_value, int64 key)
 	entries[i].until = entries[i].open = PGMQ_NO_LEASE;
 	entries[i].value = NONE;
 	entries[i].in_flight = entries[i].reserved = 0;
-	entries[i].bucket = (LimitBucket) {0};
+	entries[i].bucket = (LimitBucket)
+	{
+		0
+	};
 	entries[i].chain = *link;
 	*link = i;
 	entries[i].prev = NONE;
@@ -317,6 +320,20 @@ leases_end(LimitQueue *queue, TimestampTz now)
 			entry_free(i);
 		else
 			queue->next_end = Min(queue->next_end, end);
+	}
+}
+
+/* All messages of a queue are gone, but those that the ending transaction has sent. */
+static void
+leases_drop(LimitQueue *queue)
+{
+	int			next;
+
+	for (int i = queue->entries; i != NONE; i = next)
+	{
+		next = entries[i].next;
+		if (!entries[i].is_value && entries[i].until != PGMQ_NO_LEASE)
+			entry_free(i);
 	}
 }
 
@@ -433,13 +450,19 @@ pgmq_limits_begin(Oid relid, const PgmqContents *contents)
 		queue->relid = relid;
 		queue->entries = NONE;
 		queue->starved = false;
-		queue->bucket = (LimitBucket) {0};
+		queue->bucket = (LimitBucket)
+		{
+			0
+		};
 		queue->next = *link;
 		*link = i;
 	}
 	queue->ready = false;
 	queue->contents = *contents;
-	queue->pending = (PgmqContents) {0};
+	queue->pending = (PgmqContents)
+	{
+		0
+	};
 	while (queue->entries != NONE)
 		entry_free(queue->entries);
 	queue->in_flight = queue->reserved = 0;
@@ -507,7 +530,13 @@ pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents n
 	if (queue == NULL)
 		return;
 	if (emptied)
-		queue->contents = (PgmqContents) {0};
+	{
+		queue->contents = (PgmqContents)
+		{
+			0
+		};
+		leases_drop(queue);
+	}
 	queue->contents.length += net.length;
 	queue->contents.bytes += net.bytes;
 	queue->pending.length -= pending.length;
@@ -524,16 +553,18 @@ pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents n
  * By an open transaction a message is in flight until a time, or not at all; *was
  * is until when it was by this transaction.  value is NULL or the hash of its
  * header.  If a place or a place of the value was reserved, it is used up.
- * False when there is no room for it.
+ * *frees: its place is free when the transaction commits.  False when there is no
+ * room for it.
  */
 bool
 pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
-				  bool reserved, bool value_reserved, TimestampTz *was)
+				  bool reserved, bool value_reserved, TimestampTz *was, bool *frees)
 {
 	LimitQueue *queue = queue_lock(relid);
 	int			i;
 
 	*was = PGMQ_NO_LEASE;
+	*frees = false;
 	if (queue == NULL)
 		return true;
 	i = entry_find(queue, false, msg_id);
@@ -549,6 +580,7 @@ pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until
 	if (i != NONE)
 	{
 		*was = entries[i].open;
+		*frees = until == PGMQ_NO_LEASE && entries[i].until != PGMQ_NO_LEASE;
 		if (reserved)
 			queue->reserved--;
 		if (value_reserved && entries[i].value != NONE)
@@ -643,7 +675,7 @@ bucket_look(LimitBucket *bucket, double now, double interval, int size, double *
 
 /* Take so many messages of up to n; see pgmq_limits_take. */
 static int64
-limit_take(int max_in_flight, int *reserved, int in_flight, TimestampTz next_end,
+limit_take(int64 max_in_flight, int *reserved, int in_flight, TimestampTz next_end,
 		   LimitBucket *bucket, double rate, int burst, int64 n,
 		   TimestampTz now, TimestampTz *until)
 {
@@ -677,11 +709,12 @@ limit_take(int max_in_flight, int *reserved, int in_flight, TimestampTz next_end
 
 /*
  * How many of n messages of a queue may be read at now, by its policy: tokens are
- * taken for them, and places reserved, that are to be given back if not used.  If
+ * taken for them, and places reserved, that are to be given back if not used.  freed
+ * places are counted as taken and will be free when this transaction commits.  If
  * there are none, *until is when there may be some, if nothing else happens before.
  */
 int64
-pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
+pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, TimestampTz now,
 				 TimestampTz *until)
 {
 	LimitQueue *queue = queue_lock(relid);
@@ -690,7 +723,7 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
 	if (queue == NULL)
 		return n;
 	leases_end(queue, now);
-	n = limit_take(policy->max_in_flight, &queue->reserved, queue->in_flight, queue->next_end,
+	n = limit_take(policy->max_in_flight > 0 ? policy->max_in_flight + freed : 0, &queue->reserved, queue->in_flight, queue->next_end,
 				   &queue->bucket, policy->rate, policy->burst, n, now, until);
 	if (n == 0)
 		queue->starved = true;
@@ -704,7 +737,7 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
  */
 int64
 pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
-					   int64 n, TimestampTz now, TimestampTz *until)
+					   int64 freed, int64 n, TimestampTz now, TimestampTz *until)
 {
 	LimitQueue *queue = queue_lock(relid);
 	int			i;
@@ -719,7 +752,8 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 		n = 0;
 	else
 	{
-		n = limit_take(policy->max_in_flight_each, &entries[i].reserved, entries[i].in_flight,
+		n = limit_take(policy->max_in_flight_each > 0 ? policy->max_in_flight_each + freed : 0,
+					   &entries[i].reserved, entries[i].in_flight,
 					   queue->next_end, &entries[i].bucket, policy->rate_each,
 					   policy->burst_each, n, now, until);
 		if (n == 0)

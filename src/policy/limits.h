@@ -81,14 +81,14 @@ extern PgmqContents pgmq_limits_pend(Oid relid, PgmqContents more);
 extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents net);
 
 extern bool pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
-							  bool reserved, bool value_reserved, TimestampTz *was);
+							  bool reserved, bool value_reserved, TimestampTz *was, bool *frees);
 extern bool pgmq_limits_lease_end(Oid relid, int64 msg_id, bool commit);
 extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, TimestampTz was);
 extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
-extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 n, TimestampTz now,
+extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, TimestampTz now,
 							  TimestampTz *until);
 extern int64 pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
-									int64 n, TimestampTz now, TimestampTz *until);
+									int64 freed, int64 n, TimestampTz now, TimestampTz *until);
 extern bool pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate);
 
 /* ---- limit_xact.c: what this transaction did to queues with limits ---- */

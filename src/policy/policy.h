@@ -314,7 +314,7 @@ typedef struct PgmqLimitedRead
 {
 	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
 	Oid			relid;
-	struct PgmqLimitNote *note;	/* what it has taken; NULL: nothing */
+	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
 	struct PgmqLimitNote *of_value; /* of one value */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */

@@ -86,8 +86,8 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive, {v}
-								 * what its policy limits by */
+	const char *sql;			/* {q} is the queue table, {a} the archive,
+								 * {v} what its policy limits by */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;

@@ -456,8 +456,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 
 	/*
-	 * a read of messages with value $4; with a range of values in place of one
-	 * no plan can be by msg_id
+	 * a read of messages with value $4; with a range of values in place of
+	 * one no plan can be by msg_id
 	 */
 	[PGMQ_STMT_READ_VALUE] = {
 		READ_VALUE(""),
