@@ -77,6 +77,7 @@ OBJS = src/pgmq_c.o \
 	src/policy/enqueue.o \
 	src/policy/headers.o \
 	src/policy/idtable.o \
+	src/policy/limit_reads.o \
 	src/policy/limit_rows.o \
 	src/policy/limit_xact.o \
 	src/policy/limits.o \

@@ -49,7 +49,7 @@
 
 PG_FUNCTION_INFO_V1(pgmq_limits);
 
-/* The most messages that are dropped by one statement to make room. */
+/* The most messages that are dropped by one statement. */
 #define DROP_MAX		1000
 
 /* The columns of a queue table that are looked at; 0: it has no such column. */

@@ -43,7 +43,7 @@ typedef struct LimitLevel
 	struct LimitLevel *upper;
 	int			level;
 	bool		emptied;		/* it has removed all that was there before */
-	PgmqContents net;			/* since then */
+	PgmqContents change;		/* since then */
 } LimitLevel;
 
 /* A queue with limits; in TopTransactionContext. */
@@ -135,18 +135,18 @@ level_get(LimitXact *xact)
 
 /* What a transaction has added to a queue; *emptied: after it removed everything. */
 static PgmqContents
-xact_net(const LimitXact *xact, bool *emptied)
+xact_change(const LimitXact *xact, bool *emptied)
 {
-	PgmqContents net = {0};
+	PgmqContents change = {0};
 
 	*emptied = false;
 	for (const LimitLevel *level = xact->inner; level != NULL && !*emptied; level = level->upper)
 	{
-		net.length += level->net.length;
-		net.bytes += level->net.bytes;
+		change.length += level->change.length;
+		change.bytes += level->change.bytes;
 		*emptied = level->emptied;
 	}
-	return net;
+	return change;
 }
 
 /*
@@ -157,8 +157,8 @@ static PgmqContents
 xact_pend(LimitXact *xact)
 {
 	bool		emptied;
-	PgmqContents net = xact_net(xact, &emptied);
-	PgmqContents pending = {Max(net.length, 0), Max(net.bytes, 0)};
+	PgmqContents change = xact_change(xact, &emptied);
+	PgmqContents pending = {Max(change.length, 0), Max(change.bytes, 0)};
 	PgmqContents more = {
 		pending.length - xact->pending.length, pending.bytes - xact->pending.bytes
 	};
@@ -166,9 +166,9 @@ xact_pend(LimitXact *xact)
 
 	xact->pending = pending;
 	if (emptied)
-		return net;
-	sum.length += net.length - pending.length;
-	sum.bytes += net.bytes - pending.bytes;
+		return change;
+	sum.length += change.length - pending.length;
+	sum.bytes += change.bytes - pending.bytes;
 	return sum;
 }
 
@@ -182,8 +182,8 @@ pgmq_limits_note(Oid relid, PgmqContents more)
 	LimitXact  *xact = xact_get(relid);
 	LimitLevel *level = level_get(xact);
 
-	level->net.length += more.length;
-	level->net.bytes += more.bytes;
+	level->change.length += more.length;
+	level->change.bytes += more.bytes;
 	return xact_pend(xact);
 }
 
@@ -211,7 +211,7 @@ pgmq_limits_emptied(Oid relid)
 	LimitLevel *level = level_get(xact);
 
 	level->emptied = true;
-	level->net = (PgmqContents)
+	level->change = (PgmqContents)
 	{
 		0
 	};
@@ -499,11 +499,11 @@ pgmq_limits_xact(XactEvent event, void *arg)
 	for (const LimitXact *xact = xacts; xact != NULL; xact = xact->next)
 	{
 		bool		emptied = false;
-		PgmqContents net = {0};
+		PgmqContents change = {0};
 
 		if (event == XACT_EVENT_COMMIT)
-			net = xact_net(xact, &emptied);
-		pgmq_limits_settle(xact->relid, xact->pending, emptied, net);
+			change = xact_change(xact, &emptied);
+		pgmq_limits_settle(xact->relid, xact->pending, emptied, change);
 		if (event == XACT_EVENT_COMMIT ? xact->gone > 0 : xact->begun > 0)
 			pgmq_limits_forget(xact->relid);
 	}
@@ -548,13 +548,13 @@ xact_subend(LimitXact *xact, bool commit, int level)
 		LimitLevel *upper = inner->upper;
 
 		if (inner->emptied)
-			upper->net = (PgmqContents)
+			upper->change = (PgmqContents)
 		{
 			0
 		};
 		upper->emptied |= inner->emptied;
-		upper->net.length += inner->net.length;
-		upper->net.bytes += inner->net.bytes;
+		upper->change.length += inner->change.length;
+		upper->change.bytes += inner->change.bytes;
 		xact->inner = upper;
 	}
 }

@@ -13,6 +13,8 @@
 #ifndef PGMQ_LIMITS_H
 #define PGMQ_LIMITS_H
 
+#include "storage/lwlock.h"
+
 #include "policy/policy.h"
 
 /* Our trigger function on the tables of queues with limits, and the triggers. */
@@ -66,8 +68,77 @@ pgmq_limits_reads(const PgmqPolicy *policy)
 							  policy->max_in_flight_each > 0 || policy->rate_each > 0 || policy->fair);
 }
 
+/* ---- the shared memory, for limits.c and limit_reads.c ---- */
+#define PGMQ_LIMIT_NONE			(-1)
+
+/* The tokens of a rate. */
+typedef struct PgmqLimitBucket
+{
+	double		full;			/* microseconds of the monotonic clock */
+	bool		denied;			/* a reader has waited since the last token */
+} PgmqLimitBucket;
+
+/* A queue. */
+typedef struct PgmqLimitQueue
+{
+	Oid			dboid;			/* key; InvalidOid: not in use */
+	Oid			relid;
+	int			first;			/* of the chain with this queue's number */
+	int			next;			/* in the chain, or among the free ones */
+	bool		ready;			/* all has been counted */
+	PgmqContents contents;		/* by the transactions that have committed */
+	PgmqContents pending;		/* what open transactions may add to that */
+	int			entries;		/* the first of its messages in flight and
+								 * values */
+	int			in_flight;
+	int			reserved;		/* places for messages that are being read */
+	TimestampTz next_end;		/* no lease ends before */
+	bool		starved;		/* a reader got nothing, and none was woken
+								 * since */
+	PgmqLimitBucket bucket;
+	int64		turn;			/* the value that was last read from */
+} PgmqLimitQueue;
+
+/* A message in flight, or a value of the header that a policy limits by. */
+typedef struct PgmqLimitEntry
+{
+	int			queue;			/* its number */
+	int			first;			/* of the chain with this entry's number */
+	int			chain;			/* the next one, or among the free ones */
+	int			prev;			/* of its queue */
+	int			next;
+	int64		key;			/* msg_id, or a hash of the value */
+	bool		is_value;
+
+	/* a message */
+	TimestampTz until;			/* the end of its lease, as committed */
+	TimestampTz open;			/* and by the transaction that changes it */
+	int			value;			/* of its header, or PGMQ_LIMIT_NONE */
+
+	/* a value */
+	int			in_flight;
+	int			reserved;
+	PgmqLimitBucket bucket;
+} PgmqLimitEntry;
+
+typedef struct PgmqLimitArea
+{
+	LWLock		lock;
+	int			nqueues;
+	int			nused;			/* this many, from the first, have been used */
+	int			free;			/* the first of those given back */
+	int			nentries;
+	int			free_entry;
+	PgmqLimitQueue queues[FLEXIBLE_ARRAY_MEMBER];
+} PgmqLimitArea;
+
+extern PgmqLimitArea *pgmq_limit_area;
+extern PgmqLimitEntry *pgmq_limit_entries;
+extern PgmqLimitQueue *pgmq_limits_lock(Oid relid);
+extern void pgmq_limits_drop_entries(PgmqLimitQueue *queue, bool all);
+
 /*
- * ---- limits.c: counts in shared memory ----
+ * ---- limits.c, limit_reads.c: counts in shared memory ----
  *
  * All but _require are for callbacks.  They do nothing for a queue that has no
  * entry; only _begin makes one.
@@ -78,7 +149,7 @@ extern bool pgmq_limits_begin(Oid relid, const PgmqContents *contents);
 extern void pgmq_limits_ready(Oid relid);
 extern void pgmq_limits_forget(Oid relid);
 extern PgmqContents pgmq_limits_pend(Oid relid, PgmqContents more);
-extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents net);
+extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents change);
 
 extern bool pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
 							  bool reserved, bool value_reserved, TimestampTz *was, bool *frees);

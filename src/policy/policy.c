@@ -116,8 +116,7 @@ typedef struct PolicyEntry
 {
 	Oid			relid;			/* hash key: the queue table */
 	bool		exists;			/* else the queue has no policy */
-	TimestampTz limited_until;	/* by its limits the last read returned
-								 * nothing; DT_NOBEGIN: not by these */
+	TimestampTz limited_until;	/* see pgmq_policy_limited_until */
 	PgmqPolicy	policy;
 } PolicyEntry;
 
@@ -488,7 +487,7 @@ pgmq_policy_paused_until(Oid relid)
 	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
 }
 
-/* Keep until when limits have reads of a queue return nothing, for the next one. */
+/* Keep until when limits have reads of a queue return nothing. */
 void
 pgmq_policy_limit(Oid relid, TimestampTz until)
 {
@@ -504,12 +503,11 @@ pgmq_policy_limited_until(Oid relid)
 {
 	PolicyEntry *entry = kept_find(relid);
 
-	return entry != NULL && entry->exists ? entry->limited_until : DT_NOBEGIN;
+	return entry != NULL ? entry->limited_until : DT_NOBEGIN;
 }
 
 /*
- * Whether foreign keys of other owners refer to the table of policies.  It
- * takes the lock that keeps more from coming.
+ * Whether foreign keys of other owners refer to the table of policies.  Locks it.
  */
 bool
 pgmq_policy_is_referenced(void)
