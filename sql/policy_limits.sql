@@ -6,6 +6,7 @@ SELECT pgmq.create('lim');
 SELECT pgmq.set_policy('lim', '{"max_length": 3}');
 SELECT pgmq.get_policy('lim') = '{}' AS cannot \gset
 \if :cannot
+	SELECT pgmq.drop_queue('lim');
 	\quit
 \endif
 CREATE FUNCTION lim() RETURNS text LANGUAGE sql AS $$
