@@ -85,9 +85,14 @@ OBJS = src/pgmq_c.o \
 	src/policy/enqueue.o \
 	src/policy/headers.o \
 	src/policy/idtable.o \
+	src/policy/limit_reads.o \
+	src/policy/limit_rows.o \
+	src/policy/limit_xact.o \
+	src/policy/limits.o \
 	src/policy/maintain.o \
 	src/policy/move.o \
 	src/policy/policy.o \
+	src/policy/policy_keys.o \
 	src/policy/runs.o \
 	src/policy/suspect.o \
 	src/policy/worker.o \

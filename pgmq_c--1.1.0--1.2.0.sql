@@ -1107,6 +1107,13 @@ END;
 COMMENT ON FUNCTION pgmq.health(jsonb) IS
 'Report what is wrong with the queues on which you have some privilege, and with what they need of the server, worst first: how severe it is, since when it is so, what shows it, and what to do. No row means that all is well. Options set limits: horizon, prepared, vacuum, unread, behind and maintenance (seconds), horizon_xacts, dead_rows, reads, expired_leases and table_bytes (numbers), memory, connections and ids (shares of 1).';
 
+CREATE FUNCTION pgmq._limits()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_limits'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._limits() IS
+'Internal: trigger function of the tables of queues with limits. It counts messages that come and go, and refuses or drops those that are too many.';
+
 CREATE FUNCTION pgmq.overview(qty integer DEFAULT 30)
 RETURNS TABLE(queue_name text, messages bigint, ready_for interval, waiting bigint, sent bigint, acked bigint, redelivered bigint, dead bigint, last_send interval, last_read interval, trouble text)
 LANGUAGE sql
@@ -1426,7 +1433,7 @@ COMMENT ON FUNCTION pgmq.metrics_all() IS
 COMMENT ON FUNCTION pgmq.engine_status() IS
 'Show the state of the queues in shared memory, for each queue on which you have some privilege: whether reads use its due map (on) or why not, the number of pieces of the map and the bytes they take, when the next message can be read (null if that is unknown, or if there are no pieces and so nothing will be due), how many sessions wait for the queue, and how often a full check found a message that the map had hidden, which should never happen.';
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities; of a stream retention, retention_age, retention_count, retention_bytes.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities, max_length, max_bytes, overflow, max_in_flight, rate, burst, limit_by, max_in_flight_each, rate_each, burst_each, fair; of a stream retention, retention_age, retention_count, retention_bytes.';
 COMMENT ON FUNCTION pgmq.get_policy(text) IS
 'Return the policy of a queue, or an empty object if it has none. This needs some privilege on the queue.';
 COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS

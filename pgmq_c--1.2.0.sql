@@ -2350,7 +2350,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'pgmq_set_policy'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.set_policy(text, jsonb) IS
-'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities; of a stream retention, retention_age, retention_count, retention_bytes.';
+'Change the policy of a queue. Keys that are absent keep their value, keys that are null are removed. Returns the whole policy. Only the owner of the queue may do this. Keys: max_reads, dead_letter_queue, create_dead_letter_queue, backoff, backoff_base, backoff_factor, backoff_cap, backoff_jitter, ttl, ttl_header, expired, dedup_window, archive_retention, strict_fifo, priorities, max_length, max_bytes, overflow, max_in_flight, rate, burst, limit_by, max_in_flight_each, rate_each, burst_each, fair; of a stream retention, retention_age, retention_count, retention_bytes.';
 
 CREATE OR REPLACE FUNCTION pgmq.get_policy(queue_name text)
 RETURNS jsonb
@@ -2741,6 +2741,17 @@ AS 'MODULE_PATHNAME', 'pgmq_priority_key_sql'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION pgmq._priority_key(jsonb, bigint) IS
 'Internal: returns what the messages of a queue with priorities are read in the order of.';
+
+--
+-- Limits: src/policy/limit_rows.c
+--
+
+CREATE OR REPLACE FUNCTION pgmq._limits()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'pgmq_limits'
+LANGUAGE C;
+COMMENT ON FUNCTION pgmq._limits() IS
+'Internal: trigger function of the tables of queues with limits. It counts messages that come and go, and refuses or drops those that are too many.';
 
 --
 -- Names of queues: src/common/queue.c

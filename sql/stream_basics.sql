@@ -87,6 +87,16 @@ SELECT pgmq.create('st_group');
 SELECT * FROM pgmq.read('st_group', 30, 1);
 SELECT pgmq.drop_queue('st_group');
 
+-- What other tables would have to know is refused.
+SELECT pgmq.set_policy('st_ship', '{"priorities": true}');
+SELECT pgmq.set_policy('st_orders', '{"max_length": 5}');
+SELECT pgmq.create('st_fair');
+SELECT pgmq.set_policy('st_fair', '{"priorities": true, "limit_by": "tenant", "rate_each": 5}');
+SELECT pgmq.set_policy('st_fair', '{"priorities": true}') IS NOT NULL;
+SELECT pgmq.create_stream('st_fair');
+SELECT pgmq.convert_to_stream('st_fair', 'st_fair_log');
+SELECT pgmq.drop_queue('st_fair');
+
 -- Purged, a subscription goes on with what comes; a stream is emptied.
 SELECT pgmq.purge_queue('st_ship') > 0;
 SELECT msg_id FROM pgmq.read('st_ship', 30, 9);

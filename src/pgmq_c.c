@@ -61,6 +61,7 @@ static const PgmqShmemPart shmem_parts[] = {
 	{pgmq_waiter_size, 0, pgmq_waiter_init, pgmq_waiter_attach},
 	{pgmq_run_size, 0, pgmq_run_init, pgmq_run_attach},
 	{pgmq_slots_size, 0, pgmq_slots_init, pgmq_slots_attach},
+	{pgmq_limits_size, 0, pgmq_limits_init, pgmq_limits_attach},
 	{NULL, 6, pgmq_directory_init, pgmq_directory_attach},
 	{NULL, 1, pgmq_tree_init, pgmq_tree_attach}
 };
@@ -100,6 +101,7 @@ _PG_init(void)
 {
 	pgmq_shmem_init(shmem_parts, lengthof(shmem_parts));
 	pgmq_slots_setting();
+	pgmq_limits_setting();
 	pgmq_worker_init();
 	DefineCustomBoolVariable("pgmq_c.due_map",
 							 "Enables reads to use due maps.",
@@ -118,6 +120,7 @@ _PG_init(void)
 	pgmq_stream_init();
 	pgmq_guard_init();
 	pgmq_ddl_init();
+	pgmq_limits_hook();
 	CacheRegisterRelcacheCallback(pgmq_inval, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, pgmq_inval_schema, (Datum) 0);
 	RegisterXactCallback(pgmq_plan_xact, NULL);
@@ -126,6 +129,8 @@ _PG_init(void)
 	RegisterResourceReleaseCallback(pgmq_xact_release, NULL);
 	RegisterXactCallback(pgmq_stats_xact, NULL);
 	RegisterSubXactCallback(pgmq_stats_subxact, NULL);
+	RegisterXactCallback(pgmq_limits_xact, NULL);
+	RegisterSubXactCallback(pgmq_limits_subxact, NULL);
 	RegisterXactCallback(pgmq_notify_xact, NULL);
 	RegisterSubXactCallback(pgmq_notify_subxact, NULL);
 }

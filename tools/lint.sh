@@ -89,7 +89,7 @@ SPENT
 screens?!screened!PgmqScreen
 nets?|net_finds
 drains?!drained
-tokens?|JsonbIteratorToken|WJB_
+tokens?|JsonbIteratorToken|WJB_|src/policy/limit|src/policy/policy.h
 dues!PgmqDue!PgmqDead!PgmqPending
 raises?(_[a-z]+)? (a!the!its) (due!time!map)
 raise_[a-z]+![a-z_]+_raise

@@ -248,18 +248,17 @@ nack_held(Nack *nack, int i)
 {
 	PgmqArg		args[3] = {
 		PGMQ_ARG(Int64GetDatum(nack->held[i])),
-		PGMQ_ARG(TimestampTzGetDatum(nack->vts[i]))
+		PGMQ_ARG(TimestampTzGetDatum(nack->vts[i])),
+		nack->release ? PGMQ_ARG(TimestampTzGetDatum(nack->now)) : nack->error
 	};
+	uint64		count;
 
-	if (nack->release)
-	{
-		args[2] = PGMQ_ARG(TimestampTzGetDatum(nack->now));
-		return pgmq_exec(&nack->queue, PGMQ_STMT_RELEASE, args) > 0;
-	}
-	args[2] = nack->error;
-	pgmq_exec(&nack->queue, nack->error.isnull ? PGMQ_STMT_SET_VT : PGMQ_STMT_SET_VT_ERROR,
-			  args);
-	return true;
+	/* the delay is no lease */
+	pgmq_limits_gives_back = true;
+	count = pgmq_exec(&nack->queue, nack->release ? PGMQ_STMT_RELEASE :
+					  nack->error.isnull ? PGMQ_STMT_SET_VT : PGMQ_STMT_SET_VT_ERROR, args);
+	pgmq_limits_gives_back = false;
+	return count > 0 || !nack->release;
 }
 
 /* Give the messages named back; how many there were. */

@@ -335,10 +335,10 @@ wait_enter(Wait *wait)
  * meanwhile, and only then.  In its list, until the next due time if we get the
  * watch; if something is due already, for the interval or until a wake-up may be
  * passed on.  In no list, for the interval.  While the queue is paused, until
- * the pause ends.
+ * the pause ends.  If the read was limited, until that ends if we get the watch.
  */
 static int64
-wait_one(Wait *wait, int i, TimestampTz paused_until)
+wait_one(Wait *wait, int i, TimestampTz paused_until, TimestampTz limited_until)
 {
 	int			place = wait->place + i;
 	int64		interval = Min(wait->interval, MAX_SLEEP_MS);
@@ -362,6 +362,14 @@ wait_one(Wait *wait, int i, TimestampTz paused_until)
 		if (pgmq_map_has_open_prepared(wait->maps[i]))
 			return Min(interval, ms_until(paused_until));
 		return ms_until(paused_until);
+	}
+	if (limited_until != DT_NOBEGIN)
+	{
+		/* a wake-up would have others read in vain */
+		memset(&wait->wakeups[i], 0, sizeof(PgmqWakeUp));
+		if (limited_until <= GetCurrentTimestamp() || pgmq_waiter_watch(place, limited_until))
+			return ms_until(limited_until);
+		return longest;
 	}
 	if (again)
 		longest = PASS_MS;
@@ -443,6 +451,7 @@ wait_sleep(Wait *wait)
 {
 	int64		sleep = wait_left(wait);
 	TimestampTz paused_until[PGMQ_MAX_WAITED];
+	TimestampTz limited_until[PGMQ_MAX_WAITED];
 	bool		woken = false;
 	int64		left;
 
@@ -469,13 +478,14 @@ wait_sleep(Wait *wait)
 				return true;
 			paused_until[i] = Max(paused_until[i], until);
 		}
+		limited_until[i] = OidIsValid(listed) ? pgmq_policy_limited_until(listed) : DT_NOBEGIN;
 	}
 	for (int i = wait->nqueues; i < wait->nrelids; i++)
-		paused_until[i] = DT_NOBEGIN;
+		paused_until[i] = limited_until[i] = DT_NOBEGIN;
 	for (int i = 0; i < wait->nrelids; i++)
 	{
 		/* Min is a macro, and wait_one wakes other waiters */
-		int64		one = wait_one(wait, i, paused_until[i]);
+		int64		one = wait_one(wait, i, paused_until[i], limited_until[i]);
 
 		woken = woken || one == 0;
 		sleep = Min(sleep, one);

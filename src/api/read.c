@@ -46,9 +46,14 @@ typedef struct ReadState
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
+	const int64 *value;			/* of the header that the policy limits by;
+								 * NULL: any */
 	uint64		count;			/* messages that the last attempt has read */
 	bool		more;			/* it stopped, though there may be some */
 } ReadState;
+
+/* A read tries no more values of a header than this; the next one goes on. */
+#define VALUES_MAX		1000
 
 /*
  * The filter of a read, argument argno.  NULL means no filter, and so does an
@@ -97,6 +102,27 @@ read_part(ReadState *read, const PgmqScan *scan, int64 lo, int64 qty, bool passi
 	return pgmq_exec_rows(&read->queue, stmt, args, read->rows);
 }
 
+/* Read messages with the value read->value. */
+static uint64
+read_value(ReadState *read, const PgmqScan *scan, int64 qty, bool passing)
+{
+	PgmqArg		args[5 + PGMQ_DEAD_ARGS] = {
+		PGMQ_ARG(TimestampTzGetDatum(scan->now)),
+		PGMQ_ARG(Int64GetDatum(qty)),
+		pgmq_after(scan->now, read->vt),
+		PGMQ_ARG(Int64GetDatum(*read->value)),
+		read->conditional,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG_NULL,
+		PGMQ_ARG(BoolGetDatum(false))
+	};
+
+	if (passing)
+		pgmq_disposal_args(&read->disposal, args + 5);
+	return pgmq_exec_rows(&read->queue, passing || !read->conditional.isnull ?
+						  PGMQ_STMT_READ_VALUE_PASSING : PGMQ_STMT_READ_VALUE, args, read->rows);
+}
+
 /*
  * The same for a queue in which messages can be dead: dispose of those that are
  * met.  The scan goes on after those it has given out by their ids.
@@ -111,7 +137,9 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 	for (;;)
 	{
 		pgmq_disposal_test(disposal, scan->now, read->rows);
-		count += read_part(read, scan, lo, scan->wanted - count, disposal->passing) - disposal->n;
+		count += (read->value != NULL ?
+				  read_value(read, scan, scan->wanted - count, disposal->passing) :
+				  read_part(read, scan, lo, scan->wanted - count, disposal->passing)) - disposal->n;
 		if (disposal->n == 0)
 			break;
 		pgmq_disposal_run(disposal, pgmq_scan_reach(scan, disposal->last));
@@ -140,6 +168,71 @@ read_scan(ReadState *read, TimestampTz now, int64 qty)
 	return scan.count;
 }
 
+/*
+ * Read up to qty messages whose values are allowed now, one value after the other
+ * from the one whose turn it is.  quiet: only values that have little in flight.
+ */
+static uint64
+read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
+			int64 qty, bool quiet)
+{
+	int64		turn = pgmq_limits_turn(read->queue.relid);
+	int64		value = turn;
+	bool		wrapped = false;
+	uint64		count = 0;
+
+	for (int i = 0; i < VALUES_MAX && count < qty; i++)
+	{
+		PgmqArg		args[] = {PGMQ_ARG(Int64GetDatum(value))};
+
+		/* as after a scan of all ids */
+		PgmqScan	scan = {.now = GetCurrentTimestamp(),.lo = PG_INT64_MIN,.hi = PG_INT64_MAX};
+		uint64		n;
+
+		if (!pgmq_exec_int8(&read->queue, PGMQ_STMT_NEXT_VALUE, args, &value))
+		{
+			if (wrapped)
+				break;
+			/* no hash is less in practice */
+			value = PG_INT64_MIN;
+			wrapped = true;
+			continue;
+		}
+		if (wrapped && value > turn)
+			break;
+		scan.wanted = pgmq_limits_value_begin(limited, policy, value, qty - count, quiet);
+		if (scan.wanted == 0)
+			continue;
+		read->value = &value;
+		n = read->disposes ? read_part_disposing(read, &scan) :
+			read_value(read, &scan, scan.wanted, false);
+		read->value = NULL;
+		pgmq_limits_value_end(limited, n);
+		count += n;
+		if (n > 0)
+			pgmq_limits_set_turn(read->queue.relid, value);
+	}
+	return count;
+}
+
+/* Read from a queue whose policy limits by the values of a header. */
+static uint64
+read_by_value(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy, int64 qty)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		count;
+
+	if (pgmq_scan_is_idle(&read->queue, now))
+		return 0;
+	count = read_values(read, limited, policy, qty, policy->fair);
+	if (policy->fair && count < qty)
+		count += read_values(read, limited, policy, qty - count, false);
+	/* the map may say that more is due than is */
+	if (count == 0 && limited->until >= PGMQ_DUE_LAST)
+		pgmq_scan_only(&read->queue, now);
+	return count;
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -149,6 +242,8 @@ read_once(void *state)
 	TimestampTz now = GetCurrentTimestamp();
 	PgmqStream	stream;
 	bool		subscribes = pgmq_stream_open(&read->queue, &stream);
+	PgmqLimitedRead limited;
+	int64		qty;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	read->count = 0;
@@ -156,16 +251,21 @@ read_once(void *state)
 	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
 	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		return 0;
+	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, read->qty, true);
+	if (qty == 0)
+		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
-	read->count = read_scan(read, now, read->qty);
+	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
+		read_scan(read, now, qty);
 
 	/* what a lease of no length returned would be returned again */
 	while (subscribes &&
 		   pgmq_take_more(&read->queue, &stream, read->rows,
-						  read->count > 0 && !HIDES(read->vt) ? 0 : read->qty - read->count, false))
-		read->count += read_scan(read, GetCurrentTimestamp(), read->qty - read->count);
+						  read->count > 0 && !HIDES(read->vt) ? 0 : qty - read->count, false))
+		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count);
 	read->more = subscribes && stream.more;
+	pgmq_limits_read_end(&limited, read->count);
 	return read->count;
 }
 
@@ -211,6 +311,7 @@ read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 	read->vt = PGMQ_ARG_FROM(1);
 	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->conditional = conditional_arg(fcinfo, conditional_argno);
+	read->value = NULL;
 	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_UPDATE, "UPDATE");
 }
@@ -322,6 +423,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
 	const PgmqPolicy *policy;
 	TimestampTz now;
+	PgmqLimitedRead limited;
 	Popped		popped;
 	PgmqStream	stream;
 	bool		subscribes;
@@ -336,6 +438,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		pop.qty = 0;
+	pop.qty = pgmq_limits_read_begin(&limited, &pop.queue, policy, pop.qty, false);
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
 	if (subscribes)
@@ -346,6 +449,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	while (subscribes && pop.qty > 0 &&
 		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count, false))
 		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count);
+	pgmq_limits_read_end(&limited, count);
 	pgmq_stats_read(pop.queue.relid, count > 0);
 	if (count > 0)
 		pgmq_xact_wake(pop.queue.relid, PGMQ_WAKE_GROUPED);

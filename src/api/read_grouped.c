@@ -458,10 +458,18 @@ static uint64
 read_scan(GroupRead *read, const PgmqPolicy *policy)
 {
 	MemoryContext old;
+	PgmqLimitedRead limited;
+	int64		qty = read->qty;
 	uint64		count;
 
 	if (pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
+	read->qty = pgmq_limits_read_begin(&limited, &read->queue, policy, qty, true);
+	if (read->qty == 0)
+	{
+		read->qty = qty;
+		return 0;
+	}
 	read->context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c grouped read",
 										  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(read->context);
@@ -477,6 +485,8 @@ read_scan(GroupRead *read, const PgmqPolicy *policy)
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
+	pgmq_limits_read_end(&limited, count);
+	read->qty = qty;
 
 	/* the queue is short: advance what the map says is due and is not */
 	if (count == 0 && read->walked < WALK_TURN)

@@ -39,6 +39,7 @@
 #include "wait/wait.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
+#include "stream/stream.h"
 #include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgmq_set_policy);
@@ -129,7 +130,7 @@ policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype
 	uint64		count;
 
 	LockRelationOid(table, RowExclusiveLock);
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
 						   argtypes, args, false, fn, state);
@@ -373,6 +374,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 	int32		old_window = 0;
 	bool		sets_window;
 	bool		sets_priorities;
+	PgmqStream	stream;
 	JsonbValue	value;
 
 	if (PG_ARGISNULL(1))
@@ -411,6 +413,20 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				 errmsg("policy key \"%s\" needs key \"dead_letter_queue\"",
 						policy.max_reads > 0 ? "max_reads" : "expired"),
 				 errhint("It names the queue for dead letters; with \"" PGMQ_POLICY_CREATE_KEY "\": true that queue is created if it is missing.")));
+	if (policy.limit_by[0] == '\0' && (policy.max_in_flight_each > 0 || policy.rate_each > 0 || policy.fair))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("policy key \"%s\" needs key \"limit_by\"",
+						policy.max_in_flight_each > 0 ? "max_in_flight_each" :
+						policy.rate_each > 0 ? "rate_each" : "fair"),
+				 errhint("It names the header whose values are limited.")));
+	if (policy.priorities && policy.limit_by[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("policy keys \"priorities\" and \"limit_by\" cannot be combined"),
+				 errdetail("Reads go from one value of the header to the next.")));
+	if (pgmq_stream_look(queue.relid, &stream))
+		pgmq_policy_check_stream(&queue, &policy);
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);
@@ -422,6 +438,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		pgmq_layout_set_priorities(&queue, policy.priorities);
 	pgmq_dedup_set(&queue, sets_window ? old_window : policy.dedup_window,
 				   policy.dedup_window);
+	pgmq_limits_set(&queue, old, &policy);
 	PG_RETURN_JSONB_P(merged.doc);
 }
 

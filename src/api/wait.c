@@ -201,7 +201,8 @@ wait_once(void *state)
 		now = GetCurrentTimestamp();
 		subscribes = pgmq_stream_open(&wait->queue, &stream);
 		paused = pgmq_policy_pauses(wait->policy, now) ||
-			(subscribes && pgmq_policy_pauses_stream(stream.stream, now));
+			(subscribes && pgmq_policy_pauses_stream(stream.stream, now)) ||
+			!pgmq_limits_allow(&wait->queue, wait->policy);
 		/* it takes nothing, so it claims nothing */
 		pgmq_scan_begin(&scan, &wait->queue, now, paused ? 0 : 1, true);
 		while (pgmq_scan_next(&scan))

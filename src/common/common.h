@@ -191,7 +191,8 @@ extern Oid	pgmq_role_owner(Oid relid);
 extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern PgmqRole pgmq_role_become_counter(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
-extern void pgmq_role_check_triggers(Oid relid, int16 events);
+extern Oid	pgmq_role_find_function(Oid relid, const char *name);
+extern void pgmq_role_check_triggers(Oid relid, int16 events, const char *ours);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 
@@ -204,7 +205,8 @@ typedef enum PgmqLockKind
 	PGMQ_LOCK_DEDUP_ID,
 	PGMQ_LOCK_NAME,
 	PGMQ_LOCK_BLOCK,
-	PGMQ_LOCK_FOLD
+	PGMQ_LOCK_FOLD,
+	PGMQ_LOCK_LIMITS
 } PgmqLockKind;
 
 /* Into how many locks of a kind a queue's groups or ids are hashed. */
@@ -226,6 +228,8 @@ extern void pgmq_lock_name(const char *name);
 extern bool pgmq_lock_block(const PgmqQueue *queue, int64 blk, bool wait);
 extern bool pgmq_lock_fold(const PgmqQueue *queue);
 extern void pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode);
+extern void pgmq_lock_limits(const PgmqQueue *queue);
+extern void pgmq_unlock_limits(const PgmqQueue *queue);
 extern bool pgmq_lock_dedup_many(const PgmqQueue *queue, bool many);
 extern int	pgmq_lock_count(const PgmqLockSet *set);
 extern void pgmq_lock_add(PgmqLockSet *set, uint32 hash);

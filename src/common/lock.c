@@ -90,6 +90,22 @@ pgmq_lock_dedup(const PgmqQueue *queue, LOCKMODE lockmode)
 	AcceptInvalidationMessages();
 }
 
+/* Keep other sessions from counting a queue for its limits, until it is done. */
+void
+pgmq_lock_limits(const PgmqQueue *queue)
+{
+	lock_take(queue->relid, PGMQ_LOCK_LIMITS, 0, ExclusiveLock);
+}
+
+void
+pgmq_unlock_limits(const PgmqQueue *queue)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, queue->relid, 0, PGMQ_LOCK_LIMITS);
+	(void) LockRelease(&tag, ExclusiveLock, false);
+}
+
 /*
  * Take a queue's dedup lock for a send: in share mode or, with many, exclusively
  * if possible.  Returns true if it was taken exclusively, so that none of the

@@ -26,8 +26,10 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -100,19 +102,31 @@ pgmq_role_restore(PgmqRole saved)
 	SetUserIdAndSecContext(saved.roleid, saved.context);
 }
 
+/* The function without arguments of a name that is in the schema of a table. */
+Oid
+pgmq_role_find_function(Oid relid, const char *name)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_rel_namespace(relid)));
+}
+
 /*
  * Refuse a table, which is locked, that has a trigger of a user for one of some
  * events (of TRIGGER_TYPE_EVENT_MASK), since it would run with the owner's
- * rights.  Error: 55000.
+ * rights.  One that calls our function of a name, if it is not NULL, may be there.
+ * Error: 55000.
  */
 void
-pgmq_role_check_triggers(Oid relid, int16 events)
+pgmq_role_check_triggers(Oid relid, int16 events, const char *ours)
 {
 	Relation	rel = relation_open(relid, NoLock);
 	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+	Oid			function = ours == NULL ? InvalidOid : pgmq_role_find_function(relid, ours);
 
 	for (int i = 0; i < n; i++)
 		if (!rel->trigdesc->triggers[i].tgisinternal &&
+			(!OidIsValid(function) || rel->trigdesc->triggers[i].tgfoid != function) &&
 			(rel->trigdesc->triggers[i].tgtype & events) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -45,7 +45,7 @@
 #define SEGMENT_MAGIC	0x70676d71
 
 /* Changes with any change of the structs in the memory. */
-#define SEGMENT_LAYOUT	5
+#define SEGMENT_LAYOUT	6
 
 #define DEFAULT_MEMORY_KB	(16 * 1024)
 

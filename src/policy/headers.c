@@ -160,6 +160,27 @@ pgmq_header_group_hash(Jsonb *headers)
 	return hash_bytes((unsigned char *) str, strlen(str));
 }
 
+/*
+ * A hash of the value of a message's header: the one that PGMQ_VALUE_SQL makes, 0
+ * if there is none.
+ */
+int64
+pgmq_header_value_hash(Jsonb *headers, const char *name)
+{
+	JsonbValue	value;
+	Jsonb	   *doc;
+	char	   *str;
+
+	if (!header_find(headers, name, &value) || value.type == jbvNull)
+		return 0;
+	if (value.type == jbvString)
+		return (int64) hash_bytes_extended((unsigned char *) value.val.string.val,
+										   value.val.string.len, 0);
+	doc = JsonbValueToJsonb(&value);
+	str = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
+	return (int64) hash_bytes_extended((unsigned char *) str, strlen(str), 0);
+}
+
 /* Warn, once in a session, of a header that has no effect. */
 static void
 warn_once(const PgmqQueue *queue, bool *warned, const char *name, const char *key)

@@ -3,7 +3,7 @@
  * policy.c
  *	  A queue's policy: reading it, and keeping it in the backend.
  *
- * A policy is a jsonb object in pgmq.policy, keys as in policy_keys below.
+ * A policy is a jsonb object in pgmq.policy, with the keys of policy_keys.c.
  * set_policy.c writes it; sends and reads ask here, and get a struct.
  *
  * The struct is kept per backend and queue table.  Above all a backend
@@ -23,8 +23,6 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "access/relation.h"
 #include "access/xact.h"
@@ -47,68 +45,15 @@
 #include "spi/spi.h"
 #include "policy/policy.h"
 
-/* The kinds of values of a key, and how the struct holds them. */
-typedef enum KeyKind
-{
-	KEY_INTEGER,				/* int32 */
-	KEY_NUMBER,					/* double */
-	KEY_BOOLEAN,				/* bool */
-	KEY_WORD,					/* int, from 1 on: which of its words */
-	KEY_QUEUE					/* char[NAMEDATALEN]: the table's name */
-} KeyKind;
-
-#define MAX_WORDS		3
-
 /* When the policies of more queues are kept all are forgotten: 2 MB. */
 #define KEPT_MAX		10000
-
-/* How much of a bad value an error shows, in bytes. */
-#define SHOWN_MAX		64
-
-typedef struct PolicyKey
-{
-	const char *name;
-	KeyKind		kind;
-	size_t		offset;
-	double		min;
-	double		max;
-	const char *words[MAX_WORDS];
-} PolicyKey;
-
-#define FIELD(field)	offsetof(PgmqPolicy, field)
-#define INTEGER(field, max)		{#field, KEY_INTEGER, FIELD(field), 1, max, {NULL}}
-#define NUMBER(field, min, max) {#field, KEY_NUMBER, FIELD(field), min, max, {NULL}}
-#define BOOLEAN(field)			{#field, KEY_BOOLEAN, FIELD(field), 0, 0, {NULL}}
-#define WORD(field, ...)		{#field, KEY_WORD, FIELD(field), 0, 0, {__VA_ARGS__}}
-#define YEARS(n)				((n) * 365.0 * 24 * 60 * 60)
-
-/* Times are in seconds. */
-static const PolicyKey policy_keys[] = {
-	INTEGER(max_reads, 2147483646),
-	{"dead_letter_queue", KEY_QUEUE, FIELD(dead_letter), 0, 0, {NULL}},
-	WORD(backoff, "fixed", "linear", "exponential"),
-	NUMBER(backoff_base, 0, YEARS(1)),
-	NUMBER(backoff_factor, 1, 100),
-	NUMBER(backoff_cap, 0, YEARS(10)),
-	BOOLEAN(backoff_jitter),
-	INTEGER(dedup_window, YEARS(1)),
-	INTEGER(ttl, YEARS(60)),
-	BOOLEAN(ttl_header),
-	WORD(expired, "drop", "dead_letter"),
-	INTEGER(archive_retention, YEARS(60)),
-	BOOLEAN(strict_fifo),
-	BOOLEAN(priorities),
-	WORD(retention, "limits", "consumed"),
-	NUMBER(retention_age, 1, YEARS(60)),
-	NUMBER(retention_count, 1, 1e15),
-	NUMBER(retention_bytes, 1, 1e15),
-};
 
 /* An entry of the cache. */
 typedef struct PolicyEntry
 {
 	Oid			relid;			/* hash key: the queue table */
 	bool		exists;			/* else the queue has no policy */
+	TimestampTz limited_until;	/* see pgmq_policy_limited_until */
 	PgmqPolicy	policy;
 } PolicyEntry;
 
@@ -123,175 +68,6 @@ typedef struct PolicyRow
 
 static HTAB *policy_hash = NULL;
 static uint64 policy_invals = 0;	/* how many invalidations came */
-
-/* ----------------------------------------------------------------
- *		A policy's values
- * ----------------------------------------------------------------
- */
-
-/* Raise the error about a bad value of a key. */
-pg_noreturn static void
-value_error(const PolicyKey *key, JsonbValue *value)
-{
-	StringInfoData must;
-	Jsonb	   *doc = JsonbValueToJsonb(value);
-	char	   *shown = JsonbToCString(NULL, &doc->root, VARSIZE(doc));
-	int			len = strlen(shown);
-
-	if (len > SHOWN_MAX)
-		shown = psprintf("%.*s...", pg_mbcliplen(shown, len, SHOWN_MAX), shown);
-	initStringInfo(&must);
-	switch (key->kind)
-	{
-		case KEY_INTEGER:
-			appendStringInfo(&must, "an integer from %.0f to %.0f", key->min, key->max);
-			break;
-		case KEY_NUMBER:
-			appendStringInfo(&must, "a number from %.0f to %.0f", key->min, key->max);
-			break;
-		case KEY_BOOLEAN:
-			appendStringInfoString(&must, "true or false");
-			break;
-		case KEY_WORD:
-			for (int i = 0; i < MAX_WORDS && key->words[i] != NULL; i++)
-				appendStringInfo(&must, i == 0 ? "\"%s\"" : ", \"%s\"", key->words[i]);
-			break;
-		case KEY_QUEUE:
-			appendStringInfoString(&must, "the name of a queue");
-			break;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for policy key \"%s\": %s", key->name, shown),
-			 errdetail("The value must be %s, or null for none.", must.data)));
-}
-
-/* A number as the nearest double, which may be infinite. */
-static double
-value_number(const PolicyKey *key, JsonbValue *value)
-{
-	double		number;
-
-	if (value->type != jbvNumeric)
-		value_error(key, value);
-	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-												NumericGetDatum(value->val.numeric)));
-	if (!(number >= key->min && number <= key->max))
-		value_error(key, value);
-	return number;
-}
-
-/* Put a key's value, which is not null, into a policy. */
-static void
-policy_put(PgmqPolicy *policy, const PolicyKey *key, JsonbValue *value)
-{
-	void	   *field = (char *) policy + key->offset;
-	double		number;
-	int			word;
-
-	switch (key->kind)
-	{
-		case KEY_INTEGER:
-			number = value_number(key, value);
-			if (number != rint(number))
-				value_error(key, value);
-			*(int32 *) field = (int32) number;
-			break;
-		case KEY_NUMBER:
-			*(double *) field = value_number(key, value);
-			break;
-		case KEY_BOOLEAN:
-			if (value->type != jbvBool)
-				value_error(key, value);
-			*(bool *) field = value->val.boolean;
-			break;
-		case KEY_WORD:
-			if (value->type != jbvString)
-				value_error(key, value);
-			for (word = 0; word < MAX_WORDS && key->words[word] != NULL; word++)
-				if (value->val.string.len == strlen(key->words[word]) &&
-					memcmp(value->val.string.val, key->words[word],
-						   value->val.string.len) == 0)
-					break;
-			if (word == MAX_WORDS || key->words[word] == NULL)
-				value_error(key, value);
-			*(int *) field = word + 1;
-			break;
-		case KEY_QUEUE:
-			if (value->type != jbvString ||
-				!pgmq_name_is_valid(cstring_to_text_with_len(value->val.string.val,
-															 value->val.string.len),
-									(char *) field))
-				value_error(key, value);
-			break;
-	}
-}
-
-static const PolicyKey *
-key_find(const JsonbValue *name)
-{
-	for (int i = 0; i < lengthof(policy_keys); i++)
-		if (name->val.string.len == strlen(policy_keys[i].name) &&
-			memcmp(name->val.string.val, policy_keys[i].name,
-				   name->val.string.len) == 0)
-			return &policy_keys[i];
-	return NULL;
-}
-
-/* The names of all keys that set_policy takes, for a hint. */
-static char *
-key_names(void)
-{
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (int i = 0; i < lengthof(policy_keys); i++)
-		appendStringInfo(&names, "%s, ", policy_keys[i].name);
-	appendStringInfoString(&names, PGMQ_POLICY_CREATE_KEY);
-	return names.data;
-}
-
-/*
- * Read a policy.  A key that is null counts as absent.
- * Errors, all 22023: it is not an object, a key is unknown, a value is bad.
- */
-void
-pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
-{
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	name;
-	JsonbValue	value;
-
-	*policy = (PgmqPolicy)
-	{
-		.backoff_base = 1,.backoff_factor = 2,.backoff_cap = 3600,
-			.backoff_jitter = true,.paused_until = DT_NOBEGIN
-	};
-
-	if (!JB_ROOT_IS_OBJECT(doc))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("policy must be a JSON object")));
-
-	it = JsonbIteratorInit(&doc->root);
-	(void) JsonbIteratorNext(&it, &name, true);
-	while ((token = JsonbIteratorNext(&it, &name, true)) == WJB_KEY)
-	{
-		const PolicyKey *key = key_find(&name);
-
-		(void) JsonbIteratorNext(&it, &value, true);
-		if (key == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown policy key \"%s\"",
-							pnstrdup(name.val.string.val, name.val.string.len)),
-					 errhint("The keys are: %s.", key_names())));
-		if (value.type != jbvNull)
-			policy_put(policy, key, &value);
-	}
-	Assert(token == WJB_END_OBJECT);
-}
 
 /* ----------------------------------------------------------------
  *		The table, and what is kept of it
@@ -426,6 +202,7 @@ pgmq_policy(const PgmqQueue *queue)
 	{
 		uint64		invals = policy_invals;
 
+		loaded.limited_until = DT_NOBEGIN;
 		loaded.exists = policy_load(queue, &loaded.policy);
 		entry = &loaded;
 
@@ -482,9 +259,27 @@ pgmq_policy_paused_until(Oid relid)
 	return entry != NULL && entry->exists ? entry->policy.paused_until : DT_NOBEGIN;
 }
 
+/* Keep until when limits have reads of a queue return nothing. */
+void
+pgmq_policy_limit(Oid relid, TimestampTz until)
+{
+	PolicyEntry *entry = kept_find(relid);
+
+	if (entry != NULL)
+		entry->limited_until = until;
+}
+
+/* What was kept: DT_NOBEGIN if the last read was not limited. */
+TimestampTz
+pgmq_policy_limited_until(Oid relid)
+{
+	PolicyEntry *entry = kept_find(relid);
+
+	return entry != NULL ? entry->limited_until : DT_NOBEGIN;
+}
+
 /*
- * Whether foreign keys of other owners refer to the table of policies.  It
- * takes the lock that keeps more from coming.
+ * Whether foreign keys of other owners refer to the table of policies.  Locks it.
  */
 bool
 pgmq_policy_is_referenced(void)
@@ -516,7 +311,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	if (!OidIsValid(table))
 		return false;
 	referenced = pgmq_policy_is_referenced();
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(referenced ?
 						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"

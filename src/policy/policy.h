@@ -32,6 +32,10 @@
 #define PGMQ_BACKOFF_LINEAR			2
 #define PGMQ_BACKOFF_EXPONENTIAL	3
 
+/* What becomes of messages that are too many. */
+#define PGMQ_OVERFLOW_ERROR			1
+#define PGMQ_OVERFLOW_DROP_OLDEST	2
+
 /* A queue's policy; 0, false and "" stand for none.  Times are in seconds. */
 typedef struct PgmqPolicy
 {
@@ -56,6 +60,18 @@ typedef struct PgmqPolicy
 	double		retention_age;
 	double		retention_count;
 	double		retention_bytes;
+	int32		max_length;		/* so many messages can be in the queue, */
+	int64		max_bytes;		/* and so many bytes */
+	int			overflow;
+	int32		max_in_flight;	/* reads stop when so many messages are leased */
+	double		rate;			/* reads return so many messages a second, */
+	int32		burst;			/* and so many at once after a rest */
+	char		limit_by[NAMEDATALEN];	/* the header whose values the rest is
+										 * for */
+	int32		max_in_flight_each;
+	double		rate_each;
+	int32		burst_each;
+	bool		fair;			/* values with much in flight come last */
 	TimestampTz paused_until;	/* reads return nothing before */
 } PgmqPolicy;
 
@@ -121,6 +137,7 @@ extern void pgmq_header_check_ttl(Jsonb *headers);
 extern void pgmq_header_check_priority(Jsonb *headers);
 extern text *pgmq_header_dedup_id(Jsonb *headers);
 extern uint32 pgmq_header_group_hash(Jsonb *headers);
+extern int64 pgmq_header_value_hash(Jsonb *headers, const char *name);
 extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 							 Jsonb *headers);
 
@@ -139,6 +156,7 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 	" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC"
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
+extern void pgmq_policy_check_stream(const PgmqQueue *queue, const PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 								  long max, Oid relid, bool *found);
@@ -147,6 +165,8 @@ extern const PgmqPolicy *pgmq_policy(const PgmqQueue *queue);
 extern bool pgmq_policy_pauses(const PgmqPolicy *policy, TimestampTz now);
 extern bool pgmq_policy_pauses_stream(Oid relid, TimestampTz now);
 extern TimestampTz pgmq_policy_paused_until(Oid relid);
+extern void pgmq_policy_limit(Oid relid, TimestampTz until);
+extern TimestampTz pgmq_policy_limited_until(Oid relid);
 extern void pgmq_policy_inval(Datum arg, Oid relid);
 extern bool pgmq_policy_is_referenced(void);
 extern bool pgmq_policy_forget(const PgmqQueue *queue);
@@ -293,6 +313,47 @@ extern void pgmq_disposal_ahead(PgmqDisposal *disposal, TimestampTz now,
 extern bool pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy,
 								int64 *from, int64 limit, int64 *rows);
 extern void pgmq_disposal_inval(Datum arg, Oid relid);
+
+/* ---- limits.c, limit_*.c: limits; limits.h has what they share ---- */
+extern void pgmq_limits_setting(void);
+extern Size pgmq_limits_size(void);
+extern void pgmq_limits_init(void *memory, Size size, int tranche);
+extern void pgmq_limits_attach(void *memory);
+extern void pgmq_limits_hook(void);
+extern char *pgmq_limits_value_sql(const PgmqQueue *queue);
+extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy *policy);
+
+/* A read of a queue, whose policy may limit it. */
+typedef struct PgmqLimitedRead
+{
+	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
+	Oid			relid;
+	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
+	struct PgmqLimitNote *of_value; /* of one value */
+	TimestampTz until;			/* values were refused until then, at the
+								 * latest */
+} PgmqLimitedRead;
+
+/*
+ * A read asks how many messages it may return, and says how many it did; an
+ * error ends it as well.  It must not begin to wait in between.
+ */
+extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
+									const PgmqPolicy *policy, int64 qty, bool leases);
+extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
+extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
+extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
+									 int64 qty, bool quiet);
+extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 count);
+extern int64 pgmq_limits_turn(Oid relid);
+extern void pgmq_limits_set_turn(Oid relid, int64 value);
+extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);
+
+/* While it is true, leases that are changed end: messages are given back. */
+extern bool pgmq_limits_gives_back;
+extern void pgmq_limits_xact(XactEvent event, void *arg);
+extern void pgmq_limits_subxact(SubXactEvent event, SubTransactionId subid,
+								SubTransactionId parent, void *arg);
 
 /* ---- move.c: moving messages from queue to queue ---- */
 extern PgmqArg pgmq_move_ids(const PgmqMoved *dead, int n);

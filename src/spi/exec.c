@@ -114,7 +114,7 @@ receiver_init(FnReceiver *receiver, TupleDesc expected, PgmqRowFn fn, void *stat
 
 /* Executor callback: get the next row of an index scan. */
 static TupleTableSlot *
-watch_scan(PlanState * node)
+watch_scan(PlanState *node)
 {
 	const Watch *watch = node->state->es_param_list_info->paramCompileArg;
 	TupleTableSlot *result = watch->scan(node);
@@ -127,7 +127,7 @@ watch_scan(PlanState * node)
 
 /* Executor callback: how to evaluate a parameter. */
 static void
-watch_compile(ParamListInfo params, Param * param, ExprState * expr, Datum *value, bool *isnull)
+watch_compile(ParamListInfo params, Param *param, ExprState *expr, Datum *value, bool *isnull)
 {
 	Watch	   *watch = params->paramCompileArg;
 	PlanState  *node = expr->parent;

@@ -57,6 +57,9 @@
 /* The setting pgmq_c.max_plans. */
 int			pgmq_max_plans = PGMQ_MAX_PLANS_DEFAULT;
 
+/* What {v} stands for in a statement on a queue: policy/ knows. */
+char	   *(*pgmq_plan_value) (const PgmqQueue *queue) = NULL;
+
 StaticAssertDecl(PGMQ_MAX_PLANS_MIN > PGMQ_NUM_STMTS, "one queue has too many plans");
 
 struct PgmqPlan
@@ -221,13 +224,15 @@ append_text(StringInfo text, const PgmqQueue *queue, Oid stream, bool priorities
 {
 	for (const char *p = sql; *p != '\0'; p++)
 	{
-		if (p[0] != '{' || p[1] == '\0' || p[2] != '}' || strchr("qasmhko", p[1]) == NULL)
+		if (p[0] != '{' || p[1] == '\0' || p[2] != '}' || strchr("qasmhkov", p[1]) == NULL)
 		{
 			appendStringInfoChar(text, *p);
 			continue;
 		}
 		if (p[1] == 'k' || p[1] == 'o')
 			appendStringInfoString(text, !priorities ? "msg_id" : p[1] == 'k' ? PGMQ_KEY_SQL : PGMQ_KEY_SORTED);
+		else if (p[1] == 'v')
+			appendStringInfoString(text, pgmq_plan_value(queue));
 		else if (p[1] == 'm' || p[1] == 'h')
 			append_text(text, queue, stream, priorities,
 						(OidIsValid(stream) ? stream_columns : plain_columns)[p[1] == 'h']);
@@ -255,6 +260,7 @@ Oid			(*pgmq_plan_stream) (Oid relid) = NULL;
  * queue, {a} its archive, {s} the stream of a subscription; {m} and {h} are the
  * body and the headers of a message of {q}.  {k} and {o} are what messages are read
  * in the order of, and what those with given ids are sorted by.
+ * {v} is what the queue's policy limits by.
  */
 char *
 pgmq_plan_text(const PgmqQueue *queue, const char *sql)

@@ -78,6 +78,10 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_HOLD_FREE,
 	PGMQ_STMT_READ_CTS,
 	PGMQ_STMT_EXTEND,
+	PGMQ_STMT_DROP_OLDEST,
+	PGMQ_STMT_NEXT_VALUE,
+	PGMQ_STMT_READ_VALUE,
+	PGMQ_STMT_READ_VALUE_PASSING,
 	PGMQ_STMT_DEAD_LETTERS,
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
 	PGMQ_STMT_FEED,				/* on a subscription */
@@ -94,8 +98,7 @@ typedef enum PgmqStmtId
 
 typedef struct PgmqStmt
 {
-	const char *sql;			/* {q} is the queue table, {a} the archive;
-								 * {k}, {s} see statements.c */
+	const char *sql;			/* with {q} and the like, see statements.c */
 	int			nargs;
 	Oid			argtypes[PGMQ_STMT_MAX_ARGS];
 } PgmqStmt;
@@ -205,6 +208,7 @@ typedef struct PgmqPlan PgmqPlan;
 #define PGMQ_MAX_PLANS_MIN		100 /* more than there are statements */
 
 extern int	pgmq_max_plans;
+extern char *(*pgmq_plan_value) (const PgmqQueue *queue);
 extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
 extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
 extern void pgmq_plan_end(PgmqPlan *plan);

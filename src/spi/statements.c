@@ -88,6 +88,11 @@
 	LEASE("$1") " WHERE msg_id" EQ "ANY (" TAKE(filter, order) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
+#define READ_VALUE(filter) \
+	LEASE("$1") " WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" \
+	" AND {v}" GE "$4 AND {v}" LE "$4" filter \
+	" ORDER BY {v}, msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)) AND vt" LE "$1 RETURNING " RECORD
+
 #define POP(filter, order) \
 	"DELETE FROM {q} WHERE msg_id" EQ "ANY (" TAKE(filter, order) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
@@ -475,6 +480,34 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	[PGMQ_STMT_EXTEND] = {
 		"UPDATE {q} SET vt = $2 WHERE " SEVERAL " AND vt" LT "$2",
 		2, {INT8ARRAYOID, TIMESTAMPTZOID}
+	},
+
+	/* the $2 oldest messages before $3 that are not in flight at $1 */
+	[PGMQ_STMT_DROP_OLDEST] = {
+		"DELETE FROM {q} WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q}"
+		" WHERE (vt" LE "$1 OR read_ct" EQ "0) AND msg_id" LT "$3"
+		" ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED))",
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+
+	/* the first value after one that the policy limits by */
+	[PGMQ_STMT_NEXT_VALUE] = {
+		"SELECT {v} FROM {q} WHERE {v}" GT "$1 ORDER BY {v}, msg_id LIMIT 1",
+		1, {INT8OID}
+	},
+
+	/*
+	 * a read of messages with value $4; with a range of values in place of
+	 * one no plan can be by msg_id
+	 */
+	[PGMQ_STMT_READ_VALUE] = {
+		READ_VALUE(""),
+		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}
+	},
+	[PGMQ_STMT_READ_VALUE_PASSING] = {
+		READ_VALUE(" AND ($5 IS NULL OR message OPERATOR(pg_catalog.@>) $5)"
+				   " AND " DEAD("$1", "$6", "$7", "$8") " IS NOT TRUE"),
+		8, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, JSONBOID, INT4OID, INT4OID, BOOLOID}
 	},
 
 	/*

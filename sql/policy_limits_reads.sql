@@ -1,0 +1,196 @@
+-- policy_limits_reads: max_in_flight, rate, and both for each value of a header
+-- (the second expected output is of a server without shared memory)
+SET client_min_messages = warning;
+SELECT pgmq.create('limr');
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 3}');
+SELECT pgmq.get_policy('limr') = '{}' AS cannot \gset
+\if :cannot
+	SELECT pgmq.drop_queue('limr');
+	\quit
+\endif
+CREATE FUNCTION limr(qty integer DEFAULT 100, vt integer DEFAULT 30) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(message::text, ' ' ORDER BY msg_id) FROM pgmq.read('limr', vt, qty) $$;
+CREATE FUNCTION limr_send(tenant text, n integer) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM pgmq.send_batch('limr', ARRAY(SELECT to_jsonb(tenant || i) FROM generate_series(1, n) i),
+		ARRAY(SELECT jsonb_build_object('tenant', tenant) FROM generate_series(1, n))) $$;
+
+-- values
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 0}');
+SELECT pgmq.set_policy('limr', '{"rate": 0}');
+SELECT pgmq.set_policy('limr', '{"rate": -1}');
+SELECT pgmq.set_policy('limr', '{"rate": 1000001}');
+SELECT pgmq.set_policy('limr', '{"rate": "10"}');
+SELECT pgmq.set_policy('limr', '{"burst": 0}');
+SELECT pgmq.set_policy('limr', '{"max_in_flight_each": 1}');
+SELECT pgmq.set_policy('limr', '{"rate_each": 1}');
+SELECT pgmq.set_policy('limr', '{"fair": true}');
+SELECT pgmq.set_policy('limr', '{"limit_by": ""}');
+SELECT pgmq.set_policy('limr', '{"limit_by": 1}');
+SELECT pgmq.set_policy('limr', jsonb_build_object('limit_by', repeat('x', 64)));
+
+-- max_in_flight: a read returns what there is room for
+SELECT FROM pgmq.send_batch('limr', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 20) i));
+SELECT limr(2);
+SELECT limr(2);
+SELECT limr(2);
+SELECT count(*) FROM pgmq.read_grouped('limr', 30, 5);
+SELECT count(*) FROM pgmq.read_any('{limr}', 30, 5);
+SELECT count(*) FROM pgmq.read('limr', 30, 5, '{}');
+-- deleted, archived, given back, or with the lease taken back, a message is not in flight
+SELECT pgmq.delete('limr', 1);
+SELECT limr();
+SELECT pgmq.archive('limr', 2);
+SELECT limr();
+SELECT pgmq.nack('limr', 3, 3600);
+SELECT limr();
+SELECT pgmq.release('limr', 4);
+SELECT limr();
+SELECT FROM pgmq.set_vt('limr', 4, 0);
+SELECT limr();
+DELETE FROM pgmq.q_limr WHERE msg_id = 4;
+SELECT limr();
+SELECT message FROM pgmq.delete_and_read('limr', ARRAY[5], 30, 5);
+-- a longer lease is the same one; a pop takes none
+SELECT FROM pgmq.set_vt('limr', 7, 60);
+SELECT limr();
+SELECT message FROM pgmq.pop('limr', 1);
+-- grouped reads
+SELECT pgmq.delete('limr', ARRAY[6, 7]);
+SELECT message FROM pgmq.read_grouped('limr', 30, 5);
+-- in a transaction what it gives up itself is free for it
+BEGIN;
+SELECT pgmq.delete('limr', 8) ;
+SELECT limr();
+SAVEPOINT s;
+ROLLBACK TO s;
+ROLLBACK;
+BEGIN;
+SELECT pgmq.delete('limr', 8);
+COMMIT;
+BEGIN;
+SAVEPOINT s;
+SELECT limr();
+ROLLBACK TO s;
+SELECT limr();
+-- a lease of its own is over at once
+SELECT pgmq.delete('limr', (SELECT max(msg_id) FROM pgmq.q_limr WHERE vt > now() AND msg_id > 8 AND read_ct > 0));
+SELECT limr();
+ROLLBACK;
+SELECT limr();
+BEGIN;
+SELECT pgmq.delete('limr', 10);
+PREPARE TRANSACTION 'limr';
+SELECT limr();
+-- what is in flight when the policy is set counts, and purging ends it
+SELECT pgmq.set_policy('limr', '{"max_in_flight": null}');
+SELECT limr(2);
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 6}');
+SELECT limr();
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 2}');
+SELECT limr();
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('a', 10);
+SELECT limr();
+-- leases end as time passes, which ends a wait
+SELECT pgmq.delete('limr', ARRAY(SELECT msg_id FROM pgmq.q_limr WHERE read_ct > 0));
+SELECT limr(100, 1);
+SELECT limr();
+SELECT count(*) FROM pgmq.read_with_poll('limr', 30, 2, 60);
+-- over-read messages count no longer than they are there
+SELECT pgmq.create('limr_dead');
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": 2, "max_reads": 1, "dead_letter_queue": "limr_dead"}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('a', 5);
+SELECT limr(2, 0);
+SELECT limr();
+SELECT limr();
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": null, "max_reads": null, "dead_letter_queue": null}');
+SELECT count(*) FROM pg_trigger WHERE tgname ~ 'limits';
+
+-- rate: a burst at once, and the rest as time passes
+SELECT pgmq.set_policy('limr', '{"rate": 0.001, "burst": 3}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr();
+SELECT limr_send('b', 10);
+SELECT limr(2);
+-- what was rolled back does not count, nor a read that found nothing
+BEGIN;
+SELECT limr();
+SELECT limr();
+SAVEPOINT s;
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT limr();
+ROLLBACK TO s;
+SELECT limr();
+COMMIT;
+SELECT limr();
+SELECT count(*) FROM pgmq.pop('limr', 1);
+SELECT count(*) FROM pgmq.read_grouped('limr', 30, 1);
+-- a change of the policy holds at once, for those who wait as well
+SELECT pgmq.set_policy('limr', '{"rate": 1000, "burst": 2}');
+SELECT count(*) FROM pgmq.read_with_poll('limr', 30, 1, 60);
+-- a transaction that only reads can be prepared, where the server has that
+SELECT FROM pgmq.set_policy('limr', '{"rate": null, "burst": null}');
+
+-- by the value of a header
+SELECT pgmq.set_policy('limr', '{"limit_by": "tenant", "max_in_flight_each": 2}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('noisy', 1000);
+SELECT limr_send('b', 1);
+SELECT limr_send('c', 3);
+SELECT FROM pgmq.send('limr', '"none"');
+SELECT FROM pgmq.send('limr', '"null"', '{"tenant": null}'::jsonb);
+SELECT FROM pgmq.send('limr', '"no object"', '[1]'::jsonb);
+SELECT FROM pgmq.send('limr', '"number"', '{"tenant": 1.50}'::jsonb);
+SELECT FROM pgmq.send('limr', '"object"', '{"tenant": {"a": 1}}'::jsonb);
+-- a megabyte
+SELECT FROM pgmq.send('limr', '"large"', jsonb_build_object('tenant', repeat('x', 1000000)));
+SELECT FROM pgmq.send('limr', '"large"', jsonb_build_object('tenant', repeat('x', 1000000)));
+SELECT FROM pgmq.send('limr', '"large"', jsonb_build_object('tenant', repeat('x', 1000000)));
+SELECT limr(1000);
+SELECT limr();
+SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
+SELECT limr();
+-- with a filter, and where messages die
+SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
+SELECT message FROM pgmq.read('limr', 30, 10, '"noisy7"');
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": 1, "dead_letter_queue": "limr_dead"}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('d', 4);
+SELECT limr(100, 0);
+SELECT limr(100);
+SELECT limr(100);
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": null, "dead_letter_queue": null}');
+-- a rate for each
+SELECT pgmq.purge_queue('limr');
+SELECT pgmq.set_policy('limr', '{"max_in_flight_each": null, "rate_each": 0.001, "burst_each": 2}');
+SELECT limr_send('a', 5);
+SELECT limr_send('b', 5);
+SELECT limr();
+SELECT limr();
+-- both for the queue and for each
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 3, "max_in_flight_each": 2, "rate_each": null, "burst_each": null}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('a', 5);
+SELECT limr_send('b', 5);
+SELECT count(*) FROM pgmq.read('limr', 30, 10);
+-- fair: with 30 in flight and more than a tenth of all, a value comes after others
+SELECT pgmq.set_policy('limr', '{"max_in_flight": null, "max_in_flight_each": null, "fair": true}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('noisy', 100);
+SELECT count(*) FROM pgmq.read('limr', 30, 40);
+SELECT limr_send('quiet', 3);
+SELECT limr(4);
+SELECT limr(1);
+-- another header, and none
+SELECT pgmq.set_policy('limr', '{"limit_by": "x-pgmq-group"}');
+SELECT pg_get_indexdef('pgmq.q_limr_limit_idx'::regclass);
+SELECT limr(1);
+SELECT pgmq.set_policy('limr', '{"limit_by": null, "fair": null}');
+SELECT to_regclass('pgmq.q_limr_limit_idx');
+SELECT pgmq.drop_queue('limr_dead');
+SELECT pgmq.drop_queue('limr');
+DROP FUNCTION limr(integer, integer);
+DROP FUNCTION limr_send(text, integer);
