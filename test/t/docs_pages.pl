@@ -37,16 +37,13 @@ $node->start;
 my $has_partman = has_extension('pg_partman');
 my $has_cron = has_extension('pg_cron');
 
-# pg_cron lives in one database, and only where it was preloaded
-if ($has_cron)
-{
-	my $preload = $node->safe_psql('postgres', 'SHOW shared_preload_libraries');
-
-	$node->append_conf('postgresql.conf', 'shared_preload_libraries = '
-		  . "'" . join(', ', $preload || (), 'pg_cron') . "'"
-		  . "\ncron.database_name = 'docs_recipes_working_md'");
-	$node->restart;
-}
+# limits need the library preloaded; pg_cron does, too, and lives in one database
+my @preload = split /, */, $node->safe_psql('postgres', 'SHOW shared_preload_libraries');
+push @preload, 'pgmq_c' unless grep { $_ eq 'pgmq_c' } @preload;
+push @preload, 'pg_cron' if $has_cron;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = '" . join(', ', @preload) . "'"
+	  . ($has_cron ? "\ncron.database_name = 'docs_recipes_working_md'" : ''));
+$node->restart;
 
 sub has_extension
 {
