@@ -24,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
@@ -130,7 +131,8 @@ stream_load(Oid relid, PgmqStream *stream)
 	if (!OidIsValid(pgmq_stream_table("subscription", true)))
 		return;
 	saved = pgmq_stream_become_keeper();
-	PushActiveSnapshot(GetLatestSnapshot());
+	/* a parallel worker has only the snapshot of its leader */
+	PushActiveSnapshot(IsInParallelMode() ? GetActiveSnapshot() : GetLatestSnapshot());
 	pgmq_exec_once("SELECT stream::pg_catalog.oid, read_base,"
 				   " filter OPERATOR(pg_catalog.->) 'message'::pg_catalog.text,"
 				   " filter OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text,"

@@ -25,6 +25,7 @@ sub explain
 		SET auto_explain.log_min_duration = 0;
 		SET auto_explain.log_nested_statements = on;
 		SET client_min_messages = log;
+		SET min_parallel_table_scan_size = '1MB';
 		$settings;
 		SELECT queue_length, queue_visible_length FROM pgmq.metrics('q')},
 		stdout => \$out, stderr => \$plan);

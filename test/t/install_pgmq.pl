@@ -174,7 +174,7 @@ foreach my $was (@PgmqShape::versions)
 			 FROM pg_depend
 			 WHERE classid = 'pg_class'::regclass AND deptype = 'e'
 			 AND objid::regclass::text LIKE 'pgmq.%'"),
-		"pgmq 1.13.1\n$all\npgmq.meta pgmq.notify_insert_throttle pgmq.policy pgmq.stat_queues pgmq.topic_bindings",
+		"pgmq 1.13.1\n$all\npgmq.meta pgmq.notify_insert_throttle pgmq.policy pgmq.stat_queues pgmq.stream pgmq.subscription pgmq.subscription_block pgmq.subscription_note pgmq.topic_bindings",
 		"PGMQ $was: updated to this product");
 	is( $node->safe_psql(
 			$db,
