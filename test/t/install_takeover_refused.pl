@@ -461,14 +461,14 @@ is( $node->safe_psql(
 		  JOIN pg_class c ON c.oid = i.objoid
 		  WHERE i.privtype = 'e' AND i.classoid = 'pg_class'::regclass
 		  ORDER BY 1}),
-	"meta|t\nnotify_insert_throttle|t\npolicy|t\nstat_queues|t\ntopic_bindings|t",
+	"meta|t\nnotify_insert_throttle|t\npolicy|t\nstat_queues|t\nstream|t\nsubscription|t\nsubscription_block|t\nsubscription_note|t\ntopic_bindings|t",
 	'and a dump has no grants of it to tell');
 $node->safe_psql($db, 'REASSIGN OWNED BY alice TO bob; DROP OWNED BY alice');
 is( $node->safe_psql(
 		$db,
 		q{SELECT count(*) FROM pg_init_privs
 		  WHERE array_to_string(initprivs, ' ') LIKE '%alice%'}),
-	$node->pg_version >= 17 ? '0' : '5',
+	$node->pg_version >= 17 ? '0' : '9',
 	'and she can leave, where the server notes who is in it');
 
 done_testing();
