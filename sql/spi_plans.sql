@@ -171,11 +171,11 @@ DROP VIEW scans;
 SELECT pgmq.drop_queue('empty');
 
 -- More plans than are kept: queues make room.
-SET pgmq_c.max_plans = 4000;
+SET pgmq_c.max_plans = 1300;
 SET client_min_messages = warning;
 DO $$
 BEGIN
-	FOR n IN 1..240 LOOP
+	FOR n IN 1..80 LOOP
 		PERFORM pgmq.create('many' || n);
 		COMMIT;
 		PERFORM pgmq.send('many' || n, to_jsonb(n));
@@ -202,22 +202,22 @@ BEGIN
 	END LOOP;
 END
 $$;
-SELECT count(*) BETWEEN 3900 AND 4100 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
+SELECT count(*) BETWEEN 1200 AND 1400 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
 -- most newcomers, not most of those that were there
 SELECT n, EXISTS (SELECT FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ ('q_many' || n || '\M')) AS kept
-FROM unnest(ARRAY[1, 24, 120, 240]) n;
+FROM unnest(ARRAY[1, 8, 40, 80]) n;
 -- in one transaction too
 DO $$
 BEGIN
-	FOR n IN 1..240 LOOP
+	FOR n IN 1..80 LOOP
 		ASSERT (SELECT message FROM pgmq.read('many' || n, 0, 1)) = to_jsonb(n);
 	END LOOP;
 END
 $$;
-SELECT count(*) <= 4100 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
+SELECT count(*) <= 1400 AS kept FROM pg_backend_memory_contexts WHERE name = 'SPI Plan';
 DO $$
 BEGIN
-	FOR n IN 1..240 LOOP
+	FOR n IN 1..80 LOOP
 		PERFORM pgmq.drop_queue('many' || n);
 		COMMIT;
 	END LOOP;

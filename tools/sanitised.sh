@@ -33,7 +33,7 @@ SMOKE=${SMOKE:-}
 # The selection that CI has time for: little where each statement takes long,
 # and no volume elsewhere.  The server of `ubsan` has assertions too, so of the
 # two suites `assert` and `ubsan` run one each.
-smoke_discard='api_fenced api_forward api_pop api_set_vt'
+smoke_discard='api_set_vt'
 smoke_valgrind='api_fenced api_pop api_send'
 smoke_valgrind_isolation='api_exactly_once'
 smoke_ubsan_without='install_adopt policy_dead_letter api_large spi_plans'
