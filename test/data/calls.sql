@@ -15,6 +15,22 @@ SELECT pgmq.set_policy('un', '{"priorities": true}');
 SELECT pgmq.bind_topic('order.*', 'long'), pgmq.bind_topic('order.#', 'un');
 SELECT pgmq.enable_notify_insert('long', 0);
 ALTER TABLE pgmq.q_picky ADD CHECK (message <> '"no"');
+SELECT pgmq.create_stream('log'), pgmq.create('turned');
+SELECT pgmq.create_subscription('sub', 'log'), pgmq.create_subscription('all', 'log', 'earliest'),
+	pgmq.create_subscription('later', 'log', 1), pgmq.create_subscription('since', 'log', now()),
+	pgmq.create_subscription('some', 'log', 'latest', '{"message": {"n": 1}}'), pgmq.convert_to_stream('turned', 'turned_log');
+SELECT pgmq.send('log', '{"n": 1}'), pgmq.read('some', 0, 1), pgmq.pop('all', 10), pgmq.list_subscriptions('log'), pgmq.list_subscriptions();
+SELECT pgmq.seek('sub', 'latest'), pgmq.seek('some', 'latest', '{"force": true}'), pgmq.seek('since', now()), pgmq.seek('later', 1);
+-- limits need shared memory
+DO $$
+BEGIN
+	IF current_setting('shared_preload_libraries') <> '' THEN
+		PERFORM pgmq.create('limited');
+		PERFORM pgmq.set_policy('limited', '{"max_length": 10}');
+		PERFORM pgmq.send('limited', '1');
+	END IF;
+END
+$$;
 CREATE SEQUENCE names;
 
 -- what must fail, each in another place
@@ -158,6 +174,7 @@ BEGIN
 		pgmq.health(), pgmq.overview(), pgmq._close_queue('long'), pgmq._queue_tables(), pgmq._policies(), pgmq._first_messages('long', 10, 5),
 		pgmq._last_id('long', 'pgmq.q_long_msg_id_seq'::regclass),
 		pgmq._health_limits('{}');
+	PERFORM pgmq.queue_stats();
 	PERFORM pgmq.reset_queue_stats('long'), pgmq.stat_bounds(), pgmq.stat_quantile(array_fill(1::bigint, '{17}'), 0.5), pgmq.queue_depth('long');
 	PERFORM pgmq.disable_notify_insert('long'), pgmq.enable_notify_insert('long', 0), pgmq.update_notify_insert('long', 1);
 	PERFORM pgmq.unbind_topic('order.#', 'un'), pgmq.bind_topic('order.#', 'un'), pgmq.bind_topic('amqp:order.#', 'un'), pgmq.bind_topic('headers:{"h": 1}', 'un');
