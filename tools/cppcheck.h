@@ -4,6 +4,7 @@
  *	  headers, which take it minutes.
  */
 #define PG_VERSION_NUM 150000
+#define CppAsString2(x) "x"
 #define NIL ((List *) 0)
 #define foreach(cell, list) \
 	for ((cell) = list_head(list); (cell) != 0; (cell) = lnext(list, cell))

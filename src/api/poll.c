@@ -450,8 +450,8 @@ static bool
 wait_sleep(Wait *wait)
 {
 	int64		sleep = wait_left(wait);
-	TimestampTz paused_until[PGMQ_MAX_WAITED];
-	TimestampTz limited_until[PGMQ_MAX_WAITED];
+	TimestampTz paused_until[PGMQ_MAX_WAITED] = {0};
+	TimestampTz limited_until[PGMQ_MAX_WAITED] = {0};
 	bool		woken = false;
 	int64		left;
 

@@ -222,6 +222,7 @@ read_by_value(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *polic
 	TimestampTz now = GetCurrentTimestamp();
 	uint64		count;
 
+	Assert(policy != NULL);
 	if (pgmq_scan_is_idle(&read->queue, now))
 		return 0;
 	count = read_values(read, limited, policy, qty, policy->fair);

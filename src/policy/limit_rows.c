@@ -391,6 +391,7 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 	const char *by;
 	const char *was_by;
 
+	Assert(policy != NULL);
 	relation_close(rel, NoLock);
 	if (pgmq_limits_contents(policy) && partitioned)
 		ereport(ERROR,
