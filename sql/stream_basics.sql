@@ -25,7 +25,7 @@ SELECT pgmq.delete('st_ship', 7, 1);
 SELECT * FROM pgmq.archive('st_ship', ARRAY[8, 8, 3, 99]);
 SELECT msg_id FROM pgmq.read('st_ship', 30, 9);
 
--- What is sent to a subscription goes to its stream.
+-- A message that is sent to a subscription goes to its stream.
 SELECT pgmq.send('st_ship', '{"n": 9}');
 SELECT msg_id, message FROM pgmq.pop('st_bill', 9);
 
@@ -87,7 +87,7 @@ SELECT pgmq.create('st_group');
 SELECT * FROM pgmq.read('st_group', 30, 1);
 SELECT pgmq.drop_queue('st_group');
 
--- What other tables would have to know is refused.
+-- A policy that other tables would have to know of is refused.
 SELECT pgmq.set_policy('st_ship', '{"priorities": true}');
 SELECT pgmq.set_policy('st_orders', '{"max_length": 5}');
 SELECT pgmq.create('st_fair');
