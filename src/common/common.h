@@ -192,7 +192,8 @@ extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern PgmqRole pgmq_role_become_counter(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 extern Oid	pgmq_role_find_function(Oid relid, const char *name);
-extern void pgmq_role_check_triggers(Oid relid, int16 events, const char *ours);
+extern const struct Trigger *pgmq_role_find_trigger(Relation rel, int16 events, bool ours);
+extern void pgmq_role_check_triggers(Oid relid, int16 events, bool ours);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 

@@ -105,37 +105,33 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
 /*
  * Refuse a table of references with triggers of users, which would run with the
  * rights of its owner, and a stream whose rows are hidden from the owner.
- * Errors: 55000.
+ * Error: 55000.
  */
 static void
 check_tables(const PgmqFeed *feed)
 {
-	Relation	rel = relation_open(feed->queue->relid, NoLock);
-	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+	Relation	rel = relation_open(feed->queue->relid, RowExclusiveLock);
+	const Trigger *trigger = pgmq_role_find_trigger(rel, TRIGGER_TYPE_INSERT, true);
+	PgmqRole	saved;
 
-	for (int i = 0; i < n; i++)
-	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-		HeapTuple	tuple;
-		bool		is_ours;
-
-		if (trigger->tgisinternal || (trigger->tgtype & TRIGGER_TYPE_INSERT) == 0)
-			continue;
-		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
-		is_ours = HeapTupleIsValid(tuple) &&
-			((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		if (!is_ours)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("subscription \"%s\" must not have triggers on INSERT",
-							PGMQ_QUEUE_BASE(feed->queue)),
-					 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
-							   trigger->tgname),
-					 errhint("Create the trigger on the table of the stream.")));
-	}
+	if (trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("subscription \"%s\" must not have triggers on INSERT",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
+						   trigger->tgname),
+				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
+
+	saved = pgmq_role_become_owner(feed->queue->relid);
+	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("The stream has row-level security.")));
+	pgmq_role_restore(saved);
 }
 
 /* ----------------------------------------------------------------
@@ -196,12 +192,6 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 	int64		count;
 
 	feed->nids = 0;
-	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
-						PGMQ_QUEUE_BASE(feed->queue)),
-				 errdetail("The stream has row-level security.")));
 	if (feed->stream->message != NULL || feed->stream->headers != NULL)
 		count = insert_filtered(feed, lo, hi, except, nexcept);
 	else

@@ -103,17 +103,14 @@ try_open(PgmqQueue *queue, Oid relid, LOCKMODE lockmode)
 	return true;
 }
 
-/* Tell whether a delete from a table fires triggers that a user has made. */
+/* Tell whether a delete from a table would run code that a user has made. */
 static bool
-has_delete_triggers(Oid relid)
+runs_code(Oid relid)
 {
 	Relation	rel = relation_open(relid, NoLock);
-	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
-	bool		result = pgmq_role_find_reference(rel) != NULL;
+	bool		result = pgmq_role_find_trigger(rel, TRIGGER_TYPE_DELETE, true) != NULL ||
+	pgmq_role_find_reference(rel) != NULL;
 
-	for (int i = 0; i < n; i++)
-		result |= !rel->trigdesc->triggers[i].tgisinternal &&
-			(rel->trigdesc->triggers[i].tgtype & TRIGGER_TYPE_DELETE) != 0;
 	relation_close(rel, NoLock);
 	return result;
 }
@@ -189,7 +186,7 @@ count_lost(Oid subscription, const Ids *ids)
 		!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		return;
 	lost = pgmq_feed_count_unfed(&queue, &stream, ids->ids, ids->n);
-	if (!has_delete_triggers(queue.relid))
+	if (!runs_code(queue.relid))
 	{
 		saved = pgmq_role_become_owner(queue.relid);
 		lost += (int64) pgmq_exec_once_guarded(pgmq_plan_text(&queue,
