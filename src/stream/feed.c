@@ -48,26 +48,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -168,12 +152,12 @@ insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nex
 	};
 	int			n = 0;
 
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_feed_row_id, feed);
-	for (int i = 0; i < feed->nids; i++)
-		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
-			feed->ids[n++] = feed->ids[i];
-	feed->nids = n;
-	args[0] = pgmq_int8_array(feed->ids, n);
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_stream_row_id, &feed->given);
+	for (int i = 0; i < feed->given.n; i++)
+		if (bsearch(&feed->given.ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
+			feed->given.ids[n++] = feed->given.ids[i];
+	feed->given.n = n;
+	args[0] = pgmq_int8_array(feed->given.ids, n);
 	return n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
 }
 
@@ -191,13 +175,13 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
 	int64		count;
 
-	feed->nids = 0;
+	feed->given.n = 0;
 	if (feed->stream->message != NULL || feed->stream->headers != NULL)
 		count = insert_filtered(feed, lo, hi, except, nexcept);
 	else
 	{
-		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_feed_row_id, feed);
-		count = feed->nids;
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_stream_row_id, &feed->given);
+		count = feed->given.n;
 	}
 	pgmq_role_restore(saved);
 	return count;
@@ -243,13 +227,13 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
 	pfree(except);
 
-	for (int i = 0; i < feed->nids; i++)
-		masks[PGMQ_FEED_BLOCK(feed->ids[i]) - blk] |= PGMQ_FEED_BIT(feed->ids[i]);
+	for (int i = 0; i < feed->given.n; i++)
+		masks[PGMQ_FEED_BLOCK(feed->given.ids[i]) - blk] |= PGMQ_FEED_BIT(feed->given.ids[i]);
 	for (int i = 0, next = 0; i < n; i++)
 	{
 		int			before = next;
 
-		while (next < feed->nids && PGMQ_FEED_BLOCK(feed->ids[next]) == blk + i)
+		while (next < feed->given.n && PGMQ_FEED_BLOCK(feed->given.ids[next]) == blk + i)
 			next++;
 		/* nothing has changed in a block to which more is to come */
 		if (done[i] || (noted[i] && next == before && drawn_ids(feed, blk + i) != ALL_IDS))
@@ -319,7 +303,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		first += n;
 		if (in_order && *busy)
 			break;
-		if (fed > 0 || feed->nids > 0 || first >= last)
+		if (fed > 0 || feed->given.n > 0 || first >= last)
 			continue;
 
 		/* there may be nothing for a long way */
