@@ -39,8 +39,8 @@ first_unfinished(const PgmqFeed *feed, int *nfinished)
 	int64		before = feed->done_before;
 	int			i = 0;
 
-	while (i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before)
-		before = Max(before, feed->blocks[i++].last + 1);
+	for (; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
+		before = Max(before, feed->blocks[i].last + 1);
 	*nfinished = i;
 	return before;
 }
