@@ -504,6 +504,20 @@ pgmq_create_subscription_time(PG_FUNCTION_ARGS)
 	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
 }
 
+/* Refuse a pattern that cannot be bound, and one of alternate queues.  Errors: P0001, 22023. */
+static void
+check_pattern(text *pattern)
+{
+	text	   *rest;
+
+	if (pgmq_topic_kind(pattern, &rest) == PGMQ_TOPIC_ALTERNATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a subscription cannot have a pattern for what no other takes"),
+				 errdetail("The pattern is \"%s\".", text_to_cstring(pattern))));
+	(void) pgmq_topic_check_pattern(pattern);
+}
+
 /* Check one option of a filter. */
 static void
 filter_option(const char *option, const JsonbValue *value, void *state)
@@ -514,10 +528,17 @@ filter_option(const char *option, const JsonbValue *value, void *state)
 			pgmq_option_invalid(option, "an object or an array, as for the operator @>");
 		return;
 	}
+	if (strcmp(option, "pattern") == 0)
+	{
+		if (value->type != jbvString)
+			pgmq_option_invalid(option, "a text");
+		check_pattern(cstring_to_text_with_len(value->val.string.val, value->val.string.len));
+		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown condition \"%s\" in a filter", option),
-			 errhint("The conditions are: message, headers.")));
+			 errhint("The conditions are: message, headers, pattern.")));
 }
 
 /*

@@ -218,7 +218,7 @@ pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream
 	*feed = (PgmqFeed)
 	{
 		.queue = queue,.stream = stream,.context = CurrentMemoryContext,
-		.given.context = CurrentMemoryContext
+			.given.context = CurrentMemoryContext
 	};
 
 	/* one that is old shows neither new messages nor what others have fed */

@@ -40,9 +40,13 @@ typedef struct PgmqStream
 	int32		read_known;		/* no greater read_ct is noted */
 	Jsonb	   *message;		/* it takes only messages whose body contains
 								 * this, unless it is NULL, */
-	Jsonb	   *headers;		/* and whose headers contain this */
+	Jsonb	   *headers;		/* and whose headers contain this, */
+	text	   *pattern;		/* and that this pattern of topics takes */
 	bool		more;			/* feeding stopped, though there may be more */
 } PgmqStream;
+
+#define PGMQ_STREAM_FILTERS(s) \
+	((s)->message != NULL || (s)->headers != NULL || (s)->pattern != NULL)
 
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
