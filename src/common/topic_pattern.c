@@ -459,13 +459,13 @@ pgmq_topic_takes_stored(text *pattern, Jsonb *headers)
 }
 
 static void
-push_string(JsonbParseState * *state, JsonbIteratorToken token, const char *str, int len)
+push_string(JsonbParseState **state, JsonbIteratorToken what, const char *str, int len)
 {
 	JsonbValue	value = {.type = jbvString};
 
 	value.val.string.val = unconstify(char *, str);
 	value.val.string.len = len;
-	pushJsonbValue(state, token, &value);
+	pushJsonbValue(state, what, &value);
 }
 
 /* Headers (NULL: none) with a routing key in them. */

@@ -123,79 +123,6 @@ check_tables(const PgmqFeed *feed)
  * ----------------------------------------------------------------
  */
 
-static int
-id_cmp(const void *a, const void *b)
-{
-	int64		ia = *(const int64 *) a;
-	int64		ib = *(const int64 *) b;
-
-	return (ia > ib) - (ia < ib);
-}
-
-/* Take those out of ids that are in except, which is in order. */
-static void
-remove_ids(Ids *ids, const int64 *except, int nexcept)
-{
-	int			n = 0;
-
-	for (int i = 0; i < ids->n; i++)
-		if (bsearch(&ids->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
-			ids->ids[n++] = ids->ids[i];
-	ids->n = n;
-}
-
-/* Messages of a stream, and those of them that a pattern takes. */
-typedef struct Sifted
-{
-	Ids		   *stored;
-	Ids			taken;
-	text	   *pattern;		/* NULL: it takes all */
-}			Sifted;
-
-/* Row function: (msg_id, headers). */
-static void
-row_sift(TupleTableSlot *slot, void *state)
-{
-	Sifted	   *sifted = state;
-	bool		isnull;
-	Datum		headers;
-
-	pgmq_stream_row_id(slot, sifted->stored);
-	headers = sifted->pattern == NULL ? (Datum) 0 : slot_getattr(slot, 2, &isnull);
-	if (sifted->pattern == NULL ||
-		pgmq_topic_takes_stored(sifted->pattern, isnull ? NULL : DatumGetJsonbP(headers)))
-		pgmq_stream_row_id(slot, &sifted->taken);
-}
-
-/*
- * The same for a subscription with a filter: all messages count as given out, and
- * those that fulfil the condition get references.  Returns how many these are.
- */
-static int64
-insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
-{
-	const PgmqStream *stream = feed->stream;
-	PgmqArg		range[] = {
-		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
-		PGMQ_ARG(Int64GetDatum(hi - lo + 1))
-	};
-	PgmqArg		args[] = {
-		PGMQ_ARG_NULL,
-		stream->message == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->message)),
-		stream->headers == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->headers)),
-		PGMQ_ARG(Int32GetDatum(stream->read_base))
-	};
-	Sifted		sifted = {
-		.stored = &feed->given,.taken.context = feed->context,.pattern = stream->pattern
-	};
-
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, row_sift, &sifted);
-	remove_ids(&feed->given, except, nexcept);
-	remove_ids(&sifted.taken, except, nexcept);
-	args[0] = pgmq_int8_array(sifted.taken.ids, sifted.taken.n);
-	return sifted.taken.n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
-}
-
 /*
  * Insert references to the messages of a range of ids, but for those in except,
  * which is in order.  Returns how many.
@@ -212,7 +139,7 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 
 	feed->given.n = 0;
 	if (PGMQ_STREAM_FILTERS(feed->stream))
-		count = insert_filtered(feed, lo, hi, except, nexcept);
+		count = pgmq_feed_filtered(feed, lo, hi, except, nexcept);
 	else
 	{
 		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_stream_row_id, &feed->given);

@@ -79,6 +79,9 @@ extern bool pgmq_feed_locks_full(void);
 extern int64 pgmq_feed_next_stored(PgmqFeed *feed, int64 lo, int64 hi);
 extern void pgmq_stream_row_id(TupleTableSlot *slot, void *state);
 
+/* ---- filter.c: subscriptions that take only some messages ---- */
+extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept);
+
 /* ---- progress.c: how far a subscription has come ---- */
 extern void pgmq_feed_fold(PgmqFeed *feed);
 

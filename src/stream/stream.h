@@ -77,6 +77,9 @@ extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *str
 								   const int64 *ids, int n);
 extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);
 
+/* ---- filter.c: subscriptions that take only some messages ---- */
+extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
+
 /* ---- retain.c: removing the oldest messages of a stream ---- */
 /* What a stream need not keep; 0 and false stand for no such limit. */
 typedef struct PgmqRetention
