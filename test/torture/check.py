@@ -143,6 +143,7 @@ class Checker:
         self.round = 0
         self.counters = {}          # by the server, when the round began
         self.lost = collections.Counter()               # of each subscription, at the end of the round before
+        self.bodiless = collections.defaultdict(set)    # references to messages that are gone
         self.agreed = 0             # queues whose counters were compared
 
     # ----- what there is
@@ -948,25 +949,18 @@ class Checker:
         for q, stream in STREAM_OF.items():
             with snapshot(conn):
                 lost, = conn.execute("SELECT coalesce(sum(value), 0)::bigint FROM pgmq.subscription_note WHERE kind = 'lost' AND subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchone()
-                # a reference whose message is gone is counted by the read that finds it
-                later, = conn.execute(f'SELECT count(*) FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{stream} m WHERE m.msg_id = r.msg_id)').fetchone()
-            before, self.lost[q] = self.lost[q], lost + later
-            gone = collections.Counter()
-            unsure = False
-            for pair in {pair for pair in self.live if pair[0] == q} | {(q, b.id) for births in self.births.values() for b in births if b.q == q and b.id is not None and not b.maybe}:
-                removals = self.removals.get(pair, [])
-                if not removals and pair not in self.L:
-                    gone[q] += 1
-            unsure = any(b.maybe or b.id is None for births in self.births.values() for b in births if b.q == q) or \
-                any(maybe for pair, removals in self.removals.items() if pair[0] == q for op, maybe in removals) or self.spent(q)
+                # a reference whose message is gone may be acknowledged, or is counted by the read that finds it
+                bodiless = {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{stream} m WHERE m.msg_id = r.msg_id)')}
+            before, self.lost[q] = self.lost[q], lost
+            had = {pair for pair in self.live if pair[0] == q} | self.bodiless[q] | {(q, b.id) for births in self.births.values() for b in births if b.q == q and b.id is not None and not b.maybe}
+            self.bodiless[q] = bodiless
+            gone = {pair for pair in had if pair not in self.L and pair not in bodiless and not self.removals.get(pair)}
+            unsure = q in DEAD or any(b.maybe or b.id is None for births in self.births.values() for b in births if b.q == q) or \
+                any(maybe for pair, removals in self.removals.items() if pair[0] == q for op, maybe in removals)
             if stream not in SHORT and lost:
                 self.find(f'{q} has lost {lost} messages, though its stream has no limit')
-            if gone[q] != self.lost[q] - before and not unsure:
-                self.find(f'{q}: {gone[q]} messages are gone, and {self.lost[q] - before} counted as lost')
-
-    def spent(self, q):
-        """Whether messages may have become dead letters."""
-        return q in DEAD
+            if len(gone) != lost - before and not unsure:
+                self.find(f'{q}: {sorted(gone)} are gone, and {lost - before} counted as lost', *sorted(gone)[:3])
 
     def counted(self):
         """What the counters of each queue have grown by, by the ledger; and the queues of which it does not know."""
