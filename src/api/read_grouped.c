@@ -124,7 +124,7 @@ typedef struct GroupRead
 	GroupOrder	order;
 
 	TimestampTz now;
-	MemoryContext context;		/* what an attempt remembers */
+	MemoryContext context;		/* the memory of one attempt */
 	seen_hash  *seen;
 	List	   *heads;			/* Groups found and not yet tried */
 	List	   *stepped;		/* Groups found by stepping, in no order */
