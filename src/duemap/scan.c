@@ -371,6 +371,7 @@ scan_claim(PgmqScan *scan)
 	{
 		int			at;
 		bool		described;
+		bool		again;
 		int64		upto;
 
 		claimer.from = scan->from;
@@ -400,13 +401,17 @@ scan_claim(PgmqScan *scan)
 		}
 		if (claimer.look.version == 0)
 			break;
+		again = claimer.look.lo < scan->seen;
 		upto = scan_look(scan, &claimer.look, &described);
 		scan->seen = Max(scan->seen, upto);
 		if (claimer.verifies)
 			scan_go_on(scan, upto);
-		else if (!described)
+		else if (!described || again)
 		{
-			/* to be read as a range, after what was claimed */
+			/*
+			 * To be read as a range, after what was claimed.  What was lost
+			 * once since a look can be lost again, and the read must end.
+			 */
 			scan->gap_lo = claimer.look.lo;
 			scan->gap_hi = upto;
 		}

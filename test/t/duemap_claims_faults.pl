@@ -205,6 +205,29 @@ for my $queue ('full1', 'full2', 'scattered')
 	done($a, $b);
 }
 
+# What a look leaves ready takes more nodes than there are.
+for my $delay (0, 100)
+{
+	for my $each (0, 1)
+	{
+		my $queue = "spread$delay$each";
+		my $how = ($delay ? 'delayed' : 'sent') . ($each ? ' one by one' : ' at once');
+
+		sql("SELECT pgmq.create('$queue'); SELECT pgmq.read('$queue', 600, 1)");
+		sql("DO \$\$ BEGIN FOR i IN 1..600 LOOP
+			INSERT INTO pgmq.q_$queue (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+			VALUES (i * 4096, clock_timestamp() + interval '$delay ms', '1');
+			IF $each = 1 THEN COMMIT; END IF;
+			END LOOP; END \$\$");
+		$node->poll_query_until('postgres', "SELECT max(vt) <= clock_timestamp() FROM pgmq.q_$queue");
+		is(sql("BEGIN; SELECT summary('$queue', 1000); ROLLBACK"), join(' ', 600, 4096, 600 * 4096, 't'), "a read of all, $how");
+		is(sql("SELECT singly('$queue', 300)"), join(' ', 300, 4096, 300 * 4096), '.. and one by one');
+		is(sql("SELECT summary('$queue', 200)"), join(' ', 200, 301 * 4096, 500 * 4096, 't'), '.. many');
+		is(sql("SELECT summary('$queue', 1000)"), join(' ', 100, 501 * 4096, 600 * 4096, 't'), '.. and the rest');
+		is(got($queue), 'nothing', '.. once');
+	}
+}
+
 # ---- the map goes to another queue while messages are in hand
 
 # 1MB has about 1000 maps; each block commits so that the locks fit
