@@ -275,7 +275,10 @@ scan_settle(PgmqScan *scan)
 	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
 	{
+		/* what is to be read as a range is still unknown, and comes later */
 		scan->from = last + 1;
+		scan->gap_lo = 1;
+		scan->gap_hi = 0;
 		scan->at_end = false;
 	}
 	seen.found = palloc(seen.max * sizeof(PgmqFound));
