@@ -1192,7 +1192,7 @@ class Director:
                     self.undone()
             if self.random.random() < 0.1:
                 self.sown()
-            if self.options.spread and self.random.random() < 0.2:
+            if self.random.random() < 0.2:
                 self.spread()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
@@ -1210,8 +1210,6 @@ def main():
     parser.add_argument('--fillers', type=int, default=300)
     parser.add_argument('--preload', type=int, default=1)
     parser.add_argument('--calm', action='store_true')
-    parser.add_argument('--spread', action='store_true', help='also spread messages so widely that the map has to merge;'
-                        ' once, a read of all missed the last ten, and why is not known')
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
     print(f'# seed {options.seed}', flush=True)
