@@ -476,9 +476,15 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
 		1, {INT8ARRAYOID}
 	},
-	/* leases that end before $2 last until then */
+	/*
+	 * leases that end before $2 last until then, and on to whole seconds
+	 * since the read, which tells a lease from other delays (counters.c)
+	 */
 	[PGMQ_STMT_EXTEND] = {
-		"UPDATE {q} SET vt = $2 WHERE " SEVERAL " AND vt" LT "$2",
+		"UPDATE {q} SET vt = CASE WHEN pg_catalog.isfinite(last_read_at)"
+		" THEN pg_catalog.date_bin('1 second'::pg_catalog.interval, $2 OPERATOR(pg_catalog.+)"
+		" '999999 microseconds'::pg_catalog.interval, last_read_at) ELSE $2 END"
+		" WHERE " SEVERAL " AND vt" LT "$2",
 		2, {INT8ARRAYOID, TIMESTAMPTZOID}
 	},
 
