@@ -149,6 +149,14 @@ CREATE FUNCTION lim_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETUR
 CREATE TRIGGER stranger BEFORE DELETE ON pgmq.q_lim FOR EACH ROW EXECUTE FUNCTION lim_trigger();
 SELECT pgmq.send('lim', '4');
 DROP TRIGGER stranger ON pgmq.q_lim;
+-- and so would the condition of one that calls our function
+CREATE FUNCTION lim_condition(bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN RAISE NOTICE 'condition'; RETURN true; END $$;
+CREATE TRIGGER stranger AFTER DELETE ON pgmq.q_lim FOR EACH ROW
+	WHEN (lim_condition(OLD.msg_id)) EXECUTE FUNCTION pgmq._limits();
+SELECT pgmq.send('lim', '4');
+DROP TRIGGER stranger ON pgmq.q_lim;
+DROP FUNCTION lim_condition(bigint);
 SELECT lim();
 
 -- bytes, as stored: of bodies and headers
