@@ -129,7 +129,7 @@ uint64
 pgmq_identity(List *tables, bool *priorities)
 {
 	uint64		identity = 0;
-	Oid			function = pgmq_announce_function(linitial_oid(tables));
+	Oid			function = pgmq_role_find_function(linitial_oid(tables), PGMQ_ANNOUNCE_FUNCTION);
 	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	ListCell   *lc;
 
