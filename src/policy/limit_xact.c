@@ -77,12 +77,16 @@ typedef struct PgmqLimitNote
 	int64		places;			/* that no lease has used up */
 	int64		tokens;
 	double		rate;
+
+	/* while it goes on */
+	struct PgmqLimitNote *outer;	/* a trigger may read inside of a read */
+	struct PgmqLimitNote *of_value; /* what it has taken of one value */
 } PgmqLimitNote;
 
 static LimitXact *xacts = NULL;
 static PgmqLimitNote *notes = NULL; /* the newest one */
 static bool has_leases = false; /* there is one of a lease */
-static PgmqLimitedRead *reading = NULL; /* the innermost read */
+static PgmqLimitNote *reading = NULL;	/* of the innermost read */
 bool		pgmq_limits_gives_back = false;
 static object_access_hook_type prev_object_access = NULL;
 
@@ -263,7 +267,7 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 {
 	PgmqLimitNote *note = note_add(relid);
 	bool		reads = until != PGMQ_NO_LEASE && reading != NULL && reading->relid == relid;
-	bool		reserved = reads && reading->note != NULL && reading->note->places > 0;
+	bool		reserved = reads && reading->places > 0;
 	bool		of_value = reads && reading->of_value != NULL && reading->of_value->places > 0;
 
 	note->is_lease = true;
@@ -273,7 +277,7 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was, &note->frees))
 		return false;
 	if (reserved)
-		reading->note->places--;
+		reading->places--;
 	if (of_value)
 		reading->of_value->places--;
 	note_link(note);
@@ -311,7 +315,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	PgmqLimitNote *note;
 	int64		n;
 
-	read->note = read->of_value = NULL;
+	read->note = NULL;
 	read->relid = queue->relid;
 	read->until = PGMQ_DUE_LAST;
 	if (!pgmq_limits_reads(policy) || qty == 0)
@@ -330,9 +334,8 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	note->places = limits.max_in_flight > 0 ? n : 0;
 	note->tokens = n;
 	note_link(note);
-	read->note = note;
-	read->outer = reading;
-	reading = read;
+	note->outer = reading;
+	reading = read->note = note;
 	return n;
 }
 
@@ -354,7 +357,7 @@ pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 {
 	if (read->note == NULL)
 		return;
-	reading = read->outer;
+	reading = read->note->outer;
 	note_use(read->note, count);
 	if (count == 0 && read->until < PGMQ_DUE_LAST)
 		pgmq_policy_limit(read->relid, read->until);
@@ -388,14 +391,18 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 v
 				 errmsg("too many values of header \"%s\" are limited", policy->limit_by),
 				 errhint("Raise the setting pgmq_c.limit_entries, and restart the server.")));
 	if (n == 0)
+	{
+		/* a read may try many values */
+		pfree(note);
 		return 0;
+	}
 	note->has_value = true;
 	note->value = value;
 	note->rate = policy->rate_each;
 	note->places = policy->max_in_flight_each > 0 ? n : 0;
 	note->tokens = n;
 	note_link(note);
-	read->of_value = note;
+	read->note->of_value = note;
 	return n;
 }
 
@@ -403,8 +410,8 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 v
 void
 pgmq_limits_value_end(PgmqLimitedRead *read, int64 count)
 {
-	note_use(read->of_value, count);
-	read->of_value = NULL;
+	note_use(read->note->of_value, count);
+	read->note->of_value = NULL;
 }
 
 /* Whether a read may return a message now. */
@@ -570,7 +577,7 @@ pgmq_limits_subxact(SubXactEvent event, SubTransactionId subid, SubTransactionId
 		/* reads that began in it have ended; what they took is given back */
 		while (notes != NULL && notes->subid >= subid)
 		{
-			if (reading != NULL && reading->note == notes)
+			if (reading == notes)
 				reading = reading->outer;
 			note_end(false, false);
 		}

@@ -326,10 +326,8 @@ extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const
 /* A read of a queue, whose policy may limit it. */
 typedef struct PgmqLimitedRead
 {
-	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
 	Oid			relid;
 	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
-	struct PgmqLimitNote *of_value; /* of one value */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
 } PgmqLimitedRead;
