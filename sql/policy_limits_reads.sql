@@ -107,6 +107,25 @@ SELECT limr();
 SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": null, "max_reads": null, "dead_letter_queue": null}');
 SELECT count(*) FROM pg_trigger WHERE tgname ~ 'limits';
 
+-- a read that fails takes nothing, and the next one in its transaction is limited as ever
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": 2}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('f', 5);
+CREATE FUNCTION limr_fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fails'; END $$;
+CREATE TRIGGER fails AFTER UPDATE ON pgmq.q_limr FOR EACH ROW WHEN (OLD.message = '"f2"') EXECUTE FUNCTION limr_fail();
+BEGIN;
+DO $$ BEGIN PERFORM limr(2); EXCEPTION WHEN raise_exception THEN RAISE INFO '%', sqlerrm; END $$;
+SELECT limr(1);
+DROP TRIGGER fails ON pgmq.q_limr;
+UPDATE pgmq.q_limr SET read_ct = 1, vt = now() + '1 h' WHERE message = '"f3"';
+SELECT limr();
+UPDATE pgmq.q_limr SET vt = now() WHERE message = '"f3"';
+SELECT limr();
+COMMIT;
+SELECT limr();
+DROP FUNCTION limr_fail();
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": null}');
+
 -- rate: a burst at once, and the rest as time passes
 SELECT pgmq.set_policy('limr', '{"rate": 0.001, "burst": 3}');
 SELECT pgmq.purge_queue('limr');

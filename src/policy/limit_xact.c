@@ -54,7 +54,9 @@ typedef struct LimitXact
 	LimitLevel *inner;
 	PgmqContents pending;		/* what shared memory has of it */
 	int64		first;			/* the least id that this statement has sent */
-	int			begun;			/* the level that made the entry, or 0 */
+	int			begun;			/* the outermost level that made an entry, or 0;
+								 * no one else has written since */
+	int			counted;		/* the one that made the entry there is, or 0 */
 	int			gone;			/* the level that ended its limits, or 0 */
 } LimitXact;
 
@@ -222,21 +224,54 @@ pgmq_limits_emptied(Oid relid)
 	(void) xact_pend(xact);
 }
 
+/* Whether a transaction has written to a queue before its innermost level began. */
+static bool
+xact_wrote_before(const LimitXact *xact)
+{
+	for (const LimitLevel *level = xact->inner; level != NULL; level = level->upper)
+		if (level->level < GetCurrentTransactionNestLevel())
+			return true;
+	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
+		if (note->is_lease && note->relid == xact->relid && note->subid < GetCurrentSubTransactionId())
+			return true;
+	return false;
+}
+
+/* Whether this transaction keeps all others from a queue since it made an entry for it. */
+bool
+pgmq_limits_is_own(Oid relid)
+{
+	const LimitXact *xact = xact_find(relid);
+
+	return xact != NULL && xact->begun > 0;
+}
+
 /*
  * This transaction is about to make an entry for a queue, which no other one
- * writes to, and counts its own messages, too.
+ * writes to, and counts its own messages, too.  If that is rolled back, others may
+ * make an entry, which does not have what the rest of this transaction has written.
+ * Error: 55006 if there is such a rest.
  */
 void
-pgmq_limits_counted(Oid relid)
+pgmq_limits_counted(const PgmqQueue *queue)
 {
-	LimitXact  *xact = xact_get(relid);
+	LimitXact  *xact = xact_get(queue->relid);
 
+	if (xact->begun == 0 && xact_wrote_before(xact))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot change the limits of queue \"%s\" in a subtransaction",
+						PGMQ_QUEUE_BASE(queue)),
+				 errdetail("The transaction wrote to the queue before the subtransaction began."),
+				 errhint("Change them in a transaction of their own.")));
 	xact->inner = NULL;
 	xact->pending = (PgmqContents)
 	{
 		0
 	};
-	xact->begun = GetCurrentTransactionNestLevel();
+	xact->counted = GetCurrentTransactionNestLevel();
+	if (xact->begun == 0)
+		xact->begun = xact->counted;
 	xact->gone = 0;
 }
 
@@ -529,7 +564,7 @@ xact_subend(LimitXact *xact, bool commit, int level)
 	/* a statement may have failed */
 	if (!commit)
 		xact->first = PG_INT64_MAX;
-	if (!commit && xact->begun >= level)
+	if (!commit && xact->counted >= level)
 	{
 		pgmq_limits_forget(xact->relid);
 		xact->inner = NULL;
@@ -537,9 +572,12 @@ xact_subend(LimitXact *xact, bool commit, int level)
 		{
 			0
 		};
-		xact->begun = 0;
+		xact->counted = 0;
 	}
+	if (!commit && xact->begun >= level)
+		xact->begun = 0;
 	xact->begun = Min(xact->begun, level - 1);
+	xact->counted = Min(xact->counted, level - 1);
 	xact->gone = commit ? Min(xact->gone, level - 1) : xact->gone < level ? xact->gone : 0;
 	if (inner == NULL || xact->inner == NULL || inner->level < level)
 		return;
