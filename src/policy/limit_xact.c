@@ -82,7 +82,8 @@ typedef struct PgmqLimitNote
 
 	/* while it goes on */
 	struct PgmqLimitNote *outer;	/* a trigger may read inside of a read */
-	struct PgmqLimitNote *of_value; /* what it has taken of one value */
+	struct PgmqLimitNote *of_values;	/* what it has taken of values */
+	struct PgmqLimitNote *next_value;
 } PgmqLimitNote;
 
 static LimitXact *xacts = NULL;
@@ -303,18 +304,21 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	PgmqLimitNote *note = note_add(relid);
 	bool		reads = until != PGMQ_NO_LEASE && reading != NULL && reading->relid == relid;
 	bool		reserved = reads && reading->places > 0;
-	bool		of_value = reads && reading->of_value != NULL && reading->of_value->places > 0;
+	PgmqLimitNote *of_value = reads && value != NULL ? reading->of_values : NULL;
+
+	while (of_value != NULL && (of_value->value != *value || of_value->places == 0))
+		of_value = of_value->next_value;
 
 	note->is_lease = true;
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was, &note->frees))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->frees))
 		return false;
 	if (reserved)
 		reading->places--;
-	if (of_value)
-		reading->of_value->places--;
+	if (of_value != NULL)
+		of_value->places--;
 	note_link(note);
 	has_leases = true;
 	return true;
@@ -393,6 +397,8 @@ pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 	if (read->note == NULL)
 		return;
 	reading = read->note->outer;
+	for (PgmqLimitNote *note = read->note->of_values; note != NULL; note = note->next_value)
+		note_use(note, note->tokens);
 	note_use(read->note, count);
 	if (count == 0 && read->until < PGMQ_DUE_LAST)
 		pgmq_policy_limit(read->relid, read->until);
@@ -437,16 +443,23 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 v
 	note->places = policy->max_in_flight_each > 0 ? n : 0;
 	note->tokens = n;
 	note_link(note);
-	read->note->of_value = note;
+	note->next_value = read->note->of_values;
+	read->note->of_values = note;
 	return n;
 }
 
-/* So many messages with the value were read. */
+/* Of what was begun for a value last, so many messages were read. */
 void
-pgmq_limits_value_end(PgmqLimitedRead *read, int64 count)
+pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count)
 {
-	note_use(read->note->of_value, count);
-	read->note->of_value = NULL;
+	PgmqLimitNote **link = &read->note->of_values;
+
+	while (*link != NULL && (*link)->value != value)
+		link = &(*link)->next_value;
+	if (*link == NULL)
+		return;
+	note_use(*link, count);
+	*link = (*link)->next_value;
 }
 
 /* Whether a read may return a message now. */
