@@ -102,7 +102,10 @@ pgmq_role_restore(PgmqRole saved)
 	SetUserIdAndSecContext(saved.roleid, saved.context);
 }
 
-/* The function without arguments of a name that is in the schema of a table. */
+/*
+ * The function without arguments of a name that is in the schema of a table.  The
+ * schema's name does not matter, since renaming it invalidates no table.
+ */
 Oid
 pgmq_role_find_function(Oid relid, const char *name)
 {
@@ -114,8 +117,8 @@ pgmq_role_find_function(Oid relid, const char *name)
 /*
  * Refuse a table, which is locked, that has a trigger of a user for one of some
  * events (of TRIGGER_TYPE_EVENT_MASK), since it would run with the owner's
- * rights.  One that calls our function of a name, if it is not NULL, may be there.
- * Error: 55000.
+ * rights.  One that calls our function of a name, if it is not NULL, may be there,
+ * unless it has a condition, which may call any function.  Error: 55000.
  */
 void
 pgmq_role_check_triggers(Oid relid, int16 events, const char *ours)
@@ -126,7 +129,8 @@ pgmq_role_check_triggers(Oid relid, int16 events, const char *ours)
 
 	for (int i = 0; i < n; i++)
 		if (!rel->trigdesc->triggers[i].tgisinternal &&
-			(!OidIsValid(function) || rel->trigdesc->triggers[i].tgfoid != function) &&
+			(!OidIsValid(function) || rel->trigdesc->triggers[i].tgfoid != function ||
+			 rel->trigdesc->triggers[i].tgqual != NULL) &&
 			(rel->trigdesc->triggers[i].tgtype & events) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
