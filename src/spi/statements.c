@@ -561,7 +561,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {
-		"SELECT msg_id FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
+		"SELECT msg_id, headers FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
 		" ORDER BY msg_id LIMIT $3",
 		3, {INT8OID, INT8OID, INT8OID}
 	},
