@@ -200,6 +200,9 @@ fails($node, q{SELECT pgmq_router.create('x', 4)}, '22023', 'between 1 and the n
 fails($node, q{SELECT pgmq_router.add_shard('host=x password=y')}, '22023', 'user mapping');
 fails($node, q{SELECT pgmq_router.locate('plain', 1)}, '42P01', 'no slot 1');
 
+fails($node, $_, '22004', 'cannot be NULL') foreach q{SELECT pgmq_router._report(NULL, 'x', NULL, NULL, false)},
+  q{SELECT pgmq_router._report('22023', NULL, NULL, NULL, false)}, q{SELECT pgmq_router._report('22023', 'x', NULL, NULL, NULL)};
+
 # hostile names
 my @names = ('a"b', q{a'b}, 'a; DROP TABLE x', '$1', 'ü', 'a.b', ' ');
 foreach my $name (@names)
