@@ -573,8 +573,9 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('pgmq_router.' || lower(name), 0));
 	SELECT * INTO q FROM pgmq_router.queue AS d WHERE d.queue_name = lower(name);
 	IF FOUND THEN
-		-- As pgmq.create does: what is there stays as it is.
-		RETURN q.shards;
+		-- As pgmq.create does: what is there stays as it is.  Nothing is created
+		-- where a queue is just being moved from.
+		RETURN pgmq_router._shards_all(name);
 	END IF;
 	IF beside IS NOT NULL THEN
 		q := pgmq_router._queue(beside);

@@ -158,6 +158,34 @@ print(n - first, waited)
 	is(rows($node, q{SELECT count(*), count(DISTINCT message) FROM pgmq.peek('load', qty => 10000000) WHERE message::bigint / 1000000 = } . $large),
 		$n + 0 . '|' . ($n + 0), 'none is lost, none is there twice');
 }
+# --------------------------------------------------------------------------
+# A queue of the same name comes up where the queue was
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq.create('again')});
+my ($home) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'again'});
+my $away = 1 - $home;
+rows($node, q{SELECT pgmq.send('again', '1')});
+is(move('drop', 'again', $home, $away), 3, 'interrupted after the decision') or diag($said);
+fails($node, q{SELECT pgmq.create('again')}, '40001', 'being moved', 'the router does not create it again');
+on_shard($home, q{SELECT pgmq.create('again')});
+isnt(move(undef, 'again', $home, $away), 0, 'who created it on the shard itself stops the move');
+like($said, qr/created on shard $home at .* and on shard $away at .* drop the one/, 'which says so');
+is(on_shard($away, q{SELECT count(*) FROM pgmq.q_again}), 1, 'and has not dropped the messages');
+rows($node, qq{SELECT pgmq_router.drop_queue($home, 'again')});
+is(move(undef, 'again', $home, $away), 0, 'without it the move ends') or diag($said);
+is(rows($node, q{SELECT message FROM pgmq.pop('again')}), 1, 'with the messages');
+
+# Who creates a queue and has looked where it is ends before it is closed.
+$other = session($node, 'router');
+ask($other, q{SET pgmq_router.allow_transactions = on; BEGIN; SELECT pgmq.create('again');});
+my $mover = IPC::Run::start([ $python, $tool, '--router', $node->connstr('router'), 'again', $away, $home ], '>&', \$said);
+$node->poll_query_until('router', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) or die 'it does not wait';
+ask($other, q{COMMIT;});
+$mover->finish;
+is($mover->result(0), 0, 'a move waits for who is creating the queue') or diag($said);
+done($other);
+
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'nothing is left over');
 is(on_shard($_, q{SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_subscription),
 	(SELECT count(*) FROM pg_replication_slots)}), '0|0|0', "nor on shard $_") foreach 0, 1;
