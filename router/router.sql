@@ -474,7 +474,7 @@ DECLARE
 	full_connection text := pgmq_router._connection(connection);
 	verb text := 'ADD';
 BEGIN
-	IF connection ~* '\m(password|user)\s*=|^\w+://' THEN
+	IF connection ~* '\m((ssl)?password|user)\s*=|^\w+://' THEN
 		RAISE invalid_parameter_value
 			USING MESSAGE = 'a shard''s connection string must be in the form "host=... dbname=..." without user and password',
 				HINT = 'These are options of a user mapping for server "pgmq".';
