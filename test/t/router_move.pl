@@ -159,6 +159,65 @@ print(n - first, waited)
 		$n + 0 . '|' . ($n + 0), 'none is lost, none is there twice');
 }
 # --------------------------------------------------------------------------
+# Code of the queue's owner does not run with the rights of who moves it
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq.create('planted')});
+my ($here) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'planted'});
+$_->safe_psql('postgres', 'CREATE ROLE planter') foreach $node, $far;
+on_shard($_, q{CREATE TABLE public.ran (who text); GRANT ALL ON public.ran TO PUBLIC;
+	GRANT CREATE, USAGE ON SCHEMA pgmq, public TO planter; GRANT ALL ON SCHEMA pgmq TO planter;
+	SET ROLE planter;
+	CREATE FUNCTION public.note() RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM public.write(); RETURN true; END';
+	CREATE FUNCTION public.write() RETURNS boolean LANGUAGE sql AS 'INSERT INTO public.ran VALUES (current_user) RETURNING true';
+	CREATE FUNCTION public.fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.write(); RETURN NULL; END';
+	CREATE FUNCTION public.same(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM public.note(); RETURN $1; END';
+	CREATE DOMAIN public.noted AS text CHECK (public.note())}) foreach 0, 1;
+on_shard($here, q{SELECT pgmq.grant_queue('planted', 'planter', 'all')});
+on_shard($here, q{ALTER TABLE pgmq.q_planted OWNER TO planter; ALTER TABLE pgmq.a_planted OWNER TO planter});
+rows($node, q{SELECT pgmq.send('planted', '1')});
+foreach my $plant (
+	[ 'ADD CONSTRAINT evil CHECK (public.note())', 'DROP CONSTRAINT evil', 'constraint evil' ],
+	[ q{ADD CONSTRAINT evil CHECK (query_to_xml('SELECT public.write()', true, true, '') IS NOT NULL)}, 'DROP CONSTRAINT evil', 'constraint evil' ],
+	[ 'ADD COLUMN evil boolean GENERATED ALWAYS AS (public.note()) STORED', 'DROP COLUMN evil', 'function .*note' ],
+	[ 'ADD COLUMN evil public.noted', 'DROP COLUMN evil', 'type .*noted' ])
+{
+	my ($add, $drop, $text) = @$plant;
+
+	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $add");
+	foreach my $how ([], ['--large'])
+	{
+		isnt(move(undef, @$how, 'planted', $here, 1 - $here), 0, "@$how: $add");
+		like($said, qr/would run code of the queue's owner.*$text/, 'is refused by name');
+	}
+	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $drop");
+}
+on_shard($here, q{SET ROLE planter; CREATE TRIGGER evil AFTER INSERT ON pgmq.q_planted FOR EACH ROW EXECUTE FUNCTION public.fired();
+	ALTER TABLE pgmq.q_planted ENABLE ALWAYS TRIGGER evil; CREATE INDEX evil ON pgmq.q_planted (public.same(message::text))});
+isnt(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'what replication would fire');
+like($said, qr/index .*evil with function .*same.*trigger evil/, 'is refused by name');
+on_shard($_, 'DELETE FROM public.ran') foreach 0, 1;
+is(move(undef, 'planted', $here, 1 - $here), 0, 'a dump does not fire it') or diag($said);
+is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT who, ' ') FROM public.ran}), 'planter', 'and builds an index as the owner');
+$here = 1 - $here;
+
+# By replication nobody but the mover can add to the copy before it is the queue.
+on_shard($here, q{DROP TRIGGER evil ON pgmq.q_planted; DROP INDEX pgmq.evil});
+is(move('subscribe', '--large', 'planted', $here, 1 - $here), 3, 'interrupted while it is copied') or diag($said);
+like(on_shard(1 - $here, q{SET ROLE planter; ALTER TABLE pgmq.q_planted ADD CONSTRAINT evil CHECK (public.note())}),
+	qr/must be owner of table q_planted/, 'the copy is not its owner\'s');
+is(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'and done') or diag($said);
+is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT relowner::regrole::text, ' '), count(*) FROM pg_class WHERE relname ~ '_planted'
+	AND relkind IN ('r', 'S')}), 'planter|3', 'then the queue is');
+is(on_shard(1 - $here, q{SELECT has_table_privilege('planter', 'pgmq.q_planted', 'INSERT, DELETE')}), 't', 'with its grants');
+
+# A stream and its subscriptions have more than a move takes along.
+on_shard(0, q{SELECT pgmq.create_stream('river')});
+rows($node, q{SELECT pgmq_router.adopt(0)});
+isnt(move(undef, 'river', 0, 1), 0, 'a stream');
+like($said, qr/is a stream or a subscription/, 'is refused');
+
+# --------------------------------------------------------------------------
 # A queue of the same name comes up where the queue was
 # --------------------------------------------------------------------------
 
