@@ -579,6 +579,7 @@ BEGIN
 	END IF;
 	IF beside IS NOT NULL THEN
 		q := pgmq_router._queue(beside);
+		q.shards := pgmq_router._shards_all(beside);
 	ELSE
 		IF shards NOT BETWEEN 1 AND least(128, (SELECT count(*) FROM pgmq_router.shard)) THEN
 			RAISE invalid_parameter_value
