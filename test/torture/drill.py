@@ -62,6 +62,8 @@ class Place:
             self.user = pwd.getpwnam(os.environ.get('CLIENT_USER', 'postgres'))
             os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
         self.started = []
+        # end the servers, too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def become(self):
         os.setsid()
