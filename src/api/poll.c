@@ -322,7 +322,10 @@ wait_enter(Wait *wait)
 			wait->wakeups[i].due |= wakeup.due;
 			wait->watches[i] = wakeup.watch;
 
-			/* the wake-up of a stream is meant for readers of all its subscriptions */
+			/*
+			 * the wake-up of a stream is meant for readers of all its
+			 * subscriptions
+			 */
 			if (i >= wait->nqueues && (wakeup.woken || wakeup.due))
 				pgmq_waiter_pass_on(place, false);
 		}

@@ -480,6 +480,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
 		1, {INT8ARRAYOID}
 	},
+
 	/*
 	 * leases that end before $2 last until then, and on to whole seconds
 	 * since the read, which tells a lease from other delays (counters.c)
