@@ -1707,7 +1707,7 @@ COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
 'List the topic bindings of a queue.';
 
 --
--- Routing keys and patterns: src/api/topic_pattern.c
+-- Routing keys and patterns: src/common/topic_pattern.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
@@ -2631,7 +2631,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, and whose headers contain what it has under headers. All others count as finished.';
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and which its pattern takes, as bind_topic means it. All others count as finished.';
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text)
 RETURNS void

@@ -474,7 +474,7 @@ DECLARE
 	full_connection text := pgmq_router._connection(connection);
 	verb text := 'ADD';
 BEGIN
-	IF connection ~* '\m(password|user)\s*=|^\w+://' THEN
+	IF connection ~* '\m((ssl)?password|user)\s*=|^\w+://' THEN
 		RAISE invalid_parameter_value
 			USING MESSAGE = 'a shard''s connection string must be in the form "host=... dbname=..." without user and password',
 				HINT = 'These are options of a user mapping for server "pgmq".';
@@ -573,11 +573,13 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('pgmq_router.' || lower(name), 0));
 	SELECT * INTO q FROM pgmq_router.queue AS d WHERE d.queue_name = lower(name);
 	IF FOUND THEN
-		-- As pgmq.create does: what is there stays as it is.
-		RETURN q.shards;
+		-- As pgmq.create does: what is there stays as it is.  Nothing is created
+		-- where a queue is just being moved from.
+		RETURN pgmq_router._shards_all(name);
 	END IF;
 	IF beside IS NOT NULL THEN
 		q := pgmq_router._queue(beside);
+		q.shards := pgmq_router._shards_all(beside);
 	ELSE
 		IF shards NOT BETWEEN 1 AND least(128, (SELECT count(*) FROM pgmq_router.shard)) THEN
 			RAISE invalid_parameter_value

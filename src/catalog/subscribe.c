@@ -473,22 +473,6 @@ pgmq_create_subscription_start(PG_FUNCTION_ARGS)
 	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
 }
 
-/* Check one option of a filter. */
-static void
-filter_option(const char *option, const JsonbValue *value, void *state)
-{
-	if (strcmp(option, "message") == 0 || strcmp(option, "headers") == 0)
-	{
-		if (value->type != jbvBinary)
-			pgmq_option_invalid(option, "an object or an array, as for the operator @>");
-		return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown condition \"%s\" in a filter", option),
-			 errhint("The conditions are: message, headers.")));
-}
-
 /*
  * create_subscription(subscription_name text, queue_name text, start text,
  *					   filter jsonb)
@@ -498,7 +482,7 @@ pgmq_create_subscription_filter(PG_FUNCTION_ARGS)
 {
 	Start		start = start_arg(fcinfo, 2);
 
-	pgmq_options_arg(fcinfo, 3, filter_option, NULL);
+	pgmq_options_arg(fcinfo, 3, pgmq_filter_option, NULL);
 	return create_subscription(fcinfo, &start, PGMQ_ARG_FROM(3));
 }
 

@@ -455,7 +455,10 @@ pgmq_tree_describe(PgmqTree *tree, const PgmqLook *look, int64 upto,
 			all &= node_describe(tree, tree->root, tree->level, look->lo, hi, look->version, empty);
 	}
 
-	/* from the last one on: the first ones stay ready if nodes run out */
+	/*
+	 * from the last one on, so that a lack of nodes leaves the first ones
+	 * ready
+	 */
 	for (int i = nfound; --i >= 0;)
 	{
 		uint64		ids = found[i].ready & ~tree_claimed(tree, found[i].first);

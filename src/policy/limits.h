@@ -168,7 +168,8 @@ extern void pgmq_limits_emptied(Oid relid);
 extern void pgmq_limits_sent(Oid relid, int64 id);
 extern int64 pgmq_limits_first(Oid relid);
 extern bool pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
-extern void pgmq_limits_counted(Oid relid);
+extern bool pgmq_limits_is_own(Oid relid);
+extern void pgmq_limits_counted(const PgmqQueue *queue);
 extern void pgmq_limits_end(Oid relid);
 
 /* ---- limit_rows.c: what happens to the rows of a queue with limits ---- */

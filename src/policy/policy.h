@@ -326,10 +326,8 @@ extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const
 /* A read of a queue, whose policy may limit it. */
 typedef struct PgmqLimitedRead
 {
-	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
 	Oid			relid;
 	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
-	struct PgmqLimitNote *of_value; /* of one value */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
 } PgmqLimitedRead;
@@ -344,7 +342,7 @@ extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
 extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
 extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
 									 int64 qty, bool quiet);
-extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 count);
+extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count);
 extern int64 pgmq_limits_turn(Oid relid);
 extern void pgmq_limits_set_turn(Oid relid, int64 value);
 extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);

@@ -48,26 +48,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -105,81 +89,39 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
 /*
  * Refuse a table of references with triggers of users, which would run with the
  * rights of its owner, and a stream whose rows are hidden from the owner.
- * Errors: 55000.
+ * Error: 55000.
  */
 static void
 check_tables(const PgmqFeed *feed)
 {
-	Relation	rel = relation_open(feed->queue->relid, NoLock);
-	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+	Relation	rel = relation_open(feed->queue->relid, RowExclusiveLock);
+	const Trigger *trigger = pgmq_role_find_trigger(rel, TRIGGER_TYPE_INSERT, true);
+	PgmqRole	saved;
 
-	for (int i = 0; i < n; i++)
-	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-		HeapTuple	tuple;
-		bool		is_ours;
-
-		if (trigger->tgisinternal || (trigger->tgtype & TRIGGER_TYPE_INSERT) == 0)
-			continue;
-		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
-		is_ours = HeapTupleIsValid(tuple) &&
-			((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		if (!is_ours)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("subscription \"%s\" must not have triggers on INSERT",
-							PGMQ_QUEUE_BASE(feed->queue)),
-					 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
-							   trigger->tgname),
-					 errhint("Create the trigger on the table of the stream.")));
-	}
+	if (trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("subscription \"%s\" must not have triggers on INSERT",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
+						   trigger->tgname),
+				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
+
+	saved = pgmq_role_become_owner(feed->queue->relid);
+	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("The stream has row-level security.")));
+	pgmq_role_restore(saved);
 }
 
 /* ----------------------------------------------------------------
  *		Feeding blocks
  * ----------------------------------------------------------------
  */
-
-static int
-id_cmp(const void *a, const void *b)
-{
-	int64		ia = *(const int64 *) a;
-	int64		ib = *(const int64 *) b;
-
-	return (ia > ib) - (ia < ib);
-}
-
-/*
- * The same for a subscription with a filter: all messages count as given out, and
- * those that fulfil the condition get references.  Returns how many these are.
- */
-static int64
-insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
-{
-	const PgmqStream *stream = feed->stream;
-	PgmqArg		range[] = {
-		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
-		PGMQ_ARG(Int64GetDatum(hi - lo + 1))
-	};
-	PgmqArg		args[] = {
-		PGMQ_ARG_NULL,
-		stream->message == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->message)),
-		stream->headers == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->headers)),
-		PGMQ_ARG(Int32GetDatum(stream->read_base))
-	};
-	int			n = 0;
-
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_feed_row_id, feed);
-	for (int i = 0; i < feed->nids; i++)
-		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
-			feed->ids[n++] = feed->ids[i];
-	feed->nids = n;
-	args[0] = pgmq_int8_array(feed->ids, n);
-	return n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
-}
 
 /*
  * Insert references to the messages of a range of ids, but for those in except,
@@ -195,19 +137,13 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
 	int64		count;
 
-	feed->nids = 0;
-	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
-						PGMQ_QUEUE_BASE(feed->queue)),
-				 errdetail("The stream has row-level security.")));
-	if (feed->stream->message != NULL || feed->stream->headers != NULL)
-		count = insert_filtered(feed, lo, hi, except, nexcept);
+	feed->given.n = 0;
+	if (PGMQ_STREAM_FILTERS(feed->stream))
+		count = pgmq_feed_filtered(feed, lo, hi, except, nexcept);
 	else
 	{
-		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_feed_row_id, feed);
-		count = feed->nids;
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_stream_row_id, &feed->given);
+		count = feed->given.n;
 	}
 	pgmq_role_restore(saved);
 	return count;
@@ -253,13 +189,13 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
 	pfree(except);
 
-	for (int i = 0; i < feed->nids; i++)
-		masks[PGMQ_FEED_BLOCK(feed->ids[i]) - blk] |= PGMQ_FEED_BIT(feed->ids[i]);
+	for (int i = 0; i < feed->given.n; i++)
+		masks[PGMQ_FEED_BLOCK(feed->given.ids[i]) - blk] |= PGMQ_FEED_BIT(feed->given.ids[i]);
 	for (int i = 0, next = 0; i < n; i++)
 	{
 		int			before = next;
 
-		while (next < feed->nids && PGMQ_FEED_BLOCK(feed->ids[next]) == blk + i)
+		while (next < feed->given.n && PGMQ_FEED_BLOCK(feed->given.ids[next]) == blk + i)
 			next++;
 		/* nothing has changed in a block to which more is to come */
 		if (done[i] || (noted[i] && next == before && drawn_ids(feed, blk + i) != ALL_IDS))
@@ -329,7 +265,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		first += n;
 		if (in_order && *busy)
 			break;
-		if (fed > 0 || feed->nids > 0 || first >= last)
+		if (fed > 0 || feed->given.n > 0 || first >= last)
 			continue;
 
 		/* there may be nothing for a long way */

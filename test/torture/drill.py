@@ -14,9 +14,10 @@ root, it runs the servers as CLIENT_USER (postgres).
 A primary and its synchronous standby; by hand, the drill itself is who promotes
 the standby. Clients connect by a string with both hosts, and
 target_session_attrs=read-write. Senders give each message a deduplication id, and
-send it again until they have an answer. Workers read, and delete what they have read. What they were
-told they remember here, outside of the database: the ledger. Then the machine of
-the primary dies: every process of it is killed. The last lines are TAP.
+send it again until they have an answer. Workers read, and delete what they have
+read. What they were told they remember here, outside of the database: the ledger.
+Then the machine of the primary dies: every process of it is killed. The last lines
+are TAP.
 """
 import argparse
 import collections
@@ -61,6 +62,8 @@ class Place:
             self.user = pwd.getpwnam(os.environ.get('CLIENT_USER', 'postgres'))
             os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
         self.started = []
+        # end the servers, too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def become(self):
         os.setsid()
@@ -313,7 +316,8 @@ class Ledger:
             rows = conn.execute('SELECT msg_id, message FROM pgmq.read_with_poll(%s, %s, 5, 1)', (self.queue, LEASE)).fetchall()
             with self.lock:
                 for msg_id, message in rows:
-                    # it began at the earliest with the call, and was returned at the latest now
+                    # The lease began at the earliest with the call, and the message was returned at the latest now: a call
+                    # that began before the end of a lease may rightly wait for it.
                     self.got[msg_id].append([message, time.monotonic(), begun + LEASE])
                 if rows:
                     self.successes.append(time.monotonic())
