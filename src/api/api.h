@@ -134,7 +134,7 @@ extern bool pgmq_queue_to_show(text *name, PgmqQueue *queue);
 extern void pgmq_engine_look(const PgmqQueue *queue, PgmqEngine *engine);
 
 /* ---- queue_stats.c: showing what was counted ---- */
-/* What holds for all queues that are shown. */
+/* The state that all queues shown have in common. */
 typedef struct PgmqCounting
 {
 	const char *off;			/* why no queue counts; NULL if they do */

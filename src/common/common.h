@@ -258,7 +258,6 @@ extern bool pgmq_priority_is_valid(Numeric number);
 extern int64 pgmq_priority_key(Datum headers, bool isnull, int64 id);
 extern int64 pgmq_priority_row_key(TupleTableSlot *slot);
 extern int64 pgmq_row_key(TupleTableSlot *slot, bool priorities);
-extern Oid	pgmq_announce_function(Oid queue);
 extern bool pgmq_priority_is_on(Oid queue);
 
 /* ---- subxact.c: a call in a subtransaction, whose errors are caught ---- */

@@ -103,7 +103,10 @@ pgmq_role_restore(PgmqRole saved)
 	SetUserIdAndSecContext(saved.roleid, saved.context);
 }
 
-/* The function without arguments of a name that is in the schema of a table. */
+/*
+ * The function without arguments of a name that is in the schema of a table.  The
+ * schema's name does not matter, since renaming it invalidates no table.
+ */
 Oid
 pgmq_role_find_function(Oid relid, const char *name)
 {

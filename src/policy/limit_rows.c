@@ -315,7 +315,13 @@ pgmq_limits_ensure(const PgmqQueue *queue, const PgmqPolicy *policy)
 		return;
 	pgmq_lock_limits(queue);
 	if (!pgmq_limits_known(queue->relid))
-		queue_count(queue, policy, false);
+	{
+		bool		own = pgmq_limits_is_own(queue->relid);
+
+		if (own)
+			pgmq_limits_counted(queue);
+		queue_count(queue, policy, own);
+	}
 	pgmq_unlock_limits(queue);
 }
 
@@ -426,7 +432,7 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 	}
 	if (wanted.rows != 0)
 	{
-		pgmq_limits_counted(queue->relid);
+		pgmq_limits_counted(queue);
 		queue_count(queue, policy, true);
 	}
 }

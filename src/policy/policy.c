@@ -269,7 +269,7 @@ pgmq_policy_limit(Oid relid, TimestampTz until)
 		entry->limited_until = until;
 }
 
-/* What was kept: DT_NOBEGIN if the last read was not limited. */
+/* Until when the last read was limited; DT_NOBEGIN if it was not. */
 TimestampTz
 pgmq_policy_limited_until(Oid relid)
 {
