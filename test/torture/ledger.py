@@ -719,7 +719,13 @@ class Client:
 def reads(conn, q):
     form = 'read_grouped_head' if q in GROUPED else 'read'
     with conn.transaction(force_rollback=True):
-        return [row[0] for row in conn.execute(f"SELECT msg_id FROM pgmq.{form}(%s, 600, 1000000)", (q,))]
+        got = []
+        while True:
+            # a subscription read by groups is given more only when it has nothing to return
+            ids = [row[0] for row in conn.execute(f"SELECT msg_id FROM pgmq.{form}(%s, 600, 1000000)", (q,))]
+            got += ids
+            if not ids or q not in STREAM_OF:
+                return got
 
 
 # ---------------------------------------------------------------------------
