@@ -27,7 +27,7 @@ async function check(name, body) {
 }
 
 async function main() {
-    const pgmq = await Pgmq.new({ host, port: Number(port), database, user: 'postgres', password: '', ssl: false });
+    const pgmq = await Pgmq.new({ host, port: Number(port), database, user: 'postgres', password: '', ssl: false }, { skipExtensionCreation: true });
     const ids = (ms) => ms.map((m) => m.msgId);
 
     await check('queue.list', async () => {
