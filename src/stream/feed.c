@@ -209,16 +209,20 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 
 /*
  * A look at blocks in which there was nothing, noted as one: if there is
- * something by now they are no longer noted, and so are fed.
+ * something by now they are no longer noted, and so are fed.  *busy says whether
+ * another transaction looks at them.
  */
 static bool
-look_at_gap(PgmqFeed *feed, const Blocks *gap)
+look_at_gap(PgmqFeed *feed, const Blocks *gap, bool *busy)
 {
 	int64		blk = gap->first;
 	int64		mask = 0;
 
 	if (!pgmq_feed_lock(feed, gap->first))
+	{
+		*busy = true;
 		return false;
+	}
 	if (pgmq_feed_next_stored(feed, PGMQ_FEED_FIRST(gap->first), PGMQ_FEED_LAST(gap->last)) == PG_INT64_MAX)
 	{
 		pgmq_feed_put(feed, &blk, &mask, 1);
@@ -345,7 +349,7 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 		{
 			if (blocks[i].first == blocks[i].last)
 				count += feed_run(&feed, first, first, wanted - count, in_order, &windows, &busy);
-			else if (look_at_gap(&feed, &blocks[i]))
+			else if (look_at_gap(&feed, &blocks[i], &busy))
 				count += feed_run(&feed, blocks[i].first, Min(blocks[i].last, head),
 								  wanted - count, in_order, &windows, &busy);
 		}
@@ -453,7 +457,7 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
 		if (!checked)
 			check_tables(&feed);
 		checked = true;
-		if (holes[i].noted.first < holes[i].noted.last && !look_at_gap(&feed, &holes[i].noted))
+		if (holes[i].noted.first < holes[i].noted.last && !look_at_gap(&feed, &holes[i].noted, &busy))
 		{
 			busy = true;
 			break;
