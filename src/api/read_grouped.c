@@ -543,7 +543,11 @@ read_once(void *state)
 		(subscribes && pgmq_policy_pauses_stream(stream.stream, read->now)))
 		return 0;
 	if (subscribes)
+	{
+		if (!pgmq_feed_late(&read->queue, &stream))
+			return 0;
 		pgmq_rows_need_body(read->rows);
+	}
 	do
 	{
 		read->now = GetCurrentTimestamp();

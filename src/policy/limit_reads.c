@@ -428,6 +428,7 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, Time
 				 TimestampTz *until)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	int64		wanted = n;
 
 	*until = PGMQ_DUE_LAST;
 	if (queue == NULL)
@@ -437,6 +438,8 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, Time
 				   &queue->bucket, policy->rate, policy->burst, n, now, until);
 	if (n == 0)
 		queue->starved = true;
+	if (n < wanted)
+		queue->denied_at = now;
 	LWLockRelease(&pgmq_limit_area->lock);
 	return n;
 }
@@ -450,6 +453,7 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 					   int64 freed, int64 n, TimestampTz now, TimestampTz *until)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	int64		wanted = n;
 	int			i;
 
 	if (queue == NULL)
@@ -468,6 +472,8 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 					   policy->burst_each, n, now, until);
 		if (n == 0)
 			queue->starved = true;
+		if (n < wanted)
+			queue->denied_at = now;
 	}
 	LWLockRelease(&pgmq_limit_area->lock);
 	return n;

@@ -95,6 +95,7 @@ typedef struct PgmqLimitQueue
 	TimestampTz next_end;		/* no lease ends before */
 	bool		starved;		/* a reader got nothing, and none was woken
 								 * since */
+	TimestampTz denied_at;		/* when a read got less than it wanted */
 	PgmqLimitBucket bucket;
 	int64		turn;			/* the value that was last read from */
 } PgmqLimitQueue;

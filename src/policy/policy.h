@@ -336,6 +336,16 @@ typedef struct PgmqLimitedRead
  * A read asks how many messages it may return, and says how many it did; an
  * error ends it as well.  It must not begin to wait in between.
  */
+/* What is counted of a queue with limits, as of commits. */
+typedef struct PgmqLimitsLook
+{
+	int64		length;
+	int64		bytes;
+	int			in_flight;
+	TimestampTz denied_at;		/* when a read got less than it wanted, or 0 */
+} PgmqLimitsLook;
+
+extern bool pgmq_limits_look(Oid relid, PgmqLimitsLook *look);
 extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
 									const PgmqPolicy *policy, int64 qty, bool leases);
 extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);

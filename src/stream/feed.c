@@ -355,6 +355,118 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	return count;
 }
 
+/* Ids between two that a subscription was not given. */
+typedef struct Hole
+{
+	int64		lo;
+	int64		hi;
+	Blocks		noted;			/* what is noted of them; 0 for nothing */
+} Hole;
+
+/*
+ * The ranges of ids before the last given one of which some may be given out still,
+ * by what was loaded of all blocks; how many.
+ */
+static int
+find_holes(const PgmqFeed *feed, Hole **holes)
+{
+	int64		last = pgmq_feed_last_given(feed);
+	int64		next = PGMQ_FEED_FIRST(feed->done_before);
+	int			n = 0;
+
+	*holes = palloc0((2 * feed->n + 1) * sizeof(Hole));
+	for (int i = 0; i <= feed->n; i++)
+	{
+		const Blocks *blocks = i < feed->n ? &feed->blocks[i] : NULL;
+		int64		first = blocks == NULL ? last + 1 : PGMQ_FEED_FIRST(blocks->first);
+		Hole	   *hole;
+
+		/* blocks of which nothing is noted */
+		if (next < first)
+		{
+			(*holes)[n].lo = next;
+			(*holes)[n++].hi = first - 1;
+		}
+		if (blocks == NULL)
+			break;
+		next = Max(next, PGMQ_FEED_LAST(blocks->last) + 1);
+
+		/* of the last block only what is before the last given id */
+		if (!is_worth_a_look(feed, blocks) || first > last ||
+			(last < next && (blocks->mask & (blocks->mask + 1)) == 0))
+			continue;
+		hole = &(*holes)[n++];
+		hole->lo = first;
+		hole->hi = Min(next - 1, last);
+		hole->noted = *blocks;
+	}
+	return n;
+}
+
+/* The first message of a hole; PG_INT64_MAX for none. */
+static int64
+first_in_hole(PgmqFeed *feed, const Hole *hole)
+{
+	PgmqArg		range[] = {
+		PGMQ_ARG(Int64GetDatum(hole->lo)), PGMQ_ARG(Int64GetDatum(hole->hi)),
+		PGMQ_ARG(Int64GetDatum(64))
+	};
+	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+
+	feed->given.n = 0;
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_stream_row_id, &feed->given);
+	pgmq_role_restore(saved);
+	for (int i = 0; i < feed->given.n; i++)
+		if ((hole->noted.mask & PGMQ_FEED_BIT(feed->given.ids[i])) == 0)
+			return feed->given.ids[i];
+	return PG_INT64_MAX;
+}
+
+/*
+ * Before a read by groups: give an open subscription references to messages that
+ * were committed after later ones were given out.  Returns false if another
+ * transaction is doing that: what is after them must not be read yet.
+ * Errors: as pgmq_feed.
+ */
+bool
+pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqFeed	feed;
+	Hole	   *holes;
+	int			nholes;
+	int			windows = 0;
+	bool		busy = false;
+	bool		checked = false;
+
+	if (!pgmq_feed_begin(&feed, queue, stream))
+		return true;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists)
+		return true;
+	nholes = find_holes(&feed, &holes);
+	for (int i = 0; i < nholes && !busy; i++)
+	{
+		int64		id = first_in_hole(&feed, &holes[i]);
+
+		if (id == PG_INT64_MAX)
+			continue;
+		if (!checked)
+			check_tables(&feed);
+		checked = true;
+		if (holes[i].noted.first < holes[i].noted.last && !look_at_gap(&feed, &holes[i].noted))
+		{
+			busy = true;
+			break;
+		}
+		(void) feed_run(&feed, PGMQ_FEED_BLOCK(id), PGMQ_FEED_BLOCK(holes[i].hi), PG_INT64_MAX / 2,
+						true, &windows, &busy);
+		if (windows >= WINDOWS_MAX)
+			busy = true;
+	}
+	pfree(holes);
+	return !busy;
+}
+
 /*
  * A message that is acknowledged before the subscription got a reference to it is
  * passed over.  Waits for a transaction that is feeding its block.  Returns true if the stream

@@ -84,5 +84,6 @@ extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 
 
 /* ---- progress.c: how far a subscription has come ---- */
 extern void pgmq_feed_fold(PgmqFeed *feed);
+extern int64 pgmq_feed_last_given(const PgmqFeed *feed);
 
 #endif							/* PGMQ_FEED_H */

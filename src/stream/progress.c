@@ -155,6 +155,24 @@ pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const in
 	return count;
 }
 
+/* The last id that a subscription was given, or passed over, by what was loaded of all blocks. */
+int64
+pgmq_feed_last_given(const PgmqFeed *feed)
+{
+	int64		id = feed->exists ? PGMQ_FEED_FIRST(feed->done_before) - 1 : 0;
+
+	for (int i = 0; i < feed->n; i++)
+	{
+		const Blocks *blocks = &feed->blocks[i];
+
+		if (blocks->settled)
+			id = Max(id, PGMQ_FEED_LAST(blocks->last));
+		else if (blocks->first == blocks->last && blocks->mask != 0)
+			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
+	}
+	return Min(id, Max(feed->drawn, 0));
+}
+
 /*
  * The last id that a subscription was given, or passed over; all after it are still
  * to be given out, and of those before it only what is committed late.
@@ -163,7 +181,6 @@ int64
 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
 {
 	PgmqFeed	feed;
-	int64		id;
 
 	/* also where nothing can be fed, as on a standby */
 	if (!pgmq_feed_begin(&feed, queue, stream) &&
@@ -171,17 +188,7 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 		feed.drawn = PG_INT64_MAX - 1;
 	*drawn = feed.drawn;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	id = feed.exists ? PGMQ_FEED_FIRST(feed.done_before) - 1 : 0;
-	for (int i = 0; i < feed.n; i++)
-	{
-		const Blocks *blocks = &feed.blocks[i];
-
-		if (blocks->settled)
-			id = Max(id, PGMQ_FEED_LAST(blocks->last));
-		else if (blocks->first == blocks->last && blocks->mask != 0)
-			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
-	}
-	return Min(id, Max(feed.drawn, 0));
+	return pgmq_feed_last_given(&feed);
 }
 
 /*

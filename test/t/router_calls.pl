@@ -236,7 +236,7 @@ is(rows($node, q{SET ROLE app; SELECT count(*) FROM pgmq.send('plain', '{}')}), 
 fails($node, q{SET ROLE app; SELECT pgmq.read('plain', 1, 1)}, '42501', 'permission denied', 'and may not do more than on the shard');
 fails($node, q{SET ROLE app; SELECT pgmq.create('mine')}, '42501', 'permission denied', 'nor create a queue');
 rows($node, q{GRANT INSERT, DELETE ON pgmq_router.queue TO app});
-$node->safe_psql("s$_", 'GRANT CREATE ON SCHEMA pgmq TO app') foreach 0 .. 2;
+$node->safe_psql("s$_", 'GRANT USAGE, CREATE ON SCHEMA pgmq TO app; GRANT SELECT, INSERT, DELETE ON pgmq.meta TO app') foreach 0 .. 2;
 is(rows($node, q{SET ROLE app; SET client_min_messages = error; SELECT pgmq_router.create('mine', 3); SELECT pgmq.drop_queue('mine')}), "\nt",
 	'but with these rights');
 
