@@ -1213,7 +1213,7 @@ class Director:
                     self.undone()
             if self.random.random() < 0.1:
                 self.sown()
-            if self.random.random() < 0.2:
+            if self.random.random() < 0.4:
                 self.spread()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
