@@ -242,7 +242,7 @@ for my $others (1, 0)
 spread('spread', 0, 0);
 my (undef, undef, $fetched) = split /\n/, sql("SELECT singly('spread', 300); SELECT pg_stat_force_next_flush();
 	SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'q_spread'");
-# from the first to the last one it would be 113,000, for then a look leaves few of them ready
+# described from the first to the last one, a look would leave few of them ready
 cmp_ok($fetched, '<', 60000, 'many reads use what one look has found');
 
 # A read that takes dead messages only goes on after those, not after what it could not claim.
