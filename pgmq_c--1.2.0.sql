@@ -1707,7 +1707,7 @@ COMMENT ON FUNCTION pgmq.list_topic_bindings(text) IS
 'List the topic bindings of a queue.';
 
 --
--- Routing keys and patterns: src/api/topic_pattern.c
+-- Routing keys and patterns: src/common/topic_pattern.c
 --
 
 CREATE OR REPLACE FUNCTION pgmq.validate_routing_key(routing_key text)
@@ -1895,7 +1895,7 @@ COMMENT ON FUNCTION pgmq.list_subscriptions() IS
 --
 
 CREATE OR REPLACE FUNCTION pgmq._queue_tables()
-RETURNS TABLE(queue_name text, relid oid, archive oid, archive_pages bigint, due_map text, next_due timestamp with time zone, waiting integer, net_finds bigint, state text, stats_reset timestamp with time zone, sent bigint, acked bigint, redelivered bigint, expired_leases bigint, dead_letters bigint, dead_refused bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone)
+RETURNS TABLE(queue_name text, relid oid, archive oid, archive_pages bigint, due_map text, next_due timestamp with time zone, waiting integer, net_finds bigint, state text, stats_reset timestamp with time zone, sent bigint, acked bigint, redelivered bigint, expired_leases bigint, dead_letters bigint, dead_refused bigint, last_send_at timestamp with time zone, last_read_at timestamp with time zone, length bigint, bytes bigint, in_flight integer, held_back_at timestamp with time zone)
 AS 'MODULE_PATHNAME', 'pgmq_queue_tables'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq._queue_tables() IS
@@ -2037,8 +2037,14 @@ BEGIN ATOMIC
 			p.policy, p.paused_until, p.dead_letter_problem,
 			CASE WHEN jsonb_typeof(p.policy -> 'max_reads') = 'number'
 				THEN (p.policy ->> 'max_reads')::numeric END AS max_reads,
-			d.name IS NOT NULL AS is_dead_letters
-		FROM t
+			d.name IS NOT NULL AS is_dead_letters,
+			CASE WHEN jsonb_typeof(p.policy -> 'max_length') = 'number'
+				THEN (p.policy ->> 'max_length')::numeric END AS max_length,
+			CASE WHEN jsonb_typeof(p.policy -> 'max_bytes') = 'number'
+				THEN (p.policy ->> 'max_bytes')::numeric END AS max_bytes,
+			coalesce(t.held_back_at >= l.unread_before
+				AND p.policy ?| ARRAY['max_in_flight', 'rate', 'max_in_flight_each', 'rate_each'], false) AS is_held_back
+		FROM l CROSS JOIN t
 		LEFT JOIN v ON v.relid = t.relid
 		LEFT JOIN policies p ON p.relid = t.relid
 		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
@@ -2164,7 +2170,7 @@ BEGIN ATOMIC
 				greatest(f.live, f.readable), date_trunc('second', f.readable_since), date_trunc('second', f.stats_reset)),
 			'Start the consumers of the queue, or stop its producers.'
 		FROM f, l
-		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters
+		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters AND NOT f.is_held_back
 		AND coalesce(f.paused_until <= l.now, true)
 		AND f.last_read_at IS NULL AND f.stats_reset < l.unread_before
 		UNION ALL
@@ -2173,7 +2179,7 @@ BEGIN ATOMIC
 				greatest(f.live, f.readable), date_trunc('second', f.readable_since), date_trunc('second', f.last_read_at)),
 			'Look for the consumers of the queue: are they running, or do they hang?'
 		FROM f, l
-		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters
+		WHERE f.readable_since < l.unread_before AND f.waiting = 0 AND NOT f.is_dead_letters AND NOT f.is_held_back
 		AND coalesce(f.paused_until <= l.now, true)
 		AND f.last_read_at < l.unread_before
 		UNION ALL
@@ -2182,9 +2188,25 @@ BEGIN ATOMIC
 				greatest(f.live, f.readable), date_trunc('second', f.readable_since)),
 			'Start more consumers, or see what makes each message take long.'
 		FROM f, l
-		WHERE f.readable_since < l.behind_before AND NOT f.is_dead_letters
+		WHERE f.readable_since < l.behind_before AND NOT f.is_dead_letters AND NOT f.is_held_back
 		AND coalesce(f.paused_until <= l.now, true)
 		AND (f.last_read_at >= l.unread_before OR f.state <> 'on' OR f.waiting > 0)
+		UNION ALL
+		SELECT 'warning', f.queue_name, 'limits hold back', f.readable_since,
+			format('About %s messages are there, the first could be read since %s, %s are in flight, and a read got less than it asked for at %s.',
+				greatest(f.live, f.readable), date_trunc('second', f.readable_since), f.in_flight, date_trunc('second', f.held_back_at)),
+			'Raise the limits of its policy (max_in_flight, rate, max_in_flight_each, rate_each) by pgmq.set_policy(), or see what makes messages in flight take long.'
+		FROM f, l
+		WHERE f.readable_since < l.behind_before AND f.is_held_back
+		AND coalesce(f.paused_until <= l.now, true)
+		UNION ALL
+		SELECT 'critical', q.queue_name, 'queue full', NULL,
+			format('It has %s messages and %s bytes, and its policy allows %s: sends are refused.', q.length, q.bytes,
+				concat_ws(' and ', q.max_length || ' messages', q.max_bytes || ' bytes')),
+			'Start more consumers, or raise max_length or max_bytes of its policy by pgmq.set_policy().'
+		FROM q
+		WHERE (q.length >= q.max_length OR q.bytes + q.bytes / greatest(q.length, 1) > q.max_bytes)
+		AND coalesce(q.policy ->> 'overflow' <> 'drop_oldest', true)
 		UNION ALL
 		SELECT 'info', f.queue_name, 'dead letters wait', f.readable_since,
 			format('%s dead letters or more are there.', f.readable),
@@ -2614,14 +2636,14 @@ COMMENT ON FUNCTION pgmq.create_subscription(text, text, text) IS
 
 CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_subscription_id'
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, bigint) IS
 'Create a subscription to stream queue_name, if it does not exist, that begins at a msg_id.';
 
 CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_subscription_time'
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
 'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
@@ -2631,7 +2653,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, and whose headers contain what it has under headers. All others count as finished.';
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and which its pattern takes, as bind_topic means it. All others count as finished.';
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text)
 RETURNS void
@@ -2642,14 +2664,14 @@ COMMENT ON FUNCTION pgmq.seek(text, text) IS
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_seek_id'
+AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, bigint) IS
 'Let a subscription go on at a msg_id. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_seek_time'
+AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
 'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';

@@ -110,6 +110,48 @@ SELECT pgmq.set_policy('lim', '{"max_length": 6}');
 SELECT FROM pgmq.send('lim', '9');
 COMMIT;
 SELECT pgmq.send('lim', '10');
+-- if a change of limits is rolled back, what the transaction sent before still counts
+BEGIN;
+SELECT FROM pgmq.delete('lim', ARRAY(SELECT msg_id FROM pgmq.q_lim ORDER BY msg_id LIMIT 2));
+SELECT FROM pgmq.send('lim', '11');
+SAVEPOINT s;
+SELECT pgmq.set_policy('lim', '{"max_in_flight": 9}');
+ROLLBACK TO s;
+SELECT FROM pgmq.send('lim', '12');
+SELECT pgmq.send('lim', '13');
+ROLLBACK;
+-- so does what was leased
+BEGIN;
+SELECT FROM pgmq.set_policy('lim', '{"max_in_flight": 1}');
+COMMIT;
+BEGIN;
+SELECT message FROM pgmq.read('lim', 30, 2);
+SAVEPOINT s;
+SELECT pgmq.set_policy('lim', '{"max_length": null}');
+ROLLBACK TO s;
+SELECT message FROM pgmq.read('lim', 30, 2);
+ROLLBACK;
+-- nobody else counts where the transaction has set limits before
+BEGIN;
+SELECT FROM pgmq.set_policy('lim', '{"max_length": null, "max_in_flight": null}');
+SELECT FROM pgmq.delete('lim', (SELECT min(msg_id) FROM pgmq.q_lim));
+SELECT FROM pgmq.set_policy('lim', '{"max_length": 6}');
+SELECT FROM pgmq.send('lim', '11');
+SAVEPOINT s;
+SELECT FROM pgmq.set_policy('lim', '{"max_in_flight": 9}');
+SELECT pgmq.send('lim', '12');
+ROLLBACK TO s;
+SAVEPOINT t;
+SELECT pgmq.send('lim', '12');
+ROLLBACK TO t;
+SELECT FROM pgmq.delete('lim', (SELECT min(msg_id) FROM pgmq.q_lim));
+SAVEPOINT t;
+SELECT FROM pgmq.send('lim', '12');
+ROLLBACK TO t;
+SELECT FROM pgmq.send('lim', '12');
+SELECT pgmq.send('lim', '13');
+ROLLBACK;
+SELECT FROM pgmq.set_policy('lim', '{"max_in_flight": null}');
 -- a limit below what is there
 SELECT pgmq.set_policy('lim', '{"max_length": 2}');
 SELECT pgmq.send('lim', '10');
@@ -149,6 +191,14 @@ CREATE FUNCTION lim_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETUR
 CREATE TRIGGER stranger BEFORE DELETE ON pgmq.q_lim FOR EACH ROW EXECUTE FUNCTION lim_trigger();
 SELECT pgmq.send('lim', '4');
 DROP TRIGGER stranger ON pgmq.q_lim;
+-- and so would the condition of one that calls our function
+CREATE FUNCTION lim_condition(bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+	BEGIN RAISE NOTICE 'condition'; RETURN true; END $$;
+CREATE TRIGGER stranger AFTER DELETE ON pgmq.q_lim FOR EACH ROW
+	WHEN (lim_condition(OLD.msg_id)) EXECUTE FUNCTION pgmq._limits();
+SELECT pgmq.send('lim', '4');
+DROP TRIGGER stranger ON pgmq.q_lim;
+DROP FUNCTION lim_condition(bigint);
 SELECT lim();
 
 -- bytes, as stored: of bodies and headers

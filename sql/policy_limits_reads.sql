@@ -107,6 +107,25 @@ SELECT limr();
 SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": null, "max_reads": null, "dead_letter_queue": null}');
 SELECT count(*) FROM pg_trigger WHERE tgname ~ 'limits';
 
+-- a read that fails takes nothing, and the next one in its transaction is limited as ever
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": 2}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('f', 5);
+CREATE FUNCTION limr_fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fails'; END $$;
+CREATE TRIGGER fails AFTER UPDATE ON pgmq.q_limr FOR EACH ROW WHEN (OLD.message = '"f2"') EXECUTE FUNCTION limr_fail();
+BEGIN;
+DO $$ BEGIN PERFORM limr(2); EXCEPTION WHEN raise_exception THEN RAISE INFO '%', sqlerrm; END $$;
+SELECT limr(1);
+DROP TRIGGER fails ON pgmq.q_limr;
+UPDATE pgmq.q_limr SET read_ct = 1, vt = now() + '1 h' WHERE message = '"f3"';
+SELECT limr();
+UPDATE pgmq.q_limr SET vt = now() WHERE message = '"f3"';
+SELECT limr();
+COMMIT;
+SELECT limr();
+DROP FUNCTION limr_fail();
+SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": null}');
+
 -- rate: a burst at once, and the rest as time passes
 SELECT pgmq.set_policy('limr', '{"rate": 0.001, "burst": 3}');
 SELECT pgmq.purge_queue('limr');
@@ -184,6 +203,73 @@ SELECT count(*) FROM pgmq.read('limr', 30, 40);
 SELECT limr_send('quiet', 3);
 SELECT limr(4);
 SELECT limr(1);
+-- grouped reads: a group whose next message has a value that had enough is left alone
+CREATE FUNCTION limr_groups(rounds integer DEFAULT 1) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM (VALUES ('a', 'g', 3), ('a', 'h', 1), ('b', 'i', 3)) v (tenant, grp, count),
+		generate_series(1, count * rounds) n,
+		pgmq.send('limr', to_jsonb(tenant || n || grp), jsonb_build_object('tenant', tenant, 'x-pgmq-group', grp)) $$;
+CREATE FUNCTION limr_grouped(kind text, qty integer DEFAULT 100, vt integer DEFAULT 30) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE got text; BEGIN
+	EXECUTE format('SELECT string_agg(message::text, '' '') FROM pgmq.%I(''limr'', %s, %s)', kind, vt, qty) INTO got;
+	RETURN got; END $$;
+SELECT pgmq.set_policy('limr', '{"fair": null, "max_in_flight_each": 2}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups();
+SELECT limr_grouped('read_grouped', 100, 0);
+SELECT limr_grouped('read_grouped');
+SELECT limr_grouped('read_grouped');
+SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
+SELECT limr_grouped('read_grouped');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups();
+SELECT limr_grouped('read_grouped_rr');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups();
+SELECT limr_grouped('read_grouped_head');
+-- what is rolled back, or is disposed of, does not count; what is purged does until the commit
+BEGIN;
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups();
+SAVEPOINT s;
+SELECT limr_grouped('read_grouped');
+ROLLBACK TO s;
+SELECT limr_grouped('read_grouped', 1);
+COMMIT;
+SELECT limr_grouped('read_grouped_head');
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": 1, "dead_letter_queue": "limr_dead", "max_in_flight_each": null,
+	"rate_each": 0.001, "burst_each": 3}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups();
+SELECT limr_grouped('read_grouped', 1, 0);
+SELECT limr_grouped('read_grouped');
+SELECT count(*) FROM pgmq.q_limr_dead;
+SELECT limr_grouped('read_grouped_head');
+-- and of each: a noisy value comes after the others
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": null, "dead_letter_queue": null, "rate_each": null,
+	"burst_each": null, "fair": true}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_groups(12);
+SELECT limr_grouped('read_grouped', 32);
+SELECT limr_grouped('read_grouped', 3);
+SELECT limr_grouped('read_grouped', 1);
+-- pop: by the rate of each, while what is in flight is none of its business
+SELECT FROM pgmq.set_policy('limr', '{"fair": null, "max_in_flight_each": 1, "rate_each": 0.001, "burst_each": 2}');
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('p', 5);
+SELECT limr_send('q', 5);
+BEGIN;
+SELECT string_agg(message::text, ' ' ORDER BY message) FROM pgmq.pop('limr', 3);
+ROLLBACK;
+SELECT string_agg(message::text, ' ' ORDER BY message) FROM pgmq.pop('limr', 10);
+SELECT string_agg(message::text, ' ' ORDER BY message) FROM pgmq.pop('limr', 10);
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": 1, "dead_letter_queue": "limr_dead", "rate_each": null, "burst_each": null}');
+SELECT limr(1, 0);
+SELECT string_agg(message::text, ' ' ORDER BY message) FROM pgmq.pop('limr', 2);
+SELECT string_agg(message::text, ' ' ORDER BY message) FROM pgmq.pop('limr', 10);
+SELECT FROM pgmq.set_policy('limr', '{"max_reads": null, "dead_letter_queue": null, "max_in_flight_each": null, "fair": true}');
+SELECT limr_send('noisy', 3);
+DROP FUNCTION limr_groups(integer);
+DROP FUNCTION limr_grouped(text, integer, integer);
 -- another header, and none
 SELECT pgmq.set_policy('limr', '{"limit_by": "x-pgmq-group"}');
 SELECT pg_get_indexdef('pgmq.q_limr_limit_idx'::regclass);

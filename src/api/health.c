@@ -66,6 +66,10 @@ enum
 	COL_DEAD_REFUSED,
 	COL_LAST_SEND,
 	COL_LAST_READ,
+	COL_LENGTH,
+	COL_BYTES,
+	COL_IN_FLIGHT,
+	COL_HELD_BACK,
 	TABLES_COLUMNS
 };
 
@@ -145,7 +149,7 @@ put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
 	const int64 *counts = kept.stats.counts;
 
 	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
-	for (int i = COL_STATE + 1; i < TABLES_COLUMNS; i++)
+	for (int i = COL_STATE + 1; i <= COL_LAST_READ; i++)
 		nulls[i] = why != NULL;
 	if (why != NULL)
 		return;
@@ -162,6 +166,24 @@ put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
 	values[COL_DEAD_REFUSED] = Int64GetDatum(counts[PGMQ_STAT_DEAD_REFUSED]);
 }
 
+/* Fill in what is counted for limits; all columns are NULL if nothing is. */
+static void
+put_limits(Oid relid, Datum *values, bool *nulls)
+{
+	PgmqLimitsLook look;
+
+	for (int i = COL_LENGTH; i < TABLES_COLUMNS; i++)
+		nulls[i] = true;
+	if (!pgmq_limits_look(relid, &look))
+		return;
+	for (int i = COL_LENGTH; i < TABLES_COLUMNS; i++)
+		nulls[i] = false;
+	values[COL_LENGTH] = Int64GetDatum(look.length);
+	values[COL_BYTES] = Int64GetDatum(look.bytes);
+	values[COL_IN_FLIGHT] = Int32GetDatum(look.in_flight);
+	put_time(values, nulls, COL_HELD_BACK, look.denied_at);
+}
+
 /*
  * _queue_tables()
  * returns table (queue_name text, relid oid, archive oid, archive_pages bigint,
@@ -169,10 +191,12 @@ put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
  *				  net_finds bigint, state text, stats_reset timestamptz,
  *				  sent bigint, acked bigint, redelivered bigint,
  *				  expired_leases bigint, dead_letters bigint, dead_refused bigint,
- *				  last_send_at timestamptz, last_read_at timestamptz)
+ *				  last_send_at timestamptz, last_read_at timestamptz,
+ *				  length bigint, bytes bigint, in_flight integer,
+ *				  held_back_at timestamptz)
  *
- * What health and overview want to know of each queue on which the caller has some
- * privilege and that is a table: one pass over thousands of queues costs less than
+ * The facts that health and overview need of each queue that is a table and on which
+ * the caller has some privilege: one pass over thousands of queues costs less than
  * one each for engine_status and queue_stats, and joining them.
  * Error: 42501 without SELECT on table meta.
  */
@@ -211,6 +235,7 @@ pgmq_queue_tables(PG_FUNCTION_ARGS)
 		values[COL_WAITING] = Int32GetDatum(engine.waiting);
 		values[COL_NET_FINDS] = Int64GetDatum(engine.net_finds);
 		put_counted(&counting, queue.relid, values, nulls);
+		put_limits(queue.relid, values, nulls);
 		pgmq_rows_put(rows, values, nulls);
 	}
 	return (Datum) 0;

@@ -46,6 +46,7 @@ typedef struct ReadState
 	PgmqArg		conditional;	/* jsonb; NULL: no filter */
 	bool		disposes;		/* by its policy messages can be dead */
 	PgmqDisposal disposal;
+	bool		pops;
 	const int64 *value;			/* of the header that the policy limits by;
 								 * NULL: any */
 	uint64		count;			/* messages that the last attempt has read */
@@ -168,8 +169,10 @@ read_scan(ReadState *read, TimestampTz now, int64 qty)
 	return scan.count;
 }
 
+static uint64 pop_part(ReadState *pop, const PgmqScan *scan);
+
 /*
- * Read up to qty messages whose values are allowed now, one value after the other
+ * Read or pop up to qty messages whose values are allowed now, one value after the other
  * from the one whose turn it is.  quiet: only values that have little in flight.
  */
 static uint64
@@ -204,10 +207,13 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 		if (scan.wanted == 0)
 			continue;
 		read->value = &value;
-		n = read->disposes ? read_part_disposing(read, &scan) :
-			read_value(read, &scan, scan.wanted, false);
+		if (read->pops)
+			n = pop_part(read, &scan);
+		else
+			n = read->disposes ? read_part_disposing(read, &scan) :
+				read_value(read, &scan, scan.wanted, false);
 		read->value = NULL;
-		pgmq_limits_value_end(limited, n);
+		pgmq_limits_value_end(limited, value, n);
 		count += n;
 		if (n > 0)
 			pgmq_limits_set_turn(read->queue.relid, value);
@@ -260,7 +266,7 @@ read_once(void *state)
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty);
 
-	/* what a lease of no length returned would be returned again */
+	/* with a lease of no length, another round would return the same messages */
 	while (subscribes &&
 		   pgmq_take_more(&read->queue, &stream, read->rows,
 						  read->count > 0 && !HIDES(read->vt) ? 0 : qty - read->count, false))
@@ -312,6 +318,7 @@ read_begin(ReadState *read, FunctionCallInfo fcinfo, int conditional_argno)
 	read->vt = PGMQ_ARG_FROM(1);
 	read->qty = DatumGetInt64(pgmq_qty_arg(fcinfo, 2).value);
 	read->conditional = conditional_arg(fcinfo, conditional_argno);
+	read->pops = false;
 	read->value = NULL;
 	pgmq_queue_open(&read->queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_UPDATE, "UPDATE");
@@ -384,14 +391,20 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 	};
 	PgmqStmtId	stmt = PGMQ_STMT_POP_RANGE;
 
+	if (pop->value != NULL)
+		args[2] = PGMQ_ARG(Int64GetDatum(*pop->value));
 	if (pop->disposes)
 	{
 		/* no dead ones, which are disposed of first */
 		pgmq_disposal_ahead(&pop->disposal, scan->now, scan->lo,
 							pgmq_scan_reach(scan, scan->hi), scan->wanted);
-		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids ? 3 : 4));
+		pgmq_disposal_args(&pop->disposal, args + (scan->by_ids || pop->value != NULL ? 3 : 4));
 		stmt = scan->by_ids ? PGMQ_STMT_POP_IDS_PASSING + scan->sorts : PGMQ_STMT_POP_PASSING;
+		if (pop->value != NULL)
+			stmt = PGMQ_STMT_POP_VALUE_PASSING;
 	}
+	else if (pop->value != NULL)
+		stmt = PGMQ_STMT_POP_VALUE;
 	else if (scan->by_ids)
 		stmt = PGMQ_STMT_POP_IDS + scan->sorts;
 	else if (scan->claimed && scan->by_place)
@@ -421,7 +434,7 @@ pop_scan(ReadState *pop, TimestampTz now, int64 qty)
 Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
-	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo)};
+	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo),.pops = true};
 	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqLimitedRead limited;
@@ -446,7 +459,16 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		pgmq_rows_need_body(pop.rows);
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);
-	count = pop_scan(&pop, now, pop.qty);
+	if (pop.qty > 0 && pgmq_limits_by_value(policy))
+	{
+		PgmqPolicy	limits = *policy;
+
+		/* what is popped is not in flight */
+		limits.max_in_flight_each = 0;
+		count = read_by_value(&pop, &limited, &limits, pop.qty);
+	}
+	else
+		count = pop_scan(&pop, now, pop.qty);
 	while (subscribes && pop.qty > 0 &&
 		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count, false))
 		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count);

@@ -31,6 +31,9 @@
  * Each step of a search is a statement with a snapshot of its own.  So what it
  * found is tested again when it is locked.
  *
+ * If the policy limits by the values of a header, a message whose value has had
+ * enough is not taken, and its group is left alone as if another reader had it.
+ *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION
@@ -124,7 +127,7 @@ typedef struct GroupRead
 	GroupOrder	order;
 
 	TimestampTz now;
-	MemoryContext context;		/* what an attempt remembers */
+	MemoryContext context;		/* the memory of one attempt */
 	seen_hash  *seen;
 	List	   *heads;			/* Groups found and not yet tried */
 	List	   *stepped;		/* Groups found by stepping, in no order */
@@ -136,6 +139,9 @@ typedef struct GroupRead
 	uint64		walked;			/* messages that the walk met */
 	bool		disposes;		/* by the policy messages can be dead */
 	PgmqDisposal disposal;
+	const PgmqPolicy *by_value; /* it limits by values of a header; or NULL */
+	PgmqLimitedRead limited;
+	bool		quiet;			/* take of no value with much in flight */
 	uint64		count;			/* messages that the last attempt has read */
 } GroupRead;
 
@@ -212,10 +218,20 @@ group_cmp(const ListCell *a, const ListCell *b)
  * ----------------------------------------------------------------
  */
 
+/* The value of a message, by which the policy limits; false when it has gone. */
+static bool
+message_value(GroupRead *read, int64 msg_id, int64 *value)
+{
+	PgmqArg		args[] = {PGMQ_ARG(Int64GetDatum(msg_id))};
+
+	return pgmq_exec_int8(&read->queue, PGMQ_STMT_VALUE, args, value);
+}
+
 /* Lock a message; false when it is not to be had. */
 static bool
 message_take(GroupRead *read, Message message)
 {
+	int64		value = 0;
 	PgmqArg		args[2 + PGMQ_DEAD_ARGS] = {
 		PGMQ_ARG(Int64GetDatum(message.msg_id)),
 		PGMQ_ARG(TimestampTzGetDatum(read->now))
@@ -234,8 +250,16 @@ message_take(GroupRead *read, Message message)
 		stmt = PGMQ_STMT_GROUP_LOCK_PASSING;
 		pgmq_disposal_args(&read->disposal, args + 2);
 	}
-	if (pgmq_exec(&read->queue, stmt, args) == 0)
+	if (read->by_value != NULL &&
+		(!message_value(read, message.msg_id, &value) ||
+		 pgmq_limits_value_begin(&read->limited, read->by_value, value, 1, read->quiet) == 0))
 		return false;
+	if (pgmq_exec(&read->queue, stmt, args) == 0)
+	{
+		if (read->by_value != NULL)
+			pgmq_limits_value_end(&read->limited, value, 0);
+		return false;
+	}
 
 	if (read->nids == read->maxids)
 	{
@@ -441,8 +465,12 @@ messages_read_disposing(GroupRead *read)
 
 		for (int64 i = read->nleased; i < read->nids; i++)
 		{
+			int64		value;
+
 			if (!pgmq_disposal_has(&read->disposal, read->ids[i]))
 				read->ids[kept++] = read->ids[i];
+			else if (read->by_value != NULL && message_value(read, read->ids[i], &value))
+				pgmq_limits_value_end(&read->limited, value, 0);
 		}
 		read->nids = read->nleased = kept;
 		pgmq_disposal_run(&read->disposal, PG_INT64_MAX);
@@ -458,13 +486,12 @@ static uint64
 read_scan(GroupRead *read, const PgmqPolicy *policy)
 {
 	MemoryContext old;
-	PgmqLimitedRead limited;
 	int64		qty = read->qty;
 	uint64		count;
 
 	if (pgmq_scan_is_idle(&read->queue, read->now))
 		return 0;
-	read->qty = pgmq_limits_read_begin(&limited, &read->queue, policy, qty, true);
+	read->qty = pgmq_limits_read_begin(&read->limited, &read->queue, policy, qty, true);
 	if (read->qty == 0)
 	{
 		read->qty = qty;
@@ -479,13 +506,20 @@ read_scan(GroupRead *read, const PgmqPolicy *policy)
 	read->ids = palloc(read->maxids * sizeof(int64));
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
+	read->by_value = pgmq_limits_by_value(policy) ? policy : NULL;
+	read->quiet = read->by_value != NULL && policy->fair;
 	count = read->disposes ? messages_read_disposing(read) : messages_read(read);
+	if (read->quiet && !READ_FULL(read))
+	{
+		read->quiet = false;
+		count += read->disposes ? messages_read_disposing(read) : messages_read(read);
+	}
 	if (read->order == GROUP_ROUND_ROBIN)
 		pgmq_rows_order(read->rows, read->ids, read->nids);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(read->context);
-	pgmq_limits_read_end(&limited, count);
+	pgmq_limits_read_end(&read->limited, count);
 	read->qty = qty;
 
 	/* the queue is short: advance what the map says is due and is not */
@@ -509,7 +543,11 @@ read_once(void *state)
 		(subscribes && pgmq_policy_pauses_stream(stream.stream, read->now)))
 		return 0;
 	if (subscribes)
+	{
+		if (!pgmq_feed_late(&read->queue, &stream))
+			return 0;
 		pgmq_rows_need_body(read->rows);
+	}
 	do
 	{
 		read->now = GetCurrentTimestamp();

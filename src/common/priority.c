@@ -22,17 +22,14 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/reltrigger.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "common/common.h"
 
@@ -130,19 +127,6 @@ pgmq_priority_key_sql(PG_FUNCTION_ARGS)
 }
 
 /*
- * Our trigger function, which is in the queue's schema.  The schema's name does
- * not matter, since renaming it invalidates no table.
- */
-Oid
-pgmq_announce_function(Oid queue)
-{
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						   CStringGetDatum(PGMQ_ANNOUNCE_FUNCTION),
-						   PointerGetDatum(buildoidvector(NULL, 0)),
-						   ObjectIdGetDatum(get_rel_namespace(queue)));
-}
-
-/*
  * Whether a queue has priorities.  It is locked.  identity.c asks the same of the
  * catalog.
  */
@@ -151,7 +135,7 @@ pgmq_priority_is_on(Oid queue)
 {
 	Relation	rel = relation_open(queue, NoLock);
 	TriggerDesc *triggers = rel->trigdesc;
-	Oid			function = triggers == NULL ? InvalidOid : pgmq_announce_function(queue);
+	Oid			function = triggers == NULL ? InvalidOid : pgmq_role_find_function(queue, PGMQ_ANNOUNCE_FUNCTION);
 	bool		result = false;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)

@@ -27,14 +27,11 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -129,7 +126,7 @@ uint64
 pgmq_identity(List *tables, bool *priorities)
 {
 	uint64		identity = 0;
-	Oid			function = pgmq_announce_function(linitial_oid(tables));
+	Oid			function = pgmq_role_find_function(linitial_oid(tables), PGMQ_ANNOUNCE_FUNCTION);
 	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
 	ListCell   *lc;
 

@@ -109,11 +109,38 @@ clock_now(void)
 	return (double) INSTR_TIME_GET_MICROSEC(now);
 }
 
-/* Free what says nothing: values with nothing in flight, whose buckets are full. */
+/* The messages of a queue whose leases have ended are not in flight any more. */
+static void
+leases_end(PgmqLimitQueue *queue, TimestampTz now)
+{
+	int			next;
+
+	if (queue->next_end > now)
+		return;
+	queue->next_end = PGMQ_DUE_NEVER;
+	for (int i = queue->entries; i != PGMQ_LIMIT_NONE; i = next)
+	{
+		TimestampTz end = Max(pgmq_limit_entries[i].until, pgmq_limit_entries[i].open);
+
+		next = pgmq_limit_entries[i].next;
+		if (pgmq_limit_entries[i].is_value)
+			continue;
+		if (end <= now)
+			entry_free(i);
+		else
+			queue->next_end = Min(queue->next_end, end);
+	}
+}
+
+/*
+ * Free what says nothing: messages whose leases have ended, and values with nothing
+ * in flight, whose buckets are full.
+ */
 static void
 entries_reclaim(void)
 {
 	double		now = clock_now();
+	TimestampTz time = GetCurrentTimestamp();
 
 	for (int q = 0; q < pgmq_limit_area->nused; q++)
 	{
@@ -121,6 +148,7 @@ entries_reclaim(void)
 
 		if (!OidIsValid(pgmq_limit_area->queues[q].dboid))
 			continue;
+		leases_end(&pgmq_limit_area->queues[q], time);
 		for (int i = pgmq_limit_area->queues[q].entries; i != PGMQ_LIMIT_NONE; i = next)
 		{
 			next = pgmq_limit_entries[i].next;
@@ -172,29 +200,6 @@ value_get(PgmqLimitQueue *queue, int64 hash)
 	int			i = entry_find(queue, true, hash);
 
 	return i == PGMQ_LIMIT_NONE ? entry_new(queue, true, hash) : i;
-}
-
-/* The messages of a queue whose leases have ended are not in flight any more. */
-static void
-leases_end(PgmqLimitQueue *queue, TimestampTz now)
-{
-	int			next;
-
-	if (queue->next_end > now)
-		return;
-	queue->next_end = PGMQ_DUE_NEVER;
-	for (int i = queue->entries; i != PGMQ_LIMIT_NONE; i = next)
-	{
-		TimestampTz end = Max(pgmq_limit_entries[i].until, pgmq_limit_entries[i].open);
-
-		next = pgmq_limit_entries[i].next;
-		if (pgmq_limit_entries[i].is_value)
-			continue;
-		if (end <= now)
-			entry_free(i);
-		else
-			queue->next_end = Min(queue->next_end, end);
-	}
 }
 
 /*
@@ -423,6 +428,7 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, Time
 				 TimestampTz *until)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	int64		wanted = n;
 
 	*until = PGMQ_DUE_LAST;
 	if (queue == NULL)
@@ -432,6 +438,8 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, Time
 				   &queue->bucket, policy->rate, policy->burst, n, now, until);
 	if (n == 0)
 		queue->starved = true;
+	if (n < wanted)
+		queue->denied_at = now;
 	LWLockRelease(&pgmq_limit_area->lock);
 	return n;
 }
@@ -445,6 +453,7 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 					   int64 freed, int64 n, TimestampTz now, TimestampTz *until)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	int64		wanted = n;
 	int			i;
 
 	if (queue == NULL)
@@ -463,6 +472,8 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 					   policy->burst_each, n, now, until);
 		if (n == 0)
 			queue->starved = true;
+		if (n < wanted)
+			queue->denied_at = now;
 	}
 	LWLockRelease(&pgmq_limit_area->lock);
 	return n;

@@ -315,7 +315,13 @@ pgmq_limits_ensure(const PgmqQueue *queue, const PgmqPolicy *policy)
 		return;
 	pgmq_lock_limits(queue);
 	if (!pgmq_limits_known(queue->relid))
-		queue_count(queue, policy, false);
+	{
+		bool		own = pgmq_limits_is_own(queue->relid);
+
+		if (own)
+			pgmq_limits_counted(queue);
+		queue_count(queue, policy, own);
+	}
 	pgmq_unlock_limits(queue);
 }
 
@@ -426,7 +432,7 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 	}
 	if (wanted.rows != 0)
 	{
-		pgmq_limits_counted(queue->relid);
+		pgmq_limits_counted(queue);
 		queue_count(queue, policy, true);
 	}
 }
@@ -511,7 +517,7 @@ drop_oldest(const LimitedQueue *limited, PgmqContents sum)
 	PgmqArg		args[3];
 	PgmqRole	saved;
 
-	pgmq_role_check_triggers(queue->relid, TRIGGER_TYPE_DELETE, PGMQ_LIMITS_FUNCTION);
+	pgmq_role_check_triggers(queue->relid, TRIGGER_TYPE_DELETE, true);
 	pgmq_role_check_references(queue->relid);
 	saved = pgmq_role_become_owner(queue->relid);
 	args[2] = PGMQ_ARG(Int64GetDatum(pgmq_limits_first(queue->relid)));

@@ -54,7 +54,9 @@ typedef struct LimitXact
 	LimitLevel *inner;
 	PgmqContents pending;		/* what shared memory has of it */
 	int64		first;			/* the least id that this statement has sent */
-	int			begun;			/* the level that made the entry, or 0 */
+	int			begun;			/* the outermost level that made an entry, or
+								 * 0; no one else has written since */
+	int			counted;		/* the one that made the entry there is, or 0 */
 	int			gone;			/* the level that ended its limits, or 0 */
 } LimitXact;
 
@@ -77,12 +79,17 @@ typedef struct PgmqLimitNote
 	int64		places;			/* that no lease has used up */
 	int64		tokens;
 	double		rate;
+
+	/* while it goes on */
+	struct PgmqLimitNote *outer;	/* a trigger may read inside of a read */
+	struct PgmqLimitNote *of_values;	/* what it has taken of values */
+	struct PgmqLimitNote *next_value;
 } PgmqLimitNote;
 
 static LimitXact *xacts = NULL;
 static PgmqLimitNote *notes = NULL; /* the newest one */
 static bool has_leases = false; /* there is one of a lease */
-static PgmqLimitedRead *reading = NULL; /* the innermost read */
+static PgmqLimitNote *reading = NULL;	/* of the innermost read */
 bool		pgmq_limits_gives_back = false;
 static object_access_hook_type prev_object_access = NULL;
 
@@ -218,21 +225,54 @@ pgmq_limits_emptied(Oid relid)
 	(void) xact_pend(xact);
 }
 
+/* Whether a transaction has written to a queue before its innermost level began. */
+static bool
+xact_wrote_before(const LimitXact *xact)
+{
+	for (const LimitLevel *level = xact->inner; level != NULL; level = level->upper)
+		if (level->level < GetCurrentTransactionNestLevel())
+			return true;
+	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
+		if (note->is_lease && note->relid == xact->relid && note->subid < GetCurrentSubTransactionId())
+			return true;
+	return false;
+}
+
+/* Whether this transaction keeps all others from a queue since it made an entry for it. */
+bool
+pgmq_limits_is_own(Oid relid)
+{
+	const LimitXact *xact = xact_find(relid);
+
+	return xact != NULL && xact->begun > 0;
+}
+
 /*
  * This transaction is about to make an entry for a queue, which no other one
- * writes to, and counts its own messages, too.
+ * writes to, and counts its own messages, too.  If that is rolled back, others may
+ * make an entry, which does not have what the rest of this transaction has written.
+ * Error: 55006 if there is such a rest.
  */
 void
-pgmq_limits_counted(Oid relid)
+pgmq_limits_counted(const PgmqQueue *queue)
 {
-	LimitXact  *xact = xact_get(relid);
+	LimitXact  *xact = xact_get(queue->relid);
 
+	if (xact->begun == 0 && xact_wrote_before(xact))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot change the limits of queue \"%s\" in a subtransaction",
+						PGMQ_QUEUE_BASE(queue)),
+				 errdetail("The transaction wrote to the queue before the subtransaction began."),
+				 errhint("Change them in a transaction of their own.")));
 	xact->inner = NULL;
 	xact->pending = (PgmqContents)
 	{
 		0
 	};
-	xact->begun = GetCurrentTransactionNestLevel();
+	xact->counted = GetCurrentTransactionNestLevel();
+	if (xact->begun == 0)
+		xact->begun = xact->counted;
 	xact->gone = 0;
 }
 
@@ -263,19 +303,22 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 {
 	PgmqLimitNote *note = note_add(relid);
 	bool		reads = until != PGMQ_NO_LEASE && reading != NULL && reading->relid == relid;
-	bool		reserved = reads && reading->note != NULL && reading->note->places > 0;
-	bool		of_value = reads && reading->of_value != NULL && reading->of_value->places > 0;
+	bool		reserved = reads && reading->places > 0;
+	PgmqLimitNote *of_value = reads && value != NULL ? reading->of_values : NULL;
+
+	while (of_value != NULL && (of_value->value != *value || of_value->places == 0))
+		of_value = of_value->next_value;
 
 	note->is_lease = true;
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value, &note->was, &note->frees))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->frees))
 		return false;
 	if (reserved)
-		reading->note->places--;
-	if (of_value)
-		reading->of_value->places--;
+		reading->places--;
+	if (of_value != NULL)
+		of_value->places--;
 	note_link(note);
 	has_leases = true;
 	return true;
@@ -311,7 +354,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	PgmqLimitNote *note;
 	int64		n;
 
-	read->note = read->of_value = NULL;
+	read->note = NULL;
 	read->relid = queue->relid;
 	read->until = PGMQ_DUE_LAST;
 	if (!pgmq_limits_reads(policy) || qty == 0)
@@ -330,9 +373,8 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	note->places = limits.max_in_flight > 0 ? n : 0;
 	note->tokens = n;
 	note_link(note);
-	read->note = note;
-	read->outer = reading;
-	reading = read;
+	note->outer = reading;
+	reading = read->note = note;
 	return n;
 }
 
@@ -354,7 +396,9 @@ pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 {
 	if (read->note == NULL)
 		return;
-	reading = read->outer;
+	reading = read->note->outer;
+	for (PgmqLimitNote *note = read->note->of_values; note != NULL; note = note->next_value)
+		note_use(note, note->tokens);
 	note_use(read->note, count);
 	if (count == 0 && read->until < PGMQ_DUE_LAST)
 		pgmq_policy_limit(read->relid, read->until);
@@ -388,23 +432,34 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 v
 				 errmsg("too many values of header \"%s\" are limited", policy->limit_by),
 				 errhint("Raise the setting pgmq_c.limit_entries, and restart the server.")));
 	if (n == 0)
+	{
+		/* a read may try many values */
+		pfree(note);
 		return 0;
+	}
 	note->has_value = true;
 	note->value = value;
 	note->rate = policy->rate_each;
 	note->places = policy->max_in_flight_each > 0 ? n : 0;
 	note->tokens = n;
 	note_link(note);
-	read->of_value = note;
+	note->next_value = read->note->of_values;
+	read->note->of_values = note;
 	return n;
 }
 
-/* So many messages with the value were read. */
+/* Of what was begun for a value last, so many messages were read. */
 void
-pgmq_limits_value_end(PgmqLimitedRead *read, int64 count)
+pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count)
 {
-	note_use(read->of_value, count);
-	read->of_value = NULL;
+	PgmqLimitNote **link = &read->note->of_values;
+
+	while (*link != NULL && (*link)->value != value)
+		link = &(*link)->next_value;
+	if (*link == NULL)
+		return;
+	note_use(*link, count);
+	*link = (*link)->next_value;
 }
 
 /* Whether a read may return a message now. */
@@ -522,7 +577,7 @@ xact_subend(LimitXact *xact, bool commit, int level)
 	/* a statement may have failed */
 	if (!commit)
 		xact->first = PG_INT64_MAX;
-	if (!commit && xact->begun >= level)
+	if (!commit && xact->counted >= level)
 	{
 		pgmq_limits_forget(xact->relid);
 		xact->inner = NULL;
@@ -530,9 +585,12 @@ xact_subend(LimitXact *xact, bool commit, int level)
 		{
 			0
 		};
-		xact->begun = 0;
+		xact->counted = 0;
 	}
+	if (!commit && xact->begun >= level)
+		xact->begun = 0;
 	xact->begun = Min(xact->begun, level - 1);
+	xact->counted = Min(xact->counted, level - 1);
 	xact->gone = commit ? Min(xact->gone, level - 1) : xact->gone < level ? xact->gone : 0;
 	if (inner == NULL || xact->inner == NULL || inner->level < level)
 		return;
@@ -570,7 +628,7 @@ pgmq_limits_subxact(SubXactEvent event, SubTransactionId subid, SubTransactionId
 		/* reads that began in it have ended; what they took is given back */
 		while (notes != NULL && notes->subid >= subid)
 		{
-			if (reading != NULL && reading->note == notes)
+			if (reading == notes)
 				reading = reading->outer;
 			note_end(false, false);
 		}

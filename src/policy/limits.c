@@ -166,6 +166,7 @@ pgmq_limits_begin(Oid relid, const PgmqContents *contents)
 		queue->relid = relid;
 		queue->entries = PGMQ_LIMIT_NONE;
 		queue->starved = false;
+		queue->denied_at = 0;
 		queue->bucket = (PgmqLimitBucket)
 		{
 			0
@@ -256,6 +257,24 @@ pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents c
 	queue->pending.length -= pending.length;
 	queue->pending.bytes -= pending.bytes;
 	LWLockRelease(&pgmq_limit_area->lock);
+}
+
+/* What is counted of a queue; false when nothing is. */
+bool
+pgmq_limits_look(Oid relid, PgmqLimitsLook *look)
+{
+	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	bool		ready;
+
+	if (queue == NULL)
+		return false;
+	ready = queue->ready;
+	look->length = queue->contents.length;
+	look->bytes = queue->contents.bytes;
+	look->in_flight = queue->in_flight;
+	look->denied_at = queue->denied_at;
+	LWLockRelease(&pgmq_limit_area->lock);
+	return ready;
 }
 
 /* ----------------------------------------------------------------

@@ -95,6 +95,7 @@ typedef struct PgmqLimitQueue
 	TimestampTz next_end;		/* no lease ends before */
 	bool		starved;		/* a reader got nothing, and none was woken
 								 * since */
+	TimestampTz denied_at;		/* when a read got less than it wanted */
 	PgmqLimitBucket bucket;
 	int64		turn;			/* the value that was last read from */
 } PgmqLimitQueue;
@@ -168,7 +169,8 @@ extern void pgmq_limits_emptied(Oid relid);
 extern void pgmq_limits_sent(Oid relid, int64 id);
 extern int64 pgmq_limits_first(Oid relid);
 extern bool pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
-extern void pgmq_limits_counted(Oid relid);
+extern bool pgmq_limits_is_own(Oid relid);
+extern void pgmq_limits_counted(const PgmqQueue *queue);
 extern void pgmq_limits_end(Oid relid);
 
 /* ---- limit_rows.c: what happens to the rows of a queue with limits ---- */

@@ -326,10 +326,8 @@ extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const
 /* A read of a queue, whose policy may limit it. */
 typedef struct PgmqLimitedRead
 {
-	struct PgmqLimitedRead *outer;	/* a trigger may read inside of a read */
 	Oid			relid;
 	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
-	struct PgmqLimitNote *of_value; /* of one value */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
 } PgmqLimitedRead;
@@ -338,13 +336,23 @@ typedef struct PgmqLimitedRead
  * A read asks how many messages it may return, and says how many it did; an
  * error ends it as well.  It must not begin to wait in between.
  */
+/* What is counted of a queue with limits, as of commits. */
+typedef struct PgmqLimitsLook
+{
+	int64		length;
+	int64		bytes;
+	int			in_flight;
+	TimestampTz denied_at;		/* when a read got less than it wanted, or 0 */
+} PgmqLimitsLook;
+
+extern bool pgmq_limits_look(Oid relid, PgmqLimitsLook *look);
 extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
 									const PgmqPolicy *policy, int64 qty, bool leases);
 extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
 extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
 extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
 									 int64 qty, bool quiet);
-extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 count);
+extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count);
 extern int64 pgmq_limits_turn(Oid relid);
 extern void pgmq_limits_set_turn(Oid relid, int64 value);
 extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);

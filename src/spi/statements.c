@@ -88,9 +88,13 @@
 	LEASE("$1") " WHERE msg_id" EQ "ANY (" TAKE(filter, order) ") AND vt" LE "$1" \
 	" RETURNING " RECORD
 
-#define READ_VALUE(filter) \
-	LEASE("$1") " WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" \
-	" AND {v}" GE "$4 AND {v}" LE "$4" filter \
+/*
+ * Up to $2 messages with a value; with a range of values in place of one no plan
+ * can be by msg_id.
+ */
+#define TAKE_VALUE(value, filter) \
+	" WHERE msg_id" EQ "ANY (ARRAY(SELECT msg_id FROM {q} WHERE vt" LE "$1" \
+	" AND {v}" GE value " AND {v}" LE value filter \
 	" ORDER BY {v}, msg_id LIMIT $2 FOR UPDATE SKIP LOCKED)) AND vt" LE "$1 RETURNING " RECORD
 
 #define POP(filter, order) \
@@ -476,6 +480,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
 		1, {INT8ARRAYOID}
 	},
+
 	/*
 	 * leases that end before $2 last until then, and on to whole seconds
 	 * since the read, which tells a lease from other delays (counters.c)
@@ -502,18 +507,27 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 
-	/*
-	 * a read of messages with value $4; with a range of values in place of
-	 * one no plan can be by msg_id
-	 */
+	/* the value of a message */
+	[PGMQ_STMT_VALUE] = {
+		"SELECT {v} FROM {q} WHERE " ONE,
+		1, {INT8OID}
+	},
 	[PGMQ_STMT_READ_VALUE] = {
-		READ_VALUE(""),
+		LEASE("$1") TAKE_VALUE("$4", ""),
 		4, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}
 	},
 	[PGMQ_STMT_READ_VALUE_PASSING] = {
-		READ_VALUE(" AND ($5 IS NULL OR message OPERATOR(pg_catalog.@>) $5)"
-				   " AND " DEAD("$1", "$6", "$7", "$8") " IS NOT TRUE"),
+		LEASE("$1") TAKE_VALUE("$4", " AND ($5 IS NULL OR message OPERATOR(pg_catalog.@>) $5)"
+							   " AND " DEAD("$1", "$6", "$7", "$8") " IS NOT TRUE"),
 		8, {TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, JSONBOID, INT4OID, INT4OID, BOOLOID}
+	},
+	[PGMQ_STMT_POP_VALUE] = {
+		"DELETE FROM {q}" TAKE_VALUE("$3", ""),
+		3, {TIMESTAMPTZOID, INT8OID, INT8OID}
+	},
+	[PGMQ_STMT_POP_VALUE_PASSING] = {
+		"DELETE FROM {q}" TAKE_VALUE("$3", " AND " DEAD("$1", "$4", "$5", "$6") " IS NOT TRUE"),
+		6, {TIMESTAMPTZOID, INT8OID, INT8OID, INT4OID, INT4OID, BOOLOID}
 	},
 
 	/*
@@ -548,7 +562,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {
-		"SELECT msg_id FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
+		"SELECT msg_id, headers FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
 		" ORDER BY msg_id LIMIT $3",
 		3, {INT8OID, INT8OID, INT8OID}
 	},

@@ -363,6 +363,11 @@ my @raises = (
 			(SELECT string_agg(md5(i::text), '') FROM generate_series(1, 90) i)))},
 		"SELECT pgmq.create_fifo_index('grouped')"
 	],
+	[
+		'53400',
+		"SELECT pgmq.send_batch('short', '{1,2}'::jsonb[])",
+		q{SELECT pgmq.create('short'); SELECT pgmq.set_policy('short', '{"max_length": 1}')}
+	],
 	[ '42704', "SELECT pgmq.grant_queue('jobs', 'docs_nobody_at_all', 'send')" ],
 	[ '54000', "SELECT pgmq.read_any(ARRAY(SELECT 'q' || i FROM generate_series(1, 65) i), 30, 1)" ],
 	[ '54000', q{SELECT pgmq.send('jobs', to_jsonb(repeat('x', 268435456)))} ],

@@ -110,6 +110,33 @@ is(of('evidence', 'poison message', '{"reads": 4}'), 'Message 1 was read 4 times
 sql(q{SELECT pgmq.create('dead'), pgmq.set_policy('jobs', '{"max_reads": 4, "dead_letter_queue": "dead"}')});
 is(findings('{"reads": 4}'), '', '.. is no matter where the policy ends that');
 
+# Limits
+sql(q{SELECT pgmq.create('narrow'), pgmq.set_policy('narrow', '{"max_length": 2, "max_bytes": 1000}');
+	SELECT pgmq.send('narrow', '1')});
+is(findings(), '', 'a queue of limited length with room');
+sql(q{SELECT pgmq.send('narrow', '2')});
+is(findings(), 'critical narrow queue full', '.. and without');
+like(of('evidence', 'queue full'), qr/^It has 2 messages and \d+ bytes, and its policy allows 2 messages and 1000 bytes: sends are refused\.$/, '.. by what is counted');
+sql(q{SELECT pgmq.set_policy('narrow', '{"overflow": "drop_oldest"}')});
+is(findings(), '', '.. where the oldest are dropped nothing is refused');
+sql(q{SELECT pgmq.set_policy('narrow', '{"overflow": null}'); SELECT pgmq.pop('narrow', 1)});
+is(findings(), '', '.. and not when a message has gone');
+sql(q{SELECT pgmq.set_policy('narrow', '{"max_length": 10}'); SELECT pgmq.send('narrow', to_jsonb(repeat('x', 600)))});
+is(findings(), '', 'one message more of the average size fits');
+sql(q{SELECT pgmq.send('narrow', to_jsonb(repeat('x', 300)))});
+is(findings(), 'critical narrow queue full', '.. or does not');
+sql(q{SELECT pgmq.set_policy('narrow', '{"max_length": null, "max_bytes": null, "max_in_flight": 1}');
+	SELECT pgmq.read('narrow', 600, 1)});
+is(findings('{"behind": 0}'), 'warning narrow readers behind', 'a limit that has held up no read');
+sql(q{SELECT pgmq.read('narrow', 600, 1)});
+is(findings('{"behind": 0}'), 'warning narrow limits hold back', '.. and one that has');
+like(of('evidence', 'limits hold back', '{"behind": 0}'), qr/^About \d+ messages are there, the first could be read since .*, 1 are in flight, and a read got less than it asked for at .*\.$/, '.. how much');
+sql(q{SELECT pgmq.set_policy('narrow', '{"max_in_flight": null, "rate": 0.001}'); SELECT pgmq.read('narrow', 600, 1), pgmq.read('narrow', 600, 1)});
+is(findings('{"behind": 0}'), 'warning narrow limits hold back', '.. a rate, too');
+sql(q{SELECT pgmq.set_policy('narrow', '{"rate": null}')});
+is(findings('{"behind": 0}'), 'warning narrow readers behind', '.. until it is gone');
+sql(q{SELECT pgmq.drop_queue('narrow')});
+
 # Leases
 sql(q{SELECT pgmq.create('leased'), pgmq.send('leased', '1'), pgmq.read('leased', 1, 1);
 	SELECT pgmq.read_with_poll('leased', 1, 1, 60);

@@ -10,6 +10,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use FindBin;
+use List::Util qw(min);
 use lib dirname(__FILE__);
 use PgmqSession qw(session begin result done);
 use PostgreSQL::Test::Cluster;
@@ -45,11 +46,15 @@ sub ask { begin_ask(@_); return answer($_[0]) }
 sub memory { return ask($_[0], 'SELECT memory()') =~ /^(\S+) (\S+) (\S+)$/m }
 
 # Measures a part's end each: what is the growth from the second to the last?
+# What is resident can grow at once by what a single call needed and the allocator
+# has kept; a leak shows in both halves.
 sub growth
 {
 	my ($what, @measures) = @_;
-	my ($from, $to) = @measures[1, -1];
+	my ($from, $middle, $to) = @measures[ 1, $#measures / 2, -1 ];
 	my @grown = map { $to->[$_] - $from->[$_] } 0 .. 2;
+
+	$grown[2] = 2 * min($middle->[2] - $from->[2], $to->[2] - $middle->[2]);
 
 	note "$what: " . join(', ', map { join '/', map { int } @$_ } @measures[ 0, 1, -1 ]) . " kB (ours/catalog cache/resident)";
 	return @grown;

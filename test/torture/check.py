@@ -243,7 +243,10 @@ class Checker:
                 tx.release = -INF
                 tx.c0, tx.c1 = op.t0, op.t1
                 if tx.out == 'committed':
-                    tx.state = 'committed'
+                    # what writes nothing that is logged does not wait for the disk:
+                    # neither for its own commit, nor for an id that others had drawn
+                    maybe = self.crashed and op.op in ('send', 'delete') and op.args['q'] == 'unlogged'
+                    tx.state = 'maybe' if maybe else 'committed'
                 elif tx.out == 'unknown':
                     tx.c1 = INF
                     tx.state = 'committed' if op.op == 'pop' and tx.x in self.E_by_x else 'aborted' if op.op == 'pop' else 'maybe'
@@ -346,7 +349,7 @@ class Checker:
         itself others may have seen it when it waited for a standby."""
         senders = self.ever.get(s.k)
         return self.crashed and senders and s.k not in self.known and all(
-            op.tx.state in ('aborted', 'maybe') and (op.tx is s.op.tx or op.tx.out == 'unknown') for op in senders)
+            op.tx.state in ('aborted', 'maybe') and (op.tx is s.op.tx or op.tx.out == 'unknown' or s.q == 'unlogged') for op in senders)
 
     def note(self, tx, op):
         a = op.args
