@@ -361,14 +361,14 @@ typedef struct Hole
 	int64		lo;
 	int64		hi;
 	Blocks		noted;			/* what is noted of them; 0 for nothing */
-}			Hole;
+} Hole;
 
 /*
  * The ranges of ids before the last given one of which some may be given out still,
  * by what was loaded of all blocks; how many.
  */
 static int
-find_holes(const PgmqFeed *feed, Hole * *holes)
+find_holes(const PgmqFeed *feed, Hole **holes)
 {
 	int64		last = pgmq_feed_last_given(feed);
 	int64		next = PGMQ_FEED_FIRST(feed->done_before);
@@ -405,7 +405,7 @@ find_holes(const PgmqFeed *feed, Hole * *holes)
 
 /* The first message of a hole; PG_INT64_MAX for none. */
 static int64
-first_in_hole(PgmqFeed *feed, const Hole * hole)
+first_in_hole(PgmqFeed *feed, const Hole *hole)
 {
 	PgmqArg		range[] = {
 		PGMQ_ARG(Int64GetDatum(hole->lo)), PGMQ_ARG(Int64GetDatum(hole->hi)),
