@@ -158,7 +158,7 @@ extern bool pgmq_limits_lease_end(Oid relid, int64 msg_id, bool commit);
 extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, TimestampTz was);
 extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
 extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, TimestampTz now,
-							  TimestampTz *until);
+							  TimestampTz *until, TimestampTz *next);
 extern int64 pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
 									int64 freed, int64 n, TimestampTz now, TimestampTz *until);
 extern bool pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate);

@@ -143,6 +143,8 @@ is(sql(q{SELECT max(read_ct) FROM pgmq.q_rate}), '1', '8 readers share a rate: n
 cmp_ok($read, '<=', $due + 1 + 10, '.. they get no more than it allows');
 cmp_ok($read, '>=', 0.9 * $due, '.. and no less, as far as the machine is fast enough');
 cmp_ok($due, '>=', 200, '.. all the time');
+cmp_ok(sql(q{SELECT wakeups_in_vain FROM pgmq.queue_stats() WHERE queue_name = 'rate'}), '<', $read / 4,
+	'.. and no more of them are woken than there are tokens');
 done(@readers);
 
 # ---- leases that have ended make room for those of other queues
