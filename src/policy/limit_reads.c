@@ -416,6 +416,7 @@ limit_take(int64 max_in_flight, int *reserved, int in_flight, TimestampTz next_e
 	}
 	if (max_in_flight > 0)
 		*reserved += n;
+	bucket->refused |= n == 0;
 	return n;
 }
 
@@ -441,7 +442,7 @@ pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, Time
 				   &queue->bucket, policy->rate, policy->burst, n, now, until, next);
 	/* those who wait are not told to try in vain before the next token */
 	if (n == 0 || *next < PGMQ_DUE_LAST)
-		queue->starved = true;
+		queue->starved = queue->bucket.refused = true;
 	if (n < wanted)
 		queue->denied_at = now;
 	LWLockRelease(&pgmq_limit_area->lock);
@@ -521,13 +522,18 @@ pgmq_limits_set_turn(Oid relid, int64 value)
 	LWLockRelease(&pgmq_limit_area->lock);
 }
 
-/* Give back places and tokens, of a value if it is not NULL.  True if a reader that got nothing is to be woken. */
+/*
+ * Give back places and tokens, of a value if it is not NULL.  True if a reader is to
+ * be woken that got nothing of these.  One that got nothing of others is not: it
+ * would take these, give them back in turn, and wake others without end.
+ */
 bool
 pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	PgmqLimitBucket *bucket;
 	int			i;
-	bool		wakes;
+	bool		wakes = false;
 
 	if (queue == NULL)
 		return false;
@@ -536,12 +542,16 @@ pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, doub
 		queue->reserved -= places;
 	else if (i != PGMQ_LIMIT_NONE)
 		pgmq_limit_entries[i].reserved -= places;
-	if (rate > 0 && value == NULL)
-		queue->bucket.full -= tokens * (USECS_PER_SEC / rate);
-	else if (rate > 0 && i != PGMQ_LIMIT_NONE)
-		pgmq_limit_entries[i].bucket.full -= tokens * (USECS_PER_SEC / rate);
-	wakes = queue->starved;
-	queue->starved = false;
+	bucket = i == PGMQ_LIMIT_NONE ? NULL : &pgmq_limit_entries[i].bucket;
+	if (value == NULL)
+		bucket = &queue->bucket;
+	if (bucket != NULL)
+	{
+		if (rate > 0)
+			bucket->full -= tokens * (USECS_PER_SEC / rate);
+		wakes = bucket->refused;
+		bucket->refused = false;
+	}
 	LWLockRelease(&pgmq_limit_area->lock);
 	return wakes;
 }
