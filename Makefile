@@ -43,7 +43,6 @@ OBJS = src/pgmq_c.o \
 	src/api/status.o \
 	src/api/subscriptions.o \
 	src/api/topic.o \
-	src/api/topic_pattern.o \
 	src/api/unarchive.o \
 	src/api/untyped.o \
 	src/api/wait.o \
@@ -68,6 +67,7 @@ OBJS = src/pgmq_c.o \
 	src/common/role.o \
 	src/common/shmem.o \
 	src/common/subxact.o \
+	src/common/topic_pattern.o \
 	src/duemap/check.o \
 	src/duemap/claim.o \
 	src/duemap/ddl.o \
@@ -107,6 +107,7 @@ OBJS = src/pgmq_c.o \
 	src/stats/slots.o \
 	src/stream/blocks.o \
 	src/stream/feed.o \
+	src/stream/filter.o \
 	src/stream/progress.o \
 	src/stream/retain.o \
 	src/stream/state.o \

@@ -683,14 +683,14 @@ COMMENT ON FUNCTION pgmq.create_subscription(text, text, text) IS
 
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_subscription_id'
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, bigint) IS
 'Create a subscription to stream queue_name, if it does not exist, that begins at a msg_id.';
 
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_create_subscription_time'
+AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
 'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
@@ -700,7 +700,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, and whose headers contain what it has under headers. All others count as finished.';
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and which its pattern takes, as bind_topic means it. All others count as finished.';
 
 CREATE FUNCTION pgmq.seek(subscription_name text, start text)
 RETURNS void
@@ -711,14 +711,14 @@ COMMENT ON FUNCTION pgmq.seek(text, text) IS
 
 CREATE FUNCTION pgmq.seek(subscription_name text, start bigint)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_seek_id'
+AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, bigint) IS
 'Let a subscription go on at a msg_id. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
 
 CREATE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone)
 RETURNS void
-AS 'MODULE_PATHNAME', 'pgmq_seek_time'
+AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
 'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';

@@ -14,7 +14,11 @@ export const POINTS = 150;
 const SHARE = 0.05;
 
 /** Counters of which the page shows a rate. */
-const curves = ['sent', 'delivered', 'acked', 'redelivered'];
+const rated = ['sent', 'delivered', 'acked', 'redelivered'];
+const curves = ['length', 'readable', ...rated];
+
+/** A number that the database may not know. */
+const known = (value) => ((value ?? null) === null ? null : Number(value));
 
 /** The curves of one queue, oldest point first. */
 export class History {
@@ -135,7 +139,7 @@ export class Collector {
   #queue(name) {
     let queue = this.#queues.get(name);
     if (!queue) {
-      queue = { name, history: new History(['t', 'length', ...curves]), rates: {} };
+      queue = { name, history: new History(['t', ...curves]), rates: {} };
       this.#queues.set(name, queue);
     }
     return queue;
@@ -163,11 +167,12 @@ export class Collector {
     for (const row of rows) {
       const queue = this.#queue(row.queue_name);
       queue.stats = row;
-      for (const curve of curves)
-        queue.rates[curve] = rate(row[curve], before.rows.get(row.queue_name)?.[curve], seconds);
+      for (const name of rated)
+        queue.rates[name] = rate(row[name], before.rows.get(row.queue_name)?.[name], seconds);
       queue.history.push({
         t: at / 1000,
-        length: queue.metrics ? Number(queue.metrics.queue_length) : NaN,
+        length: known(queue.metrics?.queue_length),
+        readable: known(row.readable),
         ...queue.rates,
       });
     }
@@ -196,8 +201,9 @@ export class Collector {
     return {
       name: queue.name,
       severity: severity.get(queue.name) ?? null,
-      length: metrics ? Number(metrics.queue_length) : null,
-      visible: metrics ? Number(metrics.queue_visible_length) : null,
+      length: known(metrics?.queue_length),
+      visible: known(metrics?.queue_visible_length),
+      readable: known(stats?.readable),
       oldest: metrics ? metrics.oldest_msg_age_sec : null,
       sent: queue.rates.sent ?? null,
       delivered: queue.rates.delivered ?? null,
@@ -215,8 +221,8 @@ export class Collector {
     for (const waiter of this.waiters)
       waiting.set(waiter.queue_name, (waiting.get(waiter.queue_name) ?? 0) + 1);
     for (const finding of this.findings) {
-      const known = severities.indexOf(severity.get(finding.queue_name));
-      if (finding.queue_name && severities.indexOf(finding.severity) > known)
+      const worst = severities.indexOf(severity.get(finding.queue_name));
+      if (finding.queue_name && severities.indexOf(finding.severity) > worst)
         severity.set(finding.queue_name, finding.severity);
     }
     return [...this.#queues.values()].map((queue) => this.#line(queue, waiting, severity));
@@ -266,7 +272,7 @@ export class Collector {
       stats: queue.stats ?? null,
       bounds: this.bounds,
       curves: Object.fromEntries(
-        ['t', 'length', ...curves].map((curve) => [curve, queue.history.get(curve)]),
+        ['t', ...curves].map((curve) => [curve, queue.history.get(curve)]),
       ),
       findings: this.findings.filter((finding) => finding.queue_name === name),
       waiters: this.waiters.filter((waiter) => waiter.queue_name === name),

@@ -26,7 +26,7 @@ COUNTERS = [
     ('archived', 'Messages that were archived'),
     ('nacked', 'Messages that were given back by nack'),
     ('released', 'Messages that were given back by release'),
-    ('extended', 'Leases that were changed by set_vt'),
+    ('extended', 'Leases that were changed by set_vt or extend'),
     ('fence_refused', 'Acknowledgements that came too late'),
     ('dead_max_reads', 'Messages that became dead letters because of too many reads'),
     ('dead_expired', 'Messages that became dead letters because their time to live was over'),
@@ -52,6 +52,8 @@ TIMES = [
     ('last_read', 'When the queue was last read'),
     ('last_ack', 'When a message was last acknowledged'),
 ]
+
+READABLE = 'Messages that can be read now, where a due map knows; the table is not looked at'
 
 LENGTHS = [
     ('length', 'queue_length', 'Messages in the queue'),
@@ -87,6 +89,10 @@ PANELS = [
     ('Sent a second, by queue', 'ops', [('topk(10, rate(pgmq_queue_sent_total[$window]))', '{{queue}}')]),
     ('Acknowledged a second, by queue', 'ops', [('topk(10, rate(pgmq_queue_acked_total[$window]))', '{{queue}}')]),
     ('Length, by queue', 'short', [('topk(10, pgmq_queue_now_length)', '{{queue}}')]),
+    ('Readable now', 'short', [
+        ('pgmq_readable', 'messages'),
+        ('pgmq_readable_unknown', 'queues of which it is not known')]),
+    ('Readable now, by queue', 'short', [('topk(10, pgmq_queue_readable)', '{{queue}}')]),
     ('Oldest message, by queue', 's', [('topk(10, pgmq_queue_now_oldest_seconds)', '{{queue}}')]),
     ('Redelivered a second, by queue', 'ops', [('topk(10, rate(pgmq_queue_redelivered_total[$window]))', '{{queue}}')]),
     ('Age when acknowledged, 99 of 100, by queue', 's', [
@@ -143,22 +149,28 @@ def queries(everything):
         table('pgmq', f'''
 SELECT count(*) AS queues,
 {sums},
+  COALESCE(sum(s.readable), 0) AS readable,
+  count(*) - count(s.readable) AS readable_unknown,
   (SELECT count(DISTINCT w.pid) FROM pgmq.waiters() w) AS waiting,
   current_setting('max_connections')::int AS connections_max
 FROM pgmq.queue_stats() s''',
               [('queues', 'GAUGE', 'Queues')]
               + [(name + '_total', 'COUNTER', words) for name, words in COUNTERS]
-              + [('waiting', 'GAUGE', 'Sessions that wait for a message'),
+              + [('readable', 'GAUGE', READABLE),
+                 ('readable_unknown', 'GAUGE', 'Queues of which no due map knows how many messages can be read'),
+                 ('waiting', 'GAUGE', 'Sessions that wait for a message'),
                  ('connections_max', 'GAUGE', 'The setting max_connections')]),
         table('pgmq_queue', f'''
 {chosen(everything)}
 SELECT s.queue_name AS queue,
 {counters},
+  s.readable,
 {times},
 {buckets}
 FROM s, (SELECT pgmq.stat_bounds() AS bounds) b
 WHERE s.state = 'on\'''',
               [label] + [(name + '_total', 'COUNTER', words) for name, words in COUNTERS]
+              + [('readable', 'GAUGE', READABLE)]
               + [(name + '_seconds', 'GAUGE', words + ', in seconds since 1970') for name, words in TIMES]
               + [(name + '_seconds', 'HISTOGRAM', words + ', in seconds') for name, words in HISTOGRAMS]),
         table('pgmq_queue_now', f'''

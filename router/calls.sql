@@ -462,14 +462,28 @@ BEGIN
 END
 $$;
 
--- refused: convert_to_stream
+-- create_beside: convert_to_stream
+CREATE FUNCTION pgmq_router.convert_to_stream(integer, text, text) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.convert_to_stream($2::text, $3::text);
+$$;
 CREATE FUNCTION pgmq.convert_to_stream(queue_name text, stream_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($2, $1);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.convert_to_stream', $1);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.convert_to_stream(_s, $1, $2);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
@@ -611,69 +625,156 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
 END
 $$;
 
--- refused: create_stream
+-- create: create_stream
+CREATE FUNCTION pgmq_router.create_stream(integer, text) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_stream($2::text);
+$$;
 CREATE FUNCTION pgmq.create_stream(queue_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_stream', $1);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_stream(_s, $1);
+		IF _s <> _shards[1] THEN
+			PERFORM * FROM pgmq_router._begin_ids(_s, $1, ((array_position(_shards, _s) - 1)::bigint << 46) + 1);
+		END IF;
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
--- refused: create_subscription
+-- create_beside: create_subscription
+CREATE FUNCTION pgmq_router.create_subscription(integer, text, text) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_subscription($2::text, $3::text);
+$$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($1, $2);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_subscription(_s, $1, $2);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
--- refused: create_subscription
+-- create_beside: create_subscription
+CREATE FUNCTION pgmq_router.create_subscription(integer, text, text, bigint) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_subscription($2::text, $3::text, $4::bigint);
+$$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_subscription(_s, $1, $2, $3);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
--- refused: create_subscription
+-- create_beside: create_subscription
+CREATE FUNCTION pgmq_router.create_subscription(integer, text, text, text) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_subscription($2::text, $3::text, $4::text);
+$$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_subscription(_s, $1, $2, $3);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
--- refused: create_subscription
+-- create_beside: create_subscription
+CREATE FUNCTION pgmq_router.create_subscription(integer, text, text, text, jsonb) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_subscription($2::text, $3::text, $4::text, $5::jsonb);
+$$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_subscription(_s, $1, $2, $3, $4);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
--- refused: create_subscription
+-- create_beside: create_subscription
+CREATE FUNCTION pgmq_router.create_subscription(integer, text, text, timestamp with time zone) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.create_subscription($2::text, $3::text, $4::timestamp with time zone);
+$$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
+	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.create_subscription', NULL);
+	FOREACH _s IN ARRAY _shards LOOP
+		PERFORM pgmq_router.create_subscription(_s, $1, $2, $3);
+	END LOOP;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+	PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
 END
 $$;
 
@@ -1446,7 +1547,7 @@ AS $$
 DECLARE
 	_d text;
 	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_s integer := pgmq_router._check_target(pgmq_router._shard_of($1, $2), $3);
 BEGIN
 	RETURN pgmq_router.forward(_s, $1, $2, $3, $4, $5, $6);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -1643,25 +1744,56 @@ BEGIN
 END
 $$;
 
--- refused: list_subscriptions
+-- everywhere: list_subscriptions
+CREATE FUNCTION pgmq_router.list_subscriptions(integer) RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint) LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.list_subscriptions() WHERE $1::integer IS NOT NULL;
+$$;
 CREATE FUNCTION pgmq.list_subscriptions() RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.list_subscriptions', NULL);
+	PERFORM pgmq_router._check_block();
+	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.list_subscriptions(_s);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed(NULL, _s, 'lost', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
--- refused: list_subscriptions
+-- all: list_subscriptions
+CREATE FUNCTION pgmq_router.list_subscriptions(integer, text) RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint) LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.list_subscriptions($2::text);
+$$;
 CREATE FUNCTION pgmq.list_subscriptions(queue_name text) RETURNS TABLE(stream_name text, subscription_name text, created_at timestamp with time zone, last_read_at timestamp with time zone, in_flight bigint, lag bigint, oldest_age_sec bigint, lost bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.list_subscriptions', $1);
+	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.list_subscriptions(_s, $1);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN cardinality(pgmq_router._shards_all($1)) = 1 THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
@@ -3285,47 +3417,111 @@ BEGIN
 END
 $$;
 
--- refused: seek
+-- all: seek
+CREATE FUNCTION pgmq_router.seek(integer, text, bigint) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.seek($2::text, $3::bigint);
+$$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+	PERFORM pgmq_router._check_start($1, $2::text);
+	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
+	BEGIN
+		PERFORM pgmq_router.seek(_s, $1, $2);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed(NULL, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
--- refused: seek
+-- all: seek
+CREATE FUNCTION pgmq_router.seek(integer, text, text) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.seek($2::text, $3::text);
+$$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+	PERFORM pgmq_router._check_start($1, $2::text);
+	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
+	BEGIN
+		PERFORM pgmq_router.seek(_s, $1, $2);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed(NULL, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
--- refused: seek
+-- all: seek
+CREATE FUNCTION pgmq_router.seek(integer, text, text, jsonb) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.seek($2::text, $3::text, $4::jsonb);
+$$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+	PERFORM pgmq_router._check_start($1, $2::text);
+	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
+	BEGIN
+		PERFORM pgmq_router.seek(_s, $1, $2, $3);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed(NULL, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
--- refused: seek
+-- all: seek
+CREATE FUNCTION pgmq_router.seek(integer, text, timestamp with time zone) RETURNS void LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT * FROM pgmq.seek($2::text, $3::timestamp with time zone);
+$$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	_d text;
+	_h text;
+	_s integer;
 BEGIN
-	PERFORM pgmq_router._refuse('pgmq.seek', NULL);
+	PERFORM pgmq_router._check_start($1, $2::text);
+	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
+	BEGIN
+		PERFORM pgmq_router.seek(_s, $1, $2);
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed(NULL, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END LOOP;
 END
 $$;
 
@@ -4280,7 +4476,7 @@ DECLARE
 	_s integer;
 	_all jsonb[];
 BEGIN
-	PERFORM pgmq_router._place_dead_letters($1, $2);
+	PERFORM pgmq_router._prepare_policy($1, $2);
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
 	BEGIN
 		_all := array_append(_all, pgmq_router.set_policy(_s, $1, $2));

@@ -30,16 +30,17 @@ SELECT CASE
 	WHEN p.proname = 'forward' THEN 'id'
 	WHEN p.proname IN ('archive', 'delete', 'dead_letter', 'extend', 'nack', 'release', 'set_vt', 'unarchive') THEN
 		CASE p.proargnames[2] WHEN 'msg_id' THEN 'id' WHEN 'msg_ids' THEN 'ids' WHEN 'msg_id_or_ids' THEN 'ids_text' END
-	WHEN p.proname IN ('create', 'create_non_partitioned', 'create_unlogged', 'create_partitioned') THEN 'create'
+	WHEN p.proname IN ('create', 'create_non_partitioned', 'create_unlogged', 'create_partitioned', 'create_stream') THEN 'create'
+	WHEN p.proname IN ('create_subscription', 'convert_to_stream') THEN 'create_beside'
 	WHEN p.proname = 'drop_queue' THEN 'drop'
 	WHEN p.proname IN ('get_policy', 'bind_topic', 'unbind_topic') OR p.proname = 'list_topic_bindings' AND p.pronargs = 1 THEN 'first'
 	WHEN p.proname IN ('set_policy', 'pause', 'resume', 'grant_queue', 'revoke_queue', 'purge_queue', 'create_fifo_index',
-		'reset_queue_stats', 'metrics', 'detach_archive') THEN 'all'
+		'reset_queue_stats', 'metrics', 'detach_archive', 'seek') OR p.proname = 'list_subscriptions' AND p.pronargs = 1 THEN 'all'
 	WHEN p.proname IN ('queue_depth', 'metrics_all', 'list_queues') THEN p.proname
 	WHEN p.proname = 'redrive' THEN 'some'
 	WHEN p.proname IN ('peek', 'peek_archive', 'locked') THEN 'in_order'
 	WHEN p.proname IN ('engine_status', 'health', 'horizon', 'horizon_costs',
-		'list_topic_bindings', 'list_notify_insert_throttles', 'maintenance_status', 'memory_status', 'overview',
+		'list_subscriptions', 'list_topic_bindings', 'list_notify_insert_throttles', 'maintenance_status', 'memory_status', 'overview',
 		'partition_status', 'queue_stats', 'waiters', 'create_fifo_indexes_all') THEN 'everywhere'
 	-- of a session or a server: LISTEN, locks, conversions, maintenance; and
 	-- what is not known here
@@ -82,7 +83,7 @@ DECLARE
 	polls boolean := p.proname LIKE '%\_with\_poll';
 	acks integer := array_position(names, 'msg_ids');
 	qty_at integer := array_position(names, 'qty');
-	after_at integer := array_position(names, 'after_msg_id');
+	start_at integer := array_position(names, 'start');
 	list text;
 	picked text;
 	others text;
@@ -100,8 +101,9 @@ BEGIN
 	WHEN 'id', 'ids_text', 'first' THEN
 		-- One shard, or an error.
 		RETURN declared || format(E'\t_s integer := %s;\nBEGIN\n\t%s\n',
-			CASE kind WHEN 'id' THEN 'pgmq_router._shard_of($1, $2)'
-				WHEN 'ids_text' THEN 'pgmq_router._shard_of_text($1, $2)'
+			CASE WHEN p.proname = 'forward' THEN format('pgmq_router._check_target(pgmq_router._shard_of($1, $2), $%s)', array_position(names, 'to_queue'))
+				WHEN kind = 'id' THEN 'pgmq_router._shard_of($1, $2)'
+				WHEN kind = 'ids_text' THEN 'pgmq_router._shard_of_text($1, $2)'
 				ELSE format('pgmq_router._shard_first($%s)', array_position(names, 'queue_name')) END, give)
 			|| pg_temp.failed(0, queue, '''no''') || 'END';
 
@@ -235,6 +237,14 @@ BEGIN
 			|| E'\t\t\tPERFORM * FROM pgmq_router._begin_ids(_s, $1, ((array_position(_shards, _s) - 1)::bigint << 46) + 1);\n\t\tEND IF;\n\tEND LOOP;\n'
 			|| pg_temp.failed(0, queue, '''no''') || 'END';
 
+	WHEN 'create_beside' THEN
+		-- A subscription is beside its stream, and a stream that a queue becomes
+		-- beside the queue.  Their ids are those of the other one.
+		RETURN declared || format(E'\t_s integer;\n\t_shards integer[] := pgmq_router._place_beside(%s%s);\nBEGIN\n',
+				CASE p.proname WHEN 'create_subscription' THEN '$1, $2' ELSE '$2, $1' END, CASE WHEN start_at IS NULL THEN '' ELSE format(', $%s::text', start_at) END)
+			|| format(E'\tFOREACH _s IN ARRAY _shards LOOP\n\t\t%s\n\tEND LOOP;\n', give)
+			|| pg_temp.failed(0, '$1', '''no''') || 'END';
+
 	WHEN 'drop' THEN
 		RETURN declared || E'\t_s integer;\n\t_shards integer[];\n\t_dropped boolean := false;\nBEGIN\n'
 			|| E'\tPERFORM pg_advisory_xact_lock(hashtextextended(''pgmq_router.'' || lower($1), 0));\n'
@@ -251,12 +261,13 @@ BEGIN
 		RETURN declared || E'\t_s integer;\n'
 			|| CASE WHEN combined IS NULL THEN '' ELSE format(E'\t_all %s[];\n', format_type(p.prorettype, NULL)) END
 			|| E'BEGIN\n'
-			|| CASE p.proname WHEN 'set_policy' THEN E'\tPERFORM pgmq_router._place_dead_letters($1, $2);\n' ELSE '' END
+			|| CASE p.proname WHEN 'set_policy' THEN E'\tPERFORM pgmq_router._prepare_policy($1, $2);\n'
+				WHEN 'seek' THEN format(E'\tPERFORM pgmq_router._check_start($1, $%s::text);\n', start_at) ELSE '' END
 			|| E'\tFOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP\n\tBEGIN\n'
-			|| CASE WHEN is_void THEN E'\t\t' || give || E'\n'
+			|| CASE WHEN is_void OR is_set THEN E'\t\t' || give || E'\n'
 				ELSE format(E'\t\t_all := array_append(_all, pgmq_router.%s(_s, %s));\n', name, args) END
 			-- what is only looked at may be partial
-			|| pg_temp.failed(1, queue, CASE WHEN p.proname = 'metrics'
+			|| pg_temp.failed(1, queue, CASE WHEN p.proname IN ('metrics', 'list_subscriptions')
 				THEN 'CASE WHEN cardinality(pgmq_router._shards_all($1)) = 1 THEN ''no'' ELSE ''lost'' END' ELSE '''no''' END)
 			|| E'\tEND;\n\tEND LOOP;\n'
 			|| CASE WHEN combined IS NULL THEN '' ELSE

@@ -69,11 +69,18 @@ pgmq_router_check_block(PG_FUNCTION_ARGS)
 Datum
 pgmq_router_report(PG_FUNCTION_ARGS)
 {
-	const char *state = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	const char *message = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	const char *state;
+	const char *message;
 	const char *detail = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	const char *hint = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 
+	/* every role may call it */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("sqlstate, message and is_warning cannot be NULL")));
+	state = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	message = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (strlen(state) != 5)
 		state = "XX000";
 	ereport(PG_GETARG_BOOL(4) ? WARNING : ERROR,

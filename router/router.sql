@@ -439,6 +439,13 @@ CREATE FUNCTION pgmq_router._queues(integer) RETURNS SETOF text LANGUAGE plproxy
 	SELECT pg_catalog.lower(m.queue_name) FROM pgmq.meta AS m WHERE $1::integer IS NOT NULL;
 $$;
 
+-- Whether there is a queue; who asks needs no rights to the tables of pgmq.
+CREATE FUNCTION pgmq_router._has_queue(integer, text) RETURNS boolean LANGUAGE plproxy AS $$
+	CLUSTER 'pgmq'; RUN ON $1;
+	SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'pgmq' AND c.relname = 'q_' || pg_catalog.lower($2::text));
+$$;
+
 -- Let the ids of a new queue begin with those of its slot.
 CREATE FUNCTION pgmq_router._begin_ids(integer, text, bigint) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
@@ -474,7 +481,7 @@ DECLARE
 	full_connection text := pgmq_router._connection(connection);
 	verb text := 'ADD';
 BEGIN
-	IF connection ~* '\m(password|user)\s*=|^\w+://' THEN
+	IF connection ~* '\m((ssl)?password|user)\s*=|^\w+://' THEN
 		RAISE invalid_parameter_value
 			USING MESSAGE = 'a shard''s connection string must be in the form "host=... dbname=..." without user and password',
 				HINT = 'These are options of a user mapping for server "pgmq".';
@@ -561,7 +568,6 @@ AS $$
 DECLARE
 	q pgmq_router.queue;
 	found_on integer[];
-	there boolean;
 	s integer;
 	d text;
 	h text;
@@ -573,11 +579,13 @@ BEGIN
 	PERFORM pg_advisory_xact_lock(hashtextextended('pgmq_router.' || lower(name), 0));
 	SELECT * INTO q FROM pgmq_router.queue AS d WHERE d.queue_name = lower(name);
 	IF FOUND THEN
-		-- As pgmq.create does: what is there stays as it is.
-		RETURN q.shards;
+		-- As pgmq.create does: what is there stays as it is.  Nothing is created
+		-- where a queue is just being moved from.
+		RETURN pgmq_router._shards_all(name);
 	END IF;
 	IF beside IS NOT NULL THEN
 		q := pgmq_router._queue(beside);
+		q.shards := pgmq_router._shards_all(beside);
 	ELSE
 		IF shards NOT BETWEEN 1 AND least(128, (SELECT count(*) FROM pgmq_router.shard)) THEN
 			RAISE invalid_parameter_value
@@ -595,8 +603,7 @@ BEGIN
 	-- that is to be spread begins with ids of its own.
 	FOR s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
 		BEGIN
-			there := lower(name) IN (SELECT n FROM pgmq_router._queues(s) AS n);
-			IF there THEN
+			IF pgmq_router._has_queue(s, name) THEN
 				found_on := found_on || s;
 			END IF;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -721,25 +728,86 @@ $$;
 COMMENT ON FUNCTION pgmq_router.create(text, integer, boolean, text) IS
 	'Create a queue on the servers with the fewest queues, or on those of the queue beside which it is to be. by_key: messages with the same group or deduplication id go to the same server.';
 
--- A policy's queue for dead letters is beside its queue, on each of its shards.
-CREATE FUNCTION pgmq_router._place_dead_letters(name text, policy jsonb) RETURNS void
+-- An id is the place to begin at in one slot only.
+CREATE FUNCTION pgmq_router._check_start(name text, start text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF start ~ '^\s*[-+]?\d+\s*$' AND cardinality((pgmq_router._queue(name)).shards) > 1 THEN
+		RAISE feature_not_supported
+			USING MESSAGE = format('a message id is no place in stream or subscription "%s", which is spread over servers', name),
+				HINT = 'Begin at earliest, at latest, or at a time.';
+	END IF;
+END
+$$;
+
+-- A queue that belongs to another one is on the same shards.
+CREATE FUNCTION pgmq_router._place_beside(name text, beside text, start text DEFAULT NULL) RETURNS integer[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	q pgmq_router.queue := pgmq_router._queue(beside);
+BEGIN
+	PERFORM pgmq_router._check_start(beside, start);
+	IF (SELECT d.shards <> q.shards FROM pgmq_router.queue AS d WHERE d.queue_name = lower(name)) THEN
+		RAISE feature_not_supported
+			USING MESSAGE = format('queue "%s" is not on the servers of queue "%s"', name, beside),
+				HINT = format('Create it by SELECT pgmq_router.create(..., beside => %L).', beside);
+	END IF;
+	RETURN pgmq_router._place(name, 1, false, beside);
+END
+$$;
+
+-- What a policy promises must hold over all slots.  Its queue for dead letters
+-- is beside its queue.
+CREATE FUNCTION pgmq_router._prepare_policy(name text, policy jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	q pgmq_router.queue := pgmq_router._queue(name);
 	dead text := policy ->> 'dead_letter_queue';
-	there integer[] := (SELECT d.shards FROM pgmq_router.queue AS d WHERE d.queue_name = lower(dead));
+	refused text;
 BEGIN
-	IF dead IS NULL OR there = q.shards THEN
-		RETURN;
-	ELSIF there IS NOT NULL THEN
-		RAISE feature_not_supported
-			USING MESSAGE = format('queue "%s" is not on the servers of queue "%s"', dead, name),
-				HINT = format('Create a queue for its dead letters by SELECT pgmq_router.create(..., beside => %L).', name);
+	IF cardinality(q.shards) > 1 AND jsonb_typeof(policy) = 'object' THEN
+		refused := (SELECT min(p.key) FROM jsonb_each(policy) AS p
+			WHERE p.value NOT IN ('null', 'false') AND p.key IN ('priorities', 'max_length', 'max_bytes', 'overflow', 'max_in_flight',
+				'rate', 'burst', 'limit_by', 'max_in_flight_each', 'rate_each', 'burst_each', 'fair', 'retention_count', 'retention_bytes'));
+		IF refused IS NOT NULL THEN
+			RAISE feature_not_supported
+				USING MESSAGE = format('policy key "%s" is not for a queue that is spread over servers', refused),
+					HINT = 'Each server would keep to it by itself. Use a queue in one slot.';
+		END IF;
+		refused := (SELECT min(p.key) FROM jsonb_each(policy) AS p
+			WHERE p.value NOT IN ('null', 'false') AND p.key IN ('dedup_window', 'strict_fifo'));
+		IF refused IS NOT NULL AND NOT q.by_key THEN
+			RAISE feature_not_supported
+				USING MESSAGE = format('policy key "%s" is not for a queue that is spread without by_key', refused),
+					HINT = 'Messages with the same key must go to the same server: SELECT pgmq_router.create(..., by_key => true).';
+		END IF;
+	END IF;
+	IF EXISTS (SELECT FROM pgmq_router.queue AS d WHERE d.queue_name = lower(dead)) THEN
+		PERFORM pgmq_router._place_beside(dead, name);
 	ELSIF policy -> 'create_dead_letter_queue' = 'true' THEN
 		PERFORM pgmq_router.create(dead, beside => name);
 	END IF;
+END
+$$;
+
+-- A message goes to a queue on its own shard.
+CREATE FUNCTION pgmq_router._check_target(shard integer, name text) RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF shard <> ALL ((pgmq_router._queue(name)).shards) THEN
+		RAISE feature_not_supported
+			USING MESSAGE = format('queue "%s" is not on the server of the message', name),
+				HINT = 'Create queues between which messages go beside each other, or send the message again and delete it.';
+	END IF;
+	RETURN shard;
 END
 $$;
 

@@ -29,6 +29,16 @@ SELECT pgmq.nack('extended', 3, 1000, 1);
 SELECT * FROM pgmq.extend('extended', ARRAY[3], ARRAY[1], 10);
 SELECT vt > now() + interval '900 s' AS put_off FROM pgmq.q_extended WHERE msg_id = 3;
 
+-- A lease lasts whole seconds since its read, and what nobody has read until then.
+SELECT count(*) FROM pgmq.read('extended', 10, 10);
+UPDATE pgmq.q_extended SET last_read_at = NULL WHERE msg_id = 5;
+UPDATE pgmq.q_extended SET last_read_at = '-infinity' WHERE msg_id = 6;
+UPDATE pgmq.q_extended SET last_read_at = last_read_at + interval '1 year' WHERE msg_id = 7;
+SELECT * FROM pgmq.extend('extended', ARRAY[5, 6, 7, 8, 9], ARRAY[1, 1, 1, 1, 1], 100);
+SELECT msg_id, CASE WHEN isfinite(last_read_at) THEN vt - last_read_at = date_trunc('second', vt - last_read_at) END AS whole,
+	vt - clock_timestamp() BETWEEN '60 s' AND '101 s' AS extended
+FROM pgmq.q_extended WHERE msg_id BETWEEN 5 AND 9 ORDER BY msg_id;
+
 -- Rights: those of a reader are enough.
 CREATE ROLE regress_extend;
 SELECT pgmq.grant_queue('extended', 'regress_extend', 'read');

@@ -90,6 +90,20 @@ SELECT count(*) FROM outside(200);
 ROLLBACK;
 SELECT count(*) FROM pgmq.read('nested', 600, 1000000);
 
+-- what the outer one has looked at becomes unknown before it has claimed all of it
+CREATE OR REPLACE FUNCTION inside() RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN
+	PERFORM 1 / 0;
+EXCEPTION WHEN division_by_zero THEN RETURN 'undone';
+END $$;
+TRUNCATE pgmq.q_nested;
+INSERT INTO pgmq.q_nested (msg_id, message) OVERRIDING SYSTEM VALUE SELECT id * 4096, '1' FROM generate_series(1, 600) id;
+BEGIN;
+SELECT cardinality(ids), ids[1], ids[600], inner_read
+FROM (SELECT string_to_array(outer_read, ' ') AS ids, inner_read FROM outside(1000)) AS r;
+ROLLBACK;
+SELECT count(*) FROM pgmq.read('nested', 600, 1000000);
+
 -- Every verb outside, every verb inside, before and after the rows are changed,
 -- in a transaction that commits or rolls back, all of it or a part: what is
 -- readable then?

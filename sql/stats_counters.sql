@@ -84,6 +84,46 @@ SELECT read_ct FROM pgmq.read_grouped('st', 0, 1);
 SELECT read_ct FROM pgmq.read_any(ARRAY['st_dead', 'st'], 30, 1);
 SELECT st(), st('st_dead');
 
+-- What happened to a message that is read again: only a lease that ran out has expired.
+CREATE PROCEDURE st_again(happens text) LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM pgmq.purge_queue('st');
+	PERFORM pgmq.send('st', '1');
+	-- read twice, so that a release leaves one of the reads
+	PERFORM pgmq.read('st', 30, 1);
+	PERFORM st_later();
+	PERFORM pgmq.read('st', 30, 1);
+	EXECUTE replace(happens, '$', (SELECT max(msg_id)::text FROM pgmq.q_st));
+	PERFORM st_later();
+	COMMIT;
+	PERFORM pgmq.reset_queue_stats('st');
+	PERFORM pgmq.read('st', 30, 1);
+	COMMIT;
+END $$;
+CREATE FUNCTION st_expired() RETURNS text LANGUAGE sql AS $$
+	SELECT CASE expired_leases WHEN 1 THEN 'expired' WHEN 0 THEN 'given back' END || ', redelivered ' || redelivered
+	FROM pgmq.stat_queues WHERE queue_name = 'st' $$;
+CALL st_again('SELECT');
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.release('st', ARRAY[$], ARRAY[2]) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.nack('st', $) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.nack('st', $, 60) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.set_vt('st', $, 0) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.set_vt('st', $, 60) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.set_vt('st', ARRAY[$], clock_timestamp() + interval '1 minute') $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.extend('st', ARRAY[$], ARRAY[2], 60) $$);
+SELECT st_expired();
+-- the last of several decides
+CALL st_again($$ SELECT pgmq.set_vt('st', $, 60); SELECT pgmq.extend('st', ARRAY[$], ARRAY[2], 90) $$);
+SELECT st_expired();
+CALL st_again($$ SELECT pgmq.extend('st', ARRAY[$], ARRAY[2], 90); SELECT pgmq.set_vt('st', $, 60) $$);
+SELECT st_expired();
+
 -- Acknowledged: with the times, and by fences.
 SELECT pgmq.purge_queue('st');
 SELECT FROM pgmq.send_batch('st', array_fill('{"n": 1}'::jsonb, '{9}'));
@@ -189,6 +229,23 @@ SELECT st();
 SELECT pgmq.set_policy('st', '{"dead_letter_queue": null, "expired": "drop"}') IS NOT NULL AS set;
 SELECT count(*) FROM pgmq.pop('st', 10);
 SELECT st();
+
+-- A message that was put off because its dead letter is refused has no lease that could run out.
+SELECT pgmq.create('st_dead');
+ALTER TABLE pgmq.q_st_dead ADD CHECK (message = '"other"');
+SELECT pgmq.purge_queue('st') >= 0 AS purged,
+	pgmq.set_policy('st', '{"max_reads": 1, "expired": null, "dead_letter_queue": "st_dead"}') IS NOT NULL AS set;
+SELECT FROM pgmq.send('st', '1');
+SELECT count(*) FROM pgmq.read('st', 30, 1);
+SELECT st_later();
+SET client_min_messages = error;
+SELECT count(*) FROM pgmq.read('st', 30, 1);
+SET client_min_messages = warning;
+SELECT vt > clock_timestamp() AS put_off, pgmq.set_policy('st', '{"max_reads": null}') IS NOT NULL AS set FROM pgmq.q_st;
+SELECT st_later(), pgmq.reset_queue_stats('st');
+SELECT count(*) FROM pgmq.read('st', 30, 1);
+SELECT st_expired();
+SELECT pgmq.drop_queue('st_dead');
 
 -- A queue that is dropped and created again starts at 0, one that is renamed does not.
 SELECT pgmq.drop_queue('st');

@@ -22,7 +22,7 @@ SELECT count(*) FROM pgmq.q_st_orders;
 SELECT pgmq.send('st_orders', format('{"n": %s}', n)::jsonb) FROM generate_series(5, 8) n;
 SELECT pgmq.delete('st_ship', 6), pgmq.delete('st_ship', 6), pgmq.delete('st_ship', 99);
 SELECT pgmq.delete('st_ship', 7, 1);
-SELECT * FROM pgmq.archive('st_ship', ARRAY[8, 8, 3, 99]);
+SELECT * FROM pgmq.archive('st_ship', ARRAY[8, NULL, 8, 3, 99]);
 SELECT msg_id FROM pgmq.read('st_ship', 30, 9);
 
 -- A message that is sent to a subscription goes to its stream.

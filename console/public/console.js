@@ -72,6 +72,7 @@ function row(line, i) {
     n(count(line.length)),
     element('td', {}, sparkline(line.spark)),
     n(count(line.visible)),
+    n(count(line.readable)),
     n(duration(line.oldest)),
     n(perSecond(line.sent)),
     element('td', {}, sparkline(line.sparkSent)),
@@ -118,6 +119,7 @@ const curveNames = ['sent', 'delivered', 'acked', 'redelivered'];
 const facts = [
   ['length', 'length', count],
   ['visible', 'visible', count],
+  ['readable', 'readable', count],
   ['oldest', 'oldest message', duration],
   ['sent', 'sent /s', perSecond],
   ['delivered', 'delivered /s', perSecond],
@@ -171,10 +173,10 @@ class QueuePage {
 
   showCurves(curves) {
     const rates = [curves.t, ...curveNames.map((name) => curves[name])];
-    const length = [curves.t, curves.length];
+    const length = [curves.t, curves.length, curves.readable];
     if (!this.rates) {
       this.rates = chart(this.charts, 'Messages a second', curveNames, rates);
-      this.length = chart(this.charts, 'Length', ['length'], length);
+      this.length = chart(this.charts, 'Length', ['length', 'readable'], length);
     } else {
       this.rates.setData(rates);
       this.length.setData(length);

@@ -96,12 +96,27 @@ test('the list shows queues and their lengths', { skip }, async (t) => {
   await cell(page, 'orders', 2).filter({ hasText: /^8$/ }).waitFor();
 });
 
+test('the list and the page of a queue show how many messages its due map knows to be readable', { skip }, async (t) => {
+  await sql.query(`SELECT pgmq.create('known'), pgmq.send_batch('known', array_fill('1'::jsonb, '{4}'))`);
+  t.after(() => sql.query(`SELECT pgmq.drop_queue('known')`));
+  await sql.query(`SELECT count(*) FROM pgmq.read('known', 600, 1)`);
+  // without shared memory there is no due map
+  const { readable } = (await sql.query(`SELECT readable FROM pgmq.queue_stats() WHERE queue_name = 'known'`)).rows[0];
+  const text = readable === null ? /^–$/ : /^3$/;
+  const { page } = await open(t);
+  await page.locator('#search').fill('known');
+  await cell(page, 'known', 2).filter({ hasText: /^4$/ }).waitFor();
+  await cell(page, 'known', 5).filter({ hasText: text }).waitFor();
+  await queueRow(page, 'known').getByRole('link').click();
+  await page.locator('#queue .facts').first().locator('div', { hasText: /^readable/ }).locator('b', { hasText: text }).waitFor();
+});
+
 test('rates come from the counters', { skip }, async (t) => {
   const { page } = await open(t);
-  await cell(page, 'orders', 6).filter({ hasText: /^0$/ }).waitFor();
+  await cell(page, 'orders', 7).filter({ hasText: /^0$/ }).waitFor();
   const timer = setInterval(() => sql.query(`SELECT pgmq.delete('orders', pgmq.send('orders', '{}'))`), 50);
   try {
-    await cell(page, 'orders', 6).filter({ hasText: /^[1-9]/ }).waitFor();
+    await cell(page, 'orders', 7).filter({ hasText: /^[1-9]/ }).waitFor();
   } finally {
     clearInterval(timer);
   }

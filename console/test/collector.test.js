@@ -65,6 +65,17 @@ test('a queue that was dropped disappears, and its successor begins anew', () =>
   assert.deepEqual(collector.detail('long').curves.sent, []);
 });
 
+test('messages that the due map knows to be readable are shown, and are not 0 where it does not know', () => {
+  const collector = filled();
+  collector.take('stats', [{ ...stats('long', 1), readable: '7' }, { ...stats('bad', 1), readable: null }], 1000);
+  collector.take('stats', [{ ...stats('long', 1), readable: '0' }], 3000);
+  assert.equal(collector.detail('long').line.readable, 0);
+  assert.deepEqual(collector.detail('long').curves.readable, [7, 0]);
+  assert.equal(collector.detail('bad').line.readable, null);
+  assert.deepEqual(collector.detail('bad').curves.readable, [null]);
+  assert.deepEqual(collector.list({ sort: 'readable' }).lines.map((line) => line.name)[0], 'long');
+});
+
 test('waiting readers are counted for each queue', () => {
   const collector = filled();
   collector.take('waiters', [{ queue_name: 'long' }, { queue_name: 'long' }, { queue_name: 'bad' }]);

@@ -8,6 +8,10 @@ queue OUTBOX, and of a server or router with the queues that the messages are fo
 A message's header "to" names its queue. That queue needs a policy with
 dedup_window, and on a router by_key where it is spread: what was sent, and not yet
 deleted here when this program died, is sent again with the same id.
+
+A message that cannot be sent, as it names no queue that is there, comes again after
+a minute, and the others go on. With max_reads and dead_letter_queue in the outbox's
+policy it ends among the dead letters.
 """
 import json
 import sys
@@ -19,12 +23,18 @@ import psycopg
 def forward(here, there, outbox, wait=5):
     """Forward what is there, or comes within so many seconds. Returns how many."""
     rows = here.execute("SELECT msg_id, message::text, headers FROM pgmq.read_with_poll(%s, 60, 100, %s)", (outbox, wait)).fetchall()
+    sent = []
     for msg_id, message, headers in rows:
-        to = headers.pop("to")
-        headers.setdefault("x-pgmq-dedup-id", f"{outbox}-{msg_id}")
-        there.execute("SELECT pgmq.send(%s, %s::jsonb, %s::jsonb)", (to, message, json.dumps(headers)))
-    here.execute("SELECT pgmq.delete(%s, %s::bigint[])", (outbox, [row[0] for row in rows]))
-    return len(rows)
+        headers = {"x-pgmq-dedup-id": f"{outbox}-{msg_id}", **(headers or {})}
+        try:
+            there.execute("SELECT pgmq.send(%s, %s::jsonb, %s::jsonb)", (headers.pop("to", None), message, json.dumps(headers)))
+            sent.append(msg_id)
+        except psycopg.OperationalError:
+            raise                       # the server, not the message
+        except psycopg.Error as error:
+            print(f"forwarder: message {msg_id} of {outbox}: {error}", file=sys.stderr, flush=True)
+    here.execute("SELECT pgmq.delete(%s, %s::bigint[])", (outbox, sent))
+    return len(sent)
 
 
 def main(source, target, outbox):

@@ -214,28 +214,33 @@ pass_unread(const PgmqQueue *queue, PgmqStmtId id, int64 msg_id)
 	return remove_told(queue, ack_exec(queue, id, &arg, NULL));
 }
 
-/* Pass over those of several messages that were not found in a subscription. */
+/* Of the argument msg_ids, pass over those that were not found in a subscription. */
 static void
-pass_unread_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
+pass_unread_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo, PgmqRows *rows)
 {
 	PgmqStream	stream;
-	ArrayType  *array;
-	int64	   *wanted;
-	int			n;
+	PgmqIdArg  *ids;
+	int			nids;
+	int64	   *found;
+	int64		nfound;
+	int64		at = 0;
 
-	if (ids.isnull || !pgmq_stream_look(queue->relid, &stream) ||
-		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		return;
-	array = DatumGetArrayTypeP(ids.value);
-	if (ARR_HASNULL(array))
-		return;
-	wanted = (int64 *) ARR_DATA_PTR(array);
-	n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	for (int i = 0; i < n && pgmq_rows_count(rows) < n; i++)
-		if (!pgmq_rows_has_id(rows, wanted[i]) &&
+	ids = pgmq_ids_arg(fcinfo, -1, &nids);
+	found = pgmq_rows_ids(rows, &nfound);
+	/* both are in order */
+	for (int i = 0; i < nids; i++)
+	{
+		int64		msg_id = ids[i].msg_id;
+
+		while (at < nfound && found[at] < msg_id)
+			at++;
+		if ((at == nfound || found[at] > msg_id) &&
 			pass_unread(queue, id == PGMQ_STMT_ARCHIVE_BATCH ? PGMQ_STMT_ARCHIVE : PGMQ_STMT_DELETE,
-						wanted[i]))
-			pgmq_rows_put_id(wanted[i], rows);
+						msg_id))
+			pgmq_rows_put_id(msg_id, rows);
+	}
 	pgmq_rows_sort(rows);
 }
 
@@ -265,8 +270,6 @@ void
 pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
 {
 	remove_told(queue, ack_exec(queue, id, &ids, rows));
-	if (rows != NULL)
-		pass_unread_batch(queue, id, ids, rows);
 }
 
 /*
@@ -304,6 +307,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	pgmq_ack_batch(&queue, id, PGMQ_ARG_FROM(1), rows);
+	pass_unread_batch(&queue, id, fcinfo, rows);
 	return (Datum) 0;
 }
 

@@ -97,29 +97,6 @@ extern PGDLLEXPORT Datum pgmq_dead_letter_fenced(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgmq_unarchive_batch(PG_FUNCTION_ARGS);
 
-/* ---- topic_pattern.c: routing keys and patterns ---- */
-
-/* Raise one of PGMQ's own errors (P0001). */
-#define PGMQ_TOPIC_ERROR(...) \
-	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
-
-/* How a pattern is matched; see topic_pattern.c. */
-typedef enum PgmqTopicKind
-{
-	PGMQ_TOPIC_PGMQ,
-	PGMQ_TOPIC_AMQP,
-	PGMQ_TOPIC_HEADERS,
-	PGMQ_TOPIC_ALTERNATE
-} PgmqTopicKind;
-
-extern text *pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what);
-extern text *pgmq_topic_key_arg(FunctionCallInfo fcinfo, int argno);
-extern text *pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno);
-extern text *pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno);
-extern PgmqTopicKind pgmq_topic_kind(text *pattern, text **rest);
-extern bool pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, int n,
-							 bool *takes);
-
 /* ---- topic.c: a setting ---- */
 /* The treatment of a message that no binding takes; values of the setting. */
 typedef enum PgmqUnroutable
@@ -157,7 +134,7 @@ extern bool pgmq_queue_to_show(text *name, PgmqQueue *queue);
 extern void pgmq_engine_look(const PgmqQueue *queue, PgmqEngine *engine);
 
 /* ---- queue_stats.c: showing what was counted ---- */
-/* What holds for all queues that are shown. */
+/* The state that all queues shown have in common. */
 typedef struct PgmqCounting
 {
 	const char *off;			/* why no queue counts; NULL if they do */

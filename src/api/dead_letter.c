@@ -49,11 +49,11 @@ PG_FUNCTION_INFO_V1(pgmq_forward);
 /* The messages that a consumer gives up. */
 typedef struct DeadLetters
 {
-	PgmqIdArg  *ids;			/* what it named */
+	PgmqIdArg  *ids;			/* the arguments of the call */
 	int			nids;
 	bool		fenced;
 	text	   *reason;
-	PgmqMoved  *dead;			/* what there is of it */
+	PgmqMoved  *dead;			/* the messages found */
 	int			n;
 } DeadLetters;
 
@@ -210,9 +210,9 @@ typedef struct Target
 	struct Redrive *redrive;
 	PgmqQueue	queue;
 	bool		usable;
-	PgmqMoved  *dead;			/* what goes there next */
+	PgmqMoved  *dead;			/* messages to be sent there next */
 	int			n;
-	int64		sent;			/* what went there */
+	int64		sent;			/* number of messages sent there */
 } Target;
 
 /* Dead letters on their way. */

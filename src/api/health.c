@@ -195,8 +195,8 @@ put_limits(Oid relid, Datum *values, bool *nulls)
  *				  length bigint, bytes bigint, in_flight integer,
  *				  held_back_at timestamptz)
  *
- * What health and overview want to know of each queue on which the caller has some
- * privilege and that is a table: one pass over thousands of queues costs less than
+ * The facts that health and overview need of each queue that is a table and on which
+ * the caller has some privilege: one pass over thousands of queues costs less than
  * one each for engine_status and queue_stats, and joining them.
  * Error: 42501 without SELECT on table meta.
  */

@@ -69,7 +69,7 @@ typedef struct Nack
 	PgmqQueue	queue;
 	const PgmqPolicy *policy;
 	TimestampTz now;
-	PgmqIdArg  *ids;			/* what the caller named */
+	PgmqIdArg  *ids;			/* the arguments of the call */
 	int			nids;
 	bool		fenced;
 	int32	   *delays;			/* by place; NULL: delay */
@@ -77,8 +77,8 @@ typedef struct Nack
 	PgmqArg		delay;			/* NULL: the policy decides */
 	bool		release;		/* the read does not count */
 	PgmqArg		vt;				/* of what is released; NULL: now */
-	PgmqArg		error;			/* what to keep; NULL: nothing */
-	int64	   *held;			/* what there is of it */
+	PgmqArg		error;			/* to be kept in the headers; NULL: none */
+	int64	   *held;			/* the messages found */
 	TimestampTz *vts;
 	int			nheld;
 } Nack;

@@ -226,7 +226,7 @@ wait_begin(Wait *wait, const PgmqQueue *queues, int nqueues, int flags,
 	wait->nqueues = nqueues;
 	wait_put_relids(wait);
 
-	/* what they are is not known before the first read */
+	/* which of them are streams is not known before the first read */
 	wait->place = pgmq_waiter_begin(Min(2 * nqueues, PGMQ_MAX_WAITED), &wait->nplaces);
 }
 
@@ -324,7 +324,10 @@ wait_enter(Wait *wait)
 			wait->wakeups[i].due |= wakeup.due;
 			wait->watches[i] = wakeup.watch;
 
-			/* what wakes a reader of a stream is for all its subscriptions */
+			/*
+			 * the wake-up of a stream is meant for readers of all its
+			 * subscriptions
+			 */
 			if (i >= wait->nqueues && (wakeup.woken || wakeup.due))
 				pgmq_waiter_pass_on(place, false);
 		}
@@ -570,7 +573,7 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 	{
 		bool		may_stay = wait_enter(&wait);
 
-		/* what take relies on may have changed while we slept */
+		/* policies and tables may have changed while we slept */
 		AcceptInvalidationMessages();
 		client_check(&wait);
 		wait.tried = GetCurrentTimestamp();

@@ -75,7 +75,7 @@ pgmq_counting_begin(PgmqCounting *counting)
 		counting->off = "standby";
 }
 
-/* What was counted of a queue; returns why nothing is, or NULL. */
+/* Get the counters of a queue; returns why it has none, or NULL. */
 const char *
 pgmq_counting_look(const PgmqCounting *counting, Oid relid, PgmqQueueStats *kept)
 {

@@ -266,7 +266,7 @@ read_once(void *state)
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty);
 
-	/* what a lease of no length returned would be returned again */
+	/* with a lease of no length, another round would return the same messages */
 	while (subscribes &&
 		   pgmq_take_more(&read->queue, &stream, read->rows,
 						  read->count > 0 && !HIDES(read->vt) ? 0 : qty - read->count, false))

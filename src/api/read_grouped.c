@@ -127,7 +127,7 @@ typedef struct GroupRead
 	GroupOrder	order;
 
 	TimestampTz now;
-	MemoryContext context;		/* what an attempt remembers */
+	MemoryContext context;		/* the memory of one attempt */
 	seen_hash  *seen;
 	List	   *heads;			/* Groups found and not yet tried */
 	List	   *stepped;		/* Groups found by stepping, in no order */
@@ -546,7 +546,11 @@ read_once(void *state)
 		(subscribes && pgmq_policy_pauses_stream(stream.stream, read->now)))
 		return 0;
 	if (subscribes)
+	{
+		if (!pgmq_feed_late(&read->queue, &stream))
+			return 0;
 		pgmq_rows_need_body(read->rows);
+	}
 	do
 	{
 		read->now = GetCurrentTimestamp();

@@ -130,7 +130,7 @@ policy_write_as(const PgmqQueue *queue, Datum name, const char *sql, Oid argtype
 	uint64		count;
 
 	LockRelationOid(table, RowExclusiveLock);
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, false);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(sql, OidIsValid(argtype) ? 2 : 1,
 						   argtypes, args, false, fn, state);

@@ -9,6 +9,9 @@
  * the alternate queues, and if there is none the setting says whether that is an
  * error.
  *
+ * A stream gets the routing key as a header, by which its subscriptions can be
+ * filtered.
+ *
  * The message is sent to the queues in the order of their tables' names.  So
  * two senders that block each other (by users' triggers or unique indexes)
  * lock in the same order, and do not deadlock.
@@ -30,6 +33,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "catalog/catalog.h"
 #include "api/api.h"
@@ -56,6 +60,8 @@ typedef struct Route
 	char		relname[NAMEDATALEN];	/* the queue table */
 	text	   *queue_name;
 	bool	   *takes;			/* which of the messages */
+	PgmqQueue	queue;			/* what is opened, */
+	bool		stream;			/* and whether it is a stream */
 } Route;
 
 /* A search for the bindings that messages match. */
@@ -283,6 +289,14 @@ route_cmp(const ListCell *a, const ListCell *b)
 	return strcmp(((Route *) lfirst(a))->relname, ((Route *) lfirst(b))->relname);
 }
 
+/* Have a route take what another one takes. */
+static void
+route_add(Route *route, const Route *other, int nmsgs)
+{
+	for (int i = 0; i < nmsgs; i++)
+		route->takes[i] |= other->takes[i];
+}
+
 /*
  * The queues that get the messages, each once, in the order of their tables'
  * names.
@@ -320,16 +334,54 @@ routes_find(Routing *routing)
 			last = route;
 			continue;
 		}
-		for (int i = 0; i < routing->nmsgs; i++)
-			last->takes[i] |= route->takes[i];
+		route_add(last, route, routing->nmsgs);
 		routing->routes = foreach_delete_current(routing->routes, lc);
 	}
 	return routing->routes;
 }
 
 /*
+ * Open the queues of routes.  A subscription stands for its stream, which gets
+ * each message once, however many of its subscriptions are bound.
+ * Takes ROW EXCLUSIVE on each of them.
+ */
+static List *
+routes_open(const Routing *routing, List *routes)
+{
+	List	   *streams = NIL;
+	ListCell   *lc;
+
+	foreach(lc, routes)
+	{
+		Route	   *route = lfirst(lc);
+		PgmqStream	stream;
+		PgmqQueue	target;
+		ListCell   *other;
+
+		CHECK_FOR_INTERRUPTS();
+		pgmq_queue_open(&route->queue, route->queue_name, RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
+		route->stream = pgmq_stream_look(route->queue.relid, &stream);
+		if (!route->stream)
+			continue;
+		if (pgmq_stream_target(&route->queue, &target))
+			route->queue = target;
+		foreach(other, streams)
+			if (((Route *) lfirst(other))->queue.relid == route->queue.relid)
+			break;
+		if (other == NULL)
+			streams = lappend(streams, route);
+		else
+		{
+			route_add(lfirst(other), route, routing->nmsgs);
+			routes = foreach_delete_current(routes, lc);
+		}
+	}
+	return routes;
+}
+
+/*
  * Send a message to a topic, with a delay in seconds.  Returns the number of
- * queues that got it.  Takes ROW EXCLUSIVE on each of them.
+ * queues that got it.
  * Errors: P0001 for arguments that PGMQ refuses, 42P01 if the table of a bound
  * queue does not exist, and those of routes_find and pgmq_put.
  */
@@ -351,16 +403,15 @@ send_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg delay)
 	routing_begin(&routing, key, 1);
 	if (!headers.isnull)
 		routing.headers[0] = DatumGetJsonbP(headers.value);
-	routes = routes_find(&routing);
+	routes = routes_open(&routing, routes_find(&routing));
 	foreach(lc, routes)
 	{
-		PgmqQueue	queue;
+		Route	   *route = lfirst(lc);
 		int64		id;
 
 		CHECK_FOR_INTERRUPTS();
-		pgmq_queue_open(&queue, ((Route *) lfirst(lc))->queue_name,
-						RowExclusiveLock, PGMQ_NEED_INSERT, "INSERT");
-		pgmq_put(&queue, vt, PGMQ_ARG_FROM(1), headers, &id);
+		pgmq_put(&route->queue, vt, PGMQ_ARG_FROM(1), !route->stream ? headers :
+				 PGMQ_ARG(JsonbPGetDatum(pgmq_topic_add_key(routing.headers[0], key))), &id);
 	}
 	PG_RETURN_INT32(list_length(routes));
 }
@@ -447,6 +498,19 @@ array_taken(PgmqArg array, const bool *takes, int nmsgs)
 													   JSONBOID, -1, false, TYPALIGN_INT)));
 }
 
+/* The headers of those messages that a stream takes, with the routing key. */
+static PgmqArg
+headers_for_stream(const Routing *routing, const Route *route)
+{
+	Datum	   *elems = palloc(routing->nmsgs * sizeof(Datum));
+	int			n = 0;
+
+	for (int i = 0; i < routing->nmsgs; i++)
+		if (route->takes[i])
+			elems[n++] = JsonbPGetDatum(pgmq_topic_add_key(routing->headers[i], routing->key));
+	return PGMQ_ARG(PointerGetDatum(construct_array(elems, n, JSONBOID, -1, false, TYPALIGN_INT)));
+}
+
 /* Note the headers of each message of a batch. */
 static void
 batch_headers(Routing *routing, PgmqArg headers)
@@ -479,17 +543,16 @@ send_batch_topic(FunctionCallInfo fcinfo, PgmqArg headers, PgmqArg vt)
 	array = DatumGetArrayTypeP(msgs.value);
 	routing_begin(&routing, key, ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
 	batch_headers(&routing, headers);
-	foreach(lc, routes_find(&routing))
+	foreach(lc, routes_open(&routing, routes_find(&routing)))
 	{
 		Route	   *route = lfirst(lc);
 		bool		all = takes_all(route, routing.nmsgs);
-		PgmqQueue	queue;
 
 		CHECK_FOR_INTERRUPTS();
 		state.queue_name = route->queue_name;
-		pgmq_queue_open(&queue, state.queue_name, RowExclusiveLock,
-						PGMQ_NEED_INSERT, "INSERT");
-		pgmq_put_batch(&queue, vt, all ? msgs : array_taken(msgs, route->takes, routing.nmsgs),
+		pgmq_put_batch(&route->queue, vt,
+					   all ? msgs : array_taken(msgs, route->takes, routing.nmsgs),
+					   route->stream ? headers_for_stream(&routing, route) :
 					   all ? headers : array_taken(headers, route->takes, routing.nmsgs),
 					   put_sent, &state);
 	}

@@ -244,7 +244,7 @@ pgmq_guard_meta(PG_FUNCTION_ARGS)
 		LockRelationOid(relid, RowExclusiveLock);
 		if (get_rel_relkind(relid) == '\0')
 			continue;
-		pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE, NULL);
+		pgmq_role_check_triggers(relid, TRIGGER_TYPE_DELETE, false);
 		pgmq_role_check_references(relid);
 	}
 	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))

@@ -52,12 +52,8 @@
 PG_FUNCTION_INFO_V1(pgmq_create_stream);
 PG_FUNCTION_INFO_V1(pgmq_create_subscription);
 PG_FUNCTION_INFO_V1(pgmq_create_subscription_start);
-PG_FUNCTION_INFO_V1(pgmq_create_subscription_id);
-PG_FUNCTION_INFO_V1(pgmq_create_subscription_time);
 PG_FUNCTION_INFO_V1(pgmq_create_subscription_filter);
 PG_FUNCTION_INFO_V1(pgmq_seek);
-PG_FUNCTION_INFO_V1(pgmq_seek_id);
-PG_FUNCTION_INFO_V1(pgmq_seek_time);
 PG_FUNCTION_INFO_V1(pgmq_seek_options);
 
 /* So many messages before the one that is found by its time are looked at. */
@@ -238,42 +234,33 @@ start_parse(text *value)
 	return start;
 }
 
-/* Error: 22004 when the argument is NULL. */
-static void
-start_check(FunctionCallInfo fcinfo, int argno)
+/*
+ * Argument argno, where a subscription begins: a text, an id or a time.
+ * Errors: 22004 when it is NULL, and those of start_parse.
+ */
+static Start
+start_arg(FunctionCallInfo fcinfo, int argno)
 {
+	Oid		   *types;
+	int			ntypes;
+
 	if (PG_ARGISNULL(argno))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("start must not be null"),
 				 errhint("It is 'earliest', 'latest', a msg_id or a time.")));
-}
-
-static Start
-start_text_arg(FunctionCallInfo fcinfo, int argno)
-{
-	start_check(fcinfo, argno);
-	return start_parse(PG_GETARG_TEXT_PP(argno));
-}
-
-static Start
-start_id_arg(FunctionCallInfo fcinfo, int argno)
-{
-	start_check(fcinfo, argno);
-	return (Start)
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
+	if (types[argno] == INT8OID)
+		return (Start)
 	{
 		.kind = START_ID,.id = PG_GETARG_INT64(argno)
 	};
-}
-
-static Start
-start_time_arg(FunctionCallInfo fcinfo, int argno)
-{
-	start_check(fcinfo, argno);
-	return (Start)
+	if (types[argno] == TIMESTAMPTZOID)
+		return (Start)
 	{
 		.kind = START_TIME,.time = PG_GETARG_TIMESTAMPTZ(argno)
 	};
+	return start_parse(PG_GETARG_TEXT_PP(argno));
 }
 
 /* A message of a stream, as row_message finds it. */
@@ -477,47 +464,13 @@ pgmq_create_subscription(PG_FUNCTION_ARGS)
 	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
 }
 
-/* create_subscription(subscription_name text, queue_name text, start text) */
+/* create_subscription(subscription_name text, queue_name text, start text | bigint | timestamptz) */
 Datum
 pgmq_create_subscription_start(PG_FUNCTION_ARGS)
 {
-	Start		start = start_text_arg(fcinfo, 2);
+	Start		start = start_arg(fcinfo, 2);
 
 	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
-}
-
-/* create_subscription(subscription_name text, queue_name text, start bigint) */
-Datum
-pgmq_create_subscription_id(PG_FUNCTION_ARGS)
-{
-	Start		start = start_id_arg(fcinfo, 2);
-
-	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
-}
-
-/* create_subscription(subscription_name text, queue_name text, start timestamptz) */
-Datum
-pgmq_create_subscription_time(PG_FUNCTION_ARGS)
-{
-	Start		start = start_time_arg(fcinfo, 2);
-
-	return create_subscription(fcinfo, &start, PGMQ_ARG_NULL);
-}
-
-/* Check one option of a filter. */
-static void
-filter_option(const char *option, const JsonbValue *value, void *state)
-{
-	if (strcmp(option, "message") == 0 || strcmp(option, "headers") == 0)
-	{
-		if (value->type != jbvBinary)
-			pgmq_option_invalid(option, "an object or an array, as for the operator @>");
-		return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown condition \"%s\" in a filter", option),
-			 errhint("The conditions are: message, headers.")));
 }
 
 /*
@@ -527,9 +480,9 @@ filter_option(const char *option, const JsonbValue *value, void *state)
 Datum
 pgmq_create_subscription_filter(PG_FUNCTION_ARGS)
 {
-	Start		start = start_text_arg(fcinfo, 2);
+	Start		start = start_arg(fcinfo, 2);
 
-	pgmq_options_arg(fcinfo, 3, filter_option, NULL);
+	pgmq_options_arg(fcinfo, 3, pgmq_filter_option, NULL);
 	return create_subscription(fcinfo, &start, PGMQ_ARG_FROM(3));
 }
 
@@ -618,29 +571,11 @@ seek(FunctionCallInfo fcinfo, const Start *start, bool force)
 	PG_RETURN_VOID();
 }
 
-/* seek(subscription_name text, start text) returns void */
+/* seek(subscription_name text, start text | bigint | timestamptz) returns void */
 Datum
 pgmq_seek(PG_FUNCTION_ARGS)
 {
-	Start		start = start_text_arg(fcinfo, 1);
-
-	return seek(fcinfo, &start, false);
-}
-
-/* seek(subscription_name text, start bigint) returns void */
-Datum
-pgmq_seek_id(PG_FUNCTION_ARGS)
-{
-	Start		start = start_id_arg(fcinfo, 1);
-
-	return seek(fcinfo, &start, false);
-}
-
-/* seek(subscription_name text, start timestamptz) returns void */
-Datum
-pgmq_seek_time(PG_FUNCTION_ARGS)
-{
-	Start		start = start_time_arg(fcinfo, 1);
+	Start		start = start_arg(fcinfo, 1);
 
 	return seek(fcinfo, &start, false);
 }
@@ -649,7 +584,7 @@ pgmq_seek_time(PG_FUNCTION_ARGS)
 Datum
 pgmq_seek_options(PG_FUNCTION_ARGS)
 {
-	Start		start = start_text_arg(fcinfo, 1);
+	Start		start = start_arg(fcinfo, 1);
 	bool		force = false;
 
 	pgmq_options_arg(fcinfo, 2, seek_option, &force);

@@ -192,7 +192,8 @@ extern PgmqRole pgmq_role_become_owner(Oid relid);
 extern PgmqRole pgmq_role_become_counter(Oid relid);
 extern void pgmq_role_restore(PgmqRole saved);
 extern Oid	pgmq_role_find_function(Oid relid, const char *name);
-extern void pgmq_role_check_triggers(Oid relid, int16 events, const char *ours);
+extern const struct Trigger *pgmq_role_find_trigger(Relation rel, int16 events, bool ours);
+extern void pgmq_role_check_triggers(Oid relid, int16 events, bool ours);
 extern const struct Trigger *pgmq_role_find_reference(Relation rel);
 extern void pgmq_role_check_references(Oid relid);
 
@@ -264,6 +265,32 @@ extern bool pgmq_priority_is_on(Oid queue);
 typedef bool (*PgmqTryFn) (void *state);
 
 extern ErrorData *pgmq_try(PgmqTryFn fn, void *state);
+
+/* ---- topic_pattern.c: routing keys and patterns ---- */
+
+/* Raise one of PGMQ's own errors (P0001). */
+#define PGMQ_TOPIC_ERROR(...) \
+	ereport(ERROR, (errcode(ERRCODE_RAISE_EXCEPTION), errmsg(__VA_ARGS__)))
+
+/* How a pattern is matched; see topic_pattern.c. */
+typedef enum PgmqTopicKind
+{
+	PGMQ_TOPIC_PGMQ,
+	PGMQ_TOPIC_AMQP,
+	PGMQ_TOPIC_HEADERS,
+	PGMQ_TOPIC_ALTERNATE
+} PgmqTopicKind;
+
+extern text *pgmq_topic_nonempty_arg(FunctionCallInfo fcinfo, int argno, const char *what);
+extern text *pgmq_topic_key_arg(FunctionCallInfo fcinfo, int argno);
+extern text *pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno);
+extern text *pgmq_topic_check_pattern(text *given);
+extern text *pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno);
+extern PgmqTopicKind pgmq_topic_kind(text *pattern, text **rest);
+extern bool pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, int n,
+							 bool *takes);
+extern bool pgmq_topic_takes_stored(text *pattern, Jsonb *headers);
+extern Jsonb *pgmq_topic_add_key(Jsonb *headers, text *key);
 
 /* ---- shmem.c: the one piece of shared memory ---- */
 /*

@@ -26,6 +26,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -115,29 +116,56 @@ pgmq_role_find_function(Oid relid, const char *name)
 }
 
 /*
- * Refuse a table, which is locked, that has a trigger of a user for one of some
- * events (of TRIGGER_TYPE_EVENT_MASK), since it would run with the owner's
- * rights.  One that calls our function of a name, if it is not NULL, may be there,
- * unless it has a condition, which may call any function.  Error: 55000.
+ * The trigger of a user, if there is one, that an open table has for one of some
+ * events (of TRIGGER_TYPE_EVENT_MASK).  One that calls a function of ours counts
+ * only if ours is false, or a condition could call others.
  */
-void
-pgmq_role_check_triggers(Oid relid, int16 events, const char *ours)
+const Trigger *
+pgmq_role_find_trigger(Relation rel, int16 events, bool ours)
 {
-	Relation	rel = relation_open(relid, NoLock);
 	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
-	Oid			function = ours == NULL ? InvalidOid : pgmq_role_find_function(relid, ours);
 
 	for (int i = 0; i < n; i++)
-		if (!rel->trigdesc->triggers[i].tgisinternal &&
-			(!OidIsValid(function) || rel->trigdesc->triggers[i].tgfoid != function ||
-			 rel->trigdesc->triggers[i].tgqual != NULL) &&
-			(rel->trigdesc->triggers[i].tgtype & events) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not have triggers",
-							RelationGetRelationName(rel)),
-					 errdetail("Trigger \"%s\" would run with the rights of the table's owner.",
-							   rel->trigdesc->triggers[i].tgname)));
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		HeapTuple	tuple;
+		Form_pg_proc function;
+		bool		is_ours = false;
+
+		if (trigger->tgisinternal || (trigger->tgtype & events) == 0)
+			continue;
+		if (ours && trigger->tgqual == NULL &&
+			HeapTupleIsValid(tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid))))
+		{
+			/* only superusers can create functions in C */
+			function = (Form_pg_proc) GETSTRUCT(tuple);
+			is_ours = function->prolang == ClanguageId &&
+				function->pronamespace == RelationGetNamespace(rel);
+			ReleaseSysCache(tuple);
+		}
+		if (!is_ours)
+			return trigger;
+	}
+	return NULL;
+}
+
+/*
+ * Refuse a table, which is locked, that has such a trigger, since it would run
+ * with the owner's rights.  Error: 55000.
+ */
+void
+pgmq_role_check_triggers(Oid relid, int16 events, bool ours)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	const Trigger *trigger = pgmq_role_find_trigger(rel, events, ours);
+
+	if (trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"" PGMQ_SCHEMA ".%s\" must not have triggers",
+						RelationGetRelationName(rel)),
+				 errdetail("Trigger \"%s\" would run with the rights of the table's owner.",
+						   trigger->tgname)));
 	relation_close(rel, NoLock);
 }
 

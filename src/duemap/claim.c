@@ -44,10 +44,16 @@
  * ----------------------------------------------------------------
  */
 
-/* Whether something from first to last must be looked at before it is claimed. */
+/*
+ * Whether something from first to last must be looked at before it is claimed.
+ * What is unknown must be, even if the claimer has looked there: it has become
+ * unknown since, and what was ready may have been lost.
+ */
 static inline bool
 must_look(const PgmqClaimer *claimer, TimestampTz due, uint64 ready, int64 last)
 {
+	if (due == PGMQ_DUE_NOW)
+		return true;
 	return last > claimer->seen &&
 		(due <= claimer->now || (claimer->verifies && ready != 0));
 }
@@ -191,11 +197,12 @@ edge_claim(PgmqEdge *edge, int64 first, int64 last, PgmqClaimer *claimer)
 
 /*
  * Claim up to claimer->wanted ids from claimer->from on, in order, and note
- * them.  This stops before a slot that is due, unless it ends by claimer->seen;
- * then that slot and those next to it which are due, too, are the look that the
- * caller must make.  If claimer->verifies, no id is claimed, and slots with ids
- * that are ready are looked at as well.  If claimer->peeks, the ids stay ready
- * until the caller knows which of them it has taken; see pgmq_tree_claim_late.
+ * them.  This stops before a slot that is unknown, and before one that is due
+ * unless it ends by claimer->seen; then that slot and those next to it of which
+ * this is true as well are the look that the caller must make.  If
+ * claimer->verifies, no id is claimed, and slots with ids that are ready are
+ * looked at as well.  If claimer->peeks, the ids stay ready until the caller
+ * knows which of them it has taken; see pgmq_tree_claim_late.
  */
 void
 pgmq_tree_claim(PgmqTree *tree, PgmqClaimer *claimer)
@@ -447,7 +454,12 @@ pgmq_tree_describe(PgmqTree *tree, const PgmqLook *look, int64 upto,
 		if (tree->root != NO_NODE && look->lo <= hi)
 			all &= node_describe(tree, tree->root, tree->level, look->lo, hi, look->version, empty);
 	}
-	for (int i = 0; i < nfound; i++)
+
+	/*
+	 * from the last one on, so that a lack of nodes leaves the first ones
+	 * ready
+	 */
+	for (int i = nfound; --i >= 0;)
 	{
 		uint64		ids = found[i].ready & ~tree_claimed(tree, found[i].first);
 

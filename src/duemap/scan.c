@@ -275,7 +275,10 @@ scan_settle(PgmqScan *scan)
 	Assert(nmissed <= scan->nids);
 	if (last < PG_INT64_MAX)
 	{
+		/* what is to be read as a range is still unknown, and comes later */
 		scan->from = last + 1;
+		scan->gap_lo = 1;
+		scan->gap_hi = 0;
 		scan->at_end = false;
 	}
 	seen.found = palloc(seen.max * sizeof(PgmqFound));
@@ -371,6 +374,7 @@ scan_claim(PgmqScan *scan)
 	{
 		int			at;
 		bool		described;
+		bool		again;
 		int64		upto;
 
 		claimer.from = scan->from;
@@ -400,13 +404,17 @@ scan_claim(PgmqScan *scan)
 		}
 		if (claimer.look.version == 0)
 			break;
+		again = claimer.look.lo < scan->seen;
 		upto = scan_look(scan, &claimer.look, &described);
 		scan->seen = Max(scan->seen, upto);
 		if (claimer.verifies)
 			scan_go_on(scan, upto);
-		else if (!described)
+		else if (!described || again)
 		{
-			/* to be read as a range, after what was claimed */
+			/*
+			 * To be read as a range, after what was claimed.  What was lost
+			 * once since a look can be lost again, and the read must end.
+			 */
 			scan->gap_lo = claimer.look.lo;
 			scan->gap_hi = upto;
 		}

@@ -82,11 +82,11 @@
 /* A look for ids. */
 typedef struct Look
 {
-	TimestampTz after;			/* what was sent later counts */
-	Snapshot	before;			/* so does what this does not see */
+	TimestampTz after;			/* ids sent later count */
+	Snapshot	before;			/* so do those it does not see */
 	text	  **ids;
 	int			n;
-	int64	   *msg_ids;		/* what counts, by place of its id; or NULL */
+	int64	   *msg_ids;		/* of the ids that count, by place; or NULL */
 	TimestampTz *sent_at;
 } Look;
 
@@ -403,7 +403,7 @@ pgmq_dedup_rotate(const PgmqQueue *queue, const PgmqPolicy *policy)
 	if (!OidIsValid(relid))
 		return 0;
 	rel = relation_open(relid, NoLock);
-	/* what is no table has no pages to ask for */
+	/* only a table has pages */
 	idle = rel->rd_rel->relkind == RELKIND_RELATION && RelationGetNumberOfBlocks(rel) == 0;
 	if (!idle)
 	{

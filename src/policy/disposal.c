@@ -75,8 +75,11 @@
 #define PUT_OFF_MIN		100
 #define PUT_OFF_WINDOW	10000
 
-/* How long (microseconds) a message that was refused is put off. */
-#define PUT_OFF_FOR		(60 * USECS_PER_SEC)
+/*
+ * How long (microseconds) a message that was refused is put off; not whole
+ * seconds, as a lease lasts (counters.c).
+ */
+#define PUT_OFF_FOR		(60 * USECS_PER_SEC + 1)
 
 /* With more such queues than this all are forgotten, and tried again. */
 #define UNMOVABLE_MAX		1000

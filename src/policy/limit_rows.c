@@ -517,7 +517,7 @@ drop_oldest(const LimitedQueue *limited, PgmqContents sum)
 	PgmqArg		args[3];
 	PgmqRole	saved;
 
-	pgmq_role_check_triggers(queue->relid, TRIGGER_TYPE_DELETE, PGMQ_LIMITS_FUNCTION);
+	pgmq_role_check_triggers(queue->relid, TRIGGER_TYPE_DELETE, true);
 	pgmq_role_check_references(queue->relid);
 	saved = pgmq_role_become_owner(queue->relid);
 	args[2] = PGMQ_ARG(Int64GetDatum(pgmq_limits_first(queue->relid)));

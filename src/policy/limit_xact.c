@@ -54,8 +54,8 @@ typedef struct LimitXact
 	LimitLevel *inner;
 	PgmqContents pending;		/* what shared memory has of it */
 	int64		first;			/* the least id that this statement has sent */
-	int			begun;			/* the outermost level that made an entry, or 0;
-								 * no one else has written since */
+	int			begun;			/* the outermost level that made an entry, or
+								 * 0; no one else has written since */
 	int			counted;		/* the one that made the entry there is, or 0 */
 	int			gone;			/* the level that ended its limits, or 0 */
 } LimitXact;

@@ -114,7 +114,7 @@ typedef struct Maintain
 	Turn	   *turn;
 	PgmqQueue	queue;
 	const PgmqPolicy *policy;
-	bool		holds;			/* what suspect.c knows to be in hand */
+	bool		holds;			/* suspect.c knows of messages in hand */
 	StepFn		step;			/* the batch's work */
 	int64		rows;			/* how many it removed */
 	bool		more;			/* there may be more of it */

@@ -269,7 +269,7 @@ pgmq_policy_limit(Oid relid, TimestampTz until)
 		entry->limited_until = until;
 }
 
-/* What was kept: DT_NOBEGIN if the last read was not limited. */
+/* Until when the last read was limited; DT_NOBEGIN if it was not. */
 TimestampTz
 pgmq_policy_limited_until(Oid relid)
 {
@@ -311,7 +311,7 @@ pgmq_policy_forget(const PgmqQueue *queue)
 	if (!OidIsValid(table))
 		return false;
 	referenced = pgmq_policy_is_referenced();
-	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, NULL);
+	pgmq_role_check_triggers(table, TRIGGER_TYPE_EVENT_MASK, false);
 	saved = pgmq_role_become_owner(table);
 	count = pgmq_exec_once(referenced ?
 						   "UPDATE " PGMQ_SCHEMA ".policy SET policy = '{}', paused_until = NULL"

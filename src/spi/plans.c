@@ -57,7 +57,7 @@
 /* The setting pgmq_c.max_plans. */
 int			pgmq_max_plans = PGMQ_MAX_PLANS_DEFAULT;
 
-/* What {v} stands for in a statement on a queue: policy/ knows. */
+/* Gives the text that {v} in a statement on a queue stands for; policy/ sets it. */
 char	   *(*pgmq_plan_value) (const PgmqQueue *queue) = NULL;
 
 StaticAssertDecl(PGMQ_MAX_PLANS_MIN > PGMQ_NUM_STMTS, "one queue has too many plans");

@@ -54,11 +54,8 @@ pgmq_rows_begin(FunctionCallInfo fcinfo)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rows->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	rows->by_priority = false;
 	rows->sorted = true;
 	rows->last_id = PG_INT64_MIN;
-	rows->test = NULL;
-	rows->watch = NULL;
 	return rows;
 }
 
@@ -326,21 +323,22 @@ pgmq_rows_count(const PgmqRows *rows)
 	return tuplestore_tuple_count(rows->rsinfo->setResult);
 }
 
-/* Whether a result of ids has an id. */
-bool
-pgmq_rows_has_id(PgmqRows *rows, int64 id)
+/* The ids of a result of ids, in the order of its rows. */
+int64 *
+pgmq_rows_ids(PgmqRows *rows, int64 *nids)
 {
 	Tuplestorestate *store = rows->rsinfo->setResult;
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(rows->rsinfo->setDesc, &TTSOpsMinimalTuple);
-	bool		found = false;
+	int64	   *ids = palloc_extended(pgmq_rows_count(rows) * sizeof(int64), MCXT_ALLOC_HUGE);
 	bool		isnull;
 
+	*nids = 0;
 	tuplestore_rescan(store);
-	while (!found && tuplestore_gettupleslot(store, true, false, slot))
-		found = DatumGetInt64(slot_getattr(slot, 1, &isnull)) == id;
+	while (tuplestore_gettupleslot(store, true, false, slot))
+		ids[(*nids)++] = DatumGetInt64(slot_getattr(slot, 1, &isnull));
 	tuplestore_rescan(store);
 	ExecDropSingleTupleTableSlot(slot);
-	return found;
+	return ids;
 }
 
 /*

@@ -152,7 +152,7 @@ extern void pgmq_rows_put(PgmqRows *rows, const Datum *values,
 						  const bool *isnull);
 extern void pgmq_rows_put_id(int64 id, void *state);
 extern int64 pgmq_rows_count(const PgmqRows *rows);
-extern bool pgmq_rows_has_id(PgmqRows *rows, int64 id);
+extern int64 *pgmq_rows_ids(PgmqRows *rows, int64 *nids);
 extern void pgmq_rows_put_id_alone(PgmqRows *rows, int64 id);
 pg_noreturn extern void pgmq_rows_mismatch(void);
 extern PgmqRows *pgmq_rows_unlabelled(const PgmqRows *labelled);

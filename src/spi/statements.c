@@ -480,9 +480,16 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		"SELECT msg_id, read_ct FROM {q} WHERE " SEVERAL,
 		1, {INT8ARRAYOID}
 	},
-	/* leases that end before $2 last until then */
+
+	/*
+	 * leases that end before $2 last until then, and on to whole seconds
+	 * since the read, which tells a lease from other delays (counters.c)
+	 */
 	[PGMQ_STMT_EXTEND] = {
-		"UPDATE {q} SET vt = $2 WHERE " SEVERAL " AND vt" LT "$2",
+		"UPDATE {q} SET vt = CASE WHEN pg_catalog.isfinite(last_read_at)"
+		" THEN pg_catalog.date_bin('1 second'::pg_catalog.interval, $2 OPERATOR(pg_catalog.+)"
+		" '999999 microseconds'::pg_catalog.interval, last_read_at) ELSE $2 END"
+		" WHERE " SEVERAL " AND vt" LT "$2",
 		2, {INT8ARRAYOID, TIMESTAMPTZOID}
 	},
 
@@ -555,7 +562,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {
-		"SELECT msg_id FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
+		"SELECT msg_id, headers FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
 		" ORDER BY msg_id LIMIT $3",
 		3, {INT8OID, INT8OID, INT8OID}
 	},

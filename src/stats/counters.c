@@ -195,9 +195,9 @@ pgmq_stats_time(PgmqStats *stats, PgmqTime time, TimestampTz from, TimestampTz t
 /*
  * Count the delivery, at now, of a message that had these values before.
  *
- * A lease lasts whole seconds, from last_read_at to vt.  Whatever else sets vt
- * takes the clock's time, so that vt is whole seconds away from last_read_at
- * only once in a million times.
+ * A lease lasts whole seconds, from last_read_at to vt, also after extend.
+ * Whatever else sets vt takes the clock's time, so that vt is whole seconds away
+ * from last_read_at only once in a million times.
  */
 void
 pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,

@@ -55,8 +55,7 @@ shutdown_checkpoint(SavedHeader *header)
 {
 	bool		crc_ok;
 	ControlFileData *control = get_controlfile(DataDir, &crc_ok);
-	bool		clean = crc_ok &&
-	(control->state == DB_SHUTDOWNED || control->state == DB_SHUTDOWNED_IN_RECOVERY);
+	bool		clean = crc_ok && control->state == DB_SHUTDOWNED;
 
 	header->system = control->system_identifier;
 	header->checkpoint = control->checkPoint;
@@ -142,10 +141,10 @@ read_queues(FILE * file, const SavedHeader *header)
 
 /*
  * Read the file, and remove it.  The queues, palloc'd, and their number; NULL
- * when there is no file of the shutdown before this start.
+ * when there is no file of the shutdown before this start, or it is not wanted.
  */
 PgmqSavedQueue *
-pgmq_saved_read(TimestampTz *since, int *n)
+pgmq_saved_read(TimestampTz *since, int *n, bool wanted)
 {
 	SavedHeader header;
 	SavedHeader now;
@@ -158,7 +157,7 @@ pgmq_saved_read(TimestampTz *since, int *n)
 			log_failure("read");
 		return NULL;
 	}
-	if (fread(&header, sizeof(header), 1, file) == 1 && header.magic == SAVED_MAGIC &&
+	if (wanted && fread(&header, sizeof(header), 1, file) == 1 && header.magic == SAVED_MAGIC &&
 		header.queue_size == sizeof(PgmqSavedQueue) && header.n >= 0 &&
 		shutdown_checkpoint(&now) &&
 		header.system == now.system && header.checkpoint == now.checkpoint)
@@ -169,7 +168,7 @@ pgmq_saved_read(TimestampTz *since, int *n)
 	if (queues == NULL)
 		ereport(LOG,
 				(errmsg("pgmq_c does not use the statistics in file \"%s\"", SAVED_FILE),
-				 errdetail("They were not saved by the last shutdown of this server.")));
+				 errdetail("They were not saved by the last shutdown of this server, or it starts with a recovery.")));
 	else
 	{
 		*since = header.since;

@@ -15,6 +15,10 @@
  * "since", which is set whenever a commit could not be counted or a slot was
  * taken from a queue.
  *
+ * In recovery nothing is counted, though transactions are committed.  Where the
+ * server starts with a recovery that may last, counting begins with the first
+ * use after it, and "since" is 0 until then.
+ *
  * Locks: the directory's lock, then one slot's lock.  A slot's key changes under
  * both, so either suffices to read it.
  *
@@ -27,6 +31,9 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
+#include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -156,7 +163,7 @@ slot_get(TimestampTz now)
 /*
  * The slot of a queue of this database, locked in exclusive mode, with its number
  * in *number, which says at first where it was the last time.  If the queue has
- * none it gets one, if it can.  NULL: it has none.
+ * none it gets one, if it can.  NULL: it has none, or nothing is counted.
  */
 static Slot *
 slot_lock(int *number, Oid relid, TimestampTz now)
@@ -164,6 +171,8 @@ slot_lock(int *number, Oid relid, TimestampTz now)
 	Slot	   *slot;
 	int			i = *number;
 
+	if (directory == NULL || RecoveryInProgress())
+		return NULL;
 	if (i != NO_SLOT)
 	{
 		slot = &directory->slots[i];
@@ -180,6 +189,8 @@ slot_lock(int *number, Oid relid, TimestampTz now)
 		LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
 		i = slot_search(MyDatabaseId, relid);
 	}
+	if (i == NO_SLOT && directory->since == 0)
+		directory->since = now;
 	if (i == NO_SLOT && (i = slot_get(now)) != NO_SLOT)
 	{
 		slot = &directory->slots[i];
@@ -205,7 +216,7 @@ slot_lock(int *number, Oid relid, TimestampTz now)
 void
 pgmq_slot_add(int *number, Oid relid, const PgmqStats *stats, TimestampTz now)
 {
-	Slot	   *slot = directory == NULL ? NULL : slot_lock(number, relid, now);
+	Slot	   *slot = slot_lock(number, relid, now);
 	PgmqQueueStats *kept;
 
 	if (slot == NULL)
@@ -281,7 +292,7 @@ void
 pgmq_slot_reset(Oid relid, TimestampTz now)
 {
 	int			number = NO_SLOT;
-	Slot	   *slot = directory == NULL ? NULL : slot_lock(&number, relid, now);
+	Slot	   *slot = slot_lock(&number, relid, now);
 
 	if (slot == NULL)
 		return;
@@ -301,7 +312,9 @@ pgmq_slots_unused(TimestampTz *since)
 
 	if (directory->nslots == 0)
 		return -1;
-	LWLockAcquire(&directory->lock, LW_SHARED);
+	LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
+	if (directory->since == 0 && !RecoveryInProgress())
+		directory->since = GetCurrentTimestamp();
 	*since = directory->since;
 	n = directory->nslots - directory->nused;
 	for (int i = directory->free; i != NO_SLOT; i = directory->slots[i].next)
@@ -336,12 +349,21 @@ slots_save(int code, Datum arg)
 		pgmq_saved_write(directory->since, directory->nused, slot_save);
 }
 
+/* Whether the server is in a recovery that may last, or will be. */
+static bool
+in_recovery(void)
+{
+	if (IsUnderPostmaster)
+		return RecoveryInProgress();
+	return access(STANDBY_SIGNAL_FILE, F_OK) == 0 || access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+}
+
 /* Take over what was kept while the server was down. */
 static void
 slots_restore(void)
 {
 	int			n;
-	PgmqSavedQueue *queues = pgmq_saved_read(&directory->since, &n);
+	PgmqSavedQueue *queues = pgmq_saved_read(&directory->since, &n, directory->since != 0);
 
 	if (queues == NULL)
 		return;
@@ -398,7 +420,7 @@ pgmq_slots_init(void *memory, Size size, int tranche)
 	directory->nslots = (size - offsetof(Directory, slots)) / sizeof(Slot);
 	directory->nused = directory->hand = 0;
 	directory->free = NO_SLOT;
-	directory->since = GetCurrentTimestamp();
+	directory->since = in_recovery() ? 0 : GetCurrentTimestamp();
 	memset(directory->slots, 0, directory->nslots * sizeof(Slot));
 	for (int i = 0; i < directory->nslots; i++)
 	{

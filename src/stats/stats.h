@@ -151,6 +151,6 @@ typedef struct PgmqSavedQueue
 typedef bool (*PgmqSavedFn) (int i, PgmqSavedQueue *queue);
 
 extern void pgmq_saved_write(TimestampTz since, int n, PgmqSavedFn fn);
-extern PgmqSavedQueue *pgmq_saved_read(TimestampTz *since, int *n);
+extern PgmqSavedQueue *pgmq_saved_read(TimestampTz *since, int *n, bool wanted);
 
 #endif							/* PGMQ_STATS_H */

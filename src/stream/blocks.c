@@ -13,26 +13,15 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
-#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/array.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/rls.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -147,23 +136,26 @@ pgmq_feed_locks_full(void)
 	return locks_by == PGMQ_MY_LXID && locks_held >= LOCKS_MAX;
 }
 
-/* Row function: an id that was given out. */
+/* Row function: add the first column, a bigint that is not NULL, to some ids. */
 void
-pgmq_feed_row_id(TupleTableSlot *slot, void *state)
+pgmq_stream_row_id(TupleTableSlot *slot, void *state)
 {
-	PgmqFeed   *feed = state;
+	Ids		   *ids = state;
 	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
 
-	if (feed->nids == feed->maxids)
+	if (isnull)
+		return;
+	if (ids->n == ids->max)
 	{
-		MemoryContext old = MemoryContextSwitchTo(feed->context);
+		MemoryContext old = MemoryContextSwitchTo(ids->context);
 
-		feed->maxids = Max(64, feed->maxids * 2);
-		feed->ids = feed->ids == NULL ? palloc(feed->maxids * sizeof(int64)) :
-			repalloc_huge(feed->ids, feed->maxids * sizeof(int64));
+		ids->max = Max(64, ids->max * 2);
+		ids->ids = ids->ids == NULL ? palloc(ids->max * sizeof(int64)) :
+			repalloc_huge(ids->ids, ids->max * sizeof(int64));
 		MemoryContextSwitchTo(old);
 	}
-	feed->ids[feed->nids++] = DatumGetInt64(slot_getattr(slot, 1, &isnull));
+	ids->ids[ids->n++] = DatumGetInt64(value);
 }
 
 /* Note the masks of n blocks. */
@@ -219,14 +211,14 @@ pgmq_feed_change(const PgmqFeed *feed, const char *sql, int64 first, int64 last)
 	pgmq_role_restore(saved);
 }
 
-
 /* Begin to feed; false where that is not possible. */
 bool
 pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream)
 {
 	*feed = (PgmqFeed)
 	{
-		.queue = queue,.stream = stream,.context = CurrentMemoryContext
+		.queue = queue,.stream = stream,.context = CurrentMemoryContext,
+			.given.context = CurrentMemoryContext
 	};
 
 	/* one that is old shows neither new messages nor what others have fed */

@@ -48,26 +48,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -105,81 +89,39 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
 /*
  * Refuse a table of references with triggers of users, which would run with the
  * rights of its owner, and a stream whose rows are hidden from the owner.
- * Errors: 55000.
+ * Error: 55000.
  */
 static void
 check_tables(const PgmqFeed *feed)
 {
-	Relation	rel = relation_open(feed->queue->relid, NoLock);
-	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
+	Relation	rel = relation_open(feed->queue->relid, RowExclusiveLock);
+	const Trigger *trigger = pgmq_role_find_trigger(rel, TRIGGER_TYPE_INSERT, true);
+	PgmqRole	saved;
 
-	for (int i = 0; i < n; i++)
-	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
-		HeapTuple	tuple;
-		bool		is_ours;
-
-		if (trigger->tgisinternal || (trigger->tgtype & TRIGGER_TYPE_INSERT) == 0)
-			continue;
-		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
-		is_ours = HeapTupleIsValid(tuple) &&
-			((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-		if (!is_ours)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("subscription \"%s\" must not have triggers on INSERT",
-							PGMQ_QUEUE_BASE(feed->queue)),
-					 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
-							   trigger->tgname),
-					 errhint("Create the trigger on the table of the stream.")));
-	}
+	if (trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("subscription \"%s\" must not have triggers on INSERT",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
+						   trigger->tgname),
+				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
+
+	saved = pgmq_role_become_owner(feed->queue->relid);
+	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
+						PGMQ_QUEUE_BASE(feed->queue)),
+				 errdetail("The stream has row-level security.")));
+	pgmq_role_restore(saved);
 }
 
 /* ----------------------------------------------------------------
  *		Feeding blocks
  * ----------------------------------------------------------------
  */
-
-static int
-id_cmp(const void *a, const void *b)
-{
-	int64		ia = *(const int64 *) a;
-	int64		ib = *(const int64 *) b;
-
-	return (ia > ib) - (ia < ib);
-}
-
-/*
- * The same for a subscription with a filter: all messages count as given out, and
- * those that fulfil the condition get references.  Returns how many these are.
- */
-static int64
-insert_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept)
-{
-	const PgmqStream *stream = feed->stream;
-	PgmqArg		range[] = {
-		PGMQ_ARG(Int64GetDatum(lo)), PGMQ_ARG(Int64GetDatum(hi)),
-		PGMQ_ARG(Int64GetDatum(hi - lo + 1))
-	};
-	PgmqArg		args[] = {
-		PGMQ_ARG_NULL,
-		stream->message == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->message)),
-		stream->headers == NULL ? PGMQ_ARG_NULL : PGMQ_ARG(JsonbPGetDatum(stream->headers)),
-		PGMQ_ARG(Int32GetDatum(stream->read_base))
-	};
-	int			n = 0;
-
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_feed_row_id, feed);
-	for (int i = 0; i < feed->nids; i++)
-		if (bsearch(&feed->ids[i], except, nexcept, sizeof(int64), id_cmp) == NULL)
-			feed->ids[n++] = feed->ids[i];
-	feed->nids = n;
-	args[0] = pgmq_int8_array(feed->ids, n);
-	return n == 0 ? 0 : (int64) pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, args);
-}
 
 /*
  * Insert references to the messages of a range of ids, but for those in except,
@@ -195,19 +137,13 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
 	int64		count;
 
-	feed->nids = 0;
-	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
-						PGMQ_QUEUE_BASE(feed->queue)),
-				 errdetail("The stream has row-level security.")));
-	if (feed->stream->message != NULL || feed->stream->headers != NULL)
-		count = insert_filtered(feed, lo, hi, except, nexcept);
+	feed->given.n = 0;
+	if (PGMQ_STREAM_FILTERS(feed->stream))
+		count = pgmq_feed_filtered(feed, lo, hi, except, nexcept);
 	else
 	{
-		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_feed_row_id, feed);
-		count = feed->nids;
+		pgmq_exec_each(feed->queue, PGMQ_STMT_FEED, args, pgmq_stream_row_id, &feed->given);
+		count = feed->given.n;
 	}
 	pgmq_role_restore(saved);
 	return count;
@@ -253,13 +189,13 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
 	pfree(except);
 
-	for (int i = 0; i < feed->nids; i++)
-		masks[PGMQ_FEED_BLOCK(feed->ids[i]) - blk] |= PGMQ_FEED_BIT(feed->ids[i]);
+	for (int i = 0; i < feed->given.n; i++)
+		masks[PGMQ_FEED_BLOCK(feed->given.ids[i]) - blk] |= PGMQ_FEED_BIT(feed->given.ids[i]);
 	for (int i = 0, next = 0; i < n; i++)
 	{
 		int			before = next;
 
-		while (next < feed->nids && PGMQ_FEED_BLOCK(feed->ids[next]) == blk + i)
+		while (next < feed->given.n && PGMQ_FEED_BLOCK(feed->given.ids[next]) == blk + i)
 			next++;
 		/* nothing has changed in a block to which more is to come */
 		if (done[i] || (noted[i] && next == before && drawn_ids(feed, blk + i) != ALL_IDS))
@@ -329,7 +265,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		first += n;
 		if (in_order && *busy)
 			break;
-		if (fed > 0 || feed->nids > 0 || first >= last)
+		if (fed > 0 || feed->given.n > 0 || first >= last)
 			continue;
 
 		/* there may be nothing for a long way */
@@ -417,6 +353,118 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	}
 	stream->more = windows >= WINDOWS_MAX || pgmq_feed_locks_full();
 	return count;
+}
+
+/* Ids between two that a subscription was not given. */
+typedef struct Hole
+{
+	int64		lo;
+	int64		hi;
+	Blocks		noted;			/* what is noted of them; 0 for nothing */
+} Hole;
+
+/*
+ * The ranges of ids before the last given one of which some may be given out still,
+ * by what was loaded of all blocks; how many.
+ */
+static int
+find_holes(const PgmqFeed *feed, Hole **holes)
+{
+	int64		last = pgmq_feed_last_given(feed);
+	int64		next = PGMQ_FEED_FIRST(feed->done_before);
+	int			n = 0;
+
+	*holes = palloc0((2 * feed->n + 1) * sizeof(Hole));
+	for (int i = 0; i <= feed->n; i++)
+	{
+		const Blocks *blocks = i < feed->n ? &feed->blocks[i] : NULL;
+		int64		first = blocks == NULL ? last + 1 : PGMQ_FEED_FIRST(blocks->first);
+		Hole	   *hole;
+
+		/* blocks of which nothing is noted */
+		if (next < first)
+		{
+			(*holes)[n].lo = next;
+			(*holes)[n++].hi = first - 1;
+		}
+		if (blocks == NULL)
+			break;
+		next = Max(next, PGMQ_FEED_LAST(blocks->last) + 1);
+
+		/* of the last block only what is before the last given id */
+		if (!is_worth_a_look(feed, blocks) || first > last ||
+			(last < next && (blocks->mask & (blocks->mask + 1)) == 0))
+			continue;
+		hole = &(*holes)[n++];
+		hole->lo = first;
+		hole->hi = Min(next - 1, last);
+		hole->noted = *blocks;
+	}
+	return n;
+}
+
+/* The first message of a hole; PG_INT64_MAX for none. */
+static int64
+first_in_hole(PgmqFeed *feed, const Hole *hole)
+{
+	PgmqArg		range[] = {
+		PGMQ_ARG(Int64GetDatum(hole->lo)), PGMQ_ARG(Int64GetDatum(hole->hi)),
+		PGMQ_ARG(Int64GetDatum(64))
+	};
+	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+
+	feed->given.n = 0;
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_stream_row_id, &feed->given);
+	pgmq_role_restore(saved);
+	for (int i = 0; i < feed->given.n; i++)
+		if ((hole->noted.mask & PGMQ_FEED_BIT(feed->given.ids[i])) == 0)
+			return feed->given.ids[i];
+	return PG_INT64_MAX;
+}
+
+/*
+ * Before a read by groups: give an open subscription references to messages that
+ * were committed after later ones were given out.  Returns false if another
+ * transaction is doing that: what is after them must not be read yet.
+ * Errors: as pgmq_feed.
+ */
+bool
+pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqFeed	feed;
+	Hole	   *holes;
+	int			nholes;
+	int			windows = 0;
+	bool		busy = false;
+	bool		checked = false;
+
+	if (!pgmq_feed_begin(&feed, queue, stream))
+		return true;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	if (!feed.exists)
+		return true;
+	nholes = find_holes(&feed, &holes);
+	for (int i = 0; i < nholes && !busy; i++)
+	{
+		int64		id = first_in_hole(&feed, &holes[i]);
+
+		if (id == PG_INT64_MAX)
+			continue;
+		if (!checked)
+			check_tables(&feed);
+		checked = true;
+		if (holes[i].noted.first < holes[i].noted.last && !look_at_gap(&feed, &holes[i].noted))
+		{
+			busy = true;
+			break;
+		}
+		(void) feed_run(&feed, PGMQ_FEED_BLOCK(id), PGMQ_FEED_BLOCK(holes[i].hi), PG_INT64_MAX / 2,
+						true, &windows, &busy);
+		if (windows >= WINDOWS_MAX)
+			busy = true;
+	}
+	pfree(holes);
+	return !busy;
 }
 
 /*

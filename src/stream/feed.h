@@ -32,6 +32,15 @@ typedef struct Blocks
 	bool		ripe;			/* one of those it waits for has ended */
 } Blocks;
 
+/* Ids, or OIDs, that pgmq_stream_row_id collects. */
+typedef struct Ids
+{
+	MemoryContext context;
+	int64	   *ids;
+	int			n;
+	int			max;
+} Ids;
+
 struct PgmqFeed
 {
 	const PgmqQueue *queue;
@@ -46,9 +55,7 @@ struct PgmqFeed
 	int			n;
 	int			max;
 	MemoryContext context;
-	int64	   *ids;			/* that were given out just now */
-	int			nids;
-	int			maxids;
+	Ids			given;			/* what was given out just now */
 };
 
 #define BLOCK_TABLE		PGMQ_SCHEMA ".subscription_block"
@@ -70,9 +77,13 @@ extern void pgmq_feed_change(const PgmqFeed *feed, const char *sql, int64 first,
 extern bool pgmq_feed_lock(const PgmqFeed *feed, int64 blk);
 extern bool pgmq_feed_locks_full(void);
 extern int64 pgmq_feed_next_stored(PgmqFeed *feed, int64 lo, int64 hi);
-extern void pgmq_feed_row_id(TupleTableSlot *slot, void *state);
+extern void pgmq_stream_row_id(TupleTableSlot *slot, void *state);
+
+/* ---- filter.c: subscriptions that take only some messages ---- */
+extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept);
 
 /* ---- progress.c: how far a subscription has come ---- */
 extern void pgmq_feed_fold(PgmqFeed *feed);
+extern int64 pgmq_feed_last_given(const PgmqFeed *feed);
 
 #endif							/* PGMQ_FEED_H */

@@ -14,27 +14,7 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
-#include "executor/tuptable.h"
-#include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/rls.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -50,25 +30,38 @@
  */
 
 /*
+ * The first block that is not finished, going on from done_before; so many of the
+ * list are before it.
+ */
+static int64
+first_unfinished(const PgmqFeed *feed, int *nfinished)
+{
+	int64		before = feed->done_before;
+	int			i = 0;
+
+	for (; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
+		before = Max(before, feed->blocks[i].last + 1);
+	*nfinished = i;
+	return before;
+}
+
+/*
  * Move done_before over blocks that are settled, and note a run of others as one,
  * if there are so many, and nobody else does it.
  */
 void
 pgmq_feed_fold(PgmqFeed *feed)
 {
-	int64		before = feed->done_before;
-	int			i = 0;
+	int64		before;
+	int			i;
 
-	while (i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before)
-		before = Max(before, feed->blocks[i++].last + 1);
+	(void) first_unfinished(feed, &i);
 	if (i < FOLD_MIN && feed->n - i < FOLD_MIN)
 		return;
 	if (!pgmq_lock_fold(feed->queue))
 		return;
 	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
-	before = feed->done_before;
-	for (i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
-		before = Max(before, feed->blocks[i].last + 1);
+	before = first_unfinished(feed, &i);
 	if (before > feed->done_before)
 	{
 		pgmq_feed_change(feed, DROP_BLOCKS, PG_INT64_MIN, before - 1);
@@ -97,17 +90,6 @@ pgmq_feed_fold(PgmqFeed *feed)
 	}
 }
 
-/* The first block of a list that is not finished, going on from done_before. */
-static int64
-first_unfinished(const PgmqFeed *feed)
-{
-	int64		before = feed->done_before;
-
-	for (int i = 0; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
-		before = Max(before, feed->blocks[i].last + 1);
-	return before;
-}
-
 /*
  * The last id before which a subscription was given all it will be.  Of the first
  * block that is not settled it is the id before the first that was not given out.
@@ -116,6 +98,7 @@ int64
 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 {
 	PgmqFeed	feed;
+	int			nfinished;
 	int64		blk;
 	int64		id;
 
@@ -124,9 +107,9 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	if (!feed.exists)
 		return PG_INT64_MIN;
-	blk = first_unfinished(&feed);
+	blk = first_unfinished(&feed, &nfinished);
 	id = PGMQ_FEED_FIRST(blk);
-	for (int i = 0; i < feed.n; i++)
+	for (int i = nfinished; i < feed.n; i++)
 		if (feed.blocks[i].first == blk && feed.blocks[i].last == blk)
 			while (id <= PGMQ_FEED_LAST(blk) &&
 				   (id == 0 || (feed.blocks[i].mask & PGMQ_FEED_BIT(id)) != 0))
@@ -142,13 +125,14 @@ int64
 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
 {
 	PgmqFeed	feed;
+	int			nfinished;
 	int64		count = 0;
 	bool		locked = false;
 
 	if (n == 0 || !pgmq_feed_begin(&feed, queue, stream))
 		return 0;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	if (!feed.exists || first_unfinished(&feed) > PGMQ_FEED_BLOCK(ids[n - 1]))
+	if (!feed.exists || first_unfinished(&feed, &nfinished) > PGMQ_FEED_BLOCK(ids[n - 1]))
 		return 0;
 
 	/* lock, then look again */
@@ -171,6 +155,24 @@ pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const in
 	return count;
 }
 
+/* The last id that a subscription was given, or passed over, by what was loaded of all blocks. */
+int64
+pgmq_feed_last_given(const PgmqFeed *feed)
+{
+	int64		id = feed->exists ? PGMQ_FEED_FIRST(feed->done_before) - 1 : 0;
+
+	for (int i = 0; i < feed->n; i++)
+	{
+		const Blocks *blocks = &feed->blocks[i];
+
+		if (blocks->settled)
+			id = Max(id, PGMQ_FEED_LAST(blocks->last));
+		else if (blocks->first == blocks->last && blocks->mask != 0)
+			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
+	}
+	return Min(id, Max(feed->drawn, 0));
+}
+
 /*
  * The last id that a subscription was given, or passed over; all after it are still
  * to be given out, and of those before it only what is committed late.
@@ -179,7 +181,6 @@ int64
 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
 {
 	PgmqFeed	feed;
-	int64		id;
 
 	/* also where nothing can be fed, as on a standby */
 	if (!pgmq_feed_begin(&feed, queue, stream) &&
@@ -187,17 +188,7 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 		feed.drawn = PG_INT64_MAX - 1;
 	*drawn = feed.drawn;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	id = feed.exists ? PGMQ_FEED_FIRST(feed.done_before) - 1 : 0;
-	for (int i = 0; i < feed.n; i++)
-	{
-		const Blocks *blocks = &feed.blocks[i];
-
-		if (blocks->settled)
-			id = Max(id, PGMQ_FEED_LAST(blocks->last));
-		else if (blocks->first == blocks->last && blocks->mask != 0)
-			id = Max(id, PGMQ_FEED_FIRST(blocks->first) + pg_leftmost_one_pos64(blocks->mask));
-	}
-	return Min(id, Max(feed.drawn, 0));
+	return pgmq_feed_last_given(&feed);
 }
 
 /*
@@ -253,15 +244,15 @@ pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream)
 	args[1] = PGMQ_ARG(Int64GetDatum(feed.drawn));
 	args[2] = PGMQ_ARG(Int64GetDatum(LATE_IDS + 128));
 	saved = pgmq_role_become_owner(queue->relid);
-	feed.nids = 0;
-	pgmq_exec_each(queue, PGMQ_STMT_STORED, args, pgmq_feed_row_id, &feed);
+	feed.given.n = 0;
+	pgmq_exec_each(queue, PGMQ_STMT_STORED, args, pgmq_stream_row_id, &feed.given);
 	pgmq_role_restore(saved);
 	for (int i = 0; blk <= last; blk++)
 	{
 		uint64		mask = 0;
 
-		while (i < feed.nids && PGMQ_FEED_BLOCK(feed.ids[i]) == blk)
-			mask |= PGMQ_FEED_BIT(feed.ids[i++]);
+		while (i < feed.given.n && PGMQ_FEED_BLOCK(feed.given.ids[i]) == blk)
+			mask |= PGMQ_FEED_BIT(feed.given.ids[i++]);
 		blks[n] = blk;
 		masks[n++] = (int64) mask;
 		if (n == WINDOW_MAX || blk == last)

@@ -27,7 +27,6 @@
 #include "access/relation.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "executor/tuptable.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -36,37 +35,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stream/stream.h"
-
-/* Ids, or OIDs, that a row function collects. */
-typedef struct Ids
-{
-	MemoryContext context;
-	int64	   *ids;
-	int			n;
-	int			max;
-} Ids;
-
-/* Row function: add the first column, a bigint. */
-static void
-row_id(TupleTableSlot *slot, void *state)
-{
-	Ids		   *ids = state;
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
-
-	if (isnull)
-		return;
-	if (ids->n == ids->max)
-	{
-		MemoryContext old = MemoryContextSwitchTo(ids->context);
-
-		ids->max = Max(64, ids->max * 2);
-		ids->ids = ids->ids == NULL ? palloc(ids->max * sizeof(int64)) :
-			repalloc_huge(ids->ids, ids->max * sizeof(int64));
-		MemoryContextSwitchTo(old);
-	}
-	ids->ids[ids->n++] = DatumGetInt64(value);
-}
+#include "stream/feed.h"
 
 /* The OIDs of a stream's subscriptions. */
 static Ids
@@ -79,7 +48,7 @@ list_subscriptions(Oid stream)
 
 	pgmq_exec_once("SELECT subscription::pg_catalog.oid::pg_catalog.int8"
 				   " FROM " PGMQ_SCHEMA ".subscription WHERE stream OPERATOR(pg_catalog.=) $1"
-				   " ORDER BY 1", 1, argtypes, args, true, row_id, &ids);
+				   " ORDER BY 1", 1, argtypes, args, true, pgmq_stream_row_id, &ids);
 	pgmq_role_restore(saved);
 	return ids;
 }
@@ -103,17 +72,14 @@ try_open(PgmqQueue *queue, Oid relid, LOCKMODE lockmode)
 	return true;
 }
 
-/* Tell whether a delete from a table fires triggers that a user has made. */
+/* Tell whether a delete from a table would run code that a user has made. */
 static bool
-has_delete_triggers(Oid relid)
+runs_code(Oid relid)
 {
 	Relation	rel = relation_open(relid, NoLock);
-	int			n = rel->trigdesc == NULL ? 0 : rel->trigdesc->numtriggers;
-	bool		result = pgmq_role_find_reference(rel) != NULL;
+	bool		result = pgmq_role_find_trigger(rel, TRIGGER_TYPE_DELETE, true) != NULL ||
+	pgmq_role_find_reference(rel) != NULL;
 
-	for (int i = 0; i < n; i++)
-		result |= !rel->trigdesc->triggers[i].tgisinternal &&
-			(rel->trigdesc->triggers[i].tgtype & TRIGGER_TYPE_DELETE) != 0;
 	relation_close(rel, NoLock);
 	return result;
 }
@@ -130,7 +96,7 @@ extend_to(const PgmqQueue *queue, const char *sql, Oid type, Datum value, int64 
 	PgmqArg		args[] = {PGMQ_ARG(value)};
 	Ids			ids = {.context = CurrentMemoryContext};
 
-	pgmq_exec_once_guarded(pgmq_plan_text(queue, sql), 1, &type, args, row_id, &ids);
+	pgmq_exec_once_guarded(pgmq_plan_text(queue, sql), 1, &type, args, pgmq_stream_row_id, &ids);
 	if (ids.n > 0)
 		*upto = Max(*upto, ids.ids[0]);
 }
@@ -161,7 +127,7 @@ finished_by_all(const Ids *subscriptions)
 		upto = Min(upto, pgmq_feed_finished(&queue, &stream));
 		saved = pgmq_role_become_owner(queue.relid);
 		pgmq_exec_once_guarded(pgmq_plan_text(&queue, "SELECT msg_id FROM {q} ORDER BY msg_id LIMIT 1"),
-							   0, NULL, NULL, row_id, &first);
+							   0, NULL, NULL, pgmq_stream_row_id, &first);
 		pgmq_role_restore(saved);
 		if (first.n > 0)
 			upto = Min(upto, first.ids[0] - 1);
@@ -189,7 +155,7 @@ count_lost(Oid subscription, const Ids *ids)
 		!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		return;
 	lost = pgmq_feed_count_unfed(&queue, &stream, ids->ids, ids->n);
-	if (!has_delete_triggers(queue.relid))
+	if (!runs_code(queue.relid))
 	{
 		saved = pgmq_role_become_owner(queue.relid);
 		lost += (int64) pgmq_exec_once_guarded(pgmq_plan_text(&queue,
@@ -275,7 +241,7 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 										  "SELECT msg_id FROM {q} WHERE msg_id OPERATOR(pg_catalog.<=) $1"
 										  " ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED))"
 										  " RETURNING msg_id"),
-						   2, argtypes, args, row_id, &ids);
+						   2, argtypes, args, pgmq_stream_row_id, &ids);
 	if (ids.n == 0)
 		return false;
 	for (int i = 0; i < subscriptions.n; i++)

@@ -27,7 +27,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "storage/lmgr.h"
@@ -87,16 +86,16 @@ pgmq_stream_become_keeper(void)
 }
 
 /* A condition of a filter, which outlives the statement. */
-static Jsonb *
+static void *
 condition(TupleTableSlot *slot, int column)
 {
 	MemoryContext old;
-	Jsonb	   *result;
+	void	   *result;
 
 	if (slot->tts_isnull[column])
 		return NULL;
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	result = (Jsonb *) PG_DETOAST_DATUM_COPY(slot->tts_values[column]);
+	result = PG_DETOAST_DATUM_COPY(slot->tts_values[column]);
 	MemoryContextSwitchTo(old);
 	return result;
 }
@@ -116,7 +115,8 @@ row_stream(TupleTableSlot *slot, void *state)
 	stream->read_base = DatumGetInt32(values[1]);
 	stream->message = condition(slot, 2);
 	stream->headers = condition(slot, 3);
-	stream->read_known = DatumGetInt32(values[4]);
+	stream->pattern = condition(slot, 4);
+	stream->read_known = DatumGetInt32(values[5]);
 }
 
 /* Find out what a queue is at this moment, whatever the isolation level. */
@@ -136,13 +136,14 @@ stream_load(Oid relid, PgmqStream *stream)
 	pgmq_exec_once("SELECT stream::pg_catalog.oid, read_base,"
 				   " filter OPERATOR(pg_catalog.->) 'message'::pg_catalog.text,"
 				   " filter OPERATOR(pg_catalog.->) 'headers'::pg_catalog.text,"
+				   " filter OPERATOR(pg_catalog.->>) 'pattern'::pg_catalog.text,"
 				   " GREATEST(read_base, (SELECT pg_catalog.max(n.value)"
 				   " FROM " PGMQ_SCHEMA ".subscription_note n"
 				   " WHERE n.subscription OPERATOR(pg_catalog.=) $1"
 				   " AND n.kind OPERATOR(pg_catalog.=) 'reads'::pg_catalog.text))"
 				   "::pg_catalog.int4 FROM " PGMQ_SCHEMA ".subscription"
 				   " WHERE subscription OPERATOR(pg_catalog.=) $1"
-				   " UNION ALL SELECT NULL, NULL, NULL, NULL, NULL FROM " PGMQ_SCHEMA ".stream"
+				   " UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL FROM " PGMQ_SCHEMA ".stream"
 				   " WHERE stream OPERATOR(pg_catalog.=) $1",
 				   1, argtypes, args, true, row_stream, stream);
 	PopActiveSnapshot();
@@ -171,7 +172,7 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	 * What was changed meanwhile, or may be rolled back, is not kept; nor is
 	 * a filter, which would need memory of its own.
 	 */
-	if (invals != stream_invals || stream->message != NULL || stream->headers != NULL ||
+	if (invals != stream_invals || PGMQ_STREAM_FILTERS(stream) ||
 		noted_by == PGMQ_MY_LXID ||
 		!OidIsValid(pgmq_stream_table("subscription", true)))
 		return stream->kind != PGMQ_STREAM_NONE;

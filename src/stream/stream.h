@@ -40,9 +40,13 @@ typedef struct PgmqStream
 	int32		read_known;		/* no greater read_ct is noted */
 	Jsonb	   *message;		/* it takes only messages whose body contains
 								 * this, unless it is NULL, */
-	Jsonb	   *headers;		/* and whose headers contain this */
+	Jsonb	   *headers;		/* and whose headers contain this, */
+	text	   *pattern;		/* and that this pattern of topics takes */
 	bool		more;			/* feeding stopped, though there may be more */
 } PgmqStream;
+
+#define PGMQ_STREAM_FILTERS(s) \
+	((s)->message != NULL || (s)->headers != NULL || (s)->pattern != NULL)
 
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
@@ -64,6 +68,7 @@ typedef struct PgmqFeed PgmqFeed;
 
 extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
 					   bool in_order);
+extern bool pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream);
 extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id);
 extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
 extern void pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream);
@@ -72,6 +77,9 @@ extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream
 extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
 								   const int64 *ids, int n);
 extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);
+
+/* ---- filter.c: subscriptions that take only some messages ---- */
+extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
 
 /* ---- retain.c: removing the oldest messages of a stream ---- */
 /* What a stream need not keep; 0 and false stand for no such limit. */

@@ -151,6 +151,9 @@ def main(work):
     lines = samples(few)
     # a dead letter is sent to its queue, too
     check('totals_count', 'pgmq_sent_total 12' in [re.sub(r'{[^}]*}', '', line) for line in lines], lines[:40])
+    # ten messages, of which eight are gone; what no due map knows is not 0
+    readable = {m[1]: m[2] for line in lines for m in [re.match(r'pgmq_queue_readable{.*queue="(\w+)".*} (\S+)$', line)] if m}
+    check('readable_now', readable.get('orders') == '2', readable)
     check('busiest_queues_only', 0 < len({m for line in lines for m in re.findall(r'queue="(many_\d+)"', line)}) <= 20)
     everything = samples(all_)
     check('all_queues_on_request', len({m for line in everything for m in re.findall(r'queue="(many_\d+)"', line)}) == 100)

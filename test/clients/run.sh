@@ -115,7 +115,7 @@ done
 router=
 if [ "$(sql -d postgres -c "SELECT count(*) FROM pg_available_extensions WHERE name IN ('plproxy', 'pgmq_router')")" = 2 ]; then
     router=1
-    for database in routed_js routed_py; do
+    for database in routed_js routed_js_pooled routed_py; do
         {
             sql -d postgres -c "CREATE DATABASE $database" -c "CREATE DATABASE ${database}_shard" &&
             sql -d "${database}_shard" -c "CREATE EXTENSION pgmq_c" &&
@@ -219,6 +219,8 @@ else
         if [ -n "$pooler_port" ]; then
             client pgmq-js.pgbouncer node "$work/node/pgmq_js.js" pgmq-js.pgbouncer \
                 "$work" "$pooler_port" js_pooled
+            [ -z "$router" ] || client pgmq-js.routed.pgbouncer node "$work/node/pgmq_js.js" pgmq-js.routed.pgbouncer \
+                "$work" "$pooler_port" routed_js_pooled
         fi
         if [ "$(sql -d postgres -c "SELECT 1 FROM pg_available_extensions WHERE name = 'pgmq'")" ]; then
             sql -d postgres -c "CREATE DATABASE js_new"

@@ -205,6 +205,52 @@ for my $queue ('full1', 'full2', 'scattered')
 	done($a, $b);
 }
 
+# What a look leaves ready takes more nodes than there are.
+for my $delay (0, 100)
+{
+	for my $each (0, 1)
+	{
+		my $queue = "spread$delay$each";
+		my $how = ($delay ? 'delayed' : 'sent') . ($each ? ' one by one' : ' at once');
+
+		sql("SELECT pgmq.create('$queue'); SELECT pgmq.read('$queue', 600, 1)");
+		sql("DO \$\$ BEGIN FOR i IN 1..600 LOOP
+			INSERT INTO pgmq.q_$queue (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+			VALUES (i * 4096, clock_timestamp() + interval '$delay ms', '1');
+			IF $each = 1 THEN COMMIT; END IF;
+			END LOOP; END \$\$");
+		$node->poll_query_until('postgres', "SELECT max(vt) <= clock_timestamp() FROM pgmq.q_$queue");
+		is(sql("BEGIN; SELECT summary('$queue', 1000); ROLLBACK"), join(' ', 600, 4096, 600 * 4096, 't'), "a read of all, $how");
+		my ($singly, undef, $fetched) = split /\n/, sql("SELECT singly('$queue', 300); SELECT pg_stat_force_next_flush();
+			SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'q_$queue'");
+		is($singly, join(' ', 300, 4096, 300 * 4096), '.. and one by one');
+		# what a look has found is ready for the reads that follow
+		cmp_ok($fetched, '<', 60000, '.. with a look for many of them');
+		is(sql("SELECT summary('$queue', 200)"), join(' ', 200, 301 * 4096, 500 * 4096, 't'), '.. many');
+		is(sql("SELECT summary('$queue', 1000)"), join(' ', 100, 501 * 4096, 600 * 4096, 't'), '.. and the rest');
+		is(got($queue), 'nothing', '.. once');
+	}
+}
+
+# A read that takes dead messages only goes on after those, not after what it could not claim.
+sql(q{
+	SELECT pgmq.create('dying');
+	SELECT pgmq.set_policy('dying', '{"max_reads": 1, "dead_letter_queue": "dead", "create_dead_letter_queue": true}');
+	SELECT pgmq.read('dying', 600, 1)});
+sql(q{INSERT INTO pgmq.q_dying (msg_id, message, read_ct) OVERRIDING SYSTEM VALUE
+	SELECT id * 4096, '1', (id BETWEEN 21 AND 30)::integer FROM generate_series(1, 600) AS id});
+{
+	my $s = session($node);
+
+	ask($s, 'BEGIN; SELECT count(*) FROM (SELECT FROM pgmq.q_dying WHERE msg_id <= 20 * 4096 FOR UPDATE) AS locked;');
+	is(sql(q{SELECT summary('dying', 10)}), join(' ', 10, 31 * 4096, 40 * 4096, 't'), 'a read behind locked and dead messages');
+	is(sql('SELECT count(*) FROM pgmq.q_dead'), 10, '.. of which those are moved');
+	ask($s, 'ROLLBACK;');
+	is(sql(q{SELECT summary('dying', 1000)}), join(' ', 580, 4096, 600 * 4096, 't'), '.. and the rest');
+	is(got('dying'), 'nothing', '.. once');
+	done($s);
+}
+
 # ---- the map goes to another queue while messages are in hand
 
 # 1MB has about 1000 maps; each block commits so that the locks fit

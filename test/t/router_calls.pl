@@ -198,7 +198,11 @@ fails($node, q{SELECT * FROM pgmq.read_any('{wide}', 1, 1)}, '0A000', 'spread');
 is(rows($node, q{SELECT count(*) FROM pgmq.read_any('{elsewhere,side}', 1, 10)}), 3, 'read_any on one server');
 fails($node, q{SELECT pgmq_router.create('x', 4)}, '22023', 'between 1 and the number of servers, 3');
 fails($node, q{SELECT pgmq_router.add_shard('host=x password=y')}, '22023', 'user mapping');
+fails($node, q{SELECT pgmq_router.add_shard('host=x sslpassword=y')}, '22023', 'user mapping');
 fails($node, q{SELECT pgmq_router.locate('plain', 1)}, '42P01', 'no slot 1');
+
+fails($node, $_, '22004', 'cannot be NULL') foreach q{SELECT pgmq_router._report(NULL, 'x', NULL, NULL, false)},
+  q{SELECT pgmq_router._report('22023', NULL, NULL, NULL, false)}, q{SELECT pgmq_router._report('22023', 'x', NULL, NULL, NULL)};
 
 # hostile names
 my @names = ('a"b', q{a'b}, 'a; DROP TABLE x', '$1', 'ü', 'a.b', ' ');
@@ -231,6 +235,10 @@ rows($node, q{CREATE USER MAPPING FOR app SERVER pgmq OPTIONS (user 'app')});
 is(rows($node, q{SET ROLE app; SELECT count(*) FROM pgmq.send('plain', '{}')}), 1, 'a role with its mapping sends');
 fails($node, q{SET ROLE app; SELECT pgmq.read('plain', 1, 1)}, '42501', 'permission denied', 'and may not do more than on the shard');
 fails($node, q{SET ROLE app; SELECT pgmq.create('mine')}, '42501', 'permission denied', 'nor create a queue');
+rows($node, q{GRANT INSERT, DELETE ON pgmq_router.queue TO app});
+$node->safe_psql("s$_", 'GRANT USAGE, CREATE ON SCHEMA pgmq TO app; GRANT SELECT, INSERT, DELETE ON pgmq.meta TO app') foreach 0 .. 2;
+is(rows($node, q{SET ROLE app; SET client_min_messages = error; SELECT pgmq_router.create('mine', 3); SELECT pgmq.drop_queue('mine')}), "\nt",
+	'but with these rights');
 
 # --------------------------------------------------------------------------
 # Adopting, dropping, 128 slots

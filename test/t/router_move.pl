@@ -158,6 +158,93 @@ print(n - first, waited)
 	is(rows($node, q{SELECT count(*), count(DISTINCT message) FROM pgmq.peek('load', qty => 10000000) WHERE message::bigint / 1000000 = } . $large),
 		$n + 0 . '|' . ($n + 0), 'none is lost, none is there twice');
 }
+# --------------------------------------------------------------------------
+# Code of the queue's owner does not run with the rights of who moves it
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq.create('planted')});
+my ($here) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'planted'});
+$_->safe_psql('postgres', 'CREATE ROLE planter') foreach $node, $far;
+on_shard($_, q{CREATE TABLE public.ran (who text); GRANT ALL ON public.ran TO PUBLIC;
+	GRANT CREATE, USAGE ON SCHEMA pgmq, public TO planter; GRANT ALL ON SCHEMA pgmq TO planter;
+	SET ROLE planter;
+	CREATE FUNCTION public.note() RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM public.write(); RETURN true; END';
+	CREATE FUNCTION public.write() RETURNS boolean LANGUAGE sql AS 'INSERT INTO public.ran VALUES (current_user) RETURNING true';
+	CREATE FUNCTION public.fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.write(); RETURN NULL; END';
+	CREATE FUNCTION public.same(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM public.note(); RETURN $1; END';
+	CREATE DOMAIN public.noted AS text CHECK (public.note())}) foreach 0, 1;
+on_shard($here, q{SELECT pgmq.grant_queue('planted', 'planter', 'all')});
+on_shard($here, q{ALTER TABLE pgmq.q_planted OWNER TO planter; ALTER TABLE pgmq.a_planted OWNER TO planter});
+rows($node, q{SELECT pgmq.send('planted', '1')});
+foreach my $plant (
+	[ 'ADD CONSTRAINT evil CHECK (public.note())', 'DROP CONSTRAINT evil', 'constraint evil' ],
+	[ q{ADD CONSTRAINT evil CHECK (query_to_xml('SELECT public.write()', true, true, '') IS NOT NULL)}, 'DROP CONSTRAINT evil', 'constraint evil' ],
+	[ 'ADD COLUMN evil boolean GENERATED ALWAYS AS (public.note()) STORED', 'DROP COLUMN evil', 'function .*note' ],
+	[ 'ADD COLUMN evil public.noted', 'DROP COLUMN evil', 'type .*noted' ])
+{
+	my ($add, $drop, $text) = @$plant;
+
+	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $add");
+	foreach my $how ([], ['--large'])
+	{
+		isnt(move(undef, @$how, 'planted', $here, 1 - $here), 0, "@$how: $add");
+		like($said, qr/would run code of the queue's owner.*$text/, 'is refused by name');
+	}
+	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $drop");
+}
+on_shard($here, q{SET ROLE planter; CREATE TRIGGER evil AFTER INSERT ON pgmq.q_planted FOR EACH ROW EXECUTE FUNCTION public.fired();
+	ALTER TABLE pgmq.q_planted ENABLE ALWAYS TRIGGER evil; CREATE INDEX evil ON pgmq.q_planted (public.same(message::text))});
+isnt(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'what replication would fire');
+like($said, qr/index .*evil with function .*same.*trigger evil/, 'is refused by name');
+on_shard($_, 'DELETE FROM public.ran') foreach 0, 1;
+is(move(undef, 'planted', $here, 1 - $here), 0, 'a dump does not fire it') or diag($said);
+is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT who, ' ') FROM public.ran}), 'planter', 'and builds an index as the owner');
+$here = 1 - $here;
+
+# By replication nobody but the mover can add to the copy before it is the queue.
+on_shard($here, q{DROP TRIGGER evil ON pgmq.q_planted; DROP INDEX pgmq.evil});
+is(move('subscribe', '--large', 'planted', $here, 1 - $here), 3, 'interrupted while it is copied') or diag($said);
+like(on_shard(1 - $here, q{SET ROLE planter; ALTER TABLE pgmq.q_planted ADD CONSTRAINT evil CHECK (public.note())}),
+	qr/must be owner of table q_planted/, 'the copy is not its owner\'s');
+is(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'and done') or diag($said);
+is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT relowner::regrole::text, ' '), count(*) FROM pg_class WHERE relname ~ '_planted'
+	AND relkind IN ('r', 'S')}), 'planter|3', 'then the queue is');
+is(on_shard(1 - $here, q{SELECT has_table_privilege('planter', 'pgmq.q_planted', 'INSERT, DELETE')}), 't', 'with its grants');
+
+# A stream and its subscriptions have more than a move takes along.
+on_shard(0, q{SELECT pgmq.create_stream('river')});
+rows($node, q{SELECT pgmq_router.adopt(0)});
+isnt(move(undef, 'river', 0, 1), 0, 'a stream');
+like($said, qr/is a stream or a subscription/, 'is refused');
+
+# --------------------------------------------------------------------------
+# A queue of the same name comes up where the queue was
+# --------------------------------------------------------------------------
+
+rows($node, q{SELECT pgmq.create('again')});
+my ($home) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'again'});
+my $away = 1 - $home;
+rows($node, q{SELECT pgmq.send('again', '1')});
+is(move('drop', 'again', $home, $away), 3, 'interrupted after the decision') or diag($said);
+fails($node, q{SELECT pgmq.create('again')}, '40001', 'being moved', 'the router does not create it again');
+on_shard($home, q{SELECT pgmq.create('again')});
+isnt(move(undef, 'again', $home, $away), 0, 'who created it on the shard itself stops the move');
+like($said, qr/created on shard $home at .* and on shard $away at .* drop the one/, 'which says so');
+is(on_shard($away, q{SELECT count(*) FROM pgmq.q_again}), 1, 'and has not dropped the messages');
+rows($node, qq{SELECT pgmq_router.drop_queue($home, 'again')});
+is(move(undef, 'again', $home, $away), 0, 'without it the move ends') or diag($said);
+is(rows($node, q{SELECT message FROM pgmq.pop('again')}), 1, 'with the messages');
+
+# Who creates a queue and has looked where it is ends before it is closed.
+$other = session($node, 'router');
+ask($other, q{SET pgmq_router.allow_transactions = on; BEGIN; SELECT pgmq.create('again');});
+my $mover = IPC::Run::start([ $python, $tool, '--router', $node->connstr('router'), 'again', $away, $home ], '>&', \$said);
+$node->poll_query_until('router', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) or die 'it does not wait';
+ask($other, q{COMMIT;});
+$mover->finish;
+is($mover->result(0), 0, 'a move waits for who is creating the queue') or diag($said);
+done($other);
+
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'nothing is left over');
 is(on_shard($_, q{SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_subscription),
 	(SELECT count(*) FROM pg_replication_slots)}), '0|0|0', "nor on shard $_") foreach 0, 1;

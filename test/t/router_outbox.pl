@@ -36,6 +36,10 @@ SKIP:
 		BEGIN; INSERT INTO sale VALUES ($_); SELECT pgmq.send('outbox', '$_', '{"to": "orders"}'::jsonb); } . ($_ % 5 ? 'COMMIT' : 'ROLLBACK'))
 	  foreach 1 .. 20;
 
+	# These cannot be sent, and hold up no other.
+	$node->safe_psql('shop', q{SELECT pgmq.send('outbox', '"no headers"'), pgmq.send('outbox', '"no queue"', '{"to": "nowhere"}'::jsonb);
+		UPDATE pgmq.q_outbox SET vt = now() - interval '1 hour'});
+
 	# It dies when it has sent, and has not deleted.
 	my $die = q{
 import sys
@@ -57,7 +61,7 @@ forwarder.forward(Dies() if sys.argv[4] == 'die' else here, there, 'outbox', 0)
 		$node->safe_psql('shop', q{SELECT pgmq.set_vt('outbox', msg_id, 0) FROM pgmq.peek('outbox')});
 	}
 	is(rows($node, q{SELECT count(*), count(DISTINCT message) FROM pgmq.peek('orders')}), '16|16', 'what was committed is there once');
-	is(rows($node, q{SELECT count(*) FROM sale} , 'shop') . rows($node, q{SELECT queue_length FROM pgmq.metrics('outbox')}, 'shop'), '160', 'and has left the outbox');
+	is(rows($node, q{SELECT count(*) FROM sale} , 'shop') . rows($node, q{SELECT queue_length FROM pgmq.metrics('outbox')}, 'shop'), '162', 'and has left the outbox, but for what cannot be sent');
 }
 
 # --------------------------------------------------------------------------

@@ -178,9 +178,27 @@ $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 is($standby->safe_psql('postgres', q{SELECT state, sent, stats_reset, wait_buckets FROM pgmq.stat_queues WHERE queue_name = 'a'}),
 	'standby|||', 'on a standby the view can be read, and says that nothing is counted');
+# the standby is there while this is counted elsewhere
+work('a');
+$node->wait_for_catchup($standby);
+$standby->safe_psql('postgres', q{SELECT pgmq.reset_queue_stats('a')});
+my $promoted = query('SELECT clock_timestamp()');
+$standby->promote;
+my $begun = q{SELECT state, sent, stats_reset > '%s' FROM pgmq.stat_queues WHERE queue_name = 'a'};
+is($standby->safe_psql('postgres', sprintf($begun, $promoted)), 'on|0|t', '... until it is promoted, and stats_reset says from when');
+$standby->safe_psql('postgres', q{SELECT pgmq.send('a', '1')});
+is($standby->safe_psql('postgres', sprintf($begun, $promoted)), 'on|1|t', '... from then on it counts');
+$standby->restart;
+is($standby->safe_psql('postgres', sprintf($begun, $promoted)), 'on|1|t', '... also after a restart');
+$standby->stop;
+$standby->set_standby_mode;
+$standby->start;
+$standby->stop;
+$standby->start;
+$promoted = query('SELECT clock_timestamp()');
 $standby->promote;
 $standby->safe_psql('postgres', q{SELECT pgmq.send('a', '1')});
-is($standby->safe_psql('postgres', q{SELECT state, sent FROM pgmq.stat_queues WHERE queue_name = 'a'}), 'on|1', '... until it is promoted');
+is($standby->safe_psql('postgres', sprintf($begun, $promoted)), 'on|1|t', 'a primary that became a standby counts anew when it is promoted');
 $standby->stop;
 
 # ---- more queues than slots

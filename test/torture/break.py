@@ -71,6 +71,8 @@ RULES = {
              'node->due[i] = Min(node->due[i], empty);', 'node->due[i] = empty;'),
     'whose mark': ('a look describes what others look at', 'duemap/claim.c',
                    'IS_LOOKED_AT(node, i) && node->tag[i] == version;', 'level == 0 || IS_LOOKED_AT(node, i);'),
+    'look again': ('a read passes by what has become unknown since it looked there', 'duemap/claim.c',
+                   '\tif (due == PGMQ_DUE_NOW)\n\t\treturn true;\n', ''),
     'abandon': ('a look that failed keeps its mark', 'duemap/xact.c', '\tpgmq_map_abandon();\n', ''),
     'all rows': ('a look counts only what is readable', 'duemap/scan.c',
                  'found->due = Min(found->due, Min(vt, PGMQ_DUE_LAST));', 'found->due = PGMQ_DUE_NEVER;'),

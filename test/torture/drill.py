@@ -13,10 +13,12 @@ root, it runs the servers as CLIENT_USER (postgres).
 
 A primary and its synchronous standby; by hand, the drill itself is who promotes
 the standby. Clients connect by a string with both hosts, and
-target_session_attrs=read-write. Senders give each message a deduplication id, and
-send it again until they have an answer. Workers read, and delete what they have read. What they were
-told they remember here, outside of the database: the ledger. Then the machine of
-the primary dies: every process of it is killed. The last lines are TAP.
+target_session_attrs=read-write. Where pgbouncer is installed, every other one
+connects to it instead, and the drill tells it which server is the primary. Senders give each message a deduplication id, and
+send it again until they have an answer. Workers read, and delete what they have
+read. What they were told they remember here, outside of the database: the ledger.
+Then the machine of the primary dies: every process of it is killed. The last lines
+are TAP.
 """
 import argparse
 import collections
@@ -36,6 +38,7 @@ import time
 import psycopg
 
 LEASE = 60
+PGBOUNCER = shutil.which('pgbouncer', path=os.environ.get('PATH', '') + ':/usr/sbin')
 
 
 def free_ports(n):
@@ -61,6 +64,8 @@ class Place:
             self.user = pwd.getpwnam(os.environ.get('CLIENT_USER', 'postgres'))
             os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
         self.started = []
+        # end the servers, too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def become(self):
         os.setsid()
@@ -180,6 +185,13 @@ class ByHand:
     def address(self, n):
         return f'host=127.0.0.1 port={self.ports[n]} user=postgres dbname=postgres connect_timeout=3'
 
+    def writable(self, n):
+        try:
+            with psycopg.connect(self.address(n), autocommit=True) as conn:
+                return conn.execute('SELECT NOT pg_is_in_recovery()').fetchone()[0]
+        except psycopg.Error:
+            return False
+
     def primary(self):
         return 0
 
@@ -226,13 +238,6 @@ class Patroni(ByHand):
     def address(self, n):
         return super().address(n) + ' password=drill'
 
-    def writable(self, n):
-        try:
-            with psycopg.connect(self.address(n), autocommit=True) as conn:
-                return conn.execute('SELECT NOT pg_is_in_recovery()').fetchone()[0]
-        except psycopg.Error:
-            return False
-
     def has_standby(self):
         with psycopg.connect(self.address(self.primary()), autocommit=True) as conn:
             return conn.execute("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone()[0] == 1
@@ -243,6 +248,49 @@ class Patroni(ByHand):
     def fail(self):
         n = self.primary()
         kill_machine(f'{self.place.dir}/n{n + 1}', self.agents[n])
+
+
+class Pooler:
+    """A pgbouncer, and who on duty tells it of a new primary."""
+
+    def __init__(self, place, servers):
+        self.place = place
+        self.servers = servers
+        self.port, = free_ports(1)
+        self.primary = servers.primary()
+        self.process = place.start('pgbouncer', PGBOUNCER, self.configure())
+        self.address = f'host=127.0.0.1 port={self.port} user=postgres dbname=postgres connect_timeout=10'
+        wait_for('a pgbouncer', self.answers, 30)
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def configure(self):
+        return self.place.write('pgbouncer.ini', f"""[databases]
+postgres = host=127.0.0.1 port={self.servers.ports[self.primary]} user=postgres password=drill
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+server_login_retry = 1
+server_connect_timeout = 3
+""")
+
+    def answers(self):
+        try:
+            psycopg.connect(self.address).close()
+            return True
+        except psycopg.Error:
+            return False
+
+    def follow(self):
+        """As HAProxy does that asks Patroni, or a script that Patroni calls."""
+        while self.process.poll() is None:
+            if not self.servers.writable(self.primary) and self.servers.writable(1 - self.primary):
+                self.primary = 1 - self.primary
+                self.configure()
+                self.process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
 
 
 def wait_for(what, condition, seconds):
@@ -267,30 +315,35 @@ class Ledger:
         self.got = collections.defaultdict(list)    # id: [message, when, lease ends] of each time
         self.successes = []             # when something worked
         self.errors = collections.Counter()
+        self.pooled = None              # the address of a pgbouncer,
+        self.pooled_errors = collections.Counter()  # and the errors of its clients
         self.failed_at = None
         self.stop_sending = self.stop = False
 
-    def connect(self):
-        conn = psycopg.connect(self.address, autocommit=True, prepare_threshold=None)
-        conn.execute("SET statement_timeout = '10s'")
+    def connect(self, address):
+        conn = psycopg.connect(address, autocommit=True, prepare_threshold=None)
+        if address != self.pooled:
+            conn.execute("SET statement_timeout = '10s'")
         return conn
 
-    def client(self, work):
+    def client(self, work, pooled):
         conn = None
+        address = self.pooled if pooled else self.address
+        errors = self.pooled_errors if pooled else self.errors
         while not self.stop:
             try:
                 if conn is None:
-                    conn = self.connect()
+                    conn = self.connect(address)
                 if not work(conn):
                     return
             except psycopg.Error as error:
-                self.errors[error.sqlstate or 'connection'] += 1
+                errors[error.sqlstate or 'connection'] += 1
                 if conn is not None:
                     conn.close()
                 conn = None
                 time.sleep(0.1)
 
-    def sender(self, number):
+    def sender(self, number, pooled=False):
         state = {'n': 0}
 
         def work(conn):
@@ -305,22 +358,23 @@ class Ledger:
                 self.successes.append(time.monotonic())
             state['n'] += 1
             return True
-        self.client(work)
+        self.client(work, pooled)
 
-    def worker(self):
+    def worker(self, pooled=False):
         def work(conn):
             begun = time.monotonic()
             rows = conn.execute('SELECT msg_id, message FROM pgmq.read_with_poll(%s, %s, 5, 1)', (self.queue, LEASE)).fetchall()
             with self.lock:
                 for msg_id, message in rows:
-                    # it began at the earliest with the call, and was returned at the latest now
+                    # The lease began at the earliest with the call, and the message was returned at the latest now: a call
+                    # that began before the end of a lease may rightly wait for it.
                     self.got[msg_id].append([message, time.monotonic(), begun + LEASE])
                 if rows:
                     self.successes.append(time.monotonic())
             for msg_id, _ in rows:
                 conn.execute('SELECT pgmq.delete(%s, %s::bigint)', (self.queue, msg_id))
             return True
-        self.client(work)
+        self.client(work, pooled)
 
 
 def main():
@@ -355,8 +409,13 @@ def drill(place, servers, options):
     addresses = (f"host=127.0.0.1,127.0.0.1 port={servers.ports[0]},{servers.ports[1]} user=postgres dbname=postgres password=drill"
                  " connect_timeout=2 target_session_attrs=read-write")
     ledger = Ledger(addresses)
-    threads = [threading.Thread(target=ledger.sender, args=(n,)) for n in range(1, options.clients + 1)]
-    threads += [threading.Thread(target=ledger.worker) for _ in range(options.clients)]
+    if PGBOUNCER:
+        ledger.pooled = Pooler(place, servers).address
+    else:
+        print('# all connect to the servers: pgbouncer is not installed (package pgbouncer)')
+    pooled = [bool(PGBOUNCER) and n % 2 == 1 for n in range(options.clients)]
+    threads = [threading.Thread(target=ledger.sender, args=(n + 1, p)) for n, p in enumerate(pooled)]
+    threads += [threading.Thread(target=ledger.worker, args=(p,)) for p in pooled]
     for thread in threads:
         thread.daemon = True
         thread.start()
@@ -392,7 +451,7 @@ def drill(place, servers, options):
     gap = max(b - a for a, b in zip(times, times[1:]))
     print(f'# sent {len(ledger.sent)}, acknowledged {len(ledger.acked)}, lost {len(lost)}, stored twice {len(doubled)}, '
           f'returned twice within a lease {len(twice)}, gap {gap:.1f} s')
-    print(f'# errors of clients: {dict(ledger.errors)}')
+    print(f'# errors of clients: {dict(ledger.errors)}' + (f', behind pgbouncer: {dict(ledger.pooled_errors)}' if PGBOUNCER else ''))
     ok = True
     for name, bad in (('no acknowledged message is lost', lost), ('none is stored twice', doubled), ('none is returned twice within a lease', twice),
                       ('the load goes on', [] if len(times) > 100 else ['too few'])):

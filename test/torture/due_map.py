@@ -752,6 +752,18 @@ def sow(conn):
         pass
 
 
+def read_beside(conn, got, rounds):
+    """Read a few of what is spread again and again, and keep them or not: got has what was kept."""
+    try:
+        for kept, count in rounds:
+            with conn.transaction(force_rollback=not kept):
+                ids = [row[0] for row in conn.execute('SELECT msg_id FROM pgmq.read(%s, 600, %s)', ('spread', count))]
+            got += ids if kept else []
+    except psycopg.Error:
+        # the main thread has it too
+        pass
+
+
 def others_go_on(worker):
     """Wait until all that was going on has ended: a commit that is to be announced, or a look."""
     busy = """SELECT pid, xact_start, query_start FROM pg_stat_activity
@@ -1121,14 +1133,23 @@ class Director:
                 raise Find(f'with what is sown: {error.sqlstate} {error}')
 
     def spread(self):
-        """The map has to merge, or a look to end before the last message: all are found."""
+        """The map has to merge, or a look to end before the last message: all are found, once, also by two at a time."""
         r = self.random
         try:
-            with self.server.connect(tries=600) as conn:
-                count, gap = r.choice([(600, 4096), (3000, 1), (3000, 64)])
+            with self.server.connect(tries=600) as conn, self.server.connect() as other:
+                count, gap = r.choice([(600, 4096), (3000, 4096), (3000, 1), (3000, 64)])
                 conn.execute(f"CALL spread({count}, {gap}, {r.choice(['true', 'false'])}, {r.choice(['0', '0', '100'])} * interval '1 ms')")
-                for _ in range(r.choice([0, 0, 1, 2])):
-                    conn.execute(f"SELECT pgmq.read('spread', 600, {r.choice([1, 100])})")
+                kept = [[], []]
+                times = r.choice([0, 1, 2, 20])
+                threads = [threading.Thread(target=read_beside, args=(each, ids, [(r.random() < 0.7, r.choice([1, 7, 100])) for _ in range(times)]))
+                           for each, ids in list(zip((conn, other), kept))[:r.choice([1, 2])]]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                twice = sorted(set(kept[0]) & set(kept[1]))
+                if twice:
+                    raise Find(f'given out twice, of {count} with a gap of {gap}: {twice} of spread')
                 had = self.readable(conn, 'spread')
                 got = {row[0] for row in conn.execute("SELECT msg_id FROM pgmq.read('spread', 600, 1000000)")}
                 if had - got:
@@ -1192,7 +1213,7 @@ class Director:
                     self.undone()
             if self.random.random() < 0.1:
                 self.sown()
-            if self.options.spread and self.random.random() < 0.2:
+            if self.random.random() < 0.2:
                 self.spread()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:
@@ -1210,8 +1231,6 @@ def main():
     parser.add_argument('--fillers', type=int, default=300)
     parser.add_argument('--preload', type=int, default=1)
     parser.add_argument('--calm', action='store_true')
-    parser.add_argument('--spread', action='store_true', help='also spread messages so widely that the map has to merge;'
-                        ' once, a read of all missed the last ten, and why is not known')
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
     print(f'# seed {options.seed}', flush=True)

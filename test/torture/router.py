@@ -116,6 +116,8 @@ def main():
     random.seed(options.seed)
     place = Place(NODES)
     bad = 0
+    stop = threading.Event()
+    killing = None
     try:
         cluster = Cluster(place)
         with cluster.connect('router') as conn:
@@ -133,10 +135,10 @@ def main():
         done = collections.Counter()
 
         def killer():
-            while time.monotonic() < until:
+            while time.monotonic() < until and not stop.is_set():
                 cluster.kill(random.choice(NODES[1:]))
                 done['kills'] += 1
-                time.sleep(random.uniform(2, 6))
+                stop.wait(random.uniform(2, 6))
         killing = threading.Thread(target=killer)
         killing.start()
         while time.monotonic() < until:
@@ -166,6 +168,10 @@ def main():
             bad += bool(left)
             print(('not ok' if left else 'ok') + f' - router: check finds nothing {left or ""}')
     finally:
+        # nothing is started any more
+        stop.set()
+        if killing is not None:
+            killing.join()
         place.end(options.keep)
     sys.exit(1 if bad else 0)
 

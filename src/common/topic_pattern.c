@@ -18,13 +18,16 @@
  *	alternate:PATTERN	what no other binding takes and the pattern of AMQP
  *						matches
  *
+ * A message in a stream has its routing key in a header, by which subscriptions
+ * are filtered.
+ *
  * No routing key has a colon.  So a reader that knows PGMQ's patterns only, such
  * as PGMQ itself, finds that none of the others matches.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
  * IDENTIFICATION
- *	  src/api/topic_pattern.c
+ *	  src/common/topic_pattern.c
  *
  *-------------------------------------------------------------------------
  */
@@ -35,13 +38,18 @@
 #include "utils/jsonb.h"
 
 #include "common/common.h"
-#include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_validate_routing_key);
 PG_FUNCTION_INFO_V1(pgmq_validate_topic_pattern);
 
 /* Longest routing key and pattern, in characters. */
 #define TOPIC_MAX_LENGTH	255
+
+/* The header of a message in a stream that is its routing key. */
+#define KEY_HEADER			"x-pgmq-routing-key"
+
+/* What headers that are no object become a member of. */
+#define OTHER_HEADERS		"x-pgmq-headers"
 
 /* The member of a headers pattern that is not a header. */
 #define X_MATCH				"x-match"
@@ -96,6 +104,14 @@ topic_length(const char *what, const char *str)
 						 what, TOPIC_MAX_LENGTH, nchars);
 }
 
+/* Tell whether a character is one of which the words of a key are made. */
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '_';
+}
+
 /*
  * Check what must be true of both keys and patterns.  wildcards are the
  * characters allowed besides letters, digits, hyphen, underscore and dot;
@@ -111,9 +127,7 @@ topic_validate(const char *what, text *value, const char *wildcards,
 	topic_length(what, str);
 	for (const char *c = str; *c != '\0'; c++)
 	{
-		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-			  (*c >= '0' && *c <= '9') || strchr(".-_", *c) != NULL ||
-			  strchr(wildcards, *c) != NULL))
+		if (!is_letter(*c) && *c != '.' && strchr(wildcards, *c) == NULL)
 			PGMQ_TOPIC_ERROR("%s contains invalid characters. Only alphanumeric, %s are allowed. Got: %s",
 							 what, allowed, str);
 	}
@@ -179,13 +193,12 @@ headers_wanted(text *object, bool *any)
 }
 
 /*
- * Argument argno, a pattern as it is stored: of headers patterns that mean the
- * same there is one spelling.  Errors: P0001, and those of headers_wanted.
+ * A pattern as it is stored: of headers patterns that mean the same there is one
+ * spelling.  Errors: those of headers_wanted.
  */
-text *
-pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno)
+static text *
+pattern_stored(text *pattern)
 {
-	text	   *pattern = pgmq_topic_nonempty_arg(fcinfo, argno, "pattern");
 	text	   *rest;
 	Jsonb	   *wanted;
 	bool		any;
@@ -197,14 +210,21 @@ pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno)
 									JsonbToCString(NULL, &wanted->root, VARSIZE(wanted))));
 }
 
+/* Argument argno, a pattern as it is stored.  Errors: P0001, and those of headers_wanted. */
+text *
+pgmq_topic_stored_arg(FunctionCallInfo fcinfo, int argno)
+{
+	return pattern_stored(pgmq_topic_nonempty_arg(fcinfo, argno, "pattern"));
+}
+
 /*
- * Argument argno, a pattern that can be bound, as it is stored.
+ * Check that a pattern can be bound, and return it as it is stored.
  * Errors: P0001, and those of headers_wanted.
  */
 text *
-pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno)
+pgmq_topic_check_pattern(text *given)
 {
-	text	   *pattern = pgmq_topic_stored_arg(fcinfo, argno);
+	text	   *pattern = pattern_stored(given);
 	text	   *rest;
 	char	   *str;
 	PgmqTopicKind kind = pgmq_topic_kind(pattern, &rest);
@@ -231,6 +251,13 @@ pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno)
 	if (strstr(str, "*#") != NULL || strstr(str, "#*") != NULL)
 		PGMQ_TOPIC_ERROR("pattern cannot contain adjacent wildcards (*# or #*). Separate wildcards with dots. Got: %s", str);
 	return pattern;
+}
+
+/* Argument argno, a pattern that can be bound, as it is stored.  Errors: as above. */
+text *
+pgmq_topic_pattern_arg(FunctionCallInfo fcinfo, int argno)
+{
+	return pgmq_topic_check_pattern(pgmq_topic_nonempty_arg(fcinfo, argno, "pattern"));
 }
 
 /*
@@ -386,6 +413,86 @@ pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, int n, bool *t
 	some = kind == PGMQ_TOPIC_PGMQ ? pgmq_matches(key, rest) : amqp_matches(key, rest);
 	memset(takes, some, n);
 	return some;
+}
+
+/* ----------------------------------------------------------------
+ *		Routing keys in headers
+ * ----------------------------------------------------------------
+ */
+
+/* The routing key in a message's headers (NULL: none), if it is a valid one. */
+static text *
+key_in_headers(Jsonb *headers)
+{
+	JsonbValue	value;
+	const char *str;
+	int			len;
+
+	if (headers == NULL || !JB_ROOT_IS_OBJECT(headers) ||
+		getKeyJsonValueFromContainer(&headers->root, KEY_HEADER, strlen(KEY_HEADER), &value) == NULL ||
+		value.type != jbvString)
+		return NULL;
+	str = value.val.string.val;
+	len = value.val.string.len;
+	if (len == 0 || len > TOPIC_MAX_LENGTH)
+		return NULL;
+	for (int i = 0; i < len; i++)
+		if (!is_letter(str[i]) && (str[i] != '.' || i == 0 || i == len - 1 || str[i - 1] == '.'))
+			return NULL;
+	return cstring_to_text_with_len(str, len);
+}
+
+/*
+ * Tell whether a valid pattern, but none of alternate queues, matches a message
+ * that is stored with its headers (NULL: none).
+ */
+bool
+pgmq_topic_takes_stored(text *pattern, Jsonb *headers)
+{
+	text	   *rest;
+	text	   *key = key_in_headers(headers);
+	bool		takes;
+
+	if (key == NULL && pgmq_topic_kind(pattern, &rest) != PGMQ_TOPIC_HEADERS)
+		return false;
+	return pgmq_topic_takes(pattern, key, &headers, 1, &takes);
+}
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken what, const char *str, int len)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, str);
+	value.val.string.len = len;
+	pushJsonbValue(state, what, &value);
+}
+
+/* Headers (NULL: none) with a routing key in them. */
+Jsonb *
+pgmq_topic_add_key(Jsonb *headers, text *key)
+{
+	JsonbParseState *state = NULL;
+	Jsonb	   *added;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (headers != NULL && !JB_ROOT_IS_OBJECT(headers))
+	{
+		JsonbValue	value = {.type = jbvBinary};
+
+		push_string(&state, WJB_KEY, OTHER_HEADERS, strlen(OTHER_HEADERS));
+		value.val.binary.data = &headers->root;
+		value.val.binary.len = VARSIZE_ANY_EXHDR(headers);
+		if (JB_ROOT_IS_SCALAR(headers))
+			(void) JsonbExtractScalar(&headers->root, &value);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+		headers = NULL;
+	}
+	push_string(&state, WJB_KEY, KEY_HEADER, strlen(KEY_HEADER));
+	push_string(&state, WJB_VALUE, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	added = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return headers == NULL ? added :
+		DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(headers), JsonbPGetDatum(added)));
 }
 
 /* validate_routing_key(routing_key text) returns boolean */

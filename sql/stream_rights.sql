@@ -1,0 +1,55 @@
+-- Feeding a subscription runs no code of others with the rights of its owner.
+\set SHOW_CONTEXT never
+CREATE ROLE regress_pgmq_streamer;
+CREATE ROLE regress_pgmq_subscriber;
+CREATE ROLE regress_pgmq_planter;
+GRANT USAGE, CREATE ON SCHEMA pgmq TO regress_pgmq_streamer, regress_pgmq_subscriber, regress_pgmq_planter;
+GRANT SELECT, INSERT, DELETE ON pgmq.meta TO regress_pgmq_streamer, regress_pgmq_subscriber;
+CREATE SCHEMA sr_planted AUTHORIZATION regress_pgmq_planter;
+SET ROLE regress_pgmq_streamer;
+SELECT pgmq.create_stream('sr_log');
+GRANT SELECT, INSERT ON pgmq.q_sr_log TO PUBLIC;
+SET ROLE regress_pgmq_subscriber;
+SELECT pgmq.create_subscription('sr_sub', 'sr_log', 'earliest');
+GRANT ALL ON pgmq.q_sr_sub TO regress_pgmq_planter;
+
+-- a trigger that calls a function of ours on a condition of its own
+SET ROLE regress_pgmq_planter;
+GRANT USAGE ON SCHEMA sr_planted TO PUBLIC;
+CREATE TABLE sr_planted.seen (who name, what text);
+GRANT INSERT ON sr_planted.seen TO PUBLIC;
+CREATE FUNCTION sr_planted.note(what text) RETURNS boolean LANGUAGE sql AS
+	'INSERT INTO sr_planted.seen VALUES (current_user, what); SELECT true';
+CREATE FUNCTION sr_planted.note() RETURNS trigger LANGUAGE plpgsql AS
+	'BEGIN PERFORM sr_planted.note(TG_OP); RETURN COALESCE(NEW, OLD); END';
+CREATE TRIGGER sr_condition AFTER INSERT ON pgmq.q_sr_sub FOR EACH ROW
+	WHEN (sr_planted.note('condition')) EXECUTE FUNCTION pgmq._announce();
+SELECT pgmq.send('sr_log', '1'), pgmq.send('sr_log', '2'), pgmq.send('sr_log', '3');
+SELECT msg_id FROM pgmq.read('sr_sub', 0, 9);
+RESET ROLE;
+DROP TRIGGER sr_condition ON pgmq.q_sr_sub;
+SET ROLE regress_pgmq_planter;
+CREATE TRIGGER sr_insert BEFORE INSERT ON pgmq.q_sr_sub FOR EACH ROW EXECUTE FUNCTION sr_planted.note();
+SELECT msg_id FROM pgmq.read('sr_sub', 0, 9);
+RESET ROLE;
+DROP TRIGGER sr_insert ON pgmq.q_sr_sub;
+
+-- a stream that shows its owner's rows to nobody else
+ALTER TABLE pgmq.q_sr_log ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_pgmq_planter;
+SELECT msg_id FROM pgmq.read('sr_sub', 0, 9);
+RESET ROLE;
+ALTER TABLE pgmq.q_sr_log DISABLE ROW LEVEL SECURITY;
+
+-- our own triggers do no harm
+SELECT pgmq.enable_notify_insert('sr_sub');
+SET ROLE regress_pgmq_planter;
+SELECT msg_id FROM pgmq.read('sr_sub', 0, 9);
+RESET ROLE;
+SELECT pgmq.disable_notify_insert('sr_sub');
+TABLE sr_planted.seen;
+
+SELECT pgmq.drop_queue('sr_sub'), pgmq.drop_queue('sr_log');
+DROP SCHEMA sr_planted CASCADE;
+DROP OWNED BY regress_pgmq_streamer, regress_pgmq_subscriber, regress_pgmq_planter;
+DROP ROLE regress_pgmq_streamer, regress_pgmq_subscriber, regress_pgmq_planter;
