@@ -204,6 +204,29 @@ fails($node, q{SELECT pgmq_router.locate('plain', 1)}, '42P01', 'no slot 1');
 fails($node, $_, '22004', 'cannot be NULL') foreach q{SELECT pgmq_router._report(NULL, 'x', NULL, NULL, false)},
   q{SELECT pgmq_router._report('22023', NULL, NULL, NULL, false)}, q{SELECT pgmq_router._report('22023', 'x', NULL, NULL, NULL)};
 
+# a hostile search_path
+$node->safe_psql(
+	'router', q{
+	CREATE SCHEMA evil;
+	CREATE FUNCTION evil.boom(integer, integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE FUNCTION evil.boom(pg_catalog.text, pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE OPERATOR evil.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.boom);
+	CREATE OPERATOR evil.= (LEFTARG = pg_catalog.text, RIGHTARG = pg_catalog.text, FUNCTION = evil.boom);
+	CREATE FUNCTION evil.lower(pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE FUNCTION evil.cardinality(anyarray) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE DOMAIN evil.text AS integer;
+	SELECT pgmq_router.create('safe'), pgmq_router.create('safe_wide', 3, by_key => true)});
+my $hostile = q{SET search_path = evil, pg_catalog; };
+is(rows($node, $hostile . qq{SELECT pgmq.send('$_', '1', '{"x-pgmq-group": "a"}'::jsonb) > 0; SELECT pgmq.send('$_', '1') > 0;
+	SELECT count(*) FROM pgmq.send_batch('$_', '{1,2}'::jsonb[]);
+	SELECT count(*) FROM (SELECT (pgmq.read('$_', 0, 5)).*) AS m; SELECT pgmq.delete('$_', 1);
+	SELECT count(*) > 0 FROM pgmq.pop('$_')}), "t\nt\n2\n4\nt\nt", 'a hostile search_path')
+  foreach 'safe';
+unlike(rows($node, $hostile . q{SELECT pgmq.send('safe_wide', '1', '{"x-pgmq-group": "a"}'::jsonb), pgmq.send('safe_wide', '1');
+	SELECT pgmq.read('safe_wide', 0, 5); SELECT pgmq.delete('safe_wide', 1), pgmq.archive('safe_wide', '{1,2}'::bigint[])}), qr/boom|ERROR/, 'and a spread queue');
+fails($node, $hostile . q{SELECT pgmq.send('nope', '1')}, '42P01', 'q_nope', 'and an error');
+fails($node, $hostile . q{SELECT pgmq.read('safe', 0, -1)}, '2201W', 'LIMIT', 'and a shard\'s error');
+
 # hostile names
 my @names = ('a"b', q{a'b}, 'a; DROP TABLE x', '$1', 'ü', 'a.b', ' ');
 foreach my $name (@names)
