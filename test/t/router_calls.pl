@@ -263,6 +263,14 @@ $node->safe_psql("s$_", 'GRANT USAGE, CREATE ON SCHEMA pgmq TO app; GRANT SELECT
 is(rows($node, q{SET ROLE app; SET client_min_messages = error; SELECT pgmq_router.create('mine', 3); SELECT pgmq.drop_queue('mine')}), "\nt",
 	'but with these rights');
 
+$node->safe_psql('postgres', 'CREATE DATABASE second');
+rows($node, q{SET client_min_messages = error; CREATE EXTENSION pgmq_router CASCADE;
+	CREATE SERVER pgmq FOREIGN DATA WRAPPER plproxy OPTIONS (modular_mapping '1', query_timeout '10', p0 '');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER pgmq OPTIONS (user 'app', password 'secret')}, 'second');
+my $first = shard_address($node, 's0');
+is(rows($node, "SELECT pgmq_router.add_shard('$first')", 'second'), 0, 'a mapping can be there before the first shard');
+is(rows($node, q{SELECT umoptions FROM pg_user_mappings}, 'second'), '{user=app,password=secret}', 'and stays as it is');
+
 # --------------------------------------------------------------------------
 # Adopting, dropping, 128 slots
 # --------------------------------------------------------------------------
