@@ -134,10 +134,10 @@ is( rows(
 	WITH s AS (SELECT id, n FROM pgmq.send_batch('keyed', '{1,2,3,4}'::jsonb[],
 		ARRAY['{"x-pgmq-group": "g1"}', '{"x-pgmq-group": "g2"}', NULL, '{"x-pgmq-group": "g1"}']::jsonb[]) WITH ORDINALITY AS s(id, n))
 	SELECT bool_and(p.message::int = s.n) AND count(*) = 4 FROM s JOIN pgmq.peek('keyed', qty => 1000) AS p ON p.msg_id = s.id}),
-	't', 'ids come in the order of the messages');
+	't', 'trap 5: ids come in the order of the messages');
 rows($node, q{SELECT pgmq.set_policy('keyed', '{"dedup_window": 3600}')});
 is( rows($node, q{SELECT count(DISTINCT id) FROM (SELECT pgmq.send('keyed', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb) AS id FROM generate_series(1, 20)) AS s}),
-	1, 'deduplication by key');
+	1, 'trap 10: deduplication by key');
 is( rows($node, q{SELECT count(DISTINCT id) FROM (SELECT pgmq.send('keyed', '1', '{"x-pgmq-dedup-id": "untyped"}') AS id FROM generate_series(1, 20)) AS s}),
 	1, 'and without a type');
 
@@ -285,7 +285,7 @@ is(rows($node, q{SELECT message FROM pgmq.read('VETERAN', 1, 1)}), '"old"', 'its
 fails($node, q{SELECT pgmq.drop_queue('plain'); SELECT pgmq_router.create('plain', 2)}, '42P07', 'adopt',
 	'a queue that is there already cannot be spread');
 rows($node, q{SELECT pgmq.create('plain')});
-is(rows($node, q{SELECT shard FROM pgmq_router.slots('plain')}), 3, 'create takes the one that is there');
+is(rows($node, q{SELECT shard FROM pgmq_router.slots('plain')}), 3, 'trap 11: create takes the one that is there');
 is(rows($node, q{SELECT pgmq.drop_queue('wide'), pgmq.drop_queue('wide')}), 't|f', 'drop');
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'on every shard');
 
