@@ -27,11 +27,12 @@ from session import Session
 
 SYNC = os.environ.get("SYNC", "off").split()[0]
 PEERS = os.environ.get(
-    "PEERS", "pgmq_c,bare,PGMQ,PGMQ's layout,PgQ,pg-boss,graphile-worker").split(",")
+    "PEERS", "pgmq_c,bare,PGMQ,PGMQ's layout,PgQ,pg-boss,graphile-worker,worker").split(",")
 PEER_SECONDS = setting("PEER_SECONDS", 5)
 PEER_PINNED_SECONDS = setting("PEER_PINNED_SECONDS", 20)
 PEER_DELAYED = setting("PEER_DELAYED", 1000000)
 PEER_DRAIN = setting("PEER_DRAIN", 20000)
+PEER_JOBS_AT_ONCE = setting("PEER_JOBS_AT_ONCE", 10)
 PEER_WAKES = setting("PEER_WAKES", 20)
 PGMQ_SQL = os.environ.get("PGMQ_SQL", "")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -335,7 +336,9 @@ class Node:
             [shutil.which("node"), f"{self.directory}/peers.js", self.peer, mode, SOCKET,
              self.database, BODY, *map(str, args)], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, timeout=600,
-            env=dict(os.environ, PGOPTIONS=f"-c synchronous_commit={SYNC}"))
+            env=dict(os.environ, PGOPTIONS=f"-c synchronous_commit={SYNC}",
+                     NODE_PATH=f"{self.directory}/node_modules",
+                     WORKER=os.path.abspath(f"{HERE}/../examples/node/worker.js")))
         if done.returncode != 0:
             sys.exit(f"{self.peer}, {mode}:\n{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
@@ -360,6 +363,9 @@ class Node:
     def drain(self, count):
         return self.node("drain", count, CLIENTS, BATCH)["rate"]
 
+    def jobs(self, count, batch):
+        return self.node("drain", count, PEER_JOBS_AT_ONCE, batch)["rate"]
+
     def wake(self, count):
         return self.node("wake", count)["milliseconds"]
 
@@ -383,8 +389,29 @@ class GraphileWorker(Node):
         return super().cycles(seconds, batch, step)
 
 
+    def jobs(self, count, batch):
+        if batch > 1:
+            raise Missing("takes one at a time")
+        return super().jobs(count, batch)
+
+
+class Worker(Node):
+    def __init__(self):
+        super().__init__("worker", "bench_worker", "TRUNCATE pgmq.q_worker")
+
+    def cycles(self, seconds, batch, step=1):
+        raise Missing("only works")
+
+    def drain(self, count):
+        raise Missing("see jobs")
+
+    def wake(self, count):
+        raise Missing("see pgmq_c")
+
+
 MAKE = {"pgmq_c": Ours, "bare": Bare, "PGMQ": Pgmq, "PGMQ's layout": Layout, "PgQ": PgQ,
-        "pg-boss": PgBoss, "graphile-worker": GraphileWorker}
+        "pg-boss": PgBoss, "graphile-worker": GraphileWorker,
+        "worker": Worker}
 
 
 # ---------------------------------------------------------------------------
@@ -433,13 +460,25 @@ def drain(queue):
     return queue.drain(PEER_DRAIN)
 
 
+def jobs(queue, batch=1):
+    if not isinstance(queue, Node):
+        raise Missing("no worker")
+    settle(queue, PEER_DRAIN)
+    return queue.jobs(PEER_DRAIN, batch)
+
+
+def job_batches(queue):
+    return jobs(queue, BATCH)
+
+
 def wake(queue):
     settle(queue, 0)
     return statistics.median(queue.wake(PEER_WAKES))
 
 
 SCENARIOS = {"peer_cycles": one, "peer_batches": batches, "peer_pinned": pinned,
-             "peer_delayed": delayed, "peer_drain": drain, "peer_wake": wake}
+             "peer_delayed": delayed, "peer_drain": drain, "peer_jobs": jobs,
+             "peer_job_batches": job_batches, "peer_wake": wake}
 PARTS = [part for part in os.environ.get("PARTS", " ".join(SCENARIOS)).split()
          if part in SCENARIOS]
 
@@ -458,7 +497,7 @@ def main():
     report = prepare()
     report.update(synchronous_commit=SYNC, clients=CLIENTS, batch=BATCH, versions={}, settings_of={
         "seconds": PEER_SECONDS, "pinned_seconds": PEER_PINNED_SECONDS, "delayed": PEER_DELAYED,
-        "drain": PEER_DRAIN, "wakes": PEER_WAKES})
+        "drain": PEER_DRAIN, "jobs_at_once": PEER_JOBS_AT_ONCE, "wakes": PEER_WAKES})
     sql("ALTER SYSTEM SET autovacuum = on")
     sql("SELECT pg_reload_conf()")
     print(f"synchronous_commit {SYNC}, {CLIENTS} clients, autovacuum on, {RUNS} run(s) of a cell")
@@ -467,6 +506,7 @@ def main():
     columns = {"peer_cycles": "one by one", "peer_batches": f"batches of {BATCH}",
                "peer_pinned": f"pinned {PEER_PINNED_SECONDS} s",
                "peer_delayed": f"{PEER_DELAYED:,} delayed", "peer_drain": f"drain {PEER_DRAIN:,}",
+               "peer_jobs": f"jobs, {PEER_JOBS_AT_ONCE} at once", "peer_job_batches": "jobs, batches",
                "peer_wake": "wake-up, ms"}
     widths = (24, *(22 if part == "peer_batches" else 17 for part in PARTS))
     show(("", *(columns[part] for part in PARTS)), widths)

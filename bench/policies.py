@@ -16,15 +16,18 @@ import sys
 import time
 
 import harness
-from harness import (BACKLOG, BODY, CLIENTS, RUNS, SECONDS, SOCKET, finish, heading, median_of,
-                     pgbench, prepare, ratio_of, show, sql, verdict)
+from harness import (BACKLOG, BODY, CLIENTS, RUNS, SECONDS, SOCKET, fill, finish, heading, median_of,
+                     pgbench, prepare, ratio_of, server_cpu, show, sql, verdict)
 from session import Session
 
-PARTS = os.environ.get("PARTS", "cost before dedup poison priorities").split()
+PARTS = os.environ.get("PARTS", "cost before dedup poison priorities readers").split()
 SYNC = os.environ.get("SYNC", "off on").split()
 SIDES = os.environ.get("SIDES", "").split()
 IDS = int(os.environ.get("IDS", "2000000"))
 LOWER = int(os.environ.get("LOWER", "1000000"))
+READ_RATED = "SELECT * FROM pgmq.read_with_poll('rated', 600, 1, 60);\n"
+READERS = int(os.environ.get("READERS", "64"))
+RATE = int(os.environ.get("RATE", "100"))
 POISON = int(os.environ.get("POISON", "100000"))
 BEFORE = os.environ.get("BEFORE_BINDIR")
 
@@ -42,6 +45,14 @@ POLICIES = {
     "archive_retention": '"archive_retention": 3600',
     "priorities": '"priorities": true',
 }
+# no limit is reached: this is what counting costs
+LIMITS = {
+    "max_length": '"max_length": 1000000, "max_bytes": 1000000000',
+    "max_in_flight": '"max_in_flight": 1000',
+    "rate": '"rate": 1000000, "burst": 1000000',
+    "fair": '"limit_by": "x-pgmq-group", "max_in_flight_each": 1000, "fair": true',
+}
+POLICIES.update(LIMITS)
 
 # what the messages carry, by name; the cells with ids come last
 GROUP = "'x-pgmq-group', 'g' || :group"
@@ -50,7 +61,8 @@ PRIORITY = "'x-pgmq-priority', :group % 10"
 ID = "'x-pgmq-dedup-id', 'order ' || :salt || '-' || :client_id || '-' || :n"
 COST_CELLS = (
     [("all, no ids", "all", (GROUP, TTL), 0.80)] +
-    [(name, name, (GROUP, TTL), None) for name in POLICIES if name not in ("all", "priorities")] +
+    [(name, name, (GROUP, TTL), None) for name in POLICIES if name not in ("all", "priorities", *LIMITS)] +
+    [(name, name, (GROUP, TTL), 0.85) for name in LIMITS] +
     [("priorities", "priorities", (GROUP, TTL, PRIORITY), 0.90)] +
     [("dedup_window, ids", "dedup_window", (GROUP, TTL, ID), None),
      ("all, ids", "all", (GROUP, TTL, ID), 0.80)])
@@ -348,6 +360,43 @@ def priorities():
 
 
 # ---------------------------------------------------------------------------
+# Many readers of a queue whose policy has a rate
+# ---------------------------------------------------------------------------
+
+def readers():
+    seconds = 10
+    heading(f"Rate: {READERS} readers of a queue limited to {RATE} a second, for {seconds} s")
+    widths = (8, 9, 12, 8, 16, 14, 8)
+    show(("run", "reads/s", "target", "verdict", "share of a core", "target", "verdict"), widths)
+    cells = []
+    sql("SELECT pgmq.create('rated');"
+        f"SELECT pgmq.set_policy('rated', '{{\"rate\": {RATE}}}')")
+    for turn in range(RUNS):
+        sql("TRUNCATE pgmq.q_rated")
+        fill("pgmq.q_rated", RATE * (seconds + 10))
+        sql("VACUUM (ANALYZE) pgmq.q_rated")
+        # what it takes to connect and to plan does not belong to it
+        before, children = server_cpu()
+        pgbench("SELECT 1;\n" + READ_RATED, "off", clients=READERS, count=1)
+        start, _ = server_cpu(children)
+        pgbench(READ_RATED, "off", clients=READERS, seconds=seconds)
+        end, _ = server_cpu(children)
+        # without the start, when all of them connect
+        count, took = sql("SELECT count(*) - 1, extract(epoch FROM max(last_read_at) - min(last_read_at))"
+                          " FROM pgmq.q_rated WHERE last_read_at > (SELECT max(last_read_at) - interval '9 s'"
+                          " FROM pgmq.q_rated)").split("|")
+        rate = int(count) / float(took)
+        share = None if end is None else ((end - start) - (start - before)) / seconds
+        met = abs(rate - RATE) <= 1, share is None or share <= 0.05
+        cells.append({"readers": READERS, "rate": RATE, "reads_per_second": rate, "share": share,
+                      "met": all(met)})
+        show((turn + 1, f"{rate:.1f}", f"{RATE} +- 1", verdict(met[0]),
+              "" if share is None else f"{share:.1%}", "<= 5 %", verdict(met[1])), widths)
+    sql("SELECT pgmq.drop_queue('rated')")
+    return cells
+
+
+# ---------------------------------------------------------------------------
 # Many messages over their limit, and live ones behind them
 # ---------------------------------------------------------------------------
 
@@ -401,7 +450,7 @@ def poison():
 def main():
     report = prepare()
     parts = {"cost": cost, "before": before, "dedup": dedup, "poison": poison,
-             "priorities": priorities}
+             "priorities": priorities, "readers": readers}
     for part in PARTS:
         report[part] = parts[part]()
     finish(report, PARTS, "-policies")

@@ -8,7 +8,7 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs engine peers"        and "claims", "policies", "router", "streams"; the first three by default
+#   SCENARIOS="verbs engine peers"        and "claims", "policies", "limits", "streams", "router"; the first three by default
 #   PARTS="..."         only these parts of the scenarios, by README.md's names
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
@@ -107,6 +107,8 @@ for scenarios in ${SCENARIOS:-verbs engine peers}; do
         peers) RUNS=${peer_runs:-${RUNS:-1}} python3 "$here/peers.py" "$bindir" "$work" "$RESULTS" ;;
         policies) python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
         streams) python3 "$here/streams.py" "$bindir" "$work" "$RESULTS" ;;
+        limits) PARTS=${PARTS:-cost readers priorities} SIDES=${SIDES:-max_length max_in_flight rate fair priorities} \
+            python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
         router) python3 "$here/router.py" "$bindir" "$work" "$RESULTS" ;;
         *) echo "bench/run.sh: there are no scenarios \"$scenarios\"" >&2; exit 1 ;;
     esac

@@ -76,6 +76,8 @@
 #define MAX_SLEEP_MS				60000
 #define PASS_MS						100
 #define CHECK_MS					5000
+/* Microseconds: limits that end so soon after each other are one end. */
+#define LIMIT_SLACK					1000
 
 /*
  * A wait without an interval of the caller's spends no more than one part in
@@ -370,7 +372,7 @@ wait_one(Wait *wait, int i, TimestampTz paused_until, TimestampTz limited_until)
 	{
 		/* a wake-up would have others read in vain */
 		memset(&wait->wakeups[i], 0, sizeof(PgmqWakeUp));
-		if (limited_until <= GetCurrentTimestamp() || pgmq_waiter_watch(place, limited_until))
+		if (limited_until <= GetCurrentTimestamp() || pgmq_waiter_watch(place, limited_until + LIMIT_SLACK))
 			return ms_until(limited_until);
 		return longest;
 	}
@@ -531,6 +533,20 @@ wait_in_vain(Wait *wait)
 }
 
 /*
+ * The wait has got something.  If it took the last token of the queue, no one else
+ * is told to read before the next one.  Of several queues some were not read.
+ */
+static void
+wait_got(const Wait *wait)
+{
+	Oid			listed = wait_listed(wait, 0);
+
+	if (wait->nqueues == 1 && OidIsValid(listed) &&
+		pgmq_waiter_leave_until(wait->place, pgmq_policy_limited_until(listed)))
+		pgmq_limits_wait(listed);
+}
+
+/*
  * Call take, which reads from the queues, until it returns that it did
  * something or max_seconds (an integer argument) have passed, but at least
  * once.  interval_ms (an integer argument) is the pause between two calls when
@@ -565,6 +581,7 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 		{
 			/* take may last long; this rolls back what it did */
 			client_check(&wait);
+			wait_got(&wait);
 			break;
 		}
 		wait_in_vain(&wait);

@@ -490,7 +490,10 @@ read_scan(GroupRead *read, const PgmqPolicy *policy)
 	uint64		count;
 
 	if (pgmq_scan_is_idle(&read->queue, read->now))
+	{
+		pgmq_policy_limit(read->queue.relid, DT_NOBEGIN);
 		return 0;
+	}
 	read->qty = pgmq_limits_read_begin(&read->limited, &read->queue, policy, qty, true);
 	if (read->qty == 0)
 	{

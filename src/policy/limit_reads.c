@@ -383,11 +383,11 @@ bucket_look(PgmqLimitBucket *bucket, double now, double interval, int size, doub
 	return (int64) Max(Min(tokens, 1e15), 0);
 }
 
-/* Take so many messages of up to n; see pgmq_limits_take. */
+/* Take so many messages of up to n; see pgmq_limits_take.  *next may be set. */
 static int64
 limit_take(int64 max_in_flight, int *reserved, int in_flight, TimestampTz next_end,
 		   PgmqLimitBucket *bucket, double rate, int burst, int64 n,
-		   TimestampTz now, TimestampTz *until)
+		   TimestampTz now, TimestampTz *until, TimestampTz *next)
 {
 	double		clock = 0;
 	double		wait;
@@ -411,9 +411,12 @@ limit_take(int64 max_in_flight, int *reserved, int in_flight, TimestampTz next_e
 			*until = Min(*until, now + (int64) Min(ceil(wait), 1e15));
 		bucket->denied = n == 0;
 		bucket->full += n * interval;
+		if (n > 0 && bucket_look(bucket, clock, interval, Max(burst, 1), &wait) == 0)
+			*next = now + (int64) Min(ceil(wait), 1e15);
 	}
 	if (max_in_flight > 0)
 		*reserved += n;
+	bucket->refused |= n == 0;
 	return n;
 }
 
@@ -422,22 +425,24 @@ limit_take(int64 max_in_flight, int *reserved, int in_flight, TimestampTz next_e
  * taken for them, and places reserved, that are to be given back if not used.  freed
  * places are counted as taken and will be free when this transaction commits.  If
  * there are none, *until is when there may be some, if nothing else happens before.
+ * If this took the last token, *next is when the next one comes.
  */
 int64
 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, TimestampTz now,
-				 TimestampTz *until)
+				 TimestampTz *until, TimestampTz *next)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
 	int64		wanted = n;
 
-	*until = PGMQ_DUE_LAST;
+	*until = *next = PGMQ_DUE_LAST;
 	if (queue == NULL)
 		return n;
 	leases_end(queue, now);
 	n = limit_take(policy->max_in_flight > 0 ? policy->max_in_flight + freed : 0, &queue->reserved, queue->in_flight, queue->next_end,
-				   &queue->bucket, policy->rate, policy->burst, n, now, until);
-	if (n == 0)
-		queue->starved = true;
+				   &queue->bucket, policy->rate, policy->burst, n, now, until, next);
+	/* those who wait are not told to try in vain before the next token */
+	if (n == 0 || *next < PGMQ_DUE_LAST)
+		queue->starved = queue->bucket.refused = true;
 	if (n < wanted)
 		queue->denied_at = now;
 	LWLockRelease(&pgmq_limit_area->lock);
@@ -454,6 +459,7 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
 	int64		wanted = n;
+	TimestampTz next;
 	int			i;
 
 	if (queue == NULL)
@@ -469,7 +475,7 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 		n = limit_take(policy->max_in_flight_each > 0 ? policy->max_in_flight_each + freed : 0,
 					   &pgmq_limit_entries[i].reserved, pgmq_limit_entries[i].in_flight,
 					   queue->next_end, &pgmq_limit_entries[i].bucket, policy->rate_each,
-					   policy->burst_each, n, now, until);
+					   policy->burst_each, n, now, until, &next);
 		if (n == 0)
 			queue->starved = true;
 		if (n < wanted)
@@ -477,6 +483,18 @@ pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool qu
 	}
 	LWLockRelease(&pgmq_limit_area->lock);
 	return n;
+}
+
+/* Readers wait for the next token of a queue, though none has asked for it since the last. */
+void
+pgmq_limits_wait(Oid relid)
+{
+	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+
+	if (queue == NULL)
+		return;
+	queue->bucket.denied = true;
+	LWLockRelease(&pgmq_limit_area->lock);
 }
 
 /* The value whose messages were read last. */
@@ -504,13 +522,18 @@ pgmq_limits_set_turn(Oid relid, int64 value)
 	LWLockRelease(&pgmq_limit_area->lock);
 }
 
-/* Give back places and tokens, of a value if it is not NULL.  True if a reader that got nothing is to be woken. */
+/*
+ * Give back places and tokens, of a value if it is not NULL.  True if a reader is to
+ * be woken that got nothing of these.  One that got nothing of others is not: it
+ * would take these, give them back in turn, and wake others without end.
+ */
 bool
 pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+	PgmqLimitBucket *bucket;
 	int			i;
-	bool		wakes;
+	bool		wakes = false;
 
 	if (queue == NULL)
 		return false;
@@ -519,12 +542,16 @@ pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, doub
 		queue->reserved -= places;
 	else if (i != PGMQ_LIMIT_NONE)
 		pgmq_limit_entries[i].reserved -= places;
-	if (rate > 0 && value == NULL)
-		queue->bucket.full -= tokens * (USECS_PER_SEC / rate);
-	else if (rate > 0 && i != PGMQ_LIMIT_NONE)
-		pgmq_limit_entries[i].bucket.full -= tokens * (USECS_PER_SEC / rate);
-	wakes = queue->starved;
-	queue->starved = false;
+	bucket = i == PGMQ_LIMIT_NONE ? NULL : &pgmq_limit_entries[i].bucket;
+	if (value == NULL)
+		bucket = &queue->bucket;
+	if (bucket != NULL)
+	{
+		if (rate > 0)
+			bucket->full -= tokens * (USECS_PER_SEC / rate);
+		wakes = bucket->refused;
+		bucket->refused = false;
+	}
 	LWLockRelease(&pgmq_limit_area->lock);
 	return wakes;
 }

@@ -356,7 +356,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 
 	read->note = NULL;
 	read->relid = queue->relid;
-	read->until = PGMQ_DUE_LAST;
+	read->until = read->next = PGMQ_DUE_LAST;
 	if (!pgmq_limits_reads(policy) || qty == 0)
 		return qty;
 	limits = *policy;
@@ -366,7 +366,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
 	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL), qty,
-						 GetCurrentTimestamp(), &read->until);
+						 GetCurrentTimestamp(), &read->until, &read->next);
 	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
 		return 0;
@@ -394,6 +394,8 @@ note_use(PgmqLimitNote *note, int64 count)
 void
 pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 {
+	int64		taken = read->note == NULL ? 0 : read->note->tokens;
+
 	if (read->note == NULL)
 		return;
 	reading = read->note->outer;
@@ -402,6 +404,8 @@ pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 	note_use(read->note, count);
 	if (count == 0 && read->until < PGMQ_DUE_LAST)
 		pgmq_policy_limit(read->relid, read->until);
+	else if (count == taken && read->next < PGMQ_DUE_LAST)
+		pgmq_policy_limit(read->relid, read->next);
 }
 
 /* Whether a policy, or NULL, limits reads by the values of a header. */

@@ -71,11 +71,13 @@ pgmq_limits_reads(const PgmqPolicy *policy)
 /* ---- the shared memory, for limits.c and limit_reads.c ---- */
 #define PGMQ_LIMIT_NONE			(-1)
 
-/* The tokens of a rate. */
+/* What a queue or a value gives to reads, by the tokens of its rate and by places. */
 typedef struct PgmqLimitBucket
 {
 	double		full;			/* microseconds of the monotonic clock */
 	bool		denied;			/* a reader has waited since the last token */
+	bool		refused;		/* a reader got nothing of it, and none was
+								 * woken since something was given back */
 } PgmqLimitBucket;
 
 /* A queue. */
@@ -93,8 +95,9 @@ typedef struct PgmqLimitQueue
 	int			in_flight;
 	int			reserved;		/* places for messages that are being read */
 	TimestampTz next_end;		/* no lease ends before */
-	bool		starved;		/* a reader got nothing, and none was woken
-								 * since */
+	bool		starved;		/* a reader got nothing, of the queue or a
+								 * value, and none was woken since a lease
+								 * ended */
 	TimestampTz denied_at;		/* when a read got less than it wanted */
 	PgmqLimitBucket bucket;
 	int64		turn;			/* the value that was last read from */
@@ -158,7 +161,7 @@ extern bool pgmq_limits_lease_end(Oid relid, int64 msg_id, bool commit);
 extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, TimestampTz was);
 extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);
 extern int64 pgmq_limits_take(Oid relid, const PgmqPolicy *policy, int64 freed, int64 n, TimestampTz now,
-							  TimestampTz *until);
+							  TimestampTz *until, TimestampTz *next);
 extern int64 pgmq_limits_take_value(Oid relid, const PgmqPolicy *policy, int64 value, bool quiet,
 									int64 freed, int64 n, TimestampTz now, TimestampTz *until);
 extern bool pgmq_limits_give(Oid relid, const int64 *value, int64 places, int64 tokens, double rate);

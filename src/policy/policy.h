@@ -330,6 +330,7 @@ typedef struct PgmqLimitedRead
 	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
+	TimestampTz next;			/* when a token comes, if it took the last one */
 } PgmqLimitedRead;
 
 /*
@@ -355,6 +356,7 @@ extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *po
 extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count);
 extern int64 pgmq_limits_turn(Oid relid);
 extern void pgmq_limits_set_turn(Oid relid, int64 value);
+extern void pgmq_limits_wait(Oid relid);
 extern bool pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy);
 
 /* While it is true, leases that are changed end: messages are given back. */

@@ -90,5 +90,6 @@ extern bool pgmq_waiter_watch(int place, TimestampTz due);
 extern bool pgmq_waiter_sleeps_on(int place, TimestampTz *watch);
 extern void pgmq_waiter_pass_on(int place, bool to_first);
 extern void pgmq_waiter_leave(int place);
+extern bool pgmq_waiter_leave_until(int place, TimestampTz next);
 
 #endif							/* PGMQ_WAIT_H */

@@ -220,22 +220,22 @@ list_wake(int from, Oid relid, bool grouped)
 /*
  * Give the watch for a due time to one of a queue's sleeping waiters, unless
  * one has it: its sleep gets shorter.  If none sleeps there is nothing to do,
- * since a waiter finds the due time before it sleeps.
+ * since a waiter finds the due time before it sleeps.  Whether one has it now.
  */
-static void
+static bool
 list_watch(Bucket *bucket, Oid relid, TimestampTz due)
 {
 	int			first = NOBODY;
 
 	if (due >= PGMQ_DUE_LAST)
-		return;
+		return false;
 	for (int i = list_search(bucket->first, relid); i != NOBODY;
 		 i = list_search(area->waiters[i].next, relid))
 	{
 		if (!waiter_is_idle(&area->waiters[i]))
 			continue;
 		if (area->waiters[i].watch <= due)
-			return;
+			return true;
 		if (first == NOBODY)
 			first = i;
 	}
@@ -244,6 +244,7 @@ list_watch(Bucket *bucket, Oid relid, TimestampTz due)
 		area->waiters[first].watch = due;
 		waiter_nudge(first);
 	}
+	return first != NOBODY;
 }
 
 /* ----------------------------------------------------------------
@@ -336,7 +337,7 @@ pgmq_waiter_hand_over(Oid relid, TimestampTz due)
 	Bucket	   *bucket = bucket_of(relid);
 
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
-	list_watch(bucket, relid, due);
+	(void) list_watch(bucket, relid, due);
 	LWLockRelease(&bucket->lock);
 }
 
@@ -420,15 +421,20 @@ pgmq_waiter_pass_on(int place, bool to_first)
 	LWLockRelease(&bucket->lock);
 }
 
-/* Leave a list, if in one, and wake the next waiter.  For callbacks, too. */
-void
-pgmq_waiter_leave(int place)
+/*
+ * Leave a list, if in one.  The next waiter is woken; or, if nothing could be read
+ * before next and this one has no wake-up since, one that sleeps gets the watch
+ * for that: true if there is one.
+ */
+bool
+pgmq_waiter_leave_until(int place, TimestampTz next)
 {
 	Bucket	   *bucket;
 	Waiter	   *me;
+	bool		watched = false;
 
 	if (!OidIsValid(my_queues[place]))
-		return;
+		return false;
 	bucket = bucket_of(my_queues[place]);
 	me = MY_WAITER(place);
 	LWLockAcquire(&bucket->lock, LW_EXCLUSIVE);
@@ -443,11 +449,22 @@ pgmq_waiter_leave(int place)
 	pg_atomic_fetch_sub_u32(&bucket->count, 1);
 	if (me->kind == PGMQ_WAIT_GROUPED)
 		pg_atomic_fetch_sub_u32(&bucket->grouped, 1);
-	list_wake(bucket->first, me->relid, false);
+	if (next > GetCurrentTimestamp() && !me->woken)
+		watched = list_watch(bucket, me->relid, next);
+	else
+		list_wake(bucket->first, me->relid, false);
 	if (me->asleep)
-		list_watch(bucket, me->relid, me->watch);
+		(void) list_watch(bucket, me->relid, me->watch);
 	my_queues[place] = InvalidOid;
 	LWLockRelease(&bucket->lock);
+	return watched;
+}
+
+/* Leave a list, if in one, and wake the next waiter.  For callbacks, too. */
+void
+pgmq_waiter_leave(int place)
+{
+	(void) pgmq_waiter_leave_until(place, DT_NOBEGIN);
 }
 
 /* Leave all lists from a place on, and return the places.  For callbacks, too. */
@@ -503,7 +520,7 @@ pgmq_waiter_wake(Oid relid, PgmqWake whom, TimestampTz due)
 			waiter_set(i);
 	}
 	else if (whom == PGMQ_WAKE_ONE && due > GetCurrentTimestamp())
-		list_watch(bucket, relid, due);
+		(void) list_watch(bucket, relid, due);
 	else
 		list_wake(first, relid, whom == PGMQ_WAKE_GROUPED);
 	LWLockRelease(&bucket->lock);

@@ -143,7 +143,28 @@ is(sql(q{SELECT max(read_ct) FROM pgmq.q_rate}), '1', '8 readers share a rate: n
 cmp_ok($read, '<=', $due + 1 + 10, '.. they get no more than it allows');
 cmp_ok($read, '>=', 0.9 * $due, '.. and no less, as far as the machine is fast enough');
 cmp_ok($due, '>=', 200, '.. all the time');
+cmp_ok(sql(q{SELECT wakeups_in_vain FROM pgmq.queue_stats() WHERE queue_name = 'rate'}), '<', $read / 4,
+	'.. and no more of them are woken than there are tokens');
 done(@readers);
+
+# ---- readers that wait for a value, while the queue gives what they cannot use
+sql(q{SELECT pgmq.create('both');
+	SELECT pgmq.set_policy('both', '{"limit_by": "tenant", "max_in_flight_each": 1, "rate": 1000, "burst": 10}');
+	SELECT pgmq.send_batch('both', '{1, 2, 3, 4}');
+	SELECT pgmq.read('both', 600, 1)});
+my @both = map { session($node) } 1 .. 3;
+wait_in($_, q{SELECT message FROM pgmq.read_with_poll('both', 600, 5, 120);}) foreach @both;
+my $vain = sql(q{SELECT wakeups FROM pgmq.queue_stats() WHERE queue_name = 'both'});
+sql('SELECT pg_sleep(1)');
+cmp_ok(sql(q{SELECT wakeups FROM pgmq.queue_stats() WHERE queue_name = 'both'}), '<', $vain + 10,
+	'readers whose value has had enough do not wake each other');
+sql(q{SELECT pgmq.delete('both', 1)});
+my $since = time;
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pgmq.q_both WHERE read_ct > 0}) or die 'nobody reads';
+cmp_ok(time - $since, '<', 60, '.. and what frees wakes one of them');
+is(sql(q{SELECT string_agg(message::text, ' ') FROM pgmq.q_both WHERE read_ct > 0}), '2', '.. which gets what there is');
+sql(q{SELECT pgmq.drop_queue('both')});
+done(@both);
 
 # ---- leases that have ended make room for those of other queues
 sql(q{SELECT pgmq.send_batch('other', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 20) i))});
