@@ -330,8 +330,7 @@ typedef struct PgmqLimitedRead
 	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
-	TimestampTz next;			/* when a token comes, if it took the last
-								 * one */
+	TimestampTz next;			/* when a token comes, if it took the last one */
 } PgmqLimitedRead;
 
 /*
