@@ -22,13 +22,14 @@ SYNC = os.environ.get("SYNC", "off")
 DELAYED = int(os.environ.get("DELAYED", "100000"))
 WAKES = int(os.environ.get("WAKES", "200"))
 
-IDS = "(SELECT array_agg(i) FROM generate_series(:first, :first + 99) AS i)"
+# a batch as a client sends it
+BATCH = "{" + ",".join('"' + BODY.replace('"', '\\"') + '"' for _ in range(100)) + "}"
 # statement, target of the ratio
 CALLS = {
     "send": ("SELECT pgmq.send('routed', :msg::jsonb);", 4),
     "read(1)": ("SELECT * FROM pgmq.read('routed', 600, 1);", 4),
     "delete": ("SELECT pgmq.delete('routed', 1::bigint);", 4),
-    "send_batch(100)": ("SELECT pgmq.send_batch('routed', array_fill(:msg::jsonb, ARRAY[100]));", 1.8),
+    "send_batch(100)": ("SELECT pgmq.send_batch('routed', :msgs::jsonb[]);", 1.8),
     "read(100)": ("SELECT * FROM pgmq.read('routed', 0, 100);", None),
 }
 
@@ -58,14 +59,14 @@ def calls():
     cells = []
     for name, (statement, target) in CALLS.items():
         refill(50000 if name == "read(1)" else 100)
-        count, _, _ = pgbench(statement, SYNC, seconds=SECONDS, values=[("msg", BODY)], database="router")
+        count, _, _ = pgbench(statement, SYNC, seconds=SECONDS, values=[("msg", BODY), ("msgs", BATCH)], database="router")
         # the server's clock of CPU time is coarse
         count = max(count, 300 if "100" in name else 3000)
         cpus = {side: [] for side in sides}
         for _ in range(RUNS):
             for side, (database, mode) in sides.items():
                 refill(count + 1000 if name == "read(1)" else 100)
-                _, _, cpu = pgbench(statement, SYNC, count=count, values=[("msg", BODY)], more=mode, database=database)
+                _, _, cpu = pgbench(statement, SYNC, count=count, values=[("msg", BODY), ("msgs", BATCH)], more=mode, database=database)
                 cpus[side].append(cpu)
         ratio = ratio_of(cpus, "routed", "direct")
         middle = {side: statistics.median(values) for side, values in cpus.items()}

@@ -8,7 +8,7 @@
 # pgmq_c must be installed in the server that PG_CONFIG (or PG_BINDIR, its bin
 # directory) names.  Settings, all by environment:
 #
-#   SCENARIOS="verbs engine peers"        and "claims", "policies", "limits", "router"; the first three by default
+#   SCENARIOS="verbs engine peers"        and "claims", "policies", "limits", "streams", "router"; the first three by default
 #   PARTS="..."         only these parts of the scenarios, by README.md's names
 #   PRELOAD=on          off: without shared_preload_libraries
 #   SECONDS_PER_CELL=1  length of one run, roughly
@@ -106,6 +106,7 @@ for scenarios in ${SCENARIOS:-verbs engine peers}; do
         engine) python3 "$here/engine.py" "$bindir" "$work" "$RESULTS" ;;
         peers) RUNS=${peer_runs:-${RUNS:-1}} python3 "$here/peers.py" "$bindir" "$work" "$RESULTS" ;;
         policies) python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
+        streams) python3 "$here/streams.py" "$bindir" "$work" "$RESULTS" ;;
         limits) PARTS=${PARTS:-cost readers priorities} SIDES=${SIDES:-max_length max_in_flight rate fair priorities} \
             python3 "$here/policies.py" "$bindir" "$work" "$RESULTS" ;;
         router) python3 "$here/router.py" "$bindir" "$work" "$RESULTS" ;;

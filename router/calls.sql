@@ -25,17 +25,16 @@ $$;
 -- id: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, bigint) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::bigint);
+	SELECT pgmq.archive($2::text, $3::bigint);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id bigint) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.archive(_s, $1, $2);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -47,17 +46,16 @@ $$;
 -- id: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, bigint, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::bigint, $4::integer);
+	SELECT pgmq.archive($2::text, $3::bigint, $4::integer);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id bigint, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.archive(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -69,7 +67,7 @@ $$;
 -- ids_text: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::text);
+	SELECT pgmq.archive($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -77,8 +75,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2);
@@ -91,7 +89,7 @@ $$;
 -- ids_text: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::text, $4::text);
+	SELECT pgmq.archive($2::text, $3::text, $4::text);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_id_or_ids text, read_ct_or_cts text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -99,8 +97,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2, $3);
@@ -113,7 +111,7 @@ $$;
 -- ids: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, bigint[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::bigint[]);
+	SELECT pgmq.archive($2::text, $3::bigint[]);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -121,8 +119,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -143,7 +141,7 @@ $$;
 -- ids: archive
 CREATE FUNCTION pgmq_router.archive(integer, text, bigint[], integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.archive($2::text, $3::bigint[], $4::integer[]);
+	SELECT pgmq.archive($2::text, $3::bigint[], $4::integer[]);
 $$;
 CREATE FUNCTION pgmq.archive(queue_name text, msg_ids bigint[], read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -151,8 +149,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -181,15 +179,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 	_g record;
 	_ids bigint[] := $2;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids) LOOP
 		BEGIN
@@ -211,7 +209,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -228,8 +226,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -237,7 +235,7 @@ DECLARE
 	_ids bigint[] := $2;
 	_cts integer[] := $5;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids, cardinality(_cts)) LOOP
 		BEGIN
@@ -260,7 +258,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -277,8 +275,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -289,7 +287,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids) LOOP
 		BEGIN
@@ -317,7 +315,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	EXIT WHEN cardinality(_ids) > 0;
@@ -341,8 +339,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -354,7 +352,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids, cardinality(_cts)) LOOP
 		BEGIN
@@ -383,7 +381,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	EXIT WHEN cardinality(_ids) > 0;
@@ -407,8 +405,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_first($2);
 BEGIN
 	PERFORM pgmq_router.bind_topic(_s, $1, $2);
@@ -473,8 +471,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($2, $1);
 BEGIN
@@ -498,8 +496,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 BEGIN
@@ -526,8 +524,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -552,8 +550,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -579,8 +577,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 BEGIN
@@ -607,8 +605,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 	_only integer := pgmq_router._shard_only($1, 'create_partitioned');
@@ -636,8 +634,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 BEGIN
@@ -664,8 +662,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($1, $2);
 BEGIN
@@ -689,8 +687,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
@@ -714,8 +712,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
@@ -739,8 +737,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
@@ -764,8 +762,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place_beside($1, $2, $3::text);
 BEGIN
@@ -789,8 +787,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._place($1, 1, false, NULL);
 	_only integer := pgmq_router._shard_only($1, 'create_unlogged');
@@ -810,17 +808,16 @@ $$;
 -- id: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, bigint, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::bigint, $4::text);
+	SELECT pgmq.dead_letter($2::text, $3::bigint, $4::text);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.dead_letter(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -832,17 +829,16 @@ $$;
 -- id: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, bigint, text, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::bigint, $4::text, $5::integer);
+	SELECT pgmq.dead_letter($2::text, $3::bigint, $4::text, $5::integer);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id bigint, reason text, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.dead_letter(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -854,7 +850,7 @@ $$;
 -- ids_text: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::text, $4::text);
+	SELECT pgmq.dead_letter($2::text, $3::text, $4::text);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -862,8 +858,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3);
@@ -876,7 +872,7 @@ $$;
 -- ids_text: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::text, $4::text, $5::text);
+	SELECT pgmq.dead_letter($2::text, $3::text, $4::text, $5::text);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_id_or_ids text, reason text, read_ct_or_cts text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -884,8 +880,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3, $4);
@@ -898,7 +894,7 @@ $$;
 -- ids: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, bigint[], text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::bigint[], $4::text);
+	SELECT pgmq.dead_letter($2::text, $3::bigint[], $4::text);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -906,8 +902,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -928,7 +924,7 @@ $$;
 -- ids: dead_letter
 CREATE FUNCTION pgmq_router.dead_letter(integer, text, bigint[], text, integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.dead_letter($2::text, $3::bigint[], $4::text, $5::integer[]);
+	SELECT pgmq.dead_letter($2::text, $3::bigint[], $4::text, $5::integer[]);
 $$;
 CREATE FUNCTION pgmq.dead_letter(queue_name text, msg_ids bigint[], reason text, read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -936,8 +932,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -958,17 +954,16 @@ $$;
 -- id: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, bigint) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::bigint);
+	SELECT pgmq.delete($2::text, $3::bigint);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id bigint) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.delete(_s, $1, $2);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -980,17 +975,16 @@ $$;
 -- id: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, bigint, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::bigint, $4::integer);
+	SELECT pgmq.delete($2::text, $3::bigint, $4::integer);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id bigint, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.delete(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -1002,7 +996,7 @@ $$;
 -- ids_text: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::text);
+	SELECT pgmq.delete($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -1010,8 +1004,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2);
@@ -1024,7 +1018,7 @@ $$;
 -- ids_text: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::text, $4::text);
+	SELECT pgmq.delete($2::text, $3::text, $4::text);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_id_or_ids text, read_ct_or_cts text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -1032,8 +1026,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2, $3);
@@ -1046,7 +1040,7 @@ $$;
 -- ids: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, bigint[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::bigint[]);
+	SELECT pgmq.delete($2::text, $3::bigint[]);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -1054,8 +1048,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -1076,7 +1070,7 @@ $$;
 -- ids: delete
 CREATE FUNCTION pgmq_router.delete(integer, text, bigint[], integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.delete($2::text, $3::bigint[], $4::integer[]);
+	SELECT pgmq.delete($2::text, $3::bigint[], $4::integer[]);
 $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[], read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -1084,8 +1078,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -1114,15 +1108,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 	_g record;
 	_ids bigint[] := $2;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids) LOOP
 		BEGIN
@@ -1144,7 +1138,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -1161,8 +1155,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -1170,7 +1164,7 @@ DECLARE
 	_ids bigint[] := $2;
 	_cts integer[] := $5;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids, cardinality(_cts)) LOOP
 		BEGIN
@@ -1193,7 +1187,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -1210,8 +1204,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -1222,7 +1216,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids) LOOP
 		BEGIN
@@ -1250,7 +1244,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	EXIT WHEN cardinality(_ids) > 0;
@@ -1274,8 +1268,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -1287,7 +1281,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	IF cardinality(_order) > 1 AND cardinality(_ids) > 0 THEN
 		FOR _g IN SELECT * FROM pgmq_router._groups($1, _ids, cardinality(_cts)) LOOP
 		BEGIN
@@ -1316,7 +1310,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	EXIT WHEN cardinality(_ids) > 0;
@@ -1340,8 +1334,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -1369,7 +1363,7 @@ $$;
 -- drop: drop_queue
 CREATE FUNCTION pgmq_router.drop_queue(integer, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.drop_queue($2::text);
+	SELECT pgmq.drop_queue($2::text);
 $$;
 CREATE FUNCTION pgmq.drop_queue(queue_name text) RETURNS boolean
 LANGUAGE plpgsql
@@ -1377,8 +1371,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[];
 	_dropped boolean := false;
@@ -1406,7 +1400,7 @@ $$;
 -- drop: drop_queue
 CREATE FUNCTION pgmq_router.drop_queue(integer, text, boolean) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.drop_queue($2::text, $3::boolean);
+	SELECT pgmq.drop_queue($2::text, $3::boolean);
 $$;
 CREATE FUNCTION pgmq.drop_queue(queue_name text, partitioned boolean) RETURNS boolean
 LANGUAGE plpgsql
@@ -1414,8 +1408,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[];
 	_dropped boolean := false;
@@ -1462,8 +1456,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1481,7 +1475,7 @@ $$;
 -- ids: extend
 CREATE FUNCTION pgmq_router.extend(integer, text, bigint[], integer[], integer) RETURNS TABLE(lost_msg_id bigint) LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.extend($2::text, $3::bigint[], $4::integer[], $5::integer);
+	SELECT pgmq.extend($2::text, $3::bigint[], $4::integer[], $5::integer);
 $$;
 CREATE FUNCTION pgmq.extend(queue_name text, msg_ids bigint[], read_cts integer[], vt integer) RETURNS TABLE(lost_msg_id bigint)
 LANGUAGE plpgsql
@@ -1489,8 +1483,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -1511,7 +1505,7 @@ $$;
 -- anywhere: format_table_name
 CREATE FUNCTION pgmq_router.format_table_name(integer, text, text) RETURNS text LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.format_table_name($2::text, $3::text);
+	SELECT pgmq.format_table_name($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.format_table_name(queue_name text, prefix text) RETURNS text
 LANGUAGE plpgsql
@@ -1519,8 +1513,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -1537,16 +1531,15 @@ $$;
 -- id: forward
 CREATE FUNCTION pgmq_router.forward(integer, text, bigint, text, jsonb, jsonb, integer) RETURNS bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.forward($2::text, $3::bigint, $4::text, $5::jsonb, $6::jsonb, $7::integer);
+	SELECT pgmq.forward($2::text, $3::bigint, $4::text, $5::jsonb, $6::jsonb, $7::integer);
 $$;
 CREATE FUNCTION pgmq.forward(queue_name text, msg_id bigint, to_queue text, msg jsonb, headers jsonb, read_ct integer) RETURNS bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._check_target(pgmq_router._shard_of($1, $2), $3);
 BEGIN
 	RETURN pgmq_router.forward(_s, $1, $2, $3, $4, $5, $6);
@@ -1559,7 +1552,7 @@ $$;
 -- first: get_policy
 CREATE FUNCTION pgmq_router.get_policy(integer, text) RETURNS jsonb LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.get_policy($2::text);
+	SELECT pgmq.get_policy($2::text);
 $$;
 CREATE FUNCTION pgmq.get_policy(queue_name text) RETURNS jsonb
 LANGUAGE plpgsql
@@ -1567,8 +1560,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_first($1);
 BEGIN
 	RETURN pgmq_router.get_policy(_s, $1);
@@ -1589,8 +1582,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -1615,8 +1608,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1642,8 +1635,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1669,8 +1662,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1696,8 +1689,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1723,8 +1716,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_rows pgmq.queue_record[];
 	_all pgmq.queue_record[];
@@ -1755,8 +1748,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1782,8 +1775,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -1808,8 +1801,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1835,8 +1828,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_first($1);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.list_topic_bindings(_s, $1);
@@ -1860,8 +1853,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_left integer := $2;
 	_n bigint;
@@ -1902,8 +1895,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1929,8 +1922,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -1956,8 +1949,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_all pgmq.metrics_result[];
 BEGIN
@@ -1984,8 +1977,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_rows pgmq.metrics_result[];
 	_all pgmq.metrics_result[];
@@ -2007,17 +2000,16 @@ $$;
 -- id: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint);
+	SELECT pgmq.nack($2::text, $3::bigint);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.nack(_s, $1, $2);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -2029,17 +2021,16 @@ $$;
 -- id: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint, $4::integer);
+	SELECT pgmq.nack($2::text, $3::bigint, $4::integer);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.nack(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -2051,17 +2042,16 @@ $$;
 -- id: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint, integer, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint, $4::integer, $5::integer);
+	SELECT pgmq.nack($2::text, $3::bigint, $4::integer, $5::integer);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.nack(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -2073,17 +2063,16 @@ $$;
 -- id: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint, integer, integer, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint, $4::integer, $5::integer, $6::text);
+	SELECT pgmq.nack($2::text, $3::bigint, $4::integer, $5::integer, $6::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id bigint, delay integer, read_ct integer, error text) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.nack(_s, $1, $2, $3, $4, $5);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -2095,7 +2084,7 @@ $$;
 -- ids_text: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::text);
+	SELECT pgmq.nack($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -2103,8 +2092,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2);
@@ -2117,7 +2106,7 @@ $$;
 -- ids_text: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, text, integer) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::text, $4::integer);
+	SELECT pgmq.nack($2::text, $3::text, $4::integer);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay integer) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -2125,8 +2114,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
@@ -2139,7 +2128,7 @@ $$;
 -- ids_text: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::text, $4::text);
+	SELECT pgmq.nack($2::text, $3::text, $4::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -2147,8 +2136,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
@@ -2161,7 +2150,7 @@ $$;
 -- ids_text: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::text, $4::text, $5::text);
+	SELECT pgmq.nack($2::text, $3::text, $4::text, $5::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -2169,8 +2158,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4);
@@ -2183,7 +2172,7 @@ $$;
 -- ids_text: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, text, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::text, $4::text, $5::text, $6::text);
+	SELECT pgmq.nack($2::text, $3::text, $4::text, $5::text, $6::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_id_or_ids text, delay text, read_ct_or_cts text, error text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -2191,8 +2180,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4, $5);
@@ -2205,7 +2194,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[]);
+	SELECT pgmq.nack($2::text, $3::bigint[]);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2213,8 +2202,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2235,7 +2224,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[], integer) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[], $4::integer);
+	SELECT pgmq.nack($2::text, $3::bigint[], $4::integer);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2243,8 +2232,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2265,7 +2254,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[], integer, integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[], $4::integer, $5::integer[]);
+	SELECT pgmq.nack($2::text, $3::bigint[], $4::integer, $5::integer[]);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2273,8 +2262,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2295,7 +2284,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[], integer, integer[], text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[], $4::integer, $5::integer[], $6::text);
+	SELECT pgmq.nack($2::text, $3::bigint[], $4::integer, $5::integer[], $6::text);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delay integer, read_cts integer[], error text) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2303,8 +2292,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2325,7 +2314,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[], integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[], $4::integer[]);
+	SELECT pgmq.nack($2::text, $3::bigint[], $4::integer[]);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2333,8 +2322,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2355,7 +2344,7 @@ $$;
 -- ids: nack
 CREATE FUNCTION pgmq_router.nack(integer, text, bigint[], integer[], integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.nack($2::text, $3::bigint[], $4::integer[], $5::integer[]);
+	SELECT pgmq.nack($2::text, $3::bigint[], $4::integer[], $5::integer[]);
 $$;
 CREATE FUNCTION pgmq.nack(queue_name text, msg_ids bigint[], delays integer[], read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -2363,8 +2352,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -2393,8 +2382,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -2420,8 +2409,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -2447,8 +2436,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -2473,8 +2462,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_left integer := $3;
 	_n bigint;
@@ -2504,8 +2493,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_left integer := $2;
 	_n bigint;
@@ -2531,17 +2520,16 @@ CREATE FUNCTION pgmq_router.pop(integer, text, integer) RETURNS SETOF pgmq.messa
 $$;
 CREATE FUNCTION pgmq.pop(queue_name text, qty integer DEFAULT 1) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
 		RETURN QUERY SELECT * FROM pgmq_router.pop(_s, $1, $2);
@@ -2551,7 +2539,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -2560,7 +2548,7 @@ $$;
 -- all: purge_queue
 CREATE FUNCTION pgmq_router.purge_queue(integer, text) RETURNS bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.purge_queue($2::text);
+	SELECT pgmq.purge_queue($2::text);
 $$;
 CREATE FUNCTION pgmq.purge_queue(queue_name text) RETURNS bigint
 LANGUAGE plpgsql
@@ -2568,8 +2556,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_all bigint[];
 BEGIN
@@ -2596,8 +2584,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_shards integer[] := pgmq_router._shards_all($1);
 BEGIN
@@ -2625,8 +2613,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();
@@ -2648,17 +2636,16 @@ CREATE FUNCTION pgmq_router.read(integer, text, integer, integer, jsonb) RETURNS
 $$;
 CREATE FUNCTION pgmq.read(queue_name text, vt integer, qty integer, conditional jsonb DEFAULT '{}'::jsonb) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
 		RETURN QUERY SELECT * FROM pgmq_router.read(_s, $1, $2, $3, $4);
@@ -2668,7 +2655,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -2685,8 +2672,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_q text;
 	_others integer;
@@ -2724,8 +2711,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_q text;
 	_others integer;
@@ -2759,17 +2746,16 @@ CREATE FUNCTION pgmq_router.read_grouped(integer, text, integer, integer) RETURN
 $$;
 CREATE FUNCTION pgmq.read_grouped(queue_name text, vt integer, qty integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
 		RETURN QUERY SELECT * FROM pgmq_router.read_grouped(_s, $1, $2, $3);
@@ -2779,7 +2765,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -2792,17 +2778,16 @@ CREATE FUNCTION pgmq_router.read_grouped_head(integer, text, integer, integer) R
 $$;
 CREATE FUNCTION pgmq.read_grouped_head(queue_name text, vt integer, qty integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
 		RETURN QUERY SELECT * FROM pgmq_router.read_grouped_head(_s, $1, $2, $3);
@@ -2812,7 +2797,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -2829,8 +2814,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -2839,7 +2824,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	_slice := least(ceil(_left), 5);
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -2854,7 +2839,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	_left := least(_left, extract(epoch FROM _until - clock_timestamp()));
@@ -2873,17 +2858,16 @@ CREATE FUNCTION pgmq_router.read_grouped_rr(integer, text, integer, integer) RET
 $$;
 CREATE FUNCTION pgmq.read_grouped_rr(queue_name text, vt integer, qty integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
 BEGIN
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
 		RETURN QUERY SELECT * FROM pgmq_router.read_grouped_rr(_s, $1, $2, $3);
@@ -2893,7 +2877,7 @@ BEGIN
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -2910,8 +2894,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -2920,7 +2904,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	_slice := least(ceil(_left), 5);
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -2935,7 +2919,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	_left := least(_left, extract(epoch FROM _until - clock_timestamp()));
@@ -2958,8 +2942,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -2968,7 +2952,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	_slice := least(ceil(_left), 5);
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -2983,7 +2967,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	_left := least(_left, extract(epoch FROM _until - clock_timestamp()));
@@ -3006,8 +2990,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_order integer[];
 	_answered boolean := false;
@@ -3016,7 +3000,7 @@ DECLARE
 	_slice integer;
 BEGIN
 LOOP
-	_order := pgmq_router._shards_to_read($1);
+	_order := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_read($1));
 	_slice := least(ceil(_left), 5);
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3031,7 +3015,7 @@ LOOP
 		END IF;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN NOT _answered AND _s = _order[cardinality(_order)] THEN 'no' ELSE 'lost' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, CASE WHEN _answered THEN 'lost' ELSE pgmq_router._go_on(_order, _s, 'lost') END, SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 	_left := least(_left, extract(epoch FROM _until - clock_timestamp()));
@@ -3046,7 +3030,7 @@ $$;
 -- some: redrive
 CREATE FUNCTION pgmq_router.redrive(integer, text, integer) RETURNS bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.redrive($2::text, $3::integer);
+	SELECT pgmq.redrive($2::text, $3::integer);
 $$;
 CREATE FUNCTION pgmq.redrive(queue_name text, qty integer) RETURNS bigint
 LANGUAGE plpgsql
@@ -3054,8 +3038,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_done bigint := 0;
 BEGIN
@@ -3075,7 +3059,7 @@ $$;
 -- some: redrive
 CREATE FUNCTION pgmq_router.redrive(integer, text, integer, jsonb) RETURNS bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.redrive($2::text, $3::integer, $4::jsonb);
+	SELECT pgmq.redrive($2::text, $3::integer, $4::jsonb);
 $$;
 CREATE FUNCTION pgmq.redrive(queue_name text, qty integer, options jsonb) RETURNS bigint
 LANGUAGE plpgsql
@@ -3083,8 +3067,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_done bigint := 0;
 BEGIN
@@ -3104,17 +3088,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint);
+	SELECT pgmq.release($2::text, $3::bigint);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3126,17 +3109,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint, integer, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint, $4::integer, $5::integer);
+	SELECT pgmq.release($2::text, $3::bigint, $4::integer, $5::integer);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay integer, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3148,17 +3130,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint, interval, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint, $4::interval, $5::integer);
+	SELECT pgmq.release($2::text, $3::bigint, $4::interval, $5::integer);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3170,17 +3151,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint, text, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint, $4::text, $5::integer);
+	SELECT pgmq.release($2::text, $3::bigint, $4::text, $5::integer);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay text, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3192,17 +3172,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint, timestamp with time zone, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint, $4::timestamp with time zone, $5::integer);
+	SELECT pgmq.release($2::text, $3::bigint, $4::timestamp with time zone, $5::integer);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3214,17 +3193,16 @@ $$;
 -- id: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint, integer) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint, $4::integer);
+	SELECT pgmq.release($2::text, $3::bigint, $4::integer);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.release(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -3236,7 +3214,7 @@ $$;
 -- ids_text: release
 CREATE FUNCTION pgmq_router.release(integer, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::text);
+	SELECT pgmq.release($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -3244,8 +3222,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2);
@@ -3258,7 +3236,7 @@ $$;
 -- ids_text: release
 CREATE FUNCTION pgmq_router.release(integer, text, text, text) RETURNS SETOF boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::text, $4::text);
+	SELECT pgmq.release($2::text, $3::text, $4::text);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id_or_ids text, read_ct_or_cts text) RETURNS SETOF boolean
 LANGUAGE plpgsql
@@ -3266,8 +3244,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2, $3);
@@ -3280,7 +3258,7 @@ $$;
 -- ids: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint[]);
+	SELECT pgmq.release($2::text, $3::bigint[]);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3288,8 +3266,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -3310,7 +3288,7 @@ $$;
 -- ids: release
 CREATE FUNCTION pgmq_router.release(integer, text, bigint[], integer[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.release($2::text, $3::bigint[], $4::integer[]);
+	SELECT pgmq.release($2::text, $3::bigint[], $4::integer[]);
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_ids bigint[], read_cts integer[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3318,8 +3296,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -3348,8 +3326,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -3366,7 +3344,7 @@ $$;
 -- all: resume
 CREATE FUNCTION pgmq_router.resume(integer, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.resume($2::text);
+	SELECT pgmq.resume($2::text);
 $$;
 CREATE FUNCTION pgmq.resume(queue_name text) RETURNS boolean
 LANGUAGE plpgsql
@@ -3374,8 +3352,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_all boolean[];
 BEGIN
@@ -3402,8 +3380,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOREACH _s IN ARRAY pgmq_router._shards_all($1) LOOP
@@ -3428,8 +3406,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_start($1, $2::text);
@@ -3455,8 +3433,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_start($1, $2::text);
@@ -3482,8 +3460,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_start($1, $2::text);
@@ -3509,8 +3487,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_start($1, $2::text);
@@ -3528,18 +3506,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb);
+	SELECT pgmq.send($2::text, $3::jsonb);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, NULL);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, NULL));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3547,7 +3524,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3556,18 +3533,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, character varying) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::character varying);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::character varying);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay character varying) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, NULL);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, NULL));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3575,7 +3551,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3584,18 +3560,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, integer) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::integer);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::integer);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, NULL);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, NULL));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3603,7 +3578,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3612,18 +3587,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, interval) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::interval);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::interval);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, NULL);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, NULL));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3631,7 +3605,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3640,18 +3614,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, timestamp with time zone) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::timestamp with time zone);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::timestamp with time zone);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, NULL);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, NULL));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3659,7 +3632,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3668,18 +3641,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::jsonb);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::jsonb);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, $3);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, $3));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3687,7 +3659,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3696,18 +3668,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, integer) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::integer);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::integer);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, $3);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, $3));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3715,7 +3686,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3724,18 +3695,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, interval) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::interval);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::interval);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, $3);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, $3));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3743,7 +3713,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3752,18 +3722,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::text);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::text);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay text) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, $3);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, $3));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3771,7 +3740,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3780,18 +3749,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, timestamp with time zone) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::timestamp with time zone);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::jsonb, $5::timestamp with time zone);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, $3);
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, $3));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3799,7 +3767,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3808,18 +3776,17 @@ $$;
 -- send: send
 CREATE FUNCTION pgmq_router.send(integer, text, jsonb, text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send($2::text, $3::jsonb, $4::text);
+	SELECT pgmq.send($2::text, $3::jsonb, $4::text);
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers_or_delay text) RETURNS SETOF bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
-	_order integer[] := pgmq_router._shards_to_send($1, pgmq_router._headers($3));
+	_order integer[] := coalesce(pgmq_router._alone($1), pgmq_router._shards_to_send($1, pgmq_router._headers($3)));
 BEGIN
 	FOREACH _s IN ARRAY _order LOOP
 	BEGIN
@@ -3827,7 +3794,7 @@ BEGIN
 		RETURN;
 	EXCEPTION WHEN OTHERS OR query_canceled THEN
 		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-		PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _order[cardinality(_order)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+		PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_order, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 	END;
 	END LOOP;
 END
@@ -3836,7 +3803,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[]);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[]);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3844,8 +3811,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -3854,20 +3821,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions)) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -3876,7 +3843,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], integer) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::integer);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::integer);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3884,8 +3851,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -3894,20 +3861,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), $3) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -3916,7 +3883,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], interval) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::interval);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::interval);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3924,8 +3891,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -3934,20 +3901,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), $3) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -3956,7 +3923,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::text);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::text);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay text) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -3964,8 +3931,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -3974,20 +3941,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), $3) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -3996,7 +3963,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], timestamp with time zone) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::timestamp with time zone);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::timestamp with time zone);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4004,8 +3971,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4014,20 +3981,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), $3) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4036,7 +4003,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], jsonb[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[]);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[]);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4044,8 +4011,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4054,20 +4021,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), pgmq_router._pick($3, _g.positions)) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4076,7 +4043,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], jsonb[], integer) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::integer);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::integer);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4084,8 +4051,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4094,20 +4061,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), pgmq_router._pick($3, _g.positions), $4) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4116,7 +4083,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], jsonb[], interval) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::interval);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::interval);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4124,8 +4091,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4134,20 +4101,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), pgmq_router._pick($3, _g.positions), $4) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4156,7 +4123,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], jsonb[], text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::text);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::text);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay text) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4164,8 +4131,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4174,20 +4141,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), pgmq_router._pick($3, _g.positions), $4) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4196,7 +4163,7 @@ $$;
 -- send_batch: send_batch
 CREATE FUNCTION pgmq_router.send_batch(integer, text, jsonb[], jsonb[], timestamp with time zone) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::timestamp with time zone);
+	SELECT pgmq.send_batch($2::text, $3::jsonb[], $4::jsonb[], $5::timestamp with time zone);
 $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -4204,8 +4171,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_ids bigint[];
@@ -4214,20 +4181,20 @@ BEGIN
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
+			IF _g.positions IS NULL THEN
+				RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+				RETURN;
+			END IF;
 			_ids := ARRAY(SELECT m FROM pgmq_router.send_batch(_s, $1, pgmq_router._pick($2, _g.positions), pgmq_router._pick($3, _g.positions), $4) AS m);
 			EXIT;
 		EXCEPTION WHEN OTHERS OR query_canceled THEN
 			GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
-			PERFORM pgmq_router._failed($1, _s, CASE WHEN _s = _g.shards[cardinality(_g.shards)] THEN 'no' ELSE 'connect' END, SQLSTATE, SQLERRM, _d, _h);
+			PERFORM pgmq_router._failed($1, _s, pgmq_router._go_on(_g.shards, _s, 'connect'), SQLSTATE, SQLERRM, _d, _h);
 		END;
 		END LOOP;
-		IF _g.positions IS NULL THEN
-			_all := _ids;
-		ELSE
-			FOR _i IN 1 .. cardinality(_ids) LOOP
-				_all[_g.positions[_i]] := _ids[_i];
-			END LOOP;
-		END IF;
+		FOR _i IN 1 .. cardinality(_ids) LOOP
+			_all[_g.positions[_i]] := _ids[_i];
+		END LOOP;
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(_all);
 END
@@ -4463,7 +4430,7 @@ $$;
 -- all: set_policy
 CREATE FUNCTION pgmq_router.set_policy(integer, text, jsonb) RETURNS jsonb LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.set_policy($2::text, $3::jsonb);
+	SELECT pgmq.set_policy($2::text, $3::jsonb);
 $$;
 CREATE FUNCTION pgmq.set_policy(queue_name text, policy jsonb) RETURNS jsonb
 LANGUAGE plpgsql
@@ -4471,8 +4438,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_all jsonb[];
 BEGIN
@@ -4496,13 +4463,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, integer) RETURNS SETOF
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4518,13 +4484,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, integer, integer) RETU
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4540,13 +4505,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval) RETURNS SETO
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4562,13 +4526,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval, integer) RET
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4584,13 +4547,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, text) RETURNS SETOF pg
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4606,13 +4568,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, text, integer) RETURNS
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt text, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4628,13 +4589,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4650,13 +4610,12 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -4676,8 +4635,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
@@ -4698,8 +4657,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
@@ -4720,8 +4679,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
@@ -4742,8 +4701,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4772,8 +4731,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4802,8 +4761,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4832,8 +4791,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4862,8 +4821,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4892,8 +4851,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4922,8 +4881,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4952,8 +4911,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -4974,7 +4933,7 @@ $$;
 -- anywhere: stat_bounds
 CREATE FUNCTION pgmq_router.stat_bounds(integer) RETURNS double precision[] LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.stat_bounds() WHERE $1::integer IS NOT NULL;
+	SELECT pgmq.stat_bounds() WHERE $1::integer IS NOT NULL;
 $$;
 CREATE FUNCTION pgmq.stat_bounds() RETURNS double precision[]
 LANGUAGE plpgsql
@@ -4982,8 +4941,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -5000,7 +4959,7 @@ $$;
 -- anywhere: stat_quantile
 CREATE FUNCTION pgmq_router.stat_quantile(integer, bigint[], double precision) RETURNS double precision LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.stat_quantile($2::bigint[], $3::double precision);
+	SELECT pgmq.stat_quantile($2::bigint[], $3::double precision);
 $$;
 CREATE FUNCTION pgmq.stat_quantile(buckets bigint[], quantile double precision) RETURNS double precision
 LANGUAGE plpgsql
@@ -5008,8 +4967,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -5050,17 +5009,16 @@ $$;
 -- id: unarchive
 CREATE FUNCTION pgmq_router.unarchive(integer, text, bigint) RETURNS bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.unarchive($2::text, $3::bigint);
+	SELECT pgmq.unarchive($2::text, $3::bigint);
 $$;
 CREATE FUNCTION pgmq.unarchive(queue_name text, msg_id bigint) RETURNS bigint
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
-	_s integer := pgmq_router._shard_of($1, $2);
+	_d pg_catalog.text;
+	_h pg_catalog.text;
+	_s integer := coalesce((pgmq_router._alone($1))[1], pgmq_router._shard_of($1, $2));
 BEGIN
 	RETURN pgmq_router.unarchive(_s, $1, $2);
 EXCEPTION WHEN OTHERS OR query_canceled THEN
@@ -5072,7 +5030,7 @@ $$;
 -- ids_text: unarchive
 CREATE FUNCTION pgmq_router.unarchive(integer, text, text) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.unarchive($2::text, $3::text);
+	SELECT pgmq.unarchive($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.unarchive(queue_name text, msg_id_or_ids text) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -5080,8 +5038,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_of_text($1, $2);
 BEGIN
 	RETURN QUERY SELECT * FROM pgmq_router.unarchive(_s, $1, $2);
@@ -5094,7 +5052,7 @@ $$;
 -- ids: unarchive
 CREATE FUNCTION pgmq_router.unarchive(integer, text, bigint[]) RETURNS SETOF bigint LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.unarchive($2::text, $3::bigint[]);
+	SELECT pgmq.unarchive($2::text, $3::bigint[]);
 $$;
 CREATE FUNCTION pgmq.unarchive(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -5102,8 +5060,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 	_g record;
 	_answered boolean := false;
@@ -5124,7 +5082,7 @@ $$;
 -- first: unbind_topic
 CREATE FUNCTION pgmq_router.unbind_topic(integer, text, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.unbind_topic($2::text, $3::text);
+	SELECT pgmq.unbind_topic($2::text, $3::text);
 $$;
 CREATE FUNCTION pgmq.unbind_topic(pattern text, queue_name text) RETURNS boolean
 LANGUAGE plpgsql
@@ -5132,8 +5090,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer := pgmq_router._shard_first($2);
 BEGIN
 	RETURN pgmq_router.unbind_topic(_s, $1, $2);
@@ -5165,8 +5123,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -5184,7 +5142,7 @@ $$;
 -- anywhere: validate_routing_key
 CREATE FUNCTION pgmq_router.validate_routing_key(integer, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.validate_routing_key($2::text);
+	SELECT pgmq.validate_routing_key($2::text);
 $$;
 CREATE FUNCTION pgmq.validate_routing_key(routing_key text) RETURNS boolean
 LANGUAGE plpgsql
@@ -5192,8 +5150,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -5210,7 +5168,7 @@ $$;
 -- anywhere: validate_topic_pattern
 CREATE FUNCTION pgmq_router.validate_topic_pattern(integer, text) RETURNS boolean LANGUAGE plproxy AS $$
 	CLUSTER 'pgmq'; RUN ON $1;
-	SELECT * FROM pgmq.validate_topic_pattern($2::text);
+	SELECT pgmq.validate_topic_pattern($2::text);
 $$;
 CREATE FUNCTION pgmq.validate_topic_pattern(pattern text) RETURNS boolean
 LANGUAGE plpgsql
@@ -5218,8 +5176,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	FOR _s IN SELECT k.shard FROM pgmq_router.shard AS k ORDER BY k.shard LOOP
@@ -5255,8 +5213,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	_d text;
-	_h text;
+	_d pg_catalog.text;
+	_h pg_catalog.text;
 	_s integer;
 BEGIN
 	PERFORM pgmq_router._check_block();

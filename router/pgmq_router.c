@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pgmq_router.c
- *	  What the router cannot say in PL/pgSQL.
+ *	  What the router cannot say in PL/pgSQL, or not fast enough.
  *
  * A call that is routed commits on its shard by itself, so a ROLLBACK here
  * would not undo it.  Therefore it is refused in a transaction block, unless
@@ -18,14 +18,33 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/skey.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_MODULE_MAGIC;
 
+/* columns of pgmq_router.queue */
+#define Anum_queue_name			1
+#define Anum_queue_shards		2
+#define Anum_queue_moving_slot	4
+
 PG_FUNCTION_INFO_V1(pgmq_router_check_block);
+PG_FUNCTION_INFO_V1(pgmq_router_alone);
 PG_FUNCTION_INFO_V1(pgmq_router_report);
 
 extern PGDLLEXPORT void _PG_init(void);
@@ -46,12 +65,8 @@ _PG_init(void)
 	MarkGUCPrefixReserved("pgmq_router");
 }
 
-/*
- * pgmq_router._check_block(): true, or an error.  A block of PL/pgSQL with an
- * EXCEPTION clause counts as a transaction block: it can roll back, too.
- */
-Datum
-pgmq_router_check_block(PG_FUNCTION_ARGS)
+static void
+check_block(void)
 {
 	if (!allow_transactions && IsTransactionBlock())
 		ereport(ERROR,
@@ -59,7 +74,67 @@ pgmq_router_check_block(PG_FUNCTION_ARGS)
 				 errmsg("a queue of another server cannot be used in a transaction block"),
 				 errdetail("A ROLLBACK would not undo what has been done on that server."),
 				 errhint("Call it outside of the block, or set \"pgmq_router.allow_transactions\" to \"on\".")));
+}
+
+/*
+ * pgmq_router._check_block(): true, or an error.  A block of PL/pgSQL with an
+ * EXCEPTION clause counts as a transaction block: it can roll back, too.
+ */
+Datum
+pgmq_router_check_block(PG_FUNCTION_ARGS)
+{
+	check_block();
 	PG_RETURN_BOOL(true);
+}
+
+/*
+ * pgmq_router._alone(queue_name): the shard of a queue in one slot that is not
+ * being moved, as an array, and NULL for any other one, and for what is not a
+ * queue: then functions in PL/pgSQL choose the shards, or say what is wrong.
+ *
+ * Nearly each call is of such a queue, and a query here would cost as much as
+ * all else that the router does for it.
+ */
+Datum
+pgmq_router_alone(PG_FUNCTION_ARGS)
+{
+	Oid			schema = get_namespace_oid("pgmq_router", true);
+	Oid			directory = get_relname_relid("queue", schema);
+	Oid			index = get_relname_relid("queue_pkey", schema);
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	row;
+	text	   *name;
+	char	   *folded;
+	ArrayType  *shards = NULL;
+
+	check_block();
+	if (PG_ARGISNULL(0) || !OidIsValid(index) ||
+		pg_class_aclcheck(directory, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		PG_RETURN_NULL();
+	name = PG_GETARG_TEXT_PP(0);
+	folded = str_tolower(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), DEFAULT_COLLATION_OID);
+	ScanKeyEntryInitialize(&key, 0, Anum_queue_name, BTEqualStrategyNumber, InvalidOid,
+						   DEFAULT_COLLATION_OID, F_TEXTEQ, CStringGetTextDatum(folded));
+	rel = table_open(directory, AccessShareLock);
+	scan = systable_beginscan(rel, index, true, GetActiveSnapshot(), 1, &key);
+	row = systable_getnext(scan);
+	if (HeapTupleIsValid(row))
+	{
+		bool		not_moving;
+		bool		isnull;
+
+		(void) heap_getattr(row, Anum_queue_moving_slot, RelationGetDescr(rel), &not_moving);
+		shards = DatumGetArrayTypePCopy(heap_getattr(row, Anum_queue_shards, RelationGetDescr(rel), &isnull));
+		if (!not_moving || ArrayGetNItems(ARR_NDIM(shards), ARR_DIMS(shards)) != 1)
+			shards = NULL;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	if (shards == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_ARRAYTYPE_P(shards);
 }
 
 /*

@@ -70,6 +70,9 @@ GRANT SELECT ON pgmq_router.shard, pgmq_router.queue TO PUBLIC;
 CREATE FUNCTION pgmq_router._check_block() RETURNS boolean
 LANGUAGE c AS 'MODULE_PATHNAME', 'pgmq_router_check_block';
 
+CREATE FUNCTION pgmq_router._alone(queue_name text) RETURNS integer[]
+LANGUAGE c AS 'MODULE_PATHNAME', 'pgmq_router_alone';
+
 CREATE FUNCTION pgmq_router._report(sqlstate text, message text, detail text, hint text, is_warning boolean)
 RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'pgmq_router_report';
@@ -77,8 +80,9 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'pgmq_router_report';
 -- ---------------------------------------------------------------------------
 -- Which shards a call goes to
 --
--- These are called by the functions in schema pgmq, which set search_path for
--- them.  Each call costs time, so they have no setting of their own.
+-- These are called by the functions in schema pgmq, for all but queues in one
+-- slot: _alone knows these.  Those that are called by functions without a
+-- search_path of their own set it.
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pgmq_router._queue(name text) RETURNS pgmq_router.queue
@@ -134,19 +138,11 @@ $$;
 
 CREATE FUNCTION pgmq_router._shard_of(name text, msg_id bigint) RETURNS integer
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	ok boolean := pgmq_router._check_block();
-	q pgmq_router.queue;
-	placed integer[];
+	q pgmq_router.queue := pgmq_router._queue(name);
 BEGIN
-	-- mostly there is one slot, and then this is all
-	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
-		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
-	IF FOUND THEN
-		RETURN placed[1];
-	END IF;
-	q := pgmq_router._queue(name);
 	RETURN pgmq_router._shard(q, pgmq_router._slot(q, msg_id));
 END
 $$;
@@ -234,17 +230,9 @@ $$;
 
 CREATE FUNCTION pgmq_router._shards_to_read(name text) RETURNS integer[]
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	ok boolean := pgmq_router._check_block();
-	placed integer[];
 BEGIN
-	-- mostly there is one slot, and then this is all
-	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
-		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
-	IF FOUND THEN
-		RETURN placed;
-	END IF;
 	RETURN pgmq_router._shards_shuffled(pgmq_router._queue(name));
 END
 $$;
@@ -260,20 +248,12 @@ $$;
 
 CREATE FUNCTION pgmq_router._shards_to_send(name text, headers jsonb) RETURNS integer[]
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	ok boolean := pgmq_router._check_block();
-	q pgmq_router.queue;
-	placed integer[];
+	q pgmq_router.queue := pgmq_router._queue(name);
 	slot integer;
 BEGIN
-	-- mostly there is one slot, and then this is all
-	SELECT d.shards INTO placed FROM pgmq_router.queue AS d
-		WHERE d.queue_name = lower(name) AND cardinality(d.shards) = 1 AND d.moving_slot IS NULL;
-	IF FOUND THEN
-		RETURN placed;
-	END IF;
-	q := pgmq_router._queue(name);
 	IF q.by_key AND headers IS NOT NULL THEN
 		slot := pgmq_router._key_slot(q, headers);
 		IF slot IS NOT NULL THEN
@@ -411,6 +391,15 @@ END
 $$;
 COMMENT ON FUNCTION pgmq_router._failed(text, integer, text, text, text, text, text) IS
 	'go_on says after which errors another shard serves the call: connect, where nothing has been done; lost, where it may have been; no.';
+
+-- What go_on is for a shard of those that can serve a call: after the last one
+-- there is no other.
+CREATE FUNCTION pgmq_router._go_on(shards integer[], shard integer, go_on text) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN shard = shards[cardinality(shards)] THEN 'no' ELSE go_on END
+$$;
 
 CREATE FUNCTION pgmq_router._refuse(what text, queue_name text) RETURNS void
 LANGUAGE plpgsql

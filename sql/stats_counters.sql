@@ -230,6 +230,28 @@ SELECT pgmq.set_policy('st', '{"dead_letter_queue": null, "expired": "drop"}') I
 SELECT count(*) FROM pgmq.pop('st', 10);
 SELECT st();
 
+-- .. also where a trigger reads another queue in the middle of that, and undoes another read.
+SELECT pgmq.purge_queue('st') >= 0 AS purged, pgmq.create('st_dead'), pgmq.create('st_other'),
+	pgmq.set_policy('st', '{"max_reads": 1, "dead_letter_queue": "st_dead", "expired": null}') IS NOT NULL AS set;
+SELECT FROM pgmq.send_batch('st', array_fill('1'::jsonb, '{5}'));
+SELECT FROM pgmq.send_batch('st_other', array_fill('1'::jsonb, '{20}'));
+SELECT count(*) FROM pgmq.read('st', 30, 5);
+SELECT st_later();
+SELECT FROM pgmq.send_batch('st', array_fill('2'::jsonb, '{3}'));
+CREATE FUNCTION st_nested() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	PERFORM pgmq.read('st_other', 30, 1);
+	BEGIN
+		PERFORM pgmq.read('st_other', 30, 1);
+		RAISE EXCEPTION 'undone';
+	EXCEPTION WHEN raise_exception THEN NULL; END;
+	RETURN NEW; END $$;
+CREATE TRIGGER nested BEFORE UPDATE ON pgmq.q_st FOR EACH ROW EXECUTE FUNCTION st_nested();
+SELECT pgmq.reset_queue_stats('st');
+SELECT count(*) FROM pgmq.read('st', 30, 8);
+SELECT st(), st('st_other');
+DROP TRIGGER nested ON pgmq.q_st;
+SELECT pgmq.drop_queue('st_dead'), pgmq.drop_queue('st_other');
+
 -- A message that was put off because its dead letter is refused has no lease that could run out.
 SELECT pgmq.create('st_dead');
 ALTER TABLE pgmq.q_st_dead ADD CHECK (message = '"other"');

@@ -13,8 +13,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
@@ -22,6 +25,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -57,6 +61,7 @@ typedef struct Shown
 {
 	PgmqRows   *rows;
 	MemoryContext context;		/* for one row */
+	Oid			schema;			/* of their tables */
 	bool		all;			/* the caller may see all queues */
 	PgmqCounting counting;
 	TimestampTz now;
@@ -93,6 +98,22 @@ put_time(Datum *values, bool *nulls, int column, TimestampTz time)
 	nulls[column] = time == 0;
 }
 
+/* The numbers in the buckets of a histogram, as bigint[]. */
+static Datum
+buckets_array(const int64 *buckets)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + (PGMQ_TIME_BOUNDS + 1) * sizeof(int64);
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = INT8OID;
+	ARR_DIMS(array)[0] = PGMQ_TIME_BOUNDS + 1;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), buckets, (PGMQ_TIME_BOUNDS + 1) * sizeof(int64));
+	return PointerGetDatum(array);
+}
+
 /* Show what is kept of a queue. */
 static void
 put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
@@ -114,12 +135,35 @@ put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
 
 		values[column] = Int64GetDatum(stats->times[t]);
 		values[column + 1] = Float8GetDatum(stats->seconds[t]);
-		values[column + 2] = pgmq_int8_array(stats->buckets[t], PGMQ_TIME_BOUNDS + 1).value;
+		values[column + 2] = buckets_array(stats->buckets[t]);
 		nulls[column] = nulls[column + 1] = nulls[column + 2] = false;
 	}
 }
 
-/* Row function: a queue that has a table, (queue_name, OID of the table). */
+/*
+ * The table of that name in our schema, or InvalidOid.  The catalog cache is
+ * several times as fast as a join with pg_class, which has 30,000 names that
+ * begin like that for 10,000 queues.
+ */
+static Oid
+table_find(Oid schema, const char *name)
+{
+	HeapTuple	tuple = SearchSysCache2(RELNAMENSP, CStringGetDatum(name),
+										ObjectIdGetDatum(schema));
+	Oid			relid = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (class->relkind == RELKIND_RELATION || class->relkind == RELKIND_PARTITIONED_TABLE)
+			relid = class->oid;
+		ReleaseSysCache(tuple);
+	}
+	return relid;
+}
+
+/* Row function: a queue, (queue_name, name of its table). */
 static void
 row_queue(TupleTableSlot *slot, void *state)
 {
@@ -133,7 +177,9 @@ row_queue(TupleTableSlot *slot, void *state)
 	int64		readable;
 
 	slot_getallattrs(slot);
-	relid = DatumGetObjectId(slot->tts_values[1]);
+	relid = table_find(shown->schema, NameStr(*DatumGetName(slot->tts_values[1])));
+	if (!OidIsValid(relid))
+		return;
 	if (!shown->all && !pgmq_queue_may(relid, PGMQ_NEED_ANY))
 		return;
 	old = MemoryContextSwitchTo(shown->context);
@@ -169,16 +215,11 @@ pgmq_queue_stats(PG_FUNCTION_ARGS)
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 	shown.context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c statistics of a queue",
 										  ALLOCSET_SMALL_SIZES);
-	/* the names between these two begin "q_", and can be found by an index */
-	pgmq_exec_once("SELECT m.queue_name::pg_catalog.text, c.oid"
-				   " FROM " PGMQ_SCHEMA ".meta m JOIN pg_catalog.pg_class c"
-				   " ON c.relname OPERATOR(pg_catalog.=)"
+	shown.schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	pgmq_exec_once("SELECT queue_name::pg_catalog.text,"
 				   " ('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
-				   " pg_catalog.lower(m.queue_name::pg_catalog.text))::pg_catalog.name"
-				   " WHERE c.relname OPERATOR(pg_catalog.>=) 'q_'::pg_catalog.name"
-				   " AND c.relname OPERATOR(pg_catalog.<) 'q`'::pg_catalog.name"
-				   " AND c.relnamespace OPERATOR(pg_catalog.=) '" PGMQ_SCHEMA "'::pg_catalog.regnamespace::pg_catalog.oid"
-				   " AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[])",
+				   " pg_catalog.lower(queue_name::pg_catalog.text))::pg_catalog.name"
+				   " FROM " PGMQ_SCHEMA ".meta",
 				   0, NULL, NULL, true, row_queue, &shown);
 	return (Datum) 0;
 }

@@ -182,7 +182,7 @@ row_passes(TupleTableSlot *slot, void *state)
 	}
 	/* the read that met it does not count, since nobody gets it */
 	disposal_add(disposal, msg_id, read_ct - 1, over);
-	pgmq_stats_undelivered(msg_id);
+	pgmq_stats_undelivered(disposal->queue->relid, msg_id);
 	return false;
 }
 
@@ -544,7 +544,7 @@ disposal_dispose(PgmqDisposal *disposal, int64 lo, int64 hi)
 void
 pgmq_disposal_run(PgmqDisposal *disposal, int64 hi)
 {
-	pgmq_stats_undelivered_none();
+	pgmq_stats_undelivered_none(disposal->queue->relid);
 	if (disposal->last < hi)
 		disposal_dispose(disposal, disposal->last + 1, hi);
 	else

@@ -70,13 +70,21 @@ static LocalQueue *last_local = NULL;	/* of the last call */
 static Pending *pendings = NULL;
 
 /*
- * Messages that the running statement leases and that are not delivered, in the
- * order in which the trigger will see them.  In TopTransactionContext.
+ * Messages that the running statements lease and that are not delivered; those of
+ * one queue in the order in which the trigger will see them.  A user's trigger
+ * may run a statement within another.  In TopTransactionContext.
  */
-static int64 *undelivered = NULL;
+typedef struct Undelivered
+{
+	Oid			relid;			/* InvalidOid: the trigger has seen it */
+	int			level;			/* of nested transactions */
+	int64		msg_id;
+} Undelivered;
+
+static Undelivered *undelivered = NULL;
 static int	nundelivered = 0;
 static int	max_undelivered = 0;
-static int	undelivered_seen = 0;
+static int	undelivered_seen = 0;	/* so many, from the first */
 
 /* ----------------------------------------------------------------
  *		Counting
@@ -267,6 +275,22 @@ row_value(TupleTableSlot *slot, AttrNumber column, Oid type, Datum *value)
 	return !isnull;
 }
 
+/* Whether a message that was leased is the next of a queue's that is not delivered. */
+static bool
+undelivered_take(Oid relid, int64 msg_id)
+{
+	int			i = undelivered_seen;
+
+	while (i < nundelivered && undelivered[i].relid != relid)
+		i++;
+	if (i == nundelivered || undelivered[i].msg_id != msg_id)
+		return false;
+	undelivered[i].relid = InvalidOid;
+	while (undelivered_seen < nundelivered && !OidIsValid(undelivered[undelivered_seen].relid))
+		undelivered_seen++;
+	return true;
+}
+
 /* Count what our trigger on a queue's table fires for, a row inserted or updated. */
 void
 pgmq_stats_row(Oid relid, const TriggerData *trigger)
@@ -294,11 +318,8 @@ pgmq_stats_row(Oid relid, const TriggerData *trigger)
 		!row_value(old, columns->vt, TIMESTAMPTZOID, &vt) ||
 		!row_value(old, columns->msg_id, INT8OID, &id))
 		return;
-	if (undelivered_seen < nundelivered && undelivered[undelivered_seen] == DatumGetInt64(id))
-	{
-		undelivered_seen++;
+	if (undelivered_take(relid, DatumGetInt64(id)))
 		return;
-	}
 	was_read = row_value(old, columns->last_read_at, TIMESTAMPTZOID, &value);
 	pgmq_stats_delivered(pgmq_stats_pending(relid), reads, DatumGetTimestampTz(vt),
 						 was_read, was_read ? DatumGetTimestampTz(value) : 0,
@@ -326,27 +347,49 @@ pgmq_stats_acked(PgmqStats *stats, const PgmqTimes *times, TimestampTz now)
 	pgmq_stats_time(stats, PGMQ_TIME_PROCESSING, times->last_read, now);
 }
 
-/* A message that the running statement has just leased is not delivered. */
+/* A message that a statement has just leased is not delivered. */
 void
-pgmq_stats_undelivered(int64 msg_id)
+pgmq_stats_undelivered(Oid relid, int64 msg_id)
 {
+	Undelivered *added;
+
 	if (nundelivered == max_undelivered)
 	{
 		int			max = Max(64, max_undelivered * 2);
 
 		undelivered = undelivered == NULL ?
-			MemoryContextAlloc(TopTransactionContext, max * sizeof(int64)) :
-			repalloc_huge(undelivered, max * sizeof(int64));
+			MemoryContextAlloc(TopTransactionContext, max * sizeof(Undelivered)) :
+			repalloc_huge(undelivered, max * sizeof(Undelivered));
 		max_undelivered = max;
 	}
-	undelivered[nundelivered++] = msg_id;
+	added = &undelivered[nundelivered++];
+	added->relid = relid;
+	added->level = GetCurrentTransactionNestLevel();
+	added->msg_id = msg_id;
 }
 
-/* No statement is running. */
-void
-pgmq_stats_undelivered_none(void)
+/*
+ * Forget messages of a queue, or of all, that were leased in nested transactions
+ * of this level or below.
+ */
+static void
+undelivered_forget(Oid relid, int level)
 {
-	nundelivered = undelivered_seen = 0;
+	int			n = 0;
+
+	for (int i = undelivered_seen; i < nundelivered; i++)
+		if (OidIsValid(undelivered[i].relid) &&
+			((OidIsValid(relid) && undelivered[i].relid != relid) || undelivered[i].level < level))
+			undelivered[n++] = undelivered[i];
+	nundelivered = n;
+	undelivered_seen = 0;
+}
+
+/* No statement that leases messages of a queue is running in this subtransaction. */
+void
+pgmq_stats_undelivered_none(Oid relid)
+{
+	undelivered_forget(relid, GetCurrentTransactionNestLevel());
 }
 
 /* Remember that this transaction drops a table, if it is a queue's that counts. */
@@ -411,8 +454,7 @@ pgmq_stats_xact(XactEvent event, void *arg)
 						  GetCurrentTransactionStopTimestamp());
 	}
 	undelivered = NULL;
-	max_undelivered = 0;
-	pgmq_stats_undelivered_none();
+	nundelivered = max_undelivered = undelivered_seen = 0;
 	if (locals != NULL && hash_get_num_entries(locals) > LOCAL_MAX)
 	{
 		hash_destroy(locals);
@@ -431,7 +473,7 @@ pgmq_stats_subxact(SubXactEvent event, SubTransactionId subid,
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		pgmq_stats_undelivered_none();
+		undelivered_forget(InvalidOid, level);
 		while (pendings != NULL && pendings->level >= level)
 			pfree(pending_pop());
 	}

@@ -104,8 +104,8 @@ extern void pgmq_stats_read(Oid relid, bool found);
 extern void pgmq_stats_row(Oid relid, const TriggerData *trigger);
 extern void pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 								 bool was_read, TimestampTz last_read, TimestampTz now);
-extern void pgmq_stats_undelivered(int64 msg_id);
-extern void pgmq_stats_undelivered_none(void);
+extern void pgmq_stats_undelivered(Oid relid, int64 msg_id);
+extern void pgmq_stats_undelivered_none(Oid relid);
 extern void pgmq_stats_time(PgmqStats *stats, PgmqTime time, TimestampTz from, TimestampTz to);
 extern void pgmq_stats_times_row(TupleTableSlot *row, PgmqTimes *times);
 extern void pgmq_stats_acked(PgmqStats *stats, const PgmqTimes *times, TimestampTz now);

@@ -118,6 +118,38 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 }
 
 /*
+ * Take those messages out of some, in order, that another transaction may be giving
+ * out to a subscription: nobody could say whether it loses them.  Returns how many
+ * are left.  So many locks as are needed for that stay until the transaction ends.
+ */
+int
+pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n)
+{
+	PgmqFeed	feed;
+	int			nfinished;
+	int64		unfinished;
+	bool		busy = false;
+	int			left = 0;
+
+	if (n == 0 || !pgmq_feed_begin(&feed, queue, stream))
+		return n;
+	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
+	unfinished = first_unfinished(&feed, &nfinished);
+	if (!feed.exists)
+		return n;
+	for (int i = 0; i < n; i++)
+	{
+		int64		blk = PGMQ_FEED_BLOCK(ids[i]);
+
+		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
+			busy = blk >= unfinished && !pgmq_feed_lock(&feed, blk) && !pgmq_feed_locks_full();
+		if (!busy)
+			ids[left++] = ids[i];
+	}
+	return left;
+}
+
+/*
  * How many of some messages, in order, a subscription was not given and will not be
  * when they are gone.  Messages of blocks that are being given out do not count.
  */

@@ -10,9 +10,10 @@
  *
  * A batch deletes messages, and for each subscription the references to them.  A
  * reference that goes away so is lost, and so is a message that was in the batch
- * and not given out yet.  Nothing waits for a subscription: where its table or a
- * block is locked the reference stays, and the read that finds it without a message
- * counts it (take.c).  Each loss goes with the one row whose removal shows it, so
+ * and not given out yet.  Nothing waits for a subscription: what another transaction
+ * is giving out is left for the next time, and where its table or a reference is
+ * locked the reference stays, and the read that finds it without a message counts
+ * it (take.c).  Each loss goes with the one row whose removal shows it, so
  * none is counted twice.
  *
  * Copyright (c) 2026, pgmq_c contributors
@@ -140,6 +141,18 @@ finished_by_all(const Ids *subscriptions)
  * ----------------------------------------------------------------
  */
 
+/* Take those messages out of some that a subscription is just being given. */
+static void
+leave_busy(Oid subscription, Ids *ids)
+{
+	PgmqQueue	queue;
+	PgmqStream	stream;
+
+	if (try_open(&queue, subscription, AccessShareLock) &&
+		pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+		ids->n = pgmq_feed_leave_busy(&queue, &stream, ids->ids, ids->n);
+}
+
 /* Count what a subscription loses with some messages, and remove its references. */
 static void
 count_lost(Oid subscription, const Ids *ids)
@@ -191,12 +204,14 @@ bool
 pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit, int64 *rows)
 {
 	static const Oid argtypes[] = {INT8OID, INT8OID};
+	static const Oid delete_types[] = {INT8ARRAYOID};
 	static const Oid keep_types[] = {OIDOID, INT8OID};
 	PgmqStream	stream;
 	Ids			subscriptions;
 	Ids			ids = {.context = CurrentMemoryContext};
 	PgmqArg		args[2];
 	int64		upto = PG_INT64_MIN;
+	int			found;
 	PgmqRole	saved;
 
 	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_LOG ||
@@ -237,13 +252,17 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 
 	args[0] = PGMQ_ARG(Int64GetDatum(upto));
 	args[1] = PGMQ_ARG(Int64GetDatum(limit));
-	pgmq_exec_once_guarded(pgmq_plan_text(queue, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY (ARRAY("
-										  "SELECT msg_id FROM {q} WHERE msg_id OPERATOR(pg_catalog.<=) $1"
-										  " ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED))"
-										  " RETURNING msg_id"),
+	pgmq_exec_once_guarded(pgmq_plan_text(queue, "SELECT msg_id FROM {q} WHERE msg_id OPERATOR(pg_catalog.<=) $1"
+										  " ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED"),
 						   2, argtypes, args, pgmq_stream_row_id, &ids);
+	found = ids.n;
+	for (int i = 0; i < subscriptions.n; i++)
+		leave_busy((Oid) subscriptions.ids[i], &ids);
 	if (ids.n == 0)
 		return false;
+	args[0] = pgmq_int8_array(ids.ids, ids.n);
+	pgmq_exec_once_guarded(pgmq_plan_text(queue, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"),
+						   1, delete_types, args, NULL, NULL);
 	for (int i = 0; i < subscriptions.n; i++)
 	{
 		Loss		loss = {(Oid) subscriptions.ids[i], &ids};
@@ -257,9 +276,7 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 	}
 
 	/* what is found missing from here on was lost, not deleted */
-	upto = ids.ids[0];
-	for (int i = 1; i < ids.n; i++)
-		upto = Max(upto, ids.ids[i]);
+	upto = ids.ids[ids.n - 1];
 	args[0] = PGMQ_ARG(ObjectIdGetDatum(queue->relid));
 	args[1] = PGMQ_ARG(Int64GetDatum(upto));
 	saved = pgmq_stream_become_keeper();
@@ -269,5 +286,5 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 				   2, keep_types, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
 	*rows += ids.n;
-	return ids.n == limit;
+	return found == limit;
 }

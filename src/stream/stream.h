@@ -74,6 +74,7 @@ extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream,
 extern void pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream);
 
 extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream);
+extern int	pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n);
 extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
 								   const int64 *ids, int n);
 extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);

@@ -112,6 +112,19 @@ class RoutedDb(Db):
         return super().rows(query, **params)
 
 
+class SubscribedDb(Db):
+    """One whose queues are subscriptions, each to a stream of its own."""
+
+    def rows(self, query, **params):
+        if "pgmq.create(" in query or "pgmq.drop_queue(" in query:
+            there = super().rows("SELECT pgmq.drop_queue(%(q)s) AS gone, pgmq.drop_queue(%(s)s)", s=params["q"] + "_log", **params)
+            if "drop_queue" in query:
+                return there
+            return super().rows("SELECT pgmq.create_stream(%(s)s), pgmq.create_subscription(%(q)s, %(s)s)",
+                                s=params["q"] + "_log", **params)
+        return super().rows(re.sub(r"pgmq\.q_(\w+)", r"pgmq.q_\1_log", query), **params)
+
+
 # --------------------------------------------------------------------------
 # The scenario: each step gets a Db and a queue of its own, freshly made.
 # --------------------------------------------------------------------------
@@ -430,7 +443,31 @@ def manage(db, q):
                q=q + "u", m=Jsonb(1))
 
 
+def acknowledge(db, q):
+    """What is read from one subscription is finished for it, and not for another one."""
+    db.rows("SELECT pgmq.create_subscription(%(o)s, %(s)s, 'earliest')", o=q + "_other", s=q + "_log")
+    fill(db, q, 6)
+    take = "SELECT * FROM pgmq.read(queue_name => %(q)s, vt => %(vt)s, qty => %(n)s)"
+    rows = db.rows(take, q=q, vt=60, n=5)
+    equal([(r["msg_id"], r["read_ct"], r["message"]["i"]) for r in rows], [(i, 1, i) for i in range(1, 6)])
+    equal(db.value("SELECT pgmq.delete(queue_name => %(q)s, msg_id => %(id)s)", q=q, id=1), True)
+    equal(db.value("SELECT pgmq.delete(queue_name => %(q)s, msg_id => %(id)s)", q=q, id=1), False)
+    equal(db.column("SELECT pgmq.archive(queue_name => %(q)s, msg_ids => %(ids)s)", q=q, ids=[3, 2, 99]), [2, 3])
+    equal(db.column("SELECT msg_id FROM pgmq.set_vt(queue_name => %(q)s, msg_id => %(id)s, vt => %(vt)s)", q=q, id=4, vt=0), [4])
+    equal([(r["msg_id"], r["read_ct"]) for r in db.rows(take, q=q, vt=60, n=9)], [(4, 2), (6, 1)])
+    equal(db.value("SELECT pgmq.delete(queue_name => %(q)s, msg_id => %(id)s, read_ct => %(ct)s)", q=q, id=4, ct=1), False)
+    equal(db.column("SELECT pgmq.delete(queue_name => %(q)s, msg_ids => %(ids)s)", q=q, ids=[4, 5, 6]), [4, 5, 6])
+    equal(db.rows(take, q=q, vt=60, n=9), [])
+    equal([r["msg_id"] for r in db.rows(take, q=q + "_other", vt=60, n=9)], list(range(1, 7)))
+    super(SubscribedDb, db).rows("SELECT pgmq.drop_queue(%(q)s)", q=q + "_other")
+
+
 SCENARIO = [send, send_batch, read, pop, delete, archive, set_vt, fenced, ack_and_read, untyped, grouped, topic, manage]
+
+
+# Of the steps those that a subscription answers as a queue does.  The others look
+# at a table of messages of its own, or at an archive.
+OF_SUBSCRIPTIONS = [send, send_batch, read, pop, acknowledge, grouped, topic]
 
 
 def scenario(label, db, rounds=ROUNDS):
@@ -443,7 +480,7 @@ def scenario(label, db, rounds=ROUNDS):
             step(db, q)
         equal(db.value("SELECT pgmq.drop_queue(queue_name => %(q)s)", q=q), True)
 
-    for step in SCENARIO:
+    for step in SCENARIO if not isinstance(db, SubscribedDb) else OF_SUBSCRIPTIONS:
         if step is manage and isinstance(db, RoutedDb):
             continue                    # notifications are on the shards
         with check(f"{label}.{step.__name__}"):
@@ -754,6 +791,7 @@ def main():
             deep_pipeline(direct)
     else:
         print("skip psycopg.pipeline libpq is older than 14")
+    scenario("psycopg.subscription", SubscribedDb(direct, prepare=True), 2)
     for own in transactions, copy, cursors, shortest_loop, executemany, listen, cancel:
         with check(f"psycopg.{own.__name__}"):
             own(direct)

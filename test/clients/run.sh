@@ -215,6 +215,9 @@ else
     else
         client pgmq-js node "$work/node/pgmq_js.js" pgmq-js "$work" "$port" js
         [ -z "$router" ] || client pgmq-js.routed node "$work/node/pgmq_js.js" pgmq-js.routed "$work" "$port" routed_js
+        sql -d js -c "SELECT pgmq.create_stream('js_log')" \
+            -c "SELECT pgmq.create_subscription(s, 'js_log') FROM unnest('{js_billing,js_shipping}'::text[]) AS s" >"$work/create.log"
+        client pgmq-js.subscription node "$work/node/pgmq_js_stream.js" pgmq-js.subscription "$work" "$port" js
         client node-pg node "$work/node/node_pg.js" node-pg "$work" "$port" js
         if [ -n "$pooler_port" ]; then
             client pgmq-js.pgbouncer node "$work/node/pgmq_js.js" pgmq-js.pgbouncer \

@@ -31,7 +31,10 @@ $node->safe_psql('postgres', q{
 	INSERT INTO pgmq.q_jobs (message) SELECT to_jsonb(i) FROM generate_series(1, 1000000) i;
 	SELECT pgmq.send('many_' || i, '1') FROM generate_series(200, 1199) i;
 	SELECT count(*) FROM pgmq.read('jobs', 600, 1000);
-	SELECT pgmq.create('failed')});
+	SELECT pgmq.create('failed');
+	INSERT INTO pgmq.q_failed (message, headers)
+	SELECT to_jsonb(i), jsonb_build_object('x-pgmq-dead-letter', jsonb_build_object('queue', 'many_' || i % 10, 'reason', 'reason ' || i % 3))
+	FROM generate_series(1, 1000000) i});
 
 my $page = join '', map { slurp_file($_) }
   sort glob(dirname(abs_path(__FILE__)) . '/../../docs/operations/*.md');

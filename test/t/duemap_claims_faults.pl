@@ -205,32 +205,45 @@ for my $queue ('full1', 'full2', 'scattered')
 	done($a, $b);
 }
 
-# What a look leaves ready takes more nodes than there are.
-for my $delay (0, 100)
+# Messages so far apart that what a look leaves ready takes more nodes than there are.
+sub spread
 {
-	for my $each (0, 1)
-	{
-		my $queue = "spread$delay$each";
-		my $how = ($delay ? 'delayed' : 'sent') . ($each ? ' one by one' : ' at once');
+	my ($queue, $delay, $each) = @_;
 
-		sql("SELECT pgmq.create('$queue'); SELECT pgmq.read('$queue', 600, 1)");
-		sql("DO \$\$ BEGIN FOR i IN 1..600 LOOP
-			INSERT INTO pgmq.q_$queue (msg_id, vt, message) OVERRIDING SYSTEM VALUE
-			VALUES (i * 4096, clock_timestamp() + interval '$delay ms', '1');
-			IF $each = 1 THEN COMMIT; END IF;
-			END LOOP; END \$\$");
-		$node->poll_query_until('postgres', "SELECT max(vt) <= clock_timestamp() FROM pgmq.q_$queue");
-		is(sql("BEGIN; SELECT summary('$queue', 1000); ROLLBACK"), join(' ', 600, 4096, 600 * 4096, 't'), "a read of all, $how");
-		my ($singly, undef, $fetched) = split /\n/, sql("SELECT singly('$queue', 300); SELECT pg_stat_force_next_flush();
-			SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'q_$queue'");
-		is($singly, join(' ', 300, 4096, 300 * 4096), '.. and one by one');
-		# what a look has found is ready for the reads that follow
-		cmp_ok($fetched, '<', 60000, '.. with a look for many of them');
-		is(sql("SELECT summary('$queue', 200)"), join(' ', 200, 301 * 4096, 500 * 4096, 't'), '.. many');
-		is(sql("SELECT summary('$queue', 1000)"), join(' ', 100, 501 * 4096, 600 * 4096, 't'), '.. and the rest');
-		is(got($queue), 'nothing', '.. once');
-	}
+	sql("SELECT pgmq.create('$queue'); SELECT pgmq.read('$queue', 600, 1)");
+	sql("DO \$\$ BEGIN FOR i IN 1..600 LOOP
+		INSERT INTO pgmq.q_$queue (msg_id, vt, message) OVERRIDING SYSTEM VALUE
+		VALUES (i * 4096, clock_timestamp() + interval '$delay ms', '1');
+		IF $each = 1 THEN COMMIT; END IF;
+		END LOOP; END \$\$");
+	$node->poll_query_until('postgres', "SELECT max(vt) <= clock_timestamp() FROM pgmq.q_$queue");
 }
+
+# in a pool that others have used up, and in one that they have not
+for my $others (1, 0)
+{
+	for my $delay (0, 100)
+	{
+		for my $each (0, 1)
+		{
+			my $how = ($delay ? 'delayed' : 'sent') . ($each ? ' one by one' : ' at once');
+
+			spread('spread', $delay, $each);
+			is(sql("BEGIN; SELECT summary('spread', 1000); ROLLBACK"), join(' ', 600, 4096, 600 * 4096, 't'), "a read of all, $how");
+			is(sql("SELECT singly('spread', 300)"), join(' ', 300, 4096, 300 * 4096), '.. and one by one');
+			is(sql("SELECT summary('spread', 200)"), join(' ', 200, 301 * 4096, 500 * 4096, 't'), '.. many');
+			is(sql("SELECT summary('spread', 1000)"), join(' ', 100, 501 * 4096, 600 * 4096, 't'), '.. and the rest');
+			is(got('spread'), 'nothing', '.. once');
+			sql("SELECT pgmq.drop_queue('spread')");
+		}
+	}
+	sql("SELECT pgmq.drop_queue(queue) FROM unnest('{full1,full2,scattered}'::text[]) AS queue") if $others;
+}
+spread('spread', 0, 0);
+my (undef, undef, $fetched) = split /\n/, sql("SELECT singly('spread', 300); SELECT pg_stat_force_next_flush();
+	SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'q_spread'");
+# described from the first to the last one, a look would leave few of them ready
+cmp_ok($fetched, '<', 60000, 'many reads use what one look has found');
 
 # A read that takes dead messages only goes on after those, not after what it could not claim.
 sql(q{

@@ -134,10 +134,10 @@ is( rows(
 	WITH s AS (SELECT id, n FROM pgmq.send_batch('keyed', '{1,2,3,4}'::jsonb[],
 		ARRAY['{"x-pgmq-group": "g1"}', '{"x-pgmq-group": "g2"}', NULL, '{"x-pgmq-group": "g1"}']::jsonb[]) WITH ORDINALITY AS s(id, n))
 	SELECT bool_and(p.message::int = s.n) AND count(*) = 4 FROM s JOIN pgmq.peek('keyed', qty => 1000) AS p ON p.msg_id = s.id}),
-	't', 'ids come in the order of the messages');
+	't', 'trap 5: ids come in the order of the messages');
 rows($node, q{SELECT pgmq.set_policy('keyed', '{"dedup_window": 3600}')});
 is( rows($node, q{SELECT count(DISTINCT id) FROM (SELECT pgmq.send('keyed', '1', '{"x-pgmq-dedup-id": "once"}'::jsonb) AS id FROM generate_series(1, 20)) AS s}),
-	1, 'deduplication by key');
+	1, 'trap 10: deduplication by key');
 is( rows($node, q{SELECT count(DISTINCT id) FROM (SELECT pgmq.send('keyed', '1', '{"x-pgmq-dedup-id": "untyped"}') AS id FROM generate_series(1, 20)) AS s}),
 	1, 'and without a type');
 
@@ -204,6 +204,29 @@ fails($node, q{SELECT pgmq_router.locate('plain', 1)}, '42P01', 'no slot 1');
 fails($node, $_, '22004', 'cannot be NULL') foreach q{SELECT pgmq_router._report(NULL, 'x', NULL, NULL, false)},
   q{SELECT pgmq_router._report('22023', NULL, NULL, NULL, false)}, q{SELECT pgmq_router._report('22023', 'x', NULL, NULL, NULL)};
 
+# a hostile search_path
+$node->safe_psql(
+	'router', q{
+	CREATE SCHEMA evil;
+	CREATE FUNCTION evil.boom(integer, integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE FUNCTION evil.boom(pg_catalog.text, pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE OPERATOR evil.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = evil.boom);
+	CREATE OPERATOR evil.= (LEFTARG = pg_catalog.text, RIGHTARG = pg_catalog.text, FUNCTION = evil.boom);
+	CREATE FUNCTION evil.lower(pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE FUNCTION evil.cardinality(anyarray) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'boom'; END $$;
+	CREATE DOMAIN evil.text AS integer;
+	SELECT pgmq_router.create('safe'), pgmq_router.create('safe_wide', 3, by_key => true)});
+my $hostile = q{SET search_path = evil, pg_catalog; };
+is(rows($node, $hostile . qq{SELECT pgmq.send('$_', '1', '{"x-pgmq-group": "a"}'::jsonb) > 0; SELECT pgmq.send('$_', '1') > 0;
+	SELECT count(*) FROM pgmq.send_batch('$_', '{1,2}'::jsonb[]);
+	SELECT count(*) FROM (SELECT (pgmq.read('$_', 0, 5)).*) AS m; SELECT pgmq.delete('$_', 1);
+	SELECT count(*) > 0 FROM pgmq.pop('$_')}), "t\nt\n2\n4\nt\nt", 'a hostile search_path')
+  foreach 'safe';
+unlike(rows($node, $hostile . q{SELECT pgmq.send('safe_wide', '1', '{"x-pgmq-group": "a"}'::jsonb), pgmq.send('safe_wide', '1');
+	SELECT pgmq.read('safe_wide', 0, 5); SELECT pgmq.delete('safe_wide', 1), pgmq.archive('safe_wide', '{1,2}'::bigint[])}), qr/boom|ERROR/, 'and a spread queue');
+fails($node, $hostile . q{SELECT pgmq.send('nope', '1')}, '42P01', 'q_nope', 'and an error');
+fails($node, $hostile . q{SELECT pgmq.read('safe', 0, -1)}, '2201W', 'LIMIT', 'and a shard\'s error');
+
 # hostile names
 my @names = ('a"b', q{a'b}, 'a; DROP TABLE x', '$1', 'ü', 'a.b', ' ');
 foreach my $name (@names)
@@ -240,6 +263,14 @@ $node->safe_psql("s$_", 'GRANT USAGE, CREATE ON SCHEMA pgmq TO app; GRANT SELECT
 is(rows($node, q{SET ROLE app; SET client_min_messages = error; SELECT pgmq_router.create('mine', 3); SELECT pgmq.drop_queue('mine')}), "\nt",
 	'but with these rights');
 
+$node->safe_psql('postgres', 'CREATE DATABASE second');
+rows($node, q{SET client_min_messages = error; CREATE EXTENSION pgmq_router CASCADE;
+	CREATE SERVER pgmq FOREIGN DATA WRAPPER plproxy OPTIONS (modular_mapping '1', query_timeout '10', p0 '');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER pgmq OPTIONS (user 'app', password 'secret')}, 'second');
+my $first = shard_address($node, 's0');
+is(rows($node, "SELECT pgmq_router.add_shard('$first')", 'second'), 0, 'a mapping can be there before the first shard');
+is(rows($node, q{SELECT umoptions FROM pg_user_mappings}, 'second'), '{user=app,password=secret}', 'and stays as it is');
+
 # --------------------------------------------------------------------------
 # Adopting, dropping, 128 slots
 # --------------------------------------------------------------------------
@@ -254,7 +285,7 @@ is(rows($node, q{SELECT message FROM pgmq.read('VETERAN', 1, 1)}), '"old"', 'its
 fails($node, q{SELECT pgmq.drop_queue('plain'); SELECT pgmq_router.create('plain', 2)}, '42P07', 'adopt',
 	'a queue that is there already cannot be spread');
 rows($node, q{SELECT pgmq.create('plain')});
-is(rows($node, q{SELECT shard FROM pgmq_router.slots('plain')}), 3, 'create takes the one that is there');
+is(rows($node, q{SELECT shard FROM pgmq_router.slots('plain')}), 3, 'trap 11: create takes the one that is there');
 is(rows($node, q{SELECT pgmq.drop_queue('wide'), pgmq.drop_queue('wide')}), 't|f', 'drop');
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'on every shard');
 

@@ -1,6 +1,20 @@
 
 # The router when something fails: a shard that is down or dies in a call, PL/Proxy's
 # own traps, a shard of another version, a ROLLBACK, a router that is a standby.
+#
+# The traps that a router over PL/Proxy must know, and the tests that have their names:
+#
+#    1  set-returning functions of PL/Proxy lose rows in a select list
+#    2  when a shard cancels a statement, PL/Proxy may wait for ever
+#    3  query_timeout is not checked while a shard is silent
+#    4  connection errors are XX000, and a retry after a lost connection may double
+#    5  SPLIT loses the order of an array                       (router_calls)
+#    6  RUN ON ALL fails when one shard is down
+#    7  a dead client's poll takes a message
+#    8  waiting reads hold the lock that a move needs           (router_move)
+#    9  a ROLLBACK undoes no create or drop on a shard
+#   10  random routing does not find duplicates                 (router_calls, router_streams)
+#   11  create takes a queue that is there already              (router_calls)
 use strict;
 use warnings;
 
@@ -16,7 +30,7 @@ use Time::HiRes qw(time);
 need_router();
 my $node = router_server(1, "shared_preload_libraries = 'pgmq_c'\nclient_connection_check_interval = 1s");
 my $far = PostgreSQL::Test::Cluster->new('far');
-$far->init(extra => ['--no-sync']);
+$far->init(allows_streaming => 1, extra => ['--no-sync']);
 $far->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'");
 $far->start;
 $far->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
@@ -30,7 +44,7 @@ rows($node, q{SELECT pgmq.send('wide', to_jsonb(n)) FROM generate_series(1, 40) 
 # Rows are not lost in a select list
 # --------------------------------------------------------------------------
 
-is(rows($node, q{SELECT count(*) FROM (SELECT pgmq.peek('wide', qty => 100)) AS p}), 40, 'a set in a select list');
+is(rows($node, q{SELECT count(*) FROM (SELECT pgmq.peek('wide', qty => 100)) AS p}), 40, 'trap 1: a set in a select list');
 is(rows($node, q{SELECT count(*) FROM (SELECT (pgmq.peek('wide', qty => 100)).message) AS p}), 40, 'and its columns');
 
 # --------------------------------------------------------------------------
@@ -40,14 +54,14 @@ is(rows($node, q{SELECT count(*) FROM (SELECT (pgmq.peek('wide', qty => 100)).me
 $far->safe_psql('postgres', q{ALTER DATABASE postgres SET statement_timeout = '100ms'});
 my $began = time;
 is(rows($node, q{SELECT count(*) FROM pgmq.read_with_poll('far', 1, 1, 1)}), 0,
-	'statement_timeout of a shard does not reach the router, which could wait for ever');
+	'trap 2: statement_timeout of a shard does not reach the router, which could wait for ever');
 ok(time - $began < 20, 'and did not wait for long');
 $far->safe_psql('postgres', q{ALTER DATABASE postgres RESET statement_timeout});
 
 my $poll = session($node, 'router');
 begin($poll, q{SET statement_timeout = '1s'; SELECT * FROM pgmq.read_with_poll('far', 1, 1, 60);});
 result($poll);
-like($poll->{err}, qr/canceling statement due to statement timeout/, 'statement_timeout of the router ends a wait');
+like($poll->{err}, qr/canceling statement due to statement timeout/, 'trap 3: statement_timeout of the router ends a wait on a silent shard');
 done($poll);
 
 # --------------------------------------------------------------------------
@@ -60,7 +74,7 @@ $far->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pgmq.waiters()}) o
 $gone->{psql}->kill_kill;
 $far->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pgmq.waiters()}) or die 'it waits for ever';
 rows($node, q{SELECT pgmq.send('far', '1')});
-is(rows($node, q{SELECT read_ct FROM pgmq.pop('far')}), 0, 'nobody had taken it');
+is(rows($node, q{SELECT read_ct FROM pgmq.pop('far')}), 0, 'trap 7: nobody had taken it');
 
 # --------------------------------------------------------------------------
 # A shard that dies in a call
@@ -72,7 +86,23 @@ SELECT * FROM pgmq.read_with_poll('far', 1, 1, 60);});
 $far->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pgmq.waiters()}) or die 'it does not wait';
 $far->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pgmq.waiters()});
 result($poll);
-like($poll->{err}, qr/ERROR:  08006: lost the connection to shard 1: terminating connection/, 'a call whose session on the shard ends');
+like($poll->{err}, qr/ERROR:  08006: lost the connection to shard 1: terminating connection/, 'trap 4: a call whose session on the shard ends');
+# A send whose session ends while it waits for its commit has committed.
+rows($node, q{SELECT pgmq.set_policy('far', '{"dedup_window": 600}')});
+$far->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$far->reload;
+my $once = q{SELECT pgmq.send('far', '"once"', '{"x-pgmq-dedup-id": "once"}'::jsonb) > 0;};
+begin($poll, $once);
+$far->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'pgmq_router'})
+  or die 'it does not wait for its commit';
+$far->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'});
+result($poll);
+like($poll->{err}, qr/ERROR:  08006/, 'trap 4: a send whose session ends');
+$far->safe_psql('postgres', q{SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names});
+$far->reload;
+rows($node, $once);
+is(rows($node, q{SELECT count(*) FROM pgmq.peek('far') WHERE message = '"once"'}), 1, 'trap 4: sent again with its id it is there once');
+rows($node, q{SELECT pgmq.purge_queue('far')});
 begin($poll, q{SELECT * FROM pgmq.read_with_poll('far', 1, 1, 60);});
 $far->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pgmq.waiters()}) or die 'it does not wait';
 $far->stop('immediate');
@@ -106,7 +136,7 @@ foreach my $call (q{pgmq.metrics_all()}, q{pgmq.list_queues()}, q{pgmq.health()}
 	my $found = $call =~ /health/ ? 'count(*) >= 0' : 'count(*) > 0';
 
 	($rc, $out, $err) = $node->psql('router', "SELECT $found FROM $call", on_error_stop => 1);
-	is($out, 't', "$call is partial");
+	is($out, 't', "trap 6: $call is partial");
 	like($err, qr/WARNING:  could not connect to shard 1/, 'and warns');
 }
 is(rows($node, q{SELECT shard, problem ~ 'could not connect' FROM pgmq_router.check()}), '1|t', 'check says which shard is down');
@@ -130,7 +160,7 @@ is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'check finds not
 rows($node, q{SET pgmq_router.allow_transactions = on; BEGIN; SELECT pgmq_router.create('ghost', 2); ROLLBACK});
 rows($node, q{SET pgmq_router.allow_transactions = on; BEGIN; SELECT pgmq.drop_queue('near'); ROLLBACK});
 is(rows($node, q{SELECT shard, queue_name, problem FROM pgmq_router.check() ORDER BY 2, 1}),
-	"0|ghost|the directory does not have it\n1|ghost|the directory does not have it\n0|near|the shard does not have it", 'check lists both');
+	"0|ghost|the directory does not have it\n1|ghost|the directory does not have it\n0|near|the shard does not have it", 'trap 9: check lists both');
 fails($node, q{SELECT pgmq_router.create('ghost', 2)}, '42P07', 'drop_queue\(0');
 rows($node, q{SELECT pgmq_router.drop_queue(0, 'ghost'), pgmq_router.drop_queue(1, 'ghost'); SELECT pgmq_router.create('ghost', 2)});
 rows($node, q{SELECT pgmq.drop_queue('near')});

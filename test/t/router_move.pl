@@ -93,7 +93,7 @@ SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);});
 $far->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pgmq.waiters()}) or die 'they do not wait';
 is(move(undef, 'jobs', 1, 0), 0, 'moved from under those who wait') or diag($said);
 result($_) foreach $direct, $routed;
-is($direct->{out} . $direct->{err}, '', 'who waits on the shard is sent away');
+is($direct->{out} . $direct->{err}, '', 'trap 8: who waits on the shard is sent away');
 like($direct->{took} < 60 ? ask($direct, q{SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);}) . $direct->{err} : 'late',
 	qr/ERROR:  42P01/, 'and hears next time that the queue is gone');
 like($routed->{err}, qr/ERROR:  40001/, 'who waits on the router, that it has moved');

@@ -81,7 +81,7 @@ fails($node, q{SELECT pgmq.set_policy('sea', '{"retention_count": 5}')}, '0A000'
 is(rows($node, q{SELECT pgmq.set_policy('sea', '{"retention_age": 5, "max_length": null}')}), '{"retention_age": 5}', 'an age holds on all servers');
 foreach my $policy (q({"dedup_window": 60}), q({"strict_fifo": true}))
 {
-	fails($node, "SELECT pgmq.set_policy('wide', '$policy')", '0A000', 'by_key => true');
+	fails($node, "SELECT pgmq.set_policy('wide', '$policy')", '0A000', 'by_key => true', "trap 10: $policy without keys");
 	is(rows($node, "SELECT pgmq.set_policy('keyed', '$policy') IS NOT NULL"), 't', "$policy by key");
 }
 fails($node, q{SELECT pgmq.set_policy('wide', '5')}, '22023', 'must be a JSON object');

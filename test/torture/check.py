@@ -24,11 +24,17 @@ US = 1000000
 INF = float('inf')
 
 QUEUES = ['plain', 'other', 'parts', 'unlogged', 'topic_a', 'topic_b', 'fifo', 'strict', 'fifo_dead', 'job', 'job_dead', 'ttl', 'ttl_dead',
-          'dedup', 'dedup_short', 'keep', 'paused', 'purged', 'prio']
-GROUPED = {'fifo', 'strict', 'fifo_dead'}
+          'dedup', 'dedup_short', 'keep', 'paused', 'purged', 'prio',
+          'sub_all', 'sub_group', 'sub_some', 'sub_dead', 'sub_short', 'sub_dead_end', 'conv']
+# Each subscription is a queue to which all is sent that is sent to its stream.
+STREAMS = {'log': ['sub_all', 'sub_group', 'sub_some', 'sub_dead'], 'log_short': ['sub_short']}
+STREAM_OF = {q: stream for stream, subscriptions in STREAMS.items() for q in subscriptions}
+FILTERED = {'sub_some': 1}      # it gets the messages with this w
+SHORT = {'log_short': 60}       # retention_count
+GROUPED = {'fifo', 'strict', 'fifo_dead', 'sub_group'}
 TTL = {'ttl': 3, 'ttl_dead': 2}
-DEAD = {'job', 'ttl_dead', 'fifo_dead'}     # with a dead-letter queue
-MAX_READS = {'job': 3, 'fifo_dead': 3}
+DEAD = {'job', 'ttl_dead', 'fifo_dead', 'sub_dead'}     # with a dead-letter queue
+MAX_READS = {'job': 3, 'fifo_dead': 3, 'sub_dead': 3}
 DEDUP_SHORT = 2
 KEEP = 6                        # archive_retention
 
@@ -43,6 +49,26 @@ def snapshot(conn):
     with conn.transaction():
         conn.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
         yield
+
+
+def stream_of(conn, q):
+    """The stream that a queue is a subscription to, now."""
+    row = conn.execute("SELECT substr(c.relname, 3) FROM pgmq.subscription s JOIN pg_class c ON c.oid = s.stream WHERE s.subscription = %s::regclass",
+                       (f'pgmq.q_{q}',)).fetchone()
+    return row and row[0]
+
+
+def table(conn, q):
+    """What a query for the messages of a queue selects from: of a subscription its references, and what it was not given yet."""
+    stream = stream_of(conn, q)
+    if stream is None:
+        return f'pgmq.q_{q}'
+    some = f"AND (m.message->>'w')::integer = {FILTERED[q]}" if q in FILTERED else ''
+    return f"""(SELECT r.msg_id, r.read_ct, r.vt, m.enqueued_at, m.message, m.headers FROM pgmq.q_{q} r JOIN pgmq.q_{stream} m ON m.msg_id = r.msg_id
+        UNION ALL SELECT m.msg_id, 0, m.vt, m.enqueued_at, m.message, m.headers
+        FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= s.done_before
+        WHERE NOT EXISTS (SELECT FROM pgmq.subscription_block b WHERE b.subscription = s.subscription AND m.msg_id >> 6 BETWEEN b.blk AND b.upto
+            AND (b.waits = '{{}}' OR b.mask >> (m.msg_id & 63)::integer & 1 = 1)) {some}) AS messages"""
 
 
 def group(headers):
@@ -116,13 +142,15 @@ class Checker:
         self.used = collections.defaultdict(set)        # queue: ids given out in rounds before
         self.round = 0
         self.counters = {}          # by the server, when the round began
+        self.lost = collections.Counter()               # of each subscription, at the end of the round before
+        self.bodiless = collections.defaultdict(set)    # references to messages that are gone
         self.agreed = 0             # queues whose counters were compared
 
     # ----- what there is
 
     def rows(self, conn, queues, prefix):
         return {(q, row[0]): Row(row) for q in queues
-                for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM pgmq.{prefix}_{q}")}
+                for row in conn.execute(f"SELECT msg_id, read_ct, us(vt), us(enqueued_at), message->>'k', headers FROM {table(conn, q) if prefix == 'q' else f'pgmq.a_{q}'}")}
 
     def begin(self, conn, queues):
         """The next round begins with what is there now."""
@@ -377,8 +405,10 @@ class Checker:
                 self.find(f'{len(a["k"])} messages were sent and {len(ids)} ids returned', *a['k'])
             if not a['q'].startswith('dedup') and op.r and ids != sorted(set(ids)):
                 self.find(f'the ids of a batch do not rise: {ids}', *a['k'])
-            for k, id, h in zip(a['k'], ids, a['h']):
-                self.birth(k, a['q'], id, op, h, a['delay'], maybe)
+            for k, id, h, w in zip(a['k'], ids, a['h'], a['ws']):
+                for q in STREAMS.get(a['q'], [a['q']]):
+                    if FILTERED.get(q, w) == w:
+                        self.birth(k, q, id, op, h, a['delay'], maybe)
         elif op.op == 'send_topic':
             if isinstance(op.r, int):
                 if op.r != 2:
@@ -460,6 +490,7 @@ class Checker:
         self.check_strict()
         self.check_pauses()
         self.check_purges()
+        self.check_lost(conn)
         self.check_counters(self.count(conn))
         self.pending = {x: tx for x, tx in self.txs.items() if tx.state == 'pending'}
         for tx in self.pending.values():
@@ -611,6 +642,8 @@ class Checker:
                     allowed[k] += self.crashed
                 elif pair[0] == 'purged':
                     allowed[k] += purged > -INF
+                elif STREAM_OF.get(pair[0]) in SHORT:
+                    allowed[k] += 1
                 elif pair[0] == 'ttl':
                     allowed[k] += row.at + self.ttl(row.headers) * US < self.now
             for b in self.births[k]:
@@ -625,6 +658,8 @@ class Checker:
                 high += 1
                 if b.q == 'purged':
                     allowed[k] += b.op.t0 < purged
+                elif STREAM_OF.get(b.q) in SHORT:
+                    allowed[k] += 1
                 elif b.q == 'unlogged':
                     allowed[k] += self.crashed
                 elif b.q == 'ttl':
@@ -909,6 +944,24 @@ class Checker:
                 if q == 'purged' and ((q, id) in self.live or any(b.c1 < op.t0 for b in self.births[row.k])):
                     self.find(f'{(q, id)} is there after the queue was purged', (q, id))
 
+    def check_lost(self, conn):
+        """What retention took away before it was finished is counted, and nothing else."""
+        for q, stream in STREAM_OF.items():
+            with snapshot(conn):
+                lost, = conn.execute("SELECT coalesce(sum(value), 0)::bigint FROM pgmq.subscription_note WHERE kind = 'lost' AND subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchone()
+                # a reference whose message is gone may be acknowledged, or is counted by the read that finds it
+                bodiless = {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{stream} m WHERE m.msg_id = r.msg_id)')}
+            before, self.lost[q] = self.lost[q], lost
+            had = {pair for pair in self.live if pair[0] == q} | self.bodiless[q] | {(q, b.id) for births in self.births.values() for b in births if b.q == q and b.id is not None and not b.maybe}
+            self.bodiless[q] = bodiless
+            gone = {pair for pair in had if pair not in self.L and pair not in bodiless and not self.removals.get(pair)}
+            unsure = q in DEAD or any(b.maybe or b.id is None for births in self.births.values() for b in births if b.q == q) or \
+                any(maybe for pair, removals in self.removals.items() if pair[0] == q for op, maybe in removals)
+            if stream not in SHORT and lost:
+                self.find(f'{q} has lost {lost} messages, though its stream has no limit')
+            if len(gone) != lost - before and not unsure:
+                self.find(f'{q}: {sorted(gone)} are gone, and {lost - before} counted as lost', *sorted(gone)[:3])
+
     def counted(self):
         """What the counters of each queue have grown by, by the ledger; and the queues of which it does not know."""
         count = collections.defaultdict(collections.Counter)
@@ -943,6 +996,7 @@ class Checker:
     def check_counters(self, counters):
         """The server has counted what the ledger knows to be committed, unless it has lost its counters."""
         count, unsure = self.counted()
+        unsure |= {'conv', 'conv_log'}      # sends to one are counted for the other from some moment on
         for q, (since, after) in counters.items():
             if q in unsure or q not in self.counters or self.counters[q][0] != since:
                 continue
@@ -950,7 +1004,7 @@ class Checker:
             grown = {name: after[name] - before[name] for name in COUNTERS}
             # what is sent again, or comes from elsewhere, is in no ledger
             grown['sent'] += grown.pop('deduplicated')
-            if q == 'job_dead' or q in DEAD:
+            if q in ('job_dead', 'sub_dead_end') or q in DEAD or q in STREAM_OF:
                 del grown['sent']
             wrong = {name: (n, count[q][name]) for name, n in grown.items() if n != count[q][name]}
             if wrong:

@@ -1137,7 +1137,7 @@ class Director:
         r = self.random
         try:
             with self.server.connect(tries=600) as conn, self.server.connect() as other:
-                count, gap = r.choice([(600, 4096), (3000, 4096), (3000, 1), (3000, 64)])
+                count, gap = r.choice([(600, 4096), (2000, 4096), (3000, 1), (3000, 64)])
                 conn.execute(f"CALL spread({count}, {gap}, {r.choice(['true', 'false'])}, {r.choice(['0', '0', '100'])} * interval '1 ms')")
                 kept = [[], []]
                 times = r.choice([0, 1, 2, 20])
@@ -1213,7 +1213,7 @@ class Director:
                     self.undone()
             if self.random.random() < 0.1:
                 self.sown()
-            if self.random.random() < 0.2:
+            if self.random.random() < 0.4:
                 self.spread()
             self.read_log()
             if not self.options.calm and self.random.random() < 0.03:

@@ -54,7 +54,8 @@ import zlib
 import psycopg
 
 import check
-from check import DEAD, GROUPED, MAX_READS, TTL
+from check import table
+from check import DEAD, GROUPED, MAX_READS, STREAM_OF, STREAMS, TTL
 from server import PARTS, Find, Server
 
 ALL_FAULTS = ['kill', 'immediate', 'postmaster', 'wal', 'disk', 'promote', 'cancel', 'terminate', 'drop']
@@ -63,7 +64,8 @@ SMALL_DISK = 96 << 20
 
 # What belongs together; a round has some of them at its centre.
 FAMILIES = [['plain'], ['plain', 'other'], ['parts'], ['unlogged'], ['topic_a', 'topic_b'], ['fifo'], ['strict'], ['fifo_dead', 'job_dead'], ['job', 'job_dead'],
-            ['ttl'], ['ttl_dead', 'job_dead'], ['dedup'], ['dedup_short'], ['keep'], ['paused'], ['purged'], ['prio']]
+            ['ttl'], ['ttl_dead', 'job_dead'], ['dedup'], ['dedup_short'], ['keep'], ['paused'], ['purged'], ['prio'],
+            ['sub_all', 'sub_group'], ['sub_all', 'sub_some', 'sub_dead', 'sub_dead_end'], ['sub_short'], ['conv']]
 QUEUES = check.QUEUES
 
 # Errors that a client may get; any other is a find.
@@ -110,7 +112,14 @@ SELECT pgmq.bind_topic('topic.*', 'topic_a');
 SELECT pgmq.bind_topic('topic.#', 'topic_b');
 SELECT pgmq.create_fifo_index('fifo');
 SELECT pgmq.set_policy('fifo_dead', '{"max_reads": 3, "dead_letter_queue": "job_dead"}');
-""" % {**TTL, 'dedup_short': check.DEDUP_SHORT, 'keep': check.KEEP}
+SELECT pgmq.create_stream('log'), pgmq.create_stream('log_short');
+SELECT pgmq.create_subscription(q, 'log', 'earliest') FROM unnest('{sub_all,sub_group,sub_dead}'::text[]) q;
+SELECT pgmq.create_subscription('sub_some', 'log', 'earliest', '{"message": {"w": %(some)s}}');
+SELECT pgmq.create_subscription('sub_short', 'log_short');
+SELECT pgmq.set_policy('log', '{"retention": "consumed"}');
+SELECT pgmq.set_policy('log_short', '{"retention_count": %(short)s}');
+SELECT pgmq.set_policy('sub_dead', '{"max_reads": 3, "dead_letter_queue": "sub_dead_end"}');
+""" % {**TTL, 'dedup_short': check.DEDUP_SHORT, 'keep': check.KEEP, 'some': check.FILTERED['sub_some'], 'short': check.SHORT['log_short']}
 
 ROW = 'msg_id, read_ct, us(vt), us(last_read_at), us(enqueued_at), message, headers'
 
@@ -259,7 +268,7 @@ class Client:
         r = self.random
         if q == 'prio':
             return {'x-pgmq-priority': json.loads(body)['w']}
-        if q in GROUPED:
+        if q in GROUPED or q in STREAM_OF:
             g = r.randrange(4)
             return {'x-pgmq-group': f'g{g}'} if g else None
         if q == 'dedup':
@@ -273,6 +282,11 @@ class Client:
     def delay(self):
         return 0 if self.random.random() < 0.7 else self.random.choice([1, 1, 2, 20])
 
+    def to(self, q):
+        """What is sent to: of a subscription the stream, under one name or the other."""
+        stream = STREAM_OF.get(q, q)
+        return stream, self.random.choice([q, stream])
+
     def op_send(self, q):
         r = self.random
         k, body = self.body()
@@ -280,6 +294,7 @@ class Client:
         text = None if headers is None else json.dumps(headers)
         delay = self.delay()
         form = r.randrange(5)
+        stream, q = self.to(q)
         if headers is None and form == 0:
             sql, args, delay = 'SELECT pgmq.send(%s, %s::jsonb)', (q, body), 0
         elif headers is None and form == 1:
@@ -290,23 +305,25 @@ class Client:
             sql, args = "SELECT pgmq.send(%s, %s::jsonb, %s::jsonb, clock_timestamp() + %s * interval '1 second')", (q, body, text, delay)
         else:
             sql, args = 'SELECT pgmq.send(%s, %s::jsonb, %s::jsonb, %s::integer)', (q, body, text, delay)
-        self.op('send', sql, args, lambda rows: [row[0] for row in rows], q=q, k=[k], h=[headers], delay=delay)
+        self.op('send', sql, args, lambda rows: [row[0] for row in rows], q=stream, k=[k], h=[headers], ws=[json.loads(body)['w']], delay=delay)
 
     def op_insert(self, q):
-        if q.startswith('dedup') or q == 'strict':
+        if q.startswith('dedup') or q in ('strict', 'conv'):
             return
         k, body = self.body()
         headers = self.headers(q, body)
+        q = STREAM_OF.get(q, q)
         self.op('send', f'INSERT INTO pgmq.q_{q} (message, headers) VALUES (%s, %s) RETURNING msg_id', (body, None if headers is None else json.dumps(headers)),
-                lambda rows: [row[0] for row in rows], q=q, k=[k], h=[headers], delay=0)
+                lambda rows: [row[0] for row in rows], q=q, k=[k], h=[headers], ws=[json.loads(body)['w']], delay=0)
 
     def op_send_batch(self, q):
         made = [self.body() for _ in range(self.random.choice([1, 2, 3, 5, 20]))]
         headers = [self.headers(q, body) for _, body in made]
         delay = self.delay()
+        stream, q = self.to(q)
         self.op('send', 'SELECT pgmq.send_batch(%s, %s::jsonb[], %s::jsonb[], %s::integer)',
                 (q, [body for _, body in made], [None if h is None else json.dumps(h) for h in headers], delay),
-                lambda rows: [row[0] for row in rows], q=q, k=[k for k, _ in made], h=headers, delay=delay)
+                lambda rows: [row[0] for row in rows], q=stream, k=[k for k, _ in made], h=headers, ws=[json.loads(body)['w'] for _, body in made], delay=delay)
 
     def op_topic(self, q):
         delay = self.delay()
@@ -393,21 +410,25 @@ class Client:
         ids = [m[1] for m in some]
         self.forget(q, ids)
         rc = [m[2] for m in some] if fenced else None
+        # both acknowledge for a subscription
+        name = 'delete' if q in STREAM_OF else verb
+        if q == 'conv':
+            verb = name = 'delete'
         if len(some) == 1 and r.random() < 0.8:
             see = lambda rows: ids if rows[0][0] else []
             if fenced:
-                done = self.op(verb, f'SELECT pgmq.{verb}(%s, %s::bigint, %s::integer)', (q, ids[0], rc[0]), see, q=q, ids=ids, rc=rc)
+                done = self.op(name, f'SELECT pgmq.{verb}(%s, %s::bigint, %s::integer)', (q, ids[0], rc[0]), see, q=q, ids=ids, rc=rc)
             else:
-                done = self.op(verb, f'SELECT pgmq.{verb}(%s, %s::bigint)', (q, ids[0]), see, q=q, ids=ids)
+                done = self.op(name, f'SELECT pgmq.{verb}(%s, %s::bigint)', (q, ids[0]), see, q=q, ids=ids)
         else:
             see = lambda rows: [row[0] for row in rows]
             if fenced:
-                done = self.op(verb, f'SELECT pgmq.{verb}(%s, %s::bigint[], %s::integer[])', (q, ids, rc), see, q=q, ids=ids, rc=rc)
+                done = self.op(name, f'SELECT pgmq.{verb}(%s, %s::bigint[], %s::integer[])', (q, ids, rc), see, q=q, ids=ids, rc=rc)
             else:
-                done = self.op(verb, f'SELECT pgmq.{verb}(%s, %s::bigint[])', (q, ids), see, q=q, ids=ids)
+                done = self.op(name, f'SELECT pgmq.{verb}(%s, %s::bigint[])', (q, ids), see, q=q, ids=ids)
         if not self.auto:
             self.effect(q, [(m[1], m[3]) for m in some if m[1] in done])
-        if verb == 'archive':
+        if name == 'archive':
             self.archived += [(q, id) for id in done]
         return len(done)
 
@@ -507,7 +528,7 @@ class Client:
             return self.op_dead_letter(q)
         verb = r.choices(['send', 'send_batch', 'insert', 'read', 'pop', 'done', 'set_vt', 'nack', 'forward', 'unarchive'],
                          [20, 10, 3, 30, 3, 30, 4, 6, 2, 1])[0]
-        if verb in ('send', 'send_batch', 'insert') and q == 'job_dead':
+        if verb in ('send', 'send_batch', 'insert') and q in ('job_dead', 'sub_dead_end'):
             verb = 'read'
         if self.auto and r.random() < 0.01:
             self.run('CALL pgmq.maintain()')
@@ -781,7 +802,7 @@ max_wal_size = 12MB
         with server.connect() as conn:
             conn.execute('CREATE EXTENSION pgmq_c')
             for queue in QUEUES:
-                if queue != 'parts':
+                if queue != 'parts' and queue not in STREAM_OF:
                     conn.execute(f"SELECT pgmq.{'create_unlogged' if queue == 'unlogged' else 'create'}(%s)", (queue,))
             conn.execute(SETUP)
         self.checker = check.Checker(server.dir + '/ledger', time.time() - time.monotonic())
@@ -991,7 +1012,10 @@ max_wal_size = 12MB
                 if kind in self.faults and r.random() < (0.2 if busy else 0.04):
                     self.light(kind)
             if r.random() < 0.02:
-                self.chore(r.choice(hot))
+                q = r.choice(hot)
+                self.chore(STREAM_OF.get(q, q) if r.random() < 0.5 else q)
+            if 'conv' in hot and r.random() < 0.03:
+                self.convert()
             if r.random() < 0.03:
                 self.lock_elsewhere()
             if 'paused' in hot:
@@ -1017,6 +1041,23 @@ max_wal_size = 12MB
         except psycopg.Error as error:
             if error.sqlstate and error.sqlstate not in EXPECTED | {'0A000'}:
                 raise Find(f'{chore} of {q}: {error.sqlstate} {error}')
+
+    def convert(self):
+        """A queue in use becomes a stream, if it is not one yet."""
+        try:
+            with self.server.connect(options='-c lock_timeout=500ms -c statement_timeout=2s') as conn:
+                if check.stream_of(conn, 'conv') is None:
+                    conn.execute("SELECT pgmq.convert_to_stream('conv', 'conv_log')")
+                    self.totals['converted'] += 1
+        except psycopg.Error as error:
+            if error.sqlstate and error.sqlstate not in EXPECTED:
+                raise Find(f'convert_to_stream: {error.sqlstate} {error}')
+
+    def convert_back(self, conn):
+        """When it is empty, a queue is made anew."""
+        if check.stream_of(conn, 'conv'):
+            conn.execute("SELECT pgmq.drop_queue('conv'), pgmq.drop_queue('conv_log'), pgmq.create('conv')")
+            self.checker.used['conv'].clear()
 
     def lock_elsewhere(self):
         """A session locks a dead-letter queue: the queues that name it go on without it."""
@@ -1095,14 +1136,19 @@ max_wal_size = 12MB
     def maps(self, conn):
         """Reads return what the plain query shows."""
         for q in QUEUES:
-            heads = f"AND msg_id IN (SELECT min(msg_id) FROM pgmq.q_{q} GROUP BY coalesce(headers->>'x-pgmq-group', '_default_fifo_group'))" if q in GROUPED else ''
+            fed = check.stream_of(conn, q) is not None
+            # what is prepared may hold what it has fed
+            if fed and conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
+                continue
+            lock = '' if fed else 'FOR UPDATE SKIP LOCKED'
+            heads = f"AND msg_id IN (SELECT min(msg_id) FROM {table(conn, q)} GROUP BY coalesce(headers->>'x-pgmq-group', '_default_fifo_group'))" if q in GROUPED else ''
             dead = f'AND read_ct < {MAX_READS[q]}' if q in MAX_READS else ''
             if q in TTL:
                 own = f"coalesce((headers->>'x-pgmq-ttl')::integer, {TTL[q]})" if q == 'ttl' else TTL[q]
                 dead += f" AND enqueued_at + {own} * interval '1 second' > clock_timestamp()"
             for pipe in [None, self.random.choice(self.clients)[1]] if self.random.random() < 0.4 else [None]:
                 with conn.transaction(force_rollback=True):
-                    had = {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} WHERE vt <= clock_timestamp() {heads} {dead} FOR UPDATE SKIP LOCKED')}
+                    had = {row[0] for row in conn.execute(f'SELECT msg_id FROM {table(conn, q)} WHERE vt <= clock_timestamp() {heads} {dead} {lock}')}
                 if pipe:
                     pipe.send(('readable', q))
                     got = self.hear(pipe)
@@ -1136,15 +1182,34 @@ max_wal_size = 12MB
         space = os.statvfs(self.disks['disk'].path)
         return space.f_bavail < 0.7 * space.f_blocks
 
+    def replay(self, conn):
+        """A new subscription gets each message that the stream has, once."""
+        for stream in STREAMS:
+            conn.execute("SELECT pgmq.create_subscription('replay', %s, 'earliest')", (stream,))
+            had = {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{stream} WHERE vt <= clock_timestamp()')}
+            got = []
+            while True:
+                ids = [row[0] for row in conn.execute("SELECT msg_id FROM pgmq.pop('replay', %s)", (self.random.choice([7, 50, 1000]),))]
+                if not ids:
+                    break
+                got += ids
+            conn.execute("SELECT pgmq.drop_queue('replay')")
+            if had - set(got) or len(set(got)) < len(got):
+                raise Find(f'{stream} has {sorted(had)}, its replay returned {got}')
+            self.totals['replayed'] += len(got)
+
     def drain(self, conn):
         """Consume what there is, by reads and deletes, until there is nothing."""
         pending = conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]
         if pending:
             return
         # dead letters of the others last
-        for q in [q for q in QUEUES if q != 'job_dead'] + ['job_dead']:
+        for q in [q for q in QUEUES if q not in ('job_dead', 'sub_dead_end')] + ['job_dead', 'sub_dead_end']:
+            if check.stream_of(conn, q):
+                # what is delayed gets a reference, too
+                conn.execute('SELECT pgmq.read(%s, 1, 10000)', (q,)).fetchall()
             conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_{q}), 0)", (q,)).fetchall()
-            had = {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q}')}
+            had = {row[0] for row in conn.execute(f'SELECT msg_id FROM {table(conn, q)}')}
             got = set()
             while True:
                 qty = self.random.choice([1, 7, 50, 1000])
@@ -1157,14 +1222,18 @@ max_wal_size = 12MB
                 got |= set(ids)
                 if len(conn.execute('SELECT pgmq.delete(%s, %s::bigint[])', (q, ids)).fetchall()) != len(ids):
                     raise Find(f'{q}: delete did not delete all of {ids}')
-            left = conn.execute(f'SELECT array_agg(msg_id) FROM pgmq.q_{q}').fetchone()[0]
+            left = conn.execute(f'SELECT array_agg(msg_id) FROM {table(conn, q)}').fetchone()[0]
             if left:
                 raise Find(f'hidden: {left} of {q} are left when no read returns anything')
             if not got <= had or (had - got and q not in MAX_READS and q not in TTL):
                 raise Find(f'{q}: had {sorted(had)}, drained {sorted(got)}')
             self.totals['drained'] += len(got)
             conn.execute(f'TRUNCATE pgmq.a_{q}')
-        if sum(row[0] for row in conn.execute('SELECT queue_length FROM pgmq.metrics_all()')):
+        self.convert_back(conn)
+        self.replay(conn)
+        for stream in STREAMS if self.random.random() < 0.5 else ():
+            conn.execute('SELECT pgmq.purge_queue(%s)', (stream,))
+        if sum(row[0] for row in conn.execute('SELECT queue_length FROM pgmq.metrics_all() WHERE queue_name <> ALL (%s)', (list(STREAMS),))):
             raise Find('metrics show messages when all is drained')
         for _, pipe in self.clients:
             pipe.send(('forget',))
