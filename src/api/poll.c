@@ -533,8 +533,8 @@ wait_in_vain(Wait *wait)
 }
 
 /*
- * The wait has got something.  If it took the last token of the queue, no one else
- * is told to read before the next one.  Of several queues some were not read.
+ * The wait has read something.  If the queue's rate allows no more until a time,
+ * others need not read before.  Of several queues some were not read.
  */
 static void
 wait_got(const Wait *wait)
