@@ -104,7 +104,7 @@ typedef struct PgmqClaimer
 
 	/* result */
 	int			n;
-	TimestampTz now;			/* what is due by now was not passed over */
+	TimestampTz now;			/* messages due by then were not passed over */
 	PgmqLook	look;			/* the look it must make, if it has a version */
 	bool		passed;			/* it passed by what others look at */
 	uint32		nlooks;			/* so many looks had ended before */
@@ -284,8 +284,8 @@ extern void pgmq_check_map(const PgmqQueue *queue, PgmqMapRef map, TimestampTz n
 typedef struct PgmqScan
 {
 	/* for the verb */
-	TimestampTz now;			/* what is readable at it is to be taken */
-	bool		claimed;		/* what is to be taken has been claimed */
+	TimestampTz now;			/* take messages that are readable by then */
+	bool		claimed;		/* the messages to take have been claimed */
 	bool		by_ids;			/* take from the ids, not from the range */
 	bool		sorts;			/* by a _SORTED statement, to take some of
 								 * them */

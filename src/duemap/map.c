@@ -176,7 +176,7 @@ pgmq_map_list(PgmqMapRef ref, TransactionId prepared)
 	{
 		map->prepared = prepared;
 		map->listed = !TransactionIdIsValid(prepared);
-		/* what prepared transactions have committed was not announced */
+		/* nobody announced the commits of prepared transactions */
 		if (map->listed)
 			pgmq_tree_set_unknown(&map->tree);
 	}

@@ -531,7 +531,7 @@ queue_settle(PgmqXactQueue *queue)
 						claim->held & ~claim->taken, claim->due);
 		due = Min(due, claim->due);
 	}
-	/* what is between the ranges may be provisional by another transaction */
+	/* another transaction may have made ids between the ranges provisional */
 	if (queue->looked_more || queue->marks != local->marks)
 		(void) queue_forget_looks(queue);
 	for (int i = 0; i < queue->nlooked; i++)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * limit_reads.c
- *	  What is counted for limits of reads, in shared memory: messages in flight,
+ *	  The counts behind the limits of reads, in shared memory: messages in flight,
  *	  and tokens.
  *
  * A message that is in flight is counted as long as its lease lasts by what has

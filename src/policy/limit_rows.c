@@ -165,7 +165,7 @@ row_value(TupleTableSlot *slot, const PgmqPolicy *policy, int64 *value)
  * ----------------------------------------------------------------
  */
 
-/* What the count of a queue has found. */
+/* The result of counting a queue. */
 typedef struct Count
 {
 	const PgmqPolicy *policy;
@@ -272,7 +272,7 @@ queue_count(const PgmqQueue *queue, const PgmqPolicy *policy, bool own)
 	pfree(count.leases);
 }
 
-/* What our triggers on a table fire for, as far as it differs by policy; 0: there is none. */
+/* The events that our triggers on a table fire for, as far as they differ by policy; 0: none. */
 typedef struct Triggers
 {
 	int16		rows;

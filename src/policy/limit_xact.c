@@ -37,7 +37,7 @@
 #include "policy/policy.h"
 #include "policy/limits.h"
 
-/* What a level of nested transactions has added to a queue. */
+/* The messages that a level of nested transactions has added to a queue. */
 typedef struct LimitLevel
 {
 	struct LimitLevel *upper;
@@ -52,7 +52,7 @@ typedef struct LimitXact
 	Oid			relid;
 	struct LimitXact *next;
 	LimitLevel *inner;
-	PgmqContents pending;		/* what shared memory has of it */
+	PgmqContents pending;		/* the part of it that shared memory has */
 	int64		first;			/* the least id that this statement has sent */
 	int			begun;			/* the outermost level that made an entry, or
 								 * 0; no one else has written since */
@@ -75,7 +75,7 @@ typedef struct PgmqLimitNote
 	int64		value;
 	TimestampTz was;
 
-	/* what a read has taken */
+	/* taken by a read */
 	int64		places;			/* that no lease has used up */
 	int64		tokens;
 	double		rate;
@@ -140,7 +140,7 @@ level_get(LimitXact *xact)
 	return xact->inner;
 }
 
-/* What a transaction has added to a queue; *emptied: after it removed everything. */
+/* The messages that a transaction has added to a queue; *emptied: since it removed all. */
 static PgmqContents
 xact_change(const LimitXact *xact, bool *emptied)
 {

@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * limits.c
- *	  What is counted for limits, in shared memory.
+ *	  The counts behind the limits of a queue, in shared memory.
  *
  * A queue whose policy limits something has an entry, which is made when the
  * policy is set or, after a start of the server, when the queue is first used.
- * The entry is exact: it counts what the count of the table has seen and what
- * transactions have done since.  limit_xact.c says why none is counted twice.
+ * The entry is exact: it has the messages that a count of the table has found, and
+ * the changes by transactions since.  limit_xact.c says why none is counted twice.
  *
- * What a transaction sends counts at once, as pending, since it may commit; what
- * it removes counts when it has committed.  So the sum is never below what is
- * in the queue, whatever becomes of the transactions that are open.
+ * A message that a transaction sends counts at once, as pending, since the
+ * transaction may commit; one that it removes stops counting when it has committed.
+ * So the sum is never below the contents of the queue, however the open transactions
+ * end.
  *
  * limit_reads.c counts what is in flight, and tokens.
  *
@@ -259,7 +260,7 @@ pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents c
 	LWLockRelease(&pgmq_limit_area->lock);
 }
 
-/* What is counted of a queue; false when nothing is. */
+/* Get the counts of a queue; false if there are none. */
 bool
 pgmq_limits_look(Oid relid, PgmqLimitsLook *look)
 {

@@ -46,7 +46,7 @@ typedef struct PgmqLease
 	TimestampTz until;
 } PgmqLease;
 
-/* What a policy has of limits; NULL stands for a queue without one. */
+/* Whether a policy limits the length or the bytes; NULL stands for a queue without one. */
 static inline bool
 pgmq_limits_contents(const PgmqPolicy *policy)
 {

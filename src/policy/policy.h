@@ -23,7 +23,7 @@
 #define PGMQ_EXPIRED_DROP			1
 #define PGMQ_EXPIRED_DEAD_LETTER	2
 
-/* What a stream keeps. */
+/* The messages that a stream keeps. */
 #define PGMQ_RETENTION_LIMITS		1
 #define PGMQ_RETENTION_CONSUMED		2
 
@@ -32,7 +32,7 @@
 #define PGMQ_BACKOFF_LINEAR			2
 #define PGMQ_BACKOFF_EXPONENTIAL	3
 
-/* What becomes of messages that are too many. */
+/* The treatment of messages that are too many. */
 #define PGMQ_OVERFLOW_ERROR			1
 #define PGMQ_OVERFLOW_DROP_OLDEST	2
 
@@ -327,7 +327,8 @@ extern void pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const
 typedef struct PgmqLimitedRead
 {
 	Oid			relid;
-	struct PgmqLimitNote *note; /* what it has taken; NULL: nothing */
+	struct PgmqLimitNote *note; /* the places and tokens it has taken; NULL:
+								 * none */
 	TimestampTz until;			/* values were refused until then, at the
 								 * latest */
 	TimestampTz next;			/* when a token comes, if it took the last one */
@@ -337,7 +338,7 @@ typedef struct PgmqLimitedRead
  * A read asks how many messages it may return, and says how many it did; an
  * error ends it as well.  It must not begin to wait in between.
  */
-/* What is counted of a queue with limits, as of commits. */
+/* The counts of a queue with limits, as of commits. */
 typedef struct PgmqLimitsLook
 {
 	int64		length;
