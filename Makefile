@@ -108,6 +108,7 @@ OBJS = src/pgmq_c.o \
 	src/stream/blocks.o \
 	src/stream/feed.o \
 	src/stream/filter.o \
+	src/stream/lease.o \
 	src/stream/progress.o \
 	src/stream/retain.o \
 	src/stream/state.o \

@@ -240,6 +240,18 @@ read_by_value(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *polic
 	return count;
 }
 
+/*
+ * Whether new messages of a subscription can go to a read as they are: none of them
+ * can be dead, and no limit applies.
+ */
+static bool
+takes_all(const PgmqPolicy *policy)
+{
+	return policy == NULL ||
+		(policy->ttl == 0 && !policy->ttl_header && !policy->priorities &&
+		 policy->max_in_flight == 0 && policy->rate == 0 && policy->limit_by[0] == '\0');
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -250,6 +262,9 @@ read_once(void *state)
 	PgmqStream	stream;
 	bool		subscribes = pgmq_stream_open(&read->queue, &stream);
 	PgmqLimitedRead limited;
+	PgmqLease	lease = {.rows = read->rows,.vt = read->vt};
+	bool		leases = subscribes && HIDES(read->vt) && read->conditional.isnull &&
+	takes_all(policy);
 	int64		qty;
 
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
@@ -269,8 +284,10 @@ read_once(void *state)
 	/* with a lease of no length, another round would return the same messages */
 	while (subscribes &&
 		   pgmq_take_more(&read->queue, &stream, read->rows,
-						  read->count > 0 && !HIDES(read->vt) ? 0 : qty - read->count, false))
-		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count);
+						  read->count > 0 && !HIDES(read->vt) ? 0 :
+						  qty - read->count - lease.count, false, leases ? &lease : NULL))
+		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count - lease.count);
+	read->count += lease.count;
 	read->more = subscribes && stream.more;
 	pgmq_limits_read_end(&limited, read->count);
 	return read->count;
@@ -440,6 +457,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	PgmqLimitedRead limited;
 	Popped		popped;
 	PgmqStream	stream;
+	PgmqLease	lease = {.rows = pop.rows,.pops = true};
 	bool		subscribes;
 	uint64		count;
 
@@ -470,8 +488,10 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	else
 		count = pop_scan(&pop, now, pop.qty);
 	while (subscribes && pop.qty > 0 &&
-		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count, false))
-		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count);
+		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count - lease.count, false,
+						  takes_all(policy) ? &lease : NULL))
+		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count - lease.count);
+	count += lease.count;
 	pgmq_limits_read_end(&limited, count);
 	pgmq_stats_read(pop.queue.relid, count > 0);
 	if (count > 0)

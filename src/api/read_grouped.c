@@ -557,7 +557,7 @@ read_once(void *state)
 		read->count = read_scan(read, policy);
 	} while (subscribes &&
 			 pgmq_take_more(&read->queue, &stream, read->rows,
-							read->count > 0 ? 0 : read->qty, true) &&
+							read->count > 0 ? 0 : read->qty, true, NULL) &&
 			 read->count == 0);
 	return read->count;
 }

@@ -91,7 +91,7 @@ row_numbers(TupleTableSlot *slot, void *state)
 static void
 put_subscription(PgmqRows *rows, const Listed *listed)
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID};
+	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID};
 	PgmqQueue	queue = {.relid = listed->subscription};
 	PgmqStream	stream;
 	Numbers		fed = {{0}, {0}};
@@ -99,7 +99,7 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 	PgmqQueueStats stats;
 	Datum		values[8];
 	bool		nulls[8] = {false};
-	PgmqArg		args[2];
+	PgmqArg		args[3];
 	PgmqRole	saved;
 	int64		position;
 	int64		drawn;
@@ -120,7 +120,7 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 	if (!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		return;
 
-	position = pgmq_feed_position(&queue, &stream, &drawn);
+	position = pgmq_feed_position(&queue, &stream, &drawn, &args[2]);
 	args[0] = PGMQ_ARG(Int64GetDatum(position));
 	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
 	saved = pgmq_role_become_owner(queue.relid);
@@ -134,11 +134,12 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 	pgmq_exec_once(pgmq_plan_text(&queue, "SELECT pg_catalog.count(*), pg_catalog.min(msg_id),"
 								  " EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
 								  " OPERATOR(pg_catalog.-) pg_catalog.min(enqueued_at))::pg_catalog.int8 FROM"
-								  " (SELECT msg_id, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
-								  " ORDER BY msg_id LIMIT $2) AS first"),
-				   2, argtypes, args, true, row_numbers, &unfed);
+								  " ((SELECT msg_id, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
+								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT msg_id, enqueued_at FROM {s}"
+								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
+				   3, argtypes, args, true, row_numbers, &unfed);
 	pgmq_role_restore(saved);
-	if (unfed.values[0] == COUNT_MAX)
+	if (unfed.values[0] >= COUNT_MAX)
 		unfed.values[0] = Max(COUNT_MAX, drawn - position);
 
 	values[0] = CStringGetTextDatum(stream_name + 2);

@@ -210,7 +210,7 @@ wait_once(void *state)
 		if (scan.count == 0 && !paused && subscribes && wait->disposed == 0 &&
 			!XactReadOnly && pgmq_queue_may(wait->queue.relid, PGMQ_NEED_UPDATE))
 		{
-			fed = pgmq_feed(&wait->queue, &stream, 1, false);
+			fed = pgmq_feed(&wait->queue, &stream, 1, false, NULL);
 			if (stream.more && !wait->atomic)
 				fed++;
 		}

@@ -94,16 +94,23 @@ typedef struct PgmqXactQueue
 static slist_head xact_queues = SLIST_STATIC_INIT(xact_queues);
 
 /*
- * Queues whose waiters are all woken once the commit has sent its
- * invalidations, for what they are woken for is something that is cached.
+ * Queues whose waiters are woken once the commit has sent its invalidations, for
+ * what all are woken for is something that is cached, or once its locks are gone,
+ * which have kept the others from messages; these may also go by an abort.
  * That is later than the transaction callback, when resources are released.
  * In TopMemoryContext.
  */
-static Oid *wakes = NULL;
+typedef struct Wake
+{
+	Oid			relid;
+	bool		all;			/* all of its waiters, or one */
+} Wake;
+
+static Wake *wakes = NULL;
 static int	nwakes = 0;
 static int	max_wakes = 0;
 static bool wake_database = false;	/* the waiters of all queues */
-static bool wakes_are_due = false;	/* the transaction has committed */
+static bool wakes_are_due = false;	/* the transaction has ended */
 
 /* ----------------------------------------------------------------
  *		Remembering
@@ -135,20 +142,24 @@ void
 pgmq_xact_wake(Oid relid, PgmqWake whom)
 {
 	PgmqXactQueue *queue;
+	bool		later = (whom & (PGMQ_WAKE_ALL | PGMQ_WAKE_UNLOCKED)) != 0;
 
 	if (!pgmq_shmem_attach())
 		return;
 	queue = xact_queue(pgmq_local_known(relid));
-	if ((whom & PGMQ_WAKE_ALL) && nwakes == max_wakes)
+	if (later && nwakes == max_wakes)
 	{
 		int			max = Max(8, max_wakes * 2);
 
-		wakes = wakes == NULL ? MemoryContextAlloc(TopMemoryContext, max * sizeof(Oid)) :
-			repalloc(wakes, max * sizeof(Oid));
+		wakes = wakes == NULL ? MemoryContextAlloc(TopMemoryContext, max * sizeof(Wake)) :
+			repalloc(wakes, max * sizeof(Wake));
 		max_wakes = max;
 	}
-	if ((whom & PGMQ_WAKE_ALL) && !(queue->wake & PGMQ_WAKE_ALL))
-		wakes[nwakes++] = relid;
+	if (later && !(queue->wake & whom))
+	{
+		wakes[nwakes].relid = relid;
+		wakes[nwakes++].all = whom == PGMQ_WAKE_ALL;
+	}
 	queue->wake |= whom;
 }
 
@@ -497,7 +508,7 @@ static void
 queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 {
 	const PgmqLocal *local = queue->local;
-	bool		any = queue_forget_looks(queue);
+	bool		any = queue_forget_looks(queue) || (queue->wake & PGMQ_WAKE_UNLOCKED) != 0;
 
 	/* those of a subtransaction have larger numbers, and came later */
 	while (queue->nclaims > 0 && queue->claims[queue->nclaims - 1].subid >= subid)
@@ -571,7 +582,7 @@ queue_prepare(const PgmqXactQueue *queue)
 {
 	const PgmqLocal *local = queue->local;
 
-	if (queue->ntouches == 0 && (queue->wake & PGMQ_WAKE_ALL) == 0)
+	if (queue->ntouches == 0 && (queue->wake & (PGMQ_WAKE_ALL | PGMQ_WAKE_UNLOCKED)) == 0)
 		return;
 	pgmq_map_prepare(local->map, local->relid, GetTopTransactionIdIfAny());
 	pgmq_waiter_wake(local->relid, PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
@@ -612,13 +623,11 @@ pgmq_xact_end(XactEvent event, void *arg)
 		}
 	}
 	xact_forget();
-	if (event == XACT_EVENT_COMMIT)
-		wakes_are_due = true;
-	else
-	{
+	wakes_are_due = event != XACT_EVENT_PREPARE;
+	if (event == XACT_EVENT_PREPARE)
 		nwakes = 0;
+	if (event != XACT_EVENT_COMMIT)
 		wake_database = false;
-	}
 	if (event == XACT_EVENT_ABORT)
 		pgmq_waiter_end(0);
 	pgmq_waiter_reopen();
@@ -636,7 +645,12 @@ pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void 
 		pgmq_waiter_wake_database();
 	wake_database = false;
 	while (nwakes > 0)
-		pgmq_waiter_wake(wakes[--nwakes], PGMQ_WAKE_ALL, PGMQ_DUE_NOW);
+	{
+		const Wake *wake = &wakes[--nwakes];
+
+		if (is_commit || !wake->all)
+			pgmq_waiter_wake(wake->relid, wake->all ? PGMQ_WAKE_ALL : PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
+	}
 }
 
 /*

@@ -296,6 +296,21 @@ pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
 }
 
 /*
+ * The same for a statement whose rows are of the type of a result, to which fn
+ * adds what it wants.  Error: 42804 when they are not.
+ */
+void
+pgmq_exec_record(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+				 PgmqRows *rows, PgmqRowFn fn, void *state)
+{
+	FnReceiver	receiver;
+
+	receiver_init(&receiver, pgmq_rows_desc(rows), fn, state);
+	stmt_run(queue, id, args, &receiver.pub);
+	pgmq_rows_sort(rows);
+}
+
+/*
  * Run a statement that is watched.  watch gets each row of the queue's table that
  * an index scan with a parameter finds, which the statement may then leave alone,
  * or find again as another transaction has changed it.  fn, unless it is NULL,

@@ -89,6 +89,8 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_DEAD_LETTERS_LOCK,
 	PGMQ_STMT_FEED,				/* on a subscription */
 	PGMQ_STMT_FEED_IDS,
+	PGMQ_STMT_FEED_BODIES,
+	PGMQ_STMT_FEED_LEASED,
 	PGMQ_STMT_STORED,
 	PGMQ_STMT_REFERENCES,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
@@ -172,6 +174,8 @@ extern bool pgmq_exec_int8(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, int64 *value);
 extern void pgmq_exec_each(const PgmqQueue *queue, PgmqStmtId id,
 						   const PgmqArg *args, PgmqRowFn fn, void *state);
+extern void pgmq_exec_record(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args,
+							 PgmqRows *rows, PgmqRowFn fn, void *state);
 extern uint64 pgmq_exec_watched(const PgmqQueue *queue, PgmqStmtId id,
 								const PgmqArg *args, PgmqRowFn watch,
 								PgmqRowFn fn, void *state);

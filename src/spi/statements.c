@@ -146,19 +146,20 @@
 	" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers" \
 	" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
 
-/* New references of a subscription. */
-#define FEED \
-	"INSERT INTO {q} (msg_id, read_ct, enqueued_at, vt, headers)" \
+/* New references of a subscription; of the headers they have what others need. */
+#define REFERENCE \
+	"INSERT INTO {q} (msg_id, enqueued_at, headers, read_ct, vt, last_read_at)" \
 	" OVERRIDING SYSTEM VALUE" \
-	" SELECT stored.msg_id, $4, stored.enqueued_at, stored.vt," \
+	" SELECT stored.msg_id, stored.enqueued_at," \
 	" CASE WHEN stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_GROUP "'::pg_catalog.text" \
 	" OR stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_TTL "'::pg_catalog.text" \
 	" THEN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \
 	"'" PGMQ_HEADER_GROUP "', stored.headers OPERATOR(pg_catalog.->)" \
 	" '" PGMQ_HEADER_GROUP "'::pg_catalog.text," \
 	" '" PGMQ_HEADER_TTL "', stored.headers OPERATOR(pg_catalog.->)" \
-	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)) END" \
-	" FROM {s} AS stored "
+	" '" PGMQ_HEADER_TTL "'::pg_catalog.text)) END, "
+#define FEED \
+	REFERENCE "$4, stored.vt, NULL FROM {s} AS stored "
 #define FED \
 	" ORDER BY stored.msg_id ON CONFLICT DO NOTHING RETURNING msg_id"
 
@@ -559,6 +560,32 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" AND ($2 IS NULL OR stored.message OPERATOR(pg_catalog.@>) $2)"
 		" AND ($3 IS NULL OR stored.headers OPERATOR(pg_catalog.@>) $3)" FED,
 		4, {INT8ARRAYOID, JSONBOID, JSONBOID, INT4OID}
+	},
+
+	/*
+	 * the first $4 messages between two ids, but for ids $3, as they are when
+	 * read
+	 */
+	[PGMQ_STMT_FEED_BODIES] = {
+		"SELECT msg_id, $5, enqueued_at, $6, vt, COALESCE(message, 'null'::pg_catalog.jsonb),"
+		" headers FROM {s} WHERE msg_id" GE "$1 AND msg_id" LE "$2"
+		" AND msg_id OPERATOR(pg_catalog.<>) ALL ($3) ORDER BY msg_id LIMIT $4",
+		6, {INT8OID, INT8OID, INT8ARRAYOID, INT8OID, INT4OID, TIMESTAMPTZOID}
+	},
+
+	/*
+	 * references to messages $1, enqueued at $2, with headers $5; those
+	 * readable ($3) at $6 are leased until $7, with $8 for read_ct
+	 */
+	[PGMQ_STMT_FEED_LEASED] = {
+		REFERENCE "CASE WHEN stored.vt" LE "$6 THEN $8 ELSE $4 END,"
+		" CASE WHEN stored.vt" LE "$6 THEN $7 ELSE stored.vt END,"
+		" CASE WHEN stored.vt" LE "$6 THEN $6 END"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+		" pg_catalog.unnest($3), pg_catalog.unnest($5))"
+		" AS stored (msg_id, enqueued_at, vt, headers)",
+		8, {INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT4OID, JSONBARRAYOID,
+		TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {

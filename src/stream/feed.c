@@ -50,6 +50,7 @@
 #include "access/relation.h"
 #include "catalog/pg_trigger.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
@@ -151,11 +152,13 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 
 /*
  * Feed the n blocks from blk on, all of which are locked: look again what is noted
- * of them, insert references, and note them.  Returns how many there were.
+ * of them, insert references, and note them.  Returns how many there were.  A lease
+ * gets at most limit: the ids after the last one are noted as if they were not drawn.
  */
 static int64
-feed_locked(PgmqFeed *feed, int64 blk, int n)
+feed_locked(PgmqFeed *feed, int64 blk, int n, int64 limit)
 {
+	int64		drawn = feed->drawn;
 	uint64		masks[WINDOW_MAX] = {0};
 	bool		noted[WINDOW_MAX] = {false};
 	bool		done[WINDOW_MAX] = {false};
@@ -164,7 +167,8 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 	int			nput = 0;
 	int64	   *except = palloc(n * 64 * sizeof(int64));
 	int			nexcept = 0;
-	int64		count;
+	int64		count = -1;
+	int64		hi = Min(PGMQ_FEED_LAST(blk + n - 1), drawn);
 
 	pgmq_feed_load(feed, blk, blk + n - 1);
 	for (int i = 0; i < feed->n; i++)
@@ -185,8 +189,12 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 			if (done[i] || (masks[i] & (UINT64CONST(1) << bit)) != 0)
 				except[nexcept++] = PGMQ_FEED_FIRST(blk + i) + bit;
 	}
-	count = insert_references(feed, PGMQ_FEED_FIRST(blk),
-							  Min(PGMQ_FEED_LAST(blk + n - 1), feed->drawn), except, nexcept);
+	if (feed->lease != NULL)
+		count = pgmq_lease_range(feed, PGMQ_FEED_FIRST(blk), hi, except, nexcept, limit);
+	if (count < 0)
+		count = insert_references(feed, PGMQ_FEED_FIRST(blk), hi, except, nexcept);
+	else if (count == limit)
+		feed->drawn = feed->given.ids[feed->given.n - 1];
 	pfree(except);
 
 	for (int i = 0; i < feed->given.n; i++)
@@ -204,6 +212,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n)
 		put_masks[nput++] = (int64) masks[i];
 	}
 	pgmq_feed_put(feed, put_blks, put_masks, nput);
+	feed->drawn = drawn;
 	return count;
 }
 
@@ -245,12 +254,14 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 
 	while (first <= last && count < wanted && *windows < WINDOWS_MAX)
 	{
-		int64		max = Min(last - first + 1, Min((wanted - count + 63) / 64, WINDOW_MAX));
+		int64		max = Min(last - first + 1,
+							  Min((wanted - count + feed->skipped + 63) / 64, WINDOW_MAX));
 		int			n = 0;
 		int64		fed;
 		int64		next;
 
 		CHECK_FOR_INTERRUPTS();
+		feed->skipped = 0;
 		while (n < max && pgmq_feed_lock(feed, first + n))
 			n++;
 		if (n < max)
@@ -263,7 +274,7 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 			(*windows)++;
 			continue;
 		}
-		fed = feed_locked(feed, first, n);
+		fed = feed_locked(feed, first, n, wanted - count);
 		(*windows)++;
 		count += fed;
 		first += n;
@@ -293,12 +304,13 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
  * Give an open subscription references to at least wanted more messages of its
  * stream, if there are so many, and return how many it got; stream->more says
  * whether it stopped before the end.  in_order: not to messages after some that
- * another transaction is giving out.
+ * another transaction is giving out.  lease: who gets what can be leased, or NULL.
  * Errors: 42501 if the owner may not read the stream, 55000 if the subscription
  * has triggers or the stream row-level security.
  */
 int64
-pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_order)
+pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_order,
+		  PgmqLease *lease)
 {
 	PgmqFeed	feed;
 	int64		count = 0;
@@ -318,6 +330,7 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 		return 0;
 	pgmq_feed_fold(&feed);
 	check_tables(&feed);
+	pgmq_lease_begin(&feed, lease, wanted);
 
 	/* feeding uses the list itself */
 	n = feed.n;
@@ -334,6 +347,8 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 			next == first)
 		{
 			/* with the ones after it, if there is no other row there */
+			if (feed.lease != NULL)
+				feed.skipped = pg_popcount64(blocks[i].mask);
 			first = i + 1 < n ? blocks[i + 1].first : head + 1;
 			count += feed_run(&feed, next, Min(first - 1, head), wanted - count, in_order,
 							  &windows, &busy);

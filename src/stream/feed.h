@@ -56,6 +56,8 @@ struct PgmqFeed
 	int			max;
 	MemoryContext context;
 	Ids			given;			/* what was given out just now */
+	PgmqLease  *lease;			/* who gets the new references; NULL: anybody */
+	int			skipped;		/* so many ids of the next block were given */
 };
 
 #define BLOCK_TABLE		PGMQ_SCHEMA ".subscription_block"
@@ -81,6 +83,11 @@ extern void pgmq_stream_row_id(TupleTableSlot *slot, void *state);
 
 /* ---- filter.c: subscriptions that take only some messages ---- */
 extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept);
+
+/* ---- lease.c: references that are leased from the first ---- */
+extern void pgmq_lease_begin(PgmqFeed *feed, PgmqLease *lease, int64 wanted);
+extern int64 pgmq_lease_range(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept,
+							  int64 limit);
 
 /* ---- progress.c: how far a subscription has come ---- */
 extern void pgmq_feed_fold(PgmqFeed *feed);

@@ -207,12 +207,16 @@ pgmq_feed_last_given(const PgmqFeed *feed)
 
 /*
  * The last id that a subscription was given, or passed over; all after it are still
- * to be given out, and of those before it only what is committed late.
+ * to be given out, and of those before it what is committed late, and what readers
+ * left of blocks: *left, an array of ids, of which not all need be messages.
  */
 int64
-pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn)
+pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn, PgmqArg *left)
 {
 	PgmqFeed	feed;
+	int64		position;
+	int64	   *ids;
+	int			n = 0;
 
 	/* also where nothing can be fed, as on a standby */
 	if (!pgmq_feed_begin(&feed, queue, stream) &&
@@ -220,7 +224,21 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 		feed.drawn = PG_INT64_MAX - 1;
 	*drawn = feed.drawn;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	return pgmq_feed_last_given(&feed);
+	position = pgmq_feed_last_given(&feed);
+	ids = palloc_extended((Size) feed.n * 64 * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < feed.n; i++)
+	{
+		const Blocks *blocks = &feed.blocks[i];
+
+		if (blocks->settled || !blocks->ripe || blocks->first < blocks->last)
+			continue;
+		for (int64 id = PGMQ_FEED_FIRST(blocks->first); id <= Min(PGMQ_FEED_LAST(blocks->last), position); id++)
+			if ((blocks->mask & PGMQ_FEED_BIT(id)) == 0)
+				ids[n++] = id;
+	}
+	*left = pgmq_int8_array(ids, n);
+	pfree(ids);
+	return position;
 }
 
 /*

@@ -48,6 +48,15 @@ typedef struct PgmqStream
 #define PGMQ_STREAM_FILTERS(s) \
 	((s)->message != NULL || (s)->headers != NULL || (s)->pattern != NULL)
 
+/* A read, or a pop, that takes new messages as they are given out. */
+typedef struct PgmqLease
+{
+	PgmqRows   *rows;			/* where they go */
+	PgmqArg		vt;				/* how long they are leased, seconds */
+	bool		pops;
+	int64		count;			/* how many it got */
+} PgmqLease;
+
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
 extern Oid	pgmq_stream_kept(Oid relid);
@@ -67,7 +76,7 @@ extern void pgmq_stream_inval(Datum arg, Oid relid);
 typedef struct PgmqFeed PgmqFeed;
 
 extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
-					   bool in_order);
+					   bool in_order, PgmqLease *lease);
 extern bool pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream);
 extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id);
 extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
@@ -77,7 +86,8 @@ extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream
 extern int	pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n);
 extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
 								   const int64 *ids, int n);
-extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn);
+extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn,
+								PgmqArg *left);
 
 /* ---- filter.c: subscriptions that take only some messages ---- */
 extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
@@ -97,6 +107,6 @@ extern bool pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention,
 
 /* ---- take.c: reads of subscriptions ---- */
 extern bool pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows,
-						   int64 wanted, bool in_order);
+						   int64 wanted, bool in_order, PgmqLease *lease);
 
 #endif							/* PGMQ_STREAM_H */

@@ -79,12 +79,15 @@ count_references(const PgmqQueue *queue, int64 limit)
 
 /*
  * A read of a subscription, whose rows need a body, has looked, and wants more:
- * whether another look is worth while.  in_order: it reads by groups.
+ * whether another look is worth while.  in_order: it reads by groups.  lease, unless
+ * it is NULL, gets new messages at once where that can be.
  */
 bool
 pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64 wanted,
-			   bool in_order)
+			   bool in_order, PgmqLease *lease)
 {
+	int64		leased = lease == NULL ? 0 : lease->count;
+	int64		fed;
 	int64	   *ids;
 	int			n = pgmq_rows_bodiless(rows, &ids);
 
@@ -103,5 +106,10 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 		if (count_references(queue, ahead) >= ahead)
 			return false;
 	}
-	return pgmq_feed(queue, stream, Min(wanted, FEED_MAX), in_order) > 0;
+	fed = pgmq_feed(queue, stream, Min(wanted, FEED_MAX), in_order, lease);
+	if (lease == NULL || lease->count == leased)
+		return fed > 0;
+	pgmq_stream_note_reads(queue, stream, pgmq_rows_most_reads(rows));
+	leased = lease->count - leased;
+	return leased < wanted && (fed > leased || fed >= FEED_MAX || stream->more);
 }

@@ -24,7 +24,8 @@ typedef enum PgmqWake
 {
 	PGMQ_WAKE_ONE = 0,			/* one, for what becomes due */
 	PGMQ_WAKE_GROUPED = 1 << 0, /* one that reads groups */
-	PGMQ_WAKE_ALL = 1 << 1
+	PGMQ_WAKE_ALL = 1 << 1,
+	PGMQ_WAKE_UNLOCKED = 1 << 2 /* one, when the transaction's locks are gone */
 } PgmqWake;
 
 /* The kinds of waits. */
