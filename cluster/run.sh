@@ -120,7 +120,7 @@ step "And comes back, with its messages"
 all=$WORK
 WORK=$all/shard1
 for _ in 1 2 3 4 5; do
-    as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s start && break
+    as_user "$PG_BINDIR/pg_ctl" -D "$WORK/data" -l "$WORK/server.log" -w -s start >"$WORK/start.log" 2>&1 && break
     sleep 1
 done
 WORK=$all

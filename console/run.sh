@@ -10,5 +10,8 @@ command -v npm >/dev/null 2>&1 && node -e 'const [major, minor] = process.versio
     exit 1
 }
 [ -e node_modules/.package-lock.json ] && [ node_modules/.package-lock.json -nt package-lock.json ] ||
-    npm ci --omit=dev --silent
+    {
+        echo "Fetching what the console needs (npm) ..."
+        npm ci --omit=dev --loglevel=error --no-audit --no-fund >/dev/null
+    }
 exec node server.js "$@"

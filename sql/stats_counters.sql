@@ -83,6 +83,11 @@ SELECT count(*) FROM pgmq.read_with_poll('st', 0, 1, 1, 10, '{"n": 2}');
 SELECT read_ct FROM pgmq.read_grouped('st', 0, 1);
 SELECT read_ct FROM pgmq.read_any(ARRAY['st_dead', 'st'], 30, 1);
 SELECT st(), st('st_dead');
+-- an acknowledgement that reads is a read
+SELECT count(*) FROM pgmq.delete_and_read('st', '{}', 30, 1);
+SELECT count(*) FROM pgmq.archive_and_read_with_poll('st', '{}', 30, 1, 0, 10);
+SELECT count(*) FROM pgmq.delete_and_read('st', '{1}', 30, 1, '{9}');
+SELECT st();
 
 -- What happened to a message that is read again: only a lease that ran out has expired.
 CREATE PROCEDURE st_again(happens text) LANGUAGE plpgsql AS $$ BEGIN

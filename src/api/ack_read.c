@@ -28,6 +28,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stats/stats.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_delete_and_read);
@@ -39,13 +40,14 @@ PG_FUNCTION_INFO_V1(pgmq_archive_and_read_fenced);
 PG_FUNCTION_INFO_V1(pgmq_archive_and_read_with_poll);
 PG_FUNCTION_INFO_V1(pgmq_archive_and_read_with_poll_fenced);
 
-/* The arguments of an attempt to read. */
+/* The arguments of an attempt to read, and whether one has found a message. */
 typedef struct NextRead
 {
 	PgmqQueue	queue;
 	PgmqRows   *rows;
 	PgmqArg		vt;				/* seconds */
 	int64		qty;
+	bool		found;
 } NextRead;
 
 /* Read once; zero if a wait is to go on. */
@@ -56,6 +58,7 @@ next_once(void *state)
 	int			disposed = 0;
 	uint64		count = pgmq_read_queue(&next->queue, next->vt, next->qty, next->rows, &disposed);
 
+	next->found |= count > 0;
 	return count + disposed;
 }
 
@@ -92,6 +95,7 @@ ack_and_read(FunctionCallInfo fcinfo, PgmqStmtId ack, int poll_argno, int cts_ar
 	{
 		pgmq_poll(&next.queue, 1, 0, next_once, &next,
 				  PGMQ_ARG_FROM(poll_argno), PGMQ_ARG_FROM(poll_argno + 1));
+		pgmq_stats_read(next.queue.relid, next.found);
 		return (Datum) 0;
 	}
 	if (cts_argno >= 0)
@@ -99,6 +103,7 @@ ack_and_read(FunctionCallInfo fcinfo, PgmqStmtId ack, int poll_argno, int cts_ar
 	else if (nids > 0)
 		pgmq_ack_batch(&next.queue, ack, PGMQ_ARG_FROM(1), NULL);
 	(void) next_once(&next);
+	pgmq_stats_read(next.queue.relid, next.found);
 	for (int i = 0; i < nlate; i++)
 		pgmq_rows_put_id_alone(next.rows, ids[i].msg_id);
 	return (Datum) 0;

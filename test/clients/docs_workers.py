@@ -54,20 +54,20 @@ def try_page(page, language, code):
     with tempfile.TemporaryDirectory() as directory, connect(database) as db:
         if language == "python":
             shutil.copy(f"{SOURCE}/examples/python/worker.py", directory)
-            code = code.replace("dbname=postgres", f"host={SOCKET} port={PORT} user=postgres dbname={database}")
             command = [sys.executable, f"{directory}/program"]
         else:
             shutil.copy(f"{SOURCE}/examples/node/worker.js", directory)
             os.symlink(f"{NODE[0]}/node_modules", f"{directory}/node_modules")
             connection = {"host": SOCKET, "port": int(PORT), "user": "postgres", "database": database}
-            code = code.replace("{ database: 'postgres' }", json.dumps(connection))
+            code = code.replace("{ host: '/var/run/postgresql' }", json.dumps(connection))
             command = ["node", f"{directory}/program"]
         with open(f"{directory}/program", "w", encoding="utf-8") as file:
             file.write(code)
         if not undone(db, queue):
             return f"the page sends no jobs to {queue}"
         with open(f"{directory}/log", "w+", encoding="utf-8") as log:
-            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            where = {"PGHOST": SOCKET, "PGPORT": PORT, "PGUSER": "postgres", "PGDATABASE": database}
+            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | where)
             end = time.monotonic() + 120
             while undone(db, queue) and worker.poll() is None and time.monotonic() < end:
                 time.sleep(0.05)
