@@ -111,6 +111,7 @@ static int	nwakes = 0;
 static int	max_wakes = 0;
 static bool wake_database = false;	/* the waiters of all queues */
 static bool wakes_are_due = false;	/* the transaction has ended */
+static bool unlocks = false;	/* a subtransaction is being rolled back */
 
 /* ----------------------------------------------------------------
  *		Remembering
@@ -508,7 +509,7 @@ static void
 queue_undo(PgmqXactQueue *queue, SubTransactionId subid)
 {
 	const PgmqLocal *local = queue->local;
-	bool		any = queue_forget_looks(queue) || (queue->wake & PGMQ_WAKE_UNLOCKED) != 0;
+	bool		any = queue_forget_looks(queue);
 
 	/* those of a subtransaction have larger numbers, and came later */
 	while (queue->nclaims > 0 && queue->claims[queue->nclaims - 1].subid >= subid)
@@ -638,7 +639,18 @@ pgmq_xact_end(XactEvent event, void *arg)
 void
 pgmq_xact_release(ResourceReleasePhase phase, bool is_commit, bool is_top, void *arg)
 {
-	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !is_top || !wakes_are_due)
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	if (!is_top)
+	{
+		/* the others are due at the end of the transaction */
+		for (int i = 0; unlocks && i < nwakes; i++)
+			if (!wakes[i].all)
+				pgmq_waiter_wake(wakes[i].relid, PGMQ_WAKE_ONE, PGMQ_DUE_NOW);
+		unlocks = false;
+		return;
+	}
+	if (!wakes_are_due)
 		return;
 	wakes_are_due = false;
 	if (wake_database)
@@ -671,6 +683,7 @@ pgmq_xact_subend(SubXactEvent event, SubTransactionId subid,
 	pgmq_shmem_retry();
 	slist_foreach(iter, &xact_queues)
 		queue_undo(slist_container(PgmqXactQueue, node, iter.cur), subid);
+	unlocks = true;
 	pgmq_waiter_subabort(subid);
 	pgmq_waiter_reopen();
 }
