@@ -73,6 +73,18 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM pgmq.read('sl_sub', 30, 100);
 COMMIT;
 
+-- Headers of any kind come back by every read; a reference keeps of them only what others need.
+SELECT pgmq.create_stream('sl_odd'), pgmq.create_subscription('sl_few', 'sl_odd'), pgmq.create_subscription('sl_many', 'sl_odd');
+SELECT count(*) FROM pgmq.send_batch('sl_odd', array_fill('0'::jsonb, ARRAY[16]), ARRAY(SELECT
+	(ARRAY['5', 'null', '["x-pgmq-group", 1]', '"x-pgmq-ttl"', '{"x-pgmq-group": null, "a": 1}', '{"x-pgmq-group": "g", "x-pgmq-ttl": 900, "a": 1}',
+		'{"x-pgmq-group": {"b": [1]}}', '{"a": 1}'])[1 + n % 8]::jsonb FROM generate_series(1, 16) n));
+SELECT msg_id, headers FROM pgmq.read('sl_many', 1, 16) WHERE msg_id <= 8;
+SELECT msg_id, headers FROM pgmq.q_sl_many WHERE msg_id <= 8 ORDER BY msg_id;
+SELECT count(*) FROM pgmq.read('sl_few', 30, 8) JOIN pgmq.q_sl_odd AS stored USING (msg_id, headers);
+SELECT count(*) FROM pgmq.q_sl_many JOIN pgmq.q_sl_few USING (msg_id) WHERE q_sl_many.headers IS DISTINCT FROM q_sl_few.headers;
+SELECT count(*) FROM pgmq.set_vt('sl_many', ARRAY(SELECT generate_series(1, 16)), 0);
+SELECT count(*), count(*) FILTER (WHERE read.headers = stored.headers) AS same FROM pgmq.read('sl_many', 30, 16) JOIN pgmq.q_sl_odd AS stored USING (msg_id);
+
 -- All else does as before.
 CREATE FUNCTION sl_try(what text, undo text, qty int DEFAULT 100, pops bool DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -140,6 +152,6 @@ SELECT count(*) >= 200 AS more FROM pgmq.q_sl_sub;
 
 DROP VIEW sl_refs;
 DROP FUNCTION sl_try, sl_row;
-SELECT pgmq.drop_queue('sl_sub'), pgmq.drop_queue('sl_two'), pgmq.drop_queue('sl_three'), pgmq.drop_queue('sl_log');
+SELECT pgmq.drop_queue('sl_sub'), pgmq.drop_queue('sl_two'), pgmq.drop_queue('sl_three'), pgmq.drop_queue('sl_few'), pgmq.drop_queue('sl_many'), pgmq.drop_queue('sl_odd'), pgmq.drop_queue('sl_log');
 DROP OWNED BY regress_pgmq_leaser;
 DROP ROLE regress_pgmq_leaser;

@@ -151,8 +151,9 @@
 	"INSERT INTO {q} (msg_id, enqueued_at, headers, read_ct, vt, last_read_at)" \
 	" OVERRIDING SYSTEM VALUE" \
 	" SELECT stored.msg_id, stored.enqueued_at," \
-	" CASE WHEN stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_GROUP "'::pg_catalog.text" \
-	" OR stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_TTL "'::pg_catalog.text" \
+	" CASE WHEN (stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_GROUP "'::pg_catalog.text" \
+	" OR stored.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_TTL "'::pg_catalog.text)" \
+	" AND pg_catalog.jsonb_typeof(stored.headers)" EQ "'object'::pg_catalog.text" \
 	" THEN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(" \
 	"'" PGMQ_HEADER_GROUP "', stored.headers OPERATOR(pg_catalog.->)" \
 	" '" PGMQ_HEADER_GROUP "'::pg_catalog.text," \

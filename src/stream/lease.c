@@ -36,6 +36,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
@@ -120,6 +121,38 @@ pgmq_lease_begin(PgmqFeed *feed, PgmqLease *lease, int64 wanted)
 	relation_close(rel, NoLock);
 }
 
+/* Of the headers of a message what its reference may need, in the current context. */
+static Datum
+reference_headers(Datum headers, bool *isnull)
+{
+	static const char *const keys[] = {PGMQ_HEADER_GROUP, PGMQ_HEADER_TTL};
+	Jsonb	   *jsonb = DatumGetJsonbP(headers);
+	JsonbParseState *state = NULL;
+	Datum		result = 0;
+
+	for (int i = 0; i < lengthof(keys) && JB_ROOT_IS_OBJECT(jsonb); i++)
+	{
+		JsonbValue	key = {.type = jbvString};
+		JsonbValue *value;
+
+		key.val.string.val = unconstify(char *, keys[i]);
+		key.val.string.len = strlen(keys[i]);
+		value = findJsonbValueFromContainer(&jsonb->root, JB_FOBJECT, &key);
+		if (value == NULL)
+			continue;
+		if (state == NULL)
+			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		pushJsonbValue(&state, WJB_KEY, &key);
+		pushJsonbValue(&state, WJB_VALUE, value);
+	}
+	*isnull = state == NULL;
+	if (state != NULL)
+		result = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	if ((Pointer) jsonb != DatumGetPointer(headers))
+		pfree(jsonb);
+	return result;
+}
+
 /* Row function: return a new message, if its time has come, and note its reference. */
 static void
 row_lease(TupleTableSlot *slot, void *state)
@@ -142,7 +175,7 @@ row_lease(TupleTableSlot *slot, void *state)
 		leased->vts[leased->n] = values[4];
 		leased->no_headers[leased->n] = slot->tts_isnull[6];
 		if (!slot->tts_isnull[6])
-			leased->headers[leased->n] = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[6]));
+			leased->headers[leased->n] = reference_headers(values[6], &leased->no_headers[leased->n]);
 		leased->n++;
 		MemoryContextSwitchTo(old);
 	}
