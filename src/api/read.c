@@ -276,6 +276,10 @@ read_once(void *state)
 	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, read->qty, true);
 	if (qty == 0)
 		return 0;
+
+	/* the lease that has ended for the limits has ended for the read, too */
+	if (policy != NULL)
+		now = GetCurrentTimestamp();
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :

@@ -13,12 +13,12 @@
  * block which ids were given out (mask), and for whom it waits (waits): the
  * transactions that might still commit an id of it.  Once all of them have ended
  * a look at the block shows whatever there will be.  Then it is settled, and
- * needs no further look.  Before
- * the block done_before of a subscription all blocks are.
+ * needs no further look.  All blocks before the block done_before of a
+ * subscription are settled.
  *
- * A transaction that draws an id has locked the stream's table before, in a mode that conflicts
- * with SHARE, and keeps the lock until the end of the transaction has become
- * visible.  So this order is what makes the list complete:
+ * A transaction that draws an id has locked the stream's table before, in a mode
+ * that conflicts with SHARE, and keeps the lock until the end of the transaction
+ * has become visible.  So this order is what makes the list complete:
  *
  *	1. note the last id that was drawn,
  *	2. list the transactions that hold such a lock,
