@@ -79,7 +79,7 @@ RULES = {
     'look limit': ('a look is described as if it had seen all that there is', 'duemap/scan.c',
                        'if (seen.rows < rows)\n\t\t\tbreak;', 'break;'),
     'look rollback': ('what was looked at with an xid outlasts the rollback', 'duemap/xact.c',
-                      'bool\t\tany = queue_forget_looks(queue) || (queue->wake & PGMQ_WAKE_UNLOCKED) != 0;', 'bool\t\tany = false;'),
+                      'bool\t\tany = queue_forget_looks(queue);', 'bool\t\tany = false;'),
     'own ddl': ('what was looked at outlasts DDL of the same transaction', 'duemap/xact.c',
                 'if (queue->looked_more || queue->marks != local->marks)', 'if (queue->looked_more)'),
     # test/t/duemap_map.pl and duemap_claims_faults.pl find it at once
