@@ -706,8 +706,8 @@ class Checker:
                         there = rc[i] == row.rc and (began and began.rc == row.rc or row.rc in reads)
                     else:
                         there = began or reads or any((b.q, b.id) == pair and b.c1 < asked for b in self.births.get(row.k, []))
-                        # of a subscription only what it was given can be a dead letter
-                        if op.op == 'dead_letter' and op.args['q'] in STREAM_OF:
+                        # not what a subscription was not given yet, nor to an old snapshot
+                        if (op.op == 'dead_letter' or op.tx.level) and op.args['q'] in STREAM_OF:
                             there = reads
                     if there:
                         self.find(f'{op.op} of {pair} said that there is none, and there is', pair)
