@@ -237,7 +237,11 @@ look_at_gap(PgmqFeed *feed, const Blocks *gap, bool *busy)
 		pgmq_feed_put(feed, &blk, &mask, 1);
 		return false;
 	}
-	/* no more than this row: others may have fed some of the blocks since we looked */
+
+	/*
+	 * no more than this row: others may have fed some of the blocks since we
+	 * looked
+	 */
 	pgmq_feed_change(feed, "DELETE FROM " BLOCK_TABLE " WHERE subscription OPERATOR(pg_catalog.=) $1"
 					 " AND blk OPERATOR(pg_catalog.=) $2 AND upto OPERATOR(pg_catalog.=) $3"
 					 " AND ($4, $5) IS NOT NULL", gap->first, gap->last);
