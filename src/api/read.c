@@ -203,7 +203,7 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 		}
 		if (wrapped && value > turn)
 			break;
-		scan.wanted = pgmq_limits_value_begin(limited, policy, value, qty - count, quiet);
+		scan.wanted = pgmq_limits_value_begin(limited, policy, scan.now, value, qty - count, quiet);
 		if (scan.wanted == 0)
 			continue;
 		read->value = &value;
@@ -273,13 +273,9 @@ read_once(void *state)
 	pgmq_rows_by_priority(read->rows, policy != NULL && policy->priorities);
 	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		return 0;
-	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, read->qty, true);
+	qty = pgmq_limits_read_begin(&limited, &read->queue, policy, now, read->qty, true);
 	if (qty == 0)
 		return 0;
-
-	/* the lease that has ended for the limits has ended for the read, too */
-	if (policy != NULL)
-		now = GetCurrentTimestamp();
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
@@ -474,7 +470,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	now = GetCurrentTimestamp();
 	if (pgmq_policy_pauses(policy, now) || (subscribes && pgmq_policy_pauses_stream(stream.stream, now)))
 		pop.qty = 0;
-	pop.qty = pgmq_limits_read_begin(&limited, &pop.queue, policy, pop.qty, false);
+	pop.qty = pgmq_limits_read_begin(&limited, &pop.queue, policy, now, pop.qty, false);
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
 	if (subscribes)

@@ -252,7 +252,7 @@ message_take(GroupRead *read, Message message)
 	}
 	if (read->by_value != NULL &&
 		(!message_value(read, message.msg_id, &value) ||
-		 pgmq_limits_value_begin(&read->limited, read->by_value, value, 1, read->quiet) == 0))
+		 pgmq_limits_value_begin(&read->limited, read->by_value, read->now, value, 1, read->quiet) == 0))
 		return false;
 	if (pgmq_exec(&read->queue, stmt, args) == 0)
 	{
@@ -494,7 +494,7 @@ read_scan(GroupRead *read, const PgmqPolicy *policy)
 		pgmq_policy_limit(read->queue.relid, DT_NOBEGIN);
 		return 0;
 	}
-	read->qty = pgmq_limits_read_begin(&read->limited, &read->queue, policy, qty, true);
+	read->qty = pgmq_limits_read_begin(&read->limited, &read->queue, policy, read->now, qty, true);
 	if (read->qty == 0)
 	{
 		read->qty = qty;

@@ -348,7 +348,7 @@ notes_freed(Oid relid, const int64 *value)
  */
 int64
 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const PgmqPolicy *policy,
-					   int64 qty, bool leases)
+					   TimestampTz now, int64 qty, bool leases)
 {
 	PgmqPolicy	limits;
 	PgmqLimitNote *note;
@@ -366,7 +366,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
 	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL), qty,
-						 GetCurrentTimestamp(), &read->until, &read->next);
+						 now, &read->until, &read->next);
 	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
 		return 0;
@@ -422,13 +422,13 @@ pgmq_limits_by_value(const PgmqPolicy *policy)
  * Error: 53400 when there is no room to count the value.
  */
 int64
-pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
-						int64 qty, bool quiet)
+pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, TimestampTz now,
+						int64 value, int64 qty, bool quiet)
 {
 	PgmqLimitNote *note = note_add(read->relid);
 	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet,
 										   notes_freed(read->relid, &value), qty,
-										   GetCurrentTimestamp(), &read->until);
+										   now, &read->until);
 
 	if (n < 0)
 		ereport(ERROR,
@@ -471,7 +471,7 @@ bool
 pgmq_limits_allow(const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	PgmqLimitedRead read;
-	int64		n = pgmq_limits_read_begin(&read, queue, policy, 1, true);
+	int64		n = pgmq_limits_read_begin(&read, queue, policy, GetCurrentTimestamp(), 1, true);
 
 	pgmq_limits_read_end(&read, 0);
 	return n > 0;

@@ -334,10 +334,6 @@ typedef struct PgmqLimitedRead
 	TimestampTz next;			/* when a token comes, if it took the last one */
 } PgmqLimitedRead;
 
-/*
- * A read asks how many messages it may return, and says how many it did; an
- * error ends it as well.  It must not begin to wait in between.
- */
 /* The counts of a queue with limits, as of commits. */
 typedef struct PgmqLimitsLook
 {
@@ -348,12 +344,19 @@ typedef struct PgmqLimitsLook
 } PgmqLimitsLook;
 
 extern bool pgmq_limits_look(Oid relid, PgmqLimitsLook *look);
+
+/*
+ * A read asks how many messages it may return, and says how many it did; an
+ * error ends it as well.  It must not begin to wait in between.  now is the time by
+ * which it takes messages: a lease that has not ended by then keeps its place.
+ */
 extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue,
-									const PgmqPolicy *policy, int64 qty, bool leases);
+									const PgmqPolicy *policy, TimestampTz now, int64 qty,
+									bool leases);
 extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
 extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
-extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, int64 value,
-									 int64 qty, bool quiet);
+extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, TimestampTz now,
+									 int64 value, int64 qty, bool quiet);
 extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count);
 extern int64 pgmq_limits_turn(Oid relid);
 extern void pgmq_limits_set_turn(Oid relid, int64 value);
