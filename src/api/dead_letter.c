@@ -192,8 +192,8 @@ pgmq_dead_letter_batch_fenced(PG_FUNCTION_ARGS)
 	" ELSE (SELECT CASE WHEN pg_catalog.jsonb_typeof(taken.headers)" \
 	" OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
 	" AND taken.headers OPERATOR(pg_catalog.?) " ERROR_HEADER \
-	" AND taken.headers OPERATOR(pg_catalog.?) 'x-pgmq-headers'::pg_catalog.text" \
-	" THEN taken.headers OPERATOR(pg_catalog.->) 'x-pgmq-headers'::pg_catalog.text" \
+	" AND taken.headers OPERATOR(pg_catalog.?) '" PGMQ_HEADER_HEADERS "'::pg_catalog.text" \
+	" THEN taken.headers OPERATOR(pg_catalog.->) '" PGMQ_HEADER_HEADERS "'::pg_catalog.text" \
 	" WHEN pg_catalog.jsonb_typeof(taken.headers) OPERATOR(pg_catalog.=) 'object'::pg_catalog.text" \
 	" AND taken.headers OPERATOR(pg_catalog.-) " ERROR_HEADER \
 	" OPERATOR(pg_catalog.=) '{}'::pg_catalog.jsonb" \

@@ -63,6 +63,18 @@
 #define PGMQ_HEADER_GROUP		"x-pgmq-group"
 #define PGMQ_HEADER_ERROR		"x-pgmq-error"
 #define PGMQ_HEADER_PRIORITY	"x-pgmq-priority"
+#define PGMQ_HEADER_ROUTING_KEY	"x-pgmq-routing-key"
+
+/* Headers that are no object become this member of one. */
+#define PGMQ_HEADER_HEADERS		"x-pgmq-headers"
+
+/* Find a header; false if there is none, as in headers that are NULL or no object. */
+static inline bool
+pgmq_header_find(Jsonb *headers, const char *name, JsonbValue *value)
+{
+	return headers != NULL && JB_ROOT_IS_OBJECT(headers) &&
+		getKeyJsonValueFromContainer(&headers->root, name, strlen(name), value) != NULL;
+}
 
 /* The group of messages without a header for it. */
 #define PGMQ_DEFAULT_GROUP		"_default_fifo_group"

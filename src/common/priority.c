@@ -73,10 +73,7 @@ headers_level(Datum headers, bool isnull)
 	if (isnull)
 		return 0;
 	doc = DatumGetJsonbP(headers);
-	if (JB_ROOT_IS_OBJECT(doc) &&
-		getKeyJsonValueFromContainer(&doc->root, PGMQ_HEADER_PRIORITY,
-									 strlen(PGMQ_HEADER_PRIORITY), &value) != NULL &&
-		value.type == jbvNumeric)
+	if (pgmq_header_find(doc, PGMQ_HEADER_PRIORITY, &value) && value.type == jbvNumeric)
 		level = number_level(value.val.numeric);
 	if ((Pointer) doc != DatumGetPointer(headers))
 		pfree(doc);

@@ -45,12 +45,6 @@ PG_FUNCTION_INFO_V1(pgmq_validate_topic_pattern);
 /* Longest routing key and pattern, in characters. */
 #define TOPIC_MAX_LENGTH	255
 
-/* The header of a message in a stream that is its routing key. */
-#define KEY_HEADER			"x-pgmq-routing-key"
-
-/* What headers that are no object become a member of. */
-#define OTHER_HEADERS		"x-pgmq-headers"
-
 /* The member of a headers pattern that is not a header. */
 #define X_MATCH				"x-match"
 
@@ -428,9 +422,7 @@ key_in_headers(Jsonb *headers)
 	const char *str;
 	int			len;
 
-	if (headers == NULL || !JB_ROOT_IS_OBJECT(headers) ||
-		getKeyJsonValueFromContainer(&headers->root, KEY_HEADER, strlen(KEY_HEADER), &value) == NULL ||
-		value.type != jbvString)
+	if (!pgmq_header_find(headers, PGMQ_HEADER_ROUTING_KEY, &value) || value.type != jbvString)
 		return NULL;
 	str = value.val.string.val;
 	len = value.val.string.len;
@@ -480,7 +472,7 @@ pgmq_topic_add_key(Jsonb *headers, text *key)
 	{
 		JsonbValue	value = {.type = jbvBinary};
 
-		push_string(&state, WJB_KEY, OTHER_HEADERS, strlen(OTHER_HEADERS));
+		push_string(&state, WJB_KEY, PGMQ_HEADER_HEADERS, strlen(PGMQ_HEADER_HEADERS));
 		value.val.binary.data = &headers->root;
 		value.val.binary.len = VARSIZE_ANY_EXHDR(headers);
 		if (JB_ROOT_IS_SCALAR(headers))
@@ -488,7 +480,7 @@ pgmq_topic_add_key(Jsonb *headers, text *key)
 		pushJsonbValue(&state, WJB_VALUE, &value);
 		headers = NULL;
 	}
-	push_string(&state, WJB_KEY, KEY_HEADER, strlen(KEY_HEADER));
+	push_string(&state, WJB_KEY, PGMQ_HEADER_ROUTING_KEY, strlen(PGMQ_HEADER_ROUTING_KEY));
 	push_string(&state, WJB_VALUE, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 	added = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	return headers == NULL ? added :

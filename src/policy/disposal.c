@@ -112,10 +112,7 @@ message_ttl(const PgmqPolicy *policy, Datum headers, bool isnull)
 		Jsonb	   *doc = DatumGetJsonbP(headers);
 		JsonbValue	value;
 
-		if (JB_ROOT_IS_OBJECT(doc) &&
-			getKeyJsonValueFromContainer(&doc->root, PGMQ_HEADER_TTL,
-										 strlen(PGMQ_HEADER_TTL), &value) != NULL &&
-			value.type == jbvNumeric)
+		if (pgmq_header_find(doc, PGMQ_HEADER_TTL, &value) && value.type == jbvNumeric)
 		{
 			double		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 																	NumericGetDatum(value.val.numeric)));

@@ -46,14 +46,6 @@ typedef struct Warned
 
 static HTAB *warned_hash = NULL;
 
-static bool
-header_find(Jsonb *headers, const char *name, JsonbValue *value)
-{
-	return headers != NULL && JB_ROOT_IS_OBJECT(headers) &&
-		getKeyJsonValueFromContainer(&headers->root, name, strlen(name),
-									 value) != NULL;
-}
-
 /* A header's value for an error, or the beginning of it. */
 static char *
 value_shown(JsonbValue *value)
@@ -94,7 +86,7 @@ pgmq_header_check_ttl(Jsonb *headers)
 {
 	JsonbValue	value;
 
-	if (!header_find(headers, PGMQ_HEADER_TTL, &value))
+	if (!pgmq_header_find(headers, PGMQ_HEADER_TTL, &value))
 		return;
 	if (value.type == jbvNumeric)
 	{
@@ -114,7 +106,7 @@ pgmq_header_check_priority(Jsonb *headers)
 {
 	JsonbValue	value;
 
-	if (!header_find(headers, PGMQ_HEADER_PRIORITY, &value))
+	if (!pgmq_header_find(headers, PGMQ_HEADER_PRIORITY, &value))
 		return;
 	if (value.type != jbvNumeric || !pgmq_priority_is_valid(value.val.numeric))
 		value_error(PGMQ_HEADER_PRIORITY, &value,
@@ -127,7 +119,7 @@ pgmq_header_dedup_id(Jsonb *headers)
 {
 	JsonbValue	value;
 
-	if (!header_find(headers, PGMQ_HEADER_DEDUP_ID, &value))
+	if (!pgmq_header_find(headers, PGMQ_HEADER_DEDUP_ID, &value))
 		return NULL;
 	if (value.type != jbvString ||
 		value.val.string.len < 1 || value.val.string.len > PGMQ_DEDUP_ID_MAX)
@@ -147,7 +139,7 @@ pgmq_header_group_hash(Jsonb *headers)
 	Jsonb	   *doc;
 	char	   *str;
 
-	if (!header_find(headers, PGMQ_HEADER_GROUP, &value) || value.type == jbvNull)
+	if (!pgmq_header_find(headers, PGMQ_HEADER_GROUP, &value) || value.type == jbvNull)
 	{
 		str = PGMQ_DEFAULT_GROUP;
 		return hash_bytes((unsigned char *) str, strlen(str));
@@ -171,7 +163,7 @@ pgmq_header_value_hash(Jsonb *headers, const char *name)
 	Jsonb	   *doc;
 	char	   *str;
 
-	if (!header_find(headers, name, &value) || value.type == jbvNull)
+	if (!pgmq_header_find(headers, name, &value) || value.type == jbvNull)
 		return 0;
 	if (value.type == jbvString)
 		return (int64) hash_bytes_extended((unsigned char *) value.val.string.val,
@@ -204,11 +196,11 @@ pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy, Jsonb *header
 {
 	JsonbValue	value;
 	bool		ttl = (policy == NULL || !policy->ttl_header) &&
-	header_find(headers, PGMQ_HEADER_TTL, &value);
+	pgmq_header_find(headers, PGMQ_HEADER_TTL, &value);
 	bool		dedup_id = (policy == NULL || policy->dedup_window == 0) &&
-	header_find(headers, PGMQ_HEADER_DEDUP_ID, &value);
+	pgmq_header_find(headers, PGMQ_HEADER_DEDUP_ID, &value);
 	bool		priority = (policy == NULL || !policy->priorities) &&
-	header_find(headers, PGMQ_HEADER_PRIORITY, &value);
+	pgmq_header_find(headers, PGMQ_HEADER_PRIORITY, &value);
 	Warned	   *warned;
 	bool		found;
 

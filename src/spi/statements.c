@@ -144,7 +144,7 @@
 #define HEADERS_OBJECT \
 	"CASE WHEN headers IS NULL THEN '{}'::pg_catalog.jsonb" \
 	" WHEN pg_catalog.jsonb_typeof(headers)" EQ "'object'::pg_catalog.text THEN headers" \
-	" ELSE pg_catalog.jsonb_build_object('x-pgmq-headers', headers) END"
+	" ELSE pg_catalog.jsonb_build_object('" PGMQ_HEADER_HEADERS "', headers) END"
 
 /* New references of a subscription; of the headers they have what others need. */
 #define REFERENCE \
