@@ -17,6 +17,8 @@
 #ifndef PGMQ_API_H
 #define PGMQ_API_H
 
+#include "utils/timestamp.h"
+
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
@@ -145,6 +147,14 @@ typedef struct PgmqCounting
 extern void pgmq_counting_begin(PgmqCounting *counting);
 extern const char *pgmq_counting_look(const PgmqCounting *counting, Oid relid,
 									  PgmqQueueStats *kept);
+
+/* Fill in a time that may be 0, for none. */
+static inline void
+pgmq_put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
+}
 
 /* ---- poll.c: blocked readers ---- */
 /* Kinds of waits. */

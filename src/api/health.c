@@ -132,14 +132,6 @@ table_pages(Oid relid, bool of_children)
 	return pages;
 }
 
-/* A time that may be 0, for none. */
-static void
-put_time(Datum *values, bool *nulls, int column, TimestampTz time)
-{
-	values[column] = TimestampTzGetDatum(time);
-	nulls[column] = time == 0;
-}
-
 /* Fill in what was counted of a queue; all columns are NULL if nothing was. */
 static void
 put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
@@ -153,9 +145,9 @@ put_counted(const PgmqCounting *counting, Oid relid, Datum *values, bool *nulls)
 		nulls[i] = why != NULL;
 	if (why != NULL)
 		return;
-	put_time(values, nulls, COL_STATS_RESET, kept.since);
-	put_time(values, nulls, COL_LAST_SEND, kept.last_send);
-	put_time(values, nulls, COL_LAST_READ, kept.last_read);
+	pgmq_put_time(values, nulls, COL_STATS_RESET, kept.since);
+	pgmq_put_time(values, nulls, COL_LAST_SEND, kept.last_send);
+	pgmq_put_time(values, nulls, COL_LAST_READ, kept.last_read);
 	values[COL_SENT] = Int64GetDatum(counts[PGMQ_STAT_SENT]);
 	values[COL_ACKED] = Int64GetDatum(counts[PGMQ_STAT_ACKED]);
 	values[COL_REDELIVERED] = Int64GetDatum(counts[PGMQ_STAT_REDELIVERED]);
@@ -181,7 +173,7 @@ put_limits(Oid relid, Datum *values, bool *nulls)
 	values[COL_LENGTH] = Int64GetDatum(look.length);
 	values[COL_BYTES] = Int64GetDatum(look.bytes);
 	values[COL_IN_FLIGHT] = Int32GetDatum(look.in_flight);
-	put_time(values, nulls, COL_HELD_BACK, look.denied_at);
+	pgmq_put_time(values, nulls, COL_HELD_BACK, look.denied_at);
 }
 
 /*

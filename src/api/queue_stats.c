@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
@@ -22,10 +21,9 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -91,39 +89,16 @@ pgmq_counting_look(const PgmqCounting *counting, Oid relid, PgmqQueueStats *kept
 	return !pgmq_slot_read(relid, kept) && counting->unused == 0 ? "memory full" : NULL;
 }
 
-static void
-put_time(Datum *values, bool *nulls, int column, TimestampTz time)
-{
-	values[column] = TimestampTzGetDatum(time);
-	nulls[column] = time == 0;
-}
-
-/* The numbers in the buckets of a histogram, as bigint[]. */
-static Datum
-buckets_array(const int64 *buckets)
-{
-	Size		size = ARR_OVERHEAD_NONULLS(1) + (PGMQ_TIME_BOUNDS + 1) * sizeof(int64);
-	ArrayType  *array = palloc0(size);
-
-	SET_VARSIZE(array, size);
-	array->ndim = 1;
-	array->elemtype = INT8OID;
-	ARR_DIMS(array)[0] = PGMQ_TIME_BOUNDS + 1;
-	ARR_LBOUND(array)[0] = 1;
-	memcpy(ARR_DATA_PTR(array), buckets, (PGMQ_TIME_BOUNDS + 1) * sizeof(int64));
-	return PointerGetDatum(array);
-}
-
 /* Show what is kept of a queue. */
 static void
 put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
 {
 	const PgmqStats *stats = &kept->stats;
 
-	put_time(values, nulls, COL_STATS_RESET, kept->since);
-	put_time(values, nulls, COL_LAST_SEND, kept->last_send);
-	put_time(values, nulls, COL_LAST_READ, kept->last_read);
-	put_time(values, nulls, COL_LAST_ACK, kept->last_ack);
+	pgmq_put_time(values, nulls, COL_STATS_RESET, kept->since);
+	pgmq_put_time(values, nulls, COL_LAST_SEND, kept->last_send);
+	pgmq_put_time(values, nulls, COL_LAST_READ, kept->last_read);
+	pgmq_put_time(values, nulls, COL_LAST_ACK, kept->last_ack);
 	for (int i = 0; i < PGMQ_NUM_STATS; i++)
 	{
 		values[COL_COUNTS + i] = Int64GetDatum(stats->counts[i]);
@@ -135,32 +110,9 @@ put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
 
 		values[column] = Int64GetDatum(stats->times[t]);
 		values[column + 1] = Float8GetDatum(stats->seconds[t]);
-		values[column + 2] = buckets_array(stats->buckets[t]);
+		values[column + 2] = pgmq_int8_array(stats->buckets[t], PGMQ_TIME_BOUNDS + 1).value;
 		nulls[column] = nulls[column + 1] = nulls[column + 2] = false;
 	}
-}
-
-/*
- * The table of that name in our schema, or InvalidOid.  The catalog cache is
- * several times as fast as a join with pg_class, which has 30,000 names that
- * begin like that for 10,000 queues.
- */
-static Oid
-table_find(Oid schema, const char *name)
-{
-	HeapTuple	tuple = SearchSysCache2(RELNAMENSP, CStringGetDatum(name),
-										ObjectIdGetDatum(schema));
-	Oid			relid = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
-
-		if (class->relkind == RELKIND_RELATION || class->relkind == RELKIND_PARTITIONED_TABLE)
-			relid = class->oid;
-		ReleaseSysCache(tuple);
-	}
-	return relid;
 }
 
 /* Row function: a queue, (queue_name, name of its table). */
@@ -174,11 +126,15 @@ row_queue(TupleTableSlot *slot, void *state)
 	const char *why;
 	MemoryContext old;
 	Oid			relid;
+	char		relkind;
 	int64		readable;
 
 	slot_getallattrs(slot);
-	relid = table_find(shown->schema, NameStr(*DatumGetName(slot->tts_values[1])));
-	if (!OidIsValid(relid))
+
+	/* several times as fast as a join with pg_class, which has all tables */
+	relid = get_relname_relid(NameStr(*DatumGetName(slot->tts_values[1])), shown->schema);
+	relkind = get_rel_relkind(relid);
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 	if (!shown->all && !pgmq_queue_may(relid, PGMQ_NEED_ANY))
 		return;

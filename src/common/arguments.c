@@ -17,6 +17,7 @@
 #include "lib/qunique.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -160,16 +161,30 @@ pgmq_ids_find(const PgmqIdArg *pairs, int nids, bool fenced, int64 msg_id, int32
 	return found == NULL ? -1 : found - pairs;
 }
 
-/* Ids or other numbers, as an array of bigint for a statement. */
+/*
+ * Ids or other numbers, as an array of bigint.  construct_array would want them as
+ * Datums first.  Error: 54000 for more than fit.
+ */
 PgmqArg
 pgmq_int8_array(const int64 *values, int64 n)
 {
-	Datum	   *elems = palloc_extended(n * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Size		size = ARR_OVERHEAD_NONULLS(1) + n * sizeof(int64);
+	ArrayType  *array;
 
-	for (int64 i = 0; i < n; i++)
-		elems[i] = Int64GetDatum(values[i]);
-	return PGMQ_ARG(PointerGetDatum(construct_array(elems, n, INT8OID, sizeof(int64),
-													FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	if (n == 0)
+		return PGMQ_ARG(PointerGetDatum(construct_empty_array(INT8OID)));
+	if (!AllocSizeIsValid(size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("array size exceeds the maximum allowed (%d)", (int) MaxAllocSize)));
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = INT8OID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), values, n * sizeof(int64));
+	return PGMQ_ARG(PointerGetDatum(array));
 }
 
 /* The ids of pairs, as an array of bigint for a statement. */
