@@ -89,7 +89,7 @@ SELECT count(*) FROM pgmq.archive_and_read_with_poll('st', '{}', 30, 1, 0, 10);
 SELECT count(*) FROM pgmq.delete_and_read('st', '{1}', 30, 1, '{9}');
 SELECT st();
 
--- What happened to a message that is read again: only a lease that ran out has expired.
+-- A message is read again for one reason or another: only a lease that ran out has expired.
 CREATE PROCEDURE st_again(happens text) LANGUAGE plpgsql AS $$ BEGIN
 	PERFORM pgmq.purge_queue('st');
 	PERFORM pgmq.send('st', '1');

@@ -38,7 +38,7 @@ SELECT count(*) AS two, (SELECT count(*) FROM pgmq.q_sl_three) AS three FROM pgm
 SELECT count(*), count(DISTINCT row(state, sent, delivered, redelivered, expired_leases, acked, reads, empty_reads, wait_count, age_count, processing_count)) AS kinds
 	FROM pgmq.queue_stats() WHERE queue_name IN ('sl_two', 'sl_three');
 
--- What comes late, or again, comes in its place; delayed messages wait for their time.
+-- Messages that come late, or again, come in their place; delayed ones wait for their time.
 SELECT pgmq.seek('sl_sub', 'latest', '{"force": true}');
 SELECT pgmq.send('sl_log', '"delayed"', 3600), count(*) FROM pgmq.send_batch('sl_log', array_fill('"now"'::jsonb, ARRAY[198]));
 SELECT pgmq.send('sl_log', '"delayed"', '{"x-pgmq-group": "d"}'::jsonb, 3600);
@@ -57,7 +57,7 @@ SELECT pgmq.seek('sl_sub', 'earliest', '{"force": true}');
 SELECT :a_least = :a_most AS same, min(read_ct) = :a_most + 1 AS more, count(*) FROM pgmq.read('sl_sub', 30, 100);
 SELECT count(*) FROM pgmq.pop('sl_sub', 64);
 
--- What is undone was not given out.
+-- A read that is rolled back has given out nothing.
 SELECT pgmq.seek('sl_sub', 'earliest', '{"force": true}');
 BEGIN;
 SELECT max(msg_id), count(*) FROM pgmq.read('sl_sub', 30, 100);

@@ -46,8 +46,8 @@
 
 /*
  * Whether something from first to last must be looked at before it is claimed.
- * What is unknown must be, even if the claimer has looked there: it has become
- * unknown since, and what was ready may have been lost.
+ * A slot that is unknown must be, even if the claimer has looked there: it has become
+ * unknown since, and the mask of ids that were ready may have been lost.
  */
 static inline bool
 must_look(const PgmqClaimer *claimer, TimestampTz due, uint64 ready, int64 last)

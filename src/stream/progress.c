@@ -3,7 +3,7 @@
  * progress.c
  *	  How far a subscription has come, and where it begins.
  *
- * What is settled is forgotten: done_before moves over it.
+ * Settled blocks are forgotten: done_before moves over them.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *

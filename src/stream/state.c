@@ -12,8 +12,8 @@
  * of feed.c, belong to the owner of the extension and are read and written with
  * that role's rights, since no role that uses a queue may change them.
  *
- * What a queue is is kept per backend.  A change sends a relcache invalidation of
- * the queue's table, as that of a policy does.
+ * Each backend keeps which queues are streams or subscriptions.  A change sends a
+ * relcache invalidation of the queue's table, as that of a policy does.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -151,7 +151,7 @@ stream_load(Oid relid, PgmqStream *stream)
 }
 
 /*
- * What the queue of an open table is; true if it is a stream or a subscription.
+ * Find out whether the queue of an open table is a stream or a subscription; true if so.
  * For others it costs one look into a hash table.
  */
 bool
@@ -234,7 +234,7 @@ subscription_names(Oid relid)
 }
 
 /*
- * What an open queue is, for a verb that takes messages: true if it is a
+ * The same of an open queue, for a verb that takes messages: true if it is a
  * subscription.  Error: 55000 for a stream, from which only subscriptions read.
  */
 bool

@@ -31,7 +31,7 @@ typedef enum PgmqStreamKind
 	PGMQ_STREAM_SUBSCRIPTION
 } PgmqStreamKind;
 
-/* What a queue is.  The rest is of a subscription. */
+/* The kind of a queue.  The rest is of a subscription. */
 typedef struct PgmqStream
 {
 	PgmqStreamKind kind;
@@ -93,7 +93,7 @@ extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream
 extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
 
 /* ---- retain.c: removing the oldest messages of a stream ---- */
-/* What a stream need not keep; 0 and false stand for no such limit. */
+/* The limits of what a stream keeps; 0 and false stand for none. */
 typedef struct PgmqRetention
 {
 	double		age;			/* seconds */
