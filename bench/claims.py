@@ -14,10 +14,9 @@ import time
 
 os.environ.setdefault("RUNS", "5")
 
-from harness import (BACKLOG, BARE_DELETE, BARE_SEND, BODY, COLUMNS, CYCLES, RUNS, SECONDS,
-                     SOCKET, Script, autovacuum, cell, fill, finish, heading, median_ratio,
-                     number, pgbench, prepare, refill, restart, setting,
-                     show, sql, steady, verdict)
+from harness import (BACKLOG, BARE_DELETE, BARE_SEND, BODY, COLUMNS, CYCLES, RUNS, SECONDS, SOCKET,
+                     Script, autovacuum, cell, fill, heading, median_ratio, number, pgbench,
+                     prepare, refill, restart, run_parts, setting, show, sql, steady, verdict)
 from session import Session
 
 ALL_PARTS = "told block beside restart head acks ackwal"
@@ -410,11 +409,7 @@ def main():
     print(f"synchronous_commit {SYNC} where a heading says no other")
     parts = {"told": told, "block": block, "beside": beside, "restart": restart_part,
              "head": head, "acks": acks, "ackwal": ackwal}
-    for part in PARTS:
-        begun = time.monotonic()
-        report[part] = parts[part]()
-        print(f"    ({time.monotonic() - begun:.0f} s)")
-    finish(report, PARTS, "-claims")
+    run_parts(report, parts, PARTS, "-claims")
 
 
 if __name__ == "__main__":

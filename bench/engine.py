@@ -19,9 +19,9 @@ import time
 
 os.environ.setdefault("RUNS", "3")
 
-from harness import (BARE_READ, BACKLOG, BODY, CLIENTS, CYCLES, RUNS, SECONDS, SOCKET, Script,
-                     autovacuum, cell, fill, finish, for_queue, heading, median_ratio, number,
-                     pgbench, prepare, refill, setting, show, sql, steady, verdict)
+from harness import (BACKLOG, BARE_READ, BODY, CLIENTS, CYCLES, RUNS, SECONDS, SOCKET, Script,
+                     autovacuum, cell, fill, for_queue, heading, median_ratio, number, pgbench,
+                     prepare, refill, run_parts, setting, show, sql, steady, verdict)
 from session import Session
 
 
@@ -843,11 +843,7 @@ def main():
     parts = {"reads": reads, "plain": plain, "pinned": pinned, "drain": drain, "empty": empty, "wake": wake,
              "consumers": consumers, "grouped": grouped, "wal": wal, "copy": copy, "many": many,
              "max_plans": max_plans}
-    for part in PARTS:
-        begun = time.monotonic()
-        report[part] = parts[part]()
-        print(f"    ({time.monotonic() - begun:.0f} s)")
-    finish(report, PARTS, "-engine")
+    run_parts(report, parts, PARTS, "-engine")
 
 
 if __name__ == "__main__":

@@ -296,6 +296,17 @@ def prepare():
             "seconds_per_cell": SECONDS}
 
 
+def run_parts(report, parts, chosen, suffix, prefix=""):
+    """Runs those parts of a scenario, by name, that were chosen, and writes the report; prefix
+    tells its parts from another scenario's of the same name."""
+    chosen = [part for part in chosen if part in parts]
+    for part in chosen:
+        begun = time.monotonic()
+        report[prefix + part] = parts[part]()
+        print(f"    ({time.monotonic() - begun:.0f} s)")
+    finish(report, [prefix + part for part in chosen], suffix)
+
+
 def finish(report, parts, suffix=""):
     """Writes the report, a list of cells for each part."""
     missed = [c for part in parts for c in report[part] if c["met"] is False]

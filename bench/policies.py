@@ -16,8 +16,8 @@ import sys
 import time
 
 import harness
-from harness import (BACKLOG, BODY, CLIENTS, RUNS, SECONDS, SOCKET, fill, finish, heading, median_of,
-                     pgbench, prepare, ratio_of, server_cpu, show, sql, verdict)
+from harness import (BACKLOG, BODY, CLIENTS, RUNS, SECONDS, SOCKET, fill, heading, median_of,
+                     pgbench, prepare, ratio_of, run_parts, server_cpu, show, sql, verdict)
 from session import Session
 
 PARTS = os.environ.get("PARTS", "cost before dedup poison priorities readers").split()
@@ -451,9 +451,7 @@ def main():
     report = prepare()
     parts = {"cost": cost, "before": before, "dedup": dedup, "poison": poison,
              "priorities": priorities, "readers": readers}
-    for part in PARTS:
-        report[part] = parts[part]()
-    finish(report, PARTS, "-policies")
+    run_parts(report, parts, PARTS, "-policies")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 
-from harness import (BODY, RUNS, SECONDS, SOCKET, finish, heading, median_of, number, pgbench, prepare, ratio_of, show, sql, verdict)
+from harness import (BODY, RUNS, SECONDS, SOCKET, heading, median_of, number, pgbench, prepare,
+                     ratio_of, run_parts, show, sql, verdict)
 from session import Session
 
 PARTS = os.environ.get("PARTS", "calls map wake").split()
@@ -131,9 +132,7 @@ def main():
     report = prepare()
     set_up()
     parts = {"calls": calls, "map": due_map, "wake": wake}
-    for part in PARTS:
-        report[part] = parts[part]()
-    finish(report, PARTS, "-router")
+    run_parts(report, parts, PARTS, "-router")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import threading
 import time
 
 from engine import Pin, is_waiting, percentile
-from harness import (BODY, RUNS, SOCKET, autovacuum, cell, finish, heading, median_ratio, number, pgbench,
-                     prepare, show, sql, steady, verdict)
+from harness import (BODY, RUNS, SOCKET, autovacuum, cell, heading, median_ratio, number, pgbench,
+                     prepare, run_parts, show, sql, steady, verdict)
 from peers import Missing, PgQ
 from session import Session
 
@@ -302,15 +302,7 @@ def main():
         sql(file.read())
     print(f"synchronous_commit {SYNC}, but where it is said")
     parts = {"send": send, "cycle": cycle, "fanout": fanout, "consumers": consumers, "pinned": pinned, "wake": wake, "replay": replay}
-    done = []
-    for part in PARTS:
-        if part not in parts:
-            continue
-        begun = time.monotonic()
-        report[f"streams_{part}"] = parts[part]()
-        done.append(f"streams_{part}")
-        print(f"    ({time.monotonic() - begun:.0f} s)")
-    finish(report, done, "-streams")
+    run_parts(report, parts, PARTS, "-streams", "streams_")
 
 
 if __name__ == "__main__":

@@ -12,23 +12,19 @@
 
 const assert = require('assert').strict;
 const { Client } = require('pg');
+const checks = require('./checks.js');
 
-const [label, host, port, database] = process.argv.slice(2);
+const [, host, port, database] = process.argv.slice(2);
 const q = 'node_pg';
 let client;
-let failed = 0;
 
+/* Each begins with an empty queue, whose ids begin with 1. */
 async function check(name, body) {
-    try {
+    await checks.check(name, async () => {
         await client.query('SELECT pgmq.purge_queue($1)', [q]);
         await client.query(`ALTER TABLE pgmq.q_${q} ALTER msg_id RESTART`);
         await body();
-        console.log(`ok ${label}.${name}`);
-    } catch (err) {
-        failed++;
-        console.log(`not ok ${label}.${name}`);
-        console.log(`# ${String(err && err.stack || err).replace(/\n/g, '\n# ')}`);
-    }
+    });
 }
 
 /* The first column of all rows of a call. */
@@ -169,8 +165,4 @@ async function main() {
     await client.end();
 }
 
-main().catch((err) => {
-    failed++;
-    console.log(`not ok ${label}.main`);
-    console.log(`# ${err.stack}`);
-}).finally(() => process.exit(failed ? 1 : 0));
+checks.run(main);

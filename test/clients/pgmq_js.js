@@ -13,6 +13,7 @@
 
 const assert = require('assert').strict;
 const { Pgmq } = require('pgmq-js');
+const { check, run } = require('./checks.js');
 
 const [label, host, port, database] = process.argv.slice(2);
 const config = () => ({
@@ -25,19 +26,7 @@ const config = () => ({
 });
 const names = ['js_one', 'js_unlogged', 'js_batch', 'js_dropped'];
 
-let failed = 0;
 let pgmq;
-
-async function check(name, body) {
-    try {
-        await body();
-        console.log(`ok ${label}.${name}`);
-    } catch (err) {
-        failed++;
-        console.log(`not ok ${label}.${name}`);
-        console.log(`# ${String(err && err.stack || err).replace(/\n/g, '\n# ')}`);
-    }
-}
 
 /* The error must be the server's, of this SQLSTATE, and leave the pool usable. */
 async function refuses(promise, code, text) {
@@ -238,8 +227,4 @@ async function main() {
     });
 }
 
-main().catch((err) => {
-    failed++;
-    console.log(`not ok ${label}.main`);
-    console.log(`# ${err.stack}`);
-}).finally(() => process.exit(failed ? 1 : 0));
+run(main);

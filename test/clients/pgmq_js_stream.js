@@ -11,20 +11,9 @@
 
 const assert = require('assert').strict;
 const { Pgmq } = require('pgmq-js');
+const { check, run } = require('./checks.js');
 
-const [label, host, port, database] = process.argv.slice(2);
-let failed = 0;
-
-async function check(name, body) {
-    try {
-        await body();
-        console.log(`ok ${label}.${name}`);
-    } catch (err) {
-        failed++;
-        console.log(`not ok ${label}.${name}`);
-        console.log(`# ${String(err && err.stack || err).replace(/\n/g, '\n# ')}`);
-    }
-}
+const [, host, port, database] = process.argv.slice(2);
 
 async function main() {
     const pgmq = await Pgmq.new({ host, port: Number(port), database, user: 'postgres', password: '', ssl: false }, { skipExtensionCreation: true });
@@ -84,8 +73,4 @@ async function main() {
     await pgmq.close();
 }
 
-main().catch((err) => {
-    failed++;
-    console.log(`not ok ${label}.main`);
-    console.log(`# ${err.stack}`);
-}).finally(() => process.exit(failed ? 1 : 0));
+run(main);

@@ -5,13 +5,16 @@ package PgmqRouter;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use Exporter 'import';
+use File::Basename qw(dirname);
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PgmqShape;
 use Test::More;
 
-our @EXPORT = qw(need_router router_server shard_address add_shard fails rows);
+our @EXPORT = qw(need_router need_mover router_server shard_address add_shard fails rows move_command move said);
 
 # The test that calls this needs the router's extension, and PL/Proxy.
 sub need_router
@@ -24,6 +27,41 @@ sub need_router
 	  unless -e "$folder/pgmq_router.control";
 	return;
 }
+
+my $python;
+
+# The test that calls this needs tools/pgmq-move as well.
+sub need_mover
+{
+	need_router();
+	($python) = grep { system("$_ -c 'import psycopg' 2>/dev/null") == 0 } 'python3', '/usr/bin/python3';
+	plan skip_all => 'no python3 with psycopg (package python3-psycopg)' unless $python;
+	return $python;
+}
+
+sub move_command
+{
+	my ($router, @arguments) = @_;
+
+	return ($python, dirname(abs_path(__FILE__)) . '/../../tools/pgmq-move', '--router', $router->connstr('router'), @arguments);
+}
+
+my $said;
+
+# Run it, to the end or to a step after which it stops: its exit code.
+sub move
+{
+	my ($router, $stop, @arguments) = @_;
+	local $ENV{PGMQ_MOVE_STOP_AFTER} = $stop // '';
+
+	delete $ENV{PGMQ_MOVE_STOP_AFTER} unless $stop;
+	IPC::Run::run([ move_command($router, @arguments) ],
+		'>&', \$said, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $? >> 8;
+}
+
+# What it said.
+sub said { return $said }
 
 # A server with a database "router", and as many shards s0, s1 ..; conf is for
 # postgresql.conf.

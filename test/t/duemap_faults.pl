@@ -5,31 +5,15 @@
 use strict;
 use warnings;
 
-use Config;
 use File::Basename qw(dirname);
 use IPC::Run;
 use lib dirname(__FILE__);
+use PgmqClock;
 use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
-
-# A clock that is as far off as a file says, and takes so many microseconds to look
-# at.
-my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
-my $shim = PostgreSQL::Test::Utils::tempdir . '/clock.so';
-my $source = dirname(__FILE__) . '/../data/clock.c';
-sub set_clock
-{
-	# the file is mapped: write into it, do not replace it
-	open(my $to, -e $clock ? '+<' : '+>', $clock) or die $!;
-	binmode $to;
-	syswrite $to, pack('qq', $_[0], $_[1] // 0);
-	close $to;
-}
-set_clock(0);
-my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $source 2>$shim.log") == 0;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
@@ -45,11 +29,7 @@ restart_after_crash = on
 max_prepared_transactions = 2
 });
 $node->append_conf('postgresql.conf', 'max_notify_queue_pages = 64') if $node->pg_version >= 17;
-{
-	local $ENV{TEST_CLOCK} = $clock;
-	local $ENV{LD_PRELOAD} = $shim if $can_step;
-	$node->start;
-}
+start_with_clock($node);
 my $db = 'postgres';
 
 sub sql { return $node->safe_psql($db, $_[0]) }
@@ -90,7 +70,7 @@ set_up();
 
 SKIP:
 {
-	skip 'no compiler, or no 64-bit integers, for a clock that steps', 16 unless $can_step;
+	skip 'no compiler, or no 64-bit integers, for a clock that steps', 16 unless can_step();
 
 	sql(q{SELECT pgmq.send('due', '1')});
 	is(exhaust('due'), 'nothing', 'a message is in flight');
@@ -165,7 +145,7 @@ SKIP:
 SKIP:
 {
 	skip 'no clock that steps, or no pg_surgery, which undoes a DELETE', 10
-	  unless $can_step && sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_surgery'});
+	  unless can_step() && sql(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_surgery'});
 
 	sql(q{CREATE EXTENSION pg_surgery;
 		SELECT pgmq.create(q) FROM unnest(ARRAY['deceived', 'grouped', 'waited']) q;

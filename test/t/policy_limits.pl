@@ -4,30 +4,13 @@
 use strict;
 use warnings;
 
-use Config;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
+use PgmqClock;
 use PgmqSession;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-
-# A clock that is as far off as a file says.
-my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
-my $shim = PostgreSQL::Test::Utils::tempdir . '/clock.so';
-my $source = dirname(__FILE__) . '/../data/clock.c';
-
-sub set_clock
-{
-	# the file is mapped: write into it, do not replace it
-	open(my $to, -e $clock ? '+<' : '+>', $clock) or die $!;
-	binmode $to;
-	syswrite $to, pack('qq', $_[0], 0);
-	close $to;
-	return;
-}
-set_clock(0);
-my $can_step = $Config{ivsize} == 8 && system("cc -shared -fPIC -o $shim $source 2>$shim.log") == 0;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
@@ -39,14 +22,7 @@ autovacuum = off
 lock_timeout = '20s'
 });
 
-sub start
-{
-	local $ENV{TEST_CLOCK} = $clock;
-	local $ENV{LD_PRELOAD} = $shim if $can_step;
-	$node->start;
-	return;
-}
-start();
+start_with_clock($node);
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
@@ -91,7 +67,7 @@ sub check_counts
 }
 check_counts('at first');
 $node->stop;
-start();
+start_with_clock($node);
 check_counts('after a restart');
 
 # what an open transaction did is lost in a crash, and what was committed is not
@@ -101,7 +77,7 @@ ask($open, q{BEGIN; SELECT FROM pgmq.send('long', '3'); SELECT FROM pgmq.read('f
 sql(q{SELECT pgmq.delete('long', 2); SELECT pgmq.send('long', '4')});
 $node->stop('immediate');
 done($open);
-start();
+start_with_clock($node);
 check_counts('after a crash');
 is(sql(q{SELECT pgmq.delete('flight', 1)}), 't', 'one that was in flight is deleted');
 is(got(q{read('flight', 600, 5)}), '2', '.. and makes room');
@@ -180,7 +156,7 @@ is(got(q{read('flight', 600, 20)}), '13', 'leases that have ended make room for 
 # ---- the clock steps
 SKIP:
 {
-	skip 'no compiler, or no 64-bit integers, for a clock that steps', 7 unless $can_step;
+	skip 'no compiler, or no 64-bit integers, for a clock that steps', 7 unless can_step();
 
 	sql(q{
 	SELECT pgmq.create(q) FROM unnest('{slow,step,paced}'::text[]) q;

@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use IPC::Run;
 use lib dirname(__FILE__);
@@ -14,11 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-need_router();
-my ($python) = grep { system("$_ -c 'import psycopg' 2>/dev/null") == 0 } 'python3', '/usr/bin/python3';
-plan skip_all => 'no python3 with psycopg (package python3-psycopg)' unless $python;
-
-my $tool = abs_path(dirname(__FILE__) . '/../../tools/pgmq-move');
+my $python = need_mover();
 my $conf = "shared_preload_libraries = 'pgmq_c'";
 my $node = router_server(1, $conf);
 my $far = PostgreSQL::Test::Cluster->new('far');
@@ -29,19 +24,6 @@ $far->safe_psql('postgres', 'CREATE EXTENSION pgmq_c');
 add_shard($node, $far, 'postgres');
 
 my %server = (0 => [ $node, 's0' ], 1 => [ $far, 'postgres' ]);
-my $said;
-
-# Run the tool: its exit code.
-sub move
-{
-	my ($stop, @arguments) = @_;
-	local $ENV{PGMQ_MOVE_STOP_AFTER} = $stop // '';
-
-	delete $ENV{PGMQ_MOVE_STOP_AFTER} unless $stop;
-	IPC::Run::run([ $python, $tool, '--router', $node->connstr('router'), @arguments ],
-		'>&', \$said, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $? >> 8;
-}
 
 sub on_shard
 {
@@ -67,17 +49,17 @@ my $what = q{SELECT (SELECT count(*) FROM pgmq.q_jobs), (SELECT count(*) FROM pg
 	(SELECT queue_name FROM pgmq.meta), (SELECT count(*) FROM pg_trigger WHERE tgrelid = 'pgmq.q_jobs'::regclass),
 	to_regclass('pgmq.q_jobs_fifo_idx') IS NOT NULL};
 my $before = on_shard(0, $what);
-is(move(undef, 'JOBS', 0, 1), 0, 'moved') or diag($said);
+is(move($node, undef, 'JOBS', 0, 1), 0, 'moved') or diag(said());
 is(on_shard(1, $what), $before, 'with all that belongs to it');
 is(on_shard(0, q{SELECT count(*), to_regclass('pgmq.q_jobs') FROM pgmq.meta}), '0|', 'and is gone from where it was');
 is(rows($node, q{SELECT shards, moving_slot FROM pgmq_router.queue; SELECT pgmq.send('jobs', '1', '{"x-pgmq-dedup-id": "7"}'::jsonb); SELECT pgmq.send('jobs', '1');
 	SELECT queue_length FROM pgmq.metrics('jobs')}), "{1}|\n7\n21\n19", 'the router knows, ids go on, duplicates are found');
 is(rows($node, q{SELECT count(*) FROM pgmq.read('jobs', 1, 100)}), 16, 'leases are held');
-is(move(undef, 'jobs', 0, 1), 0, 'again: nothing to do');
-like($said, qr/already/, 'it says so');
-isnt(move(undef, 'nope', 0, 1), 0, 'an unknown queue');
-isnt(move(undef, 'jobs', 1, 5), 0, 'an unknown shard');
-like($said, qr/shard 5 does not exist/, 'is named');
+is(move($node, undef, 'jobs', 0, 1), 0, 'again: nothing to do');
+like(said(), qr/already/, 'it says so');
+isnt(move($node, undef, 'nope', 0, 1), 0, 'an unknown queue');
+isnt(move($node, undef, 'jobs', 1, 5), 0, 'an unknown shard');
+like(said(), qr/shard 5 does not exist/, 'is named');
 
 # --------------------------------------------------------------------------
 # Who waits
@@ -91,7 +73,7 @@ SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);});
 begin($routed, q{\set VERBOSITY sqlstate
 SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);});
 $far->poll_query_until('postgres', q{SELECT count(*) = 2 FROM pgmq.waiters()}) or die 'they do not wait';
-is(move(undef, 'jobs', 1, 0), 0, 'moved from under those who wait') or diag($said);
+is(move($node, undef, 'jobs', 1, 0), 0, 'moved from under those who wait') or diag(said());
 result($_) foreach $direct, $routed;
 is($direct->{out} . $direct->{err}, '', 'trap 8: who waits on the shard is sent away');
 like($direct->{took} < 60 ? ask($direct, q{SELECT * FROM pgmq.read_with_poll('jobs', 1, 1, 100);}) . $direct->{err} : 'late',
@@ -105,8 +87,8 @@ done($direct, $routed);
 
 my $other = session($node, 'router');
 ask($other, q{SELECT pg_advisory_lock(hashtextextended('pgmq_router.move.jobs', 0));});
-isnt(move(undef, 'jobs', 0, 1), 0, 'a second mover is refused');
-like($said, qr/moved by somebody else/, 'and hears why');
+isnt(move($node, undef, 'jobs', 0, 1), 0, 'a second mover is refused');
+like(said(), qr/moved by somebody else/, 'and hears why');
 done($other);
 
 # --------------------------------------------------------------------------
@@ -145,8 +127,8 @@ print(n - first, waited)
 	{
 		my $to = 1 - $from;
 
-		is(move($step, @how, 'load', $from, $to), 3, "interrupted after $step") or diag($said);
-		is(move(undef, @how, 'load', $from, $to), 0, 'and done') or diag($said);
+		is(move($node, $step, @how, 'load', $from, $to), 3, "interrupted after $step") or diag(said());
+		is(move($node, undef, @how, 'load', $from, $to), 0, 'and done') or diag(said());
 		is(rows($node, q{SELECT shards FROM pgmq_router.queue WHERE queue_name = 'load'}), "{$to}", 'there');
 		$from = $to;
 	}
@@ -187,26 +169,26 @@ foreach my $plant (
 	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $add");
 	foreach my $how ([], ['--large'])
 	{
-		isnt(move(undef, @$how, 'planted', $here, 1 - $here), 0, "@$how: $add");
-		like($said, qr/would run code of the queue's owner.*$text/, 'is refused by name');
+		isnt(move($node, undef, @$how, 'planted', $here, 1 - $here), 0, "@$how: $add");
+		like(said(), qr/would run code of the queue's owner.*$text/, 'is refused by name');
 	}
 	on_shard($here, "SET ROLE planter; ALTER TABLE pgmq.q_planted $drop");
 }
 on_shard($here, q{SET ROLE planter; CREATE TRIGGER evil AFTER INSERT ON pgmq.q_planted FOR EACH ROW EXECUTE FUNCTION public.fired();
 	ALTER TABLE pgmq.q_planted ENABLE ALWAYS TRIGGER evil; CREATE INDEX evil ON pgmq.q_planted (public.same(message::text))});
-isnt(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'what replication would fire');
-like($said, qr/index .*evil with function .*same.*trigger evil/, 'is refused by name');
+isnt(move($node, undef, '--large', 'planted', $here, 1 - $here), 0, 'what replication would fire');
+like(said(), qr/index .*evil with function .*same.*trigger evil/, 'is refused by name');
 on_shard($_, 'DELETE FROM public.ran') foreach 0, 1;
-is(move(undef, 'planted', $here, 1 - $here), 0, 'a dump does not fire it') or diag($said);
+is(move($node, undef, 'planted', $here, 1 - $here), 0, 'a dump does not fire it') or diag(said());
 is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT who, ' ') FROM public.ran}), 'planter', 'and builds an index as the owner');
 $here = 1 - $here;
 
 # By replication nobody but the mover can add to the copy before it is the queue.
 on_shard($here, q{DROP TRIGGER evil ON pgmq.q_planted; DROP INDEX pgmq.evil});
-is(move('subscribe', '--large', 'planted', $here, 1 - $here), 3, 'interrupted while it is copied') or diag($said);
+is(move($node, 'subscribe', '--large', 'planted', $here, 1 - $here), 3, 'interrupted while it is copied') or diag(said());
 like(on_shard(1 - $here, q{SET ROLE planter; ALTER TABLE pgmq.q_planted ADD CONSTRAINT evil CHECK (public.note())}),
 	qr/must be owner of table q_planted/, 'the copy is not its owner\'s');
-is(move(undef, '--large', 'planted', $here, 1 - $here), 0, 'and done') or diag($said);
+is(move($node, undef, '--large', 'planted', $here, 1 - $here), 0, 'and done') or diag(said());
 is(on_shard(1 - $here, q{SELECT string_agg(DISTINCT relowner::regrole::text, ' '), count(*) FROM pg_class WHERE relname ~ '_planted'
 	AND relkind IN ('r', 'S')}), 'planter|3', 'then the queue is');
 is(on_shard(1 - $here, q{SELECT has_table_privilege('planter', 'pgmq.q_planted', 'INSERT, DELETE')}), 't', 'with its grants');
@@ -214,8 +196,8 @@ is(on_shard(1 - $here, q{SELECT has_table_privilege('planter', 'pgmq.q_planted',
 # A stream and its subscriptions have more than a move takes along.
 on_shard(0, q{SELECT pgmq.create_stream('river')});
 rows($node, q{SELECT pgmq_router.adopt(0)});
-isnt(move(undef, 'river', 0, 1), 0, 'a stream');
-like($said, qr/is a stream or a subscription/, 'is refused');
+isnt(move($node, undef, 'river', 0, 1), 0, 'a stream');
+like(said(), qr/is a stream or a subscription/, 'is refused');
 
 # --------------------------------------------------------------------------
 # A queue of the same name comes up where the queue was
@@ -225,24 +207,25 @@ rows($node, q{SELECT pgmq.create('again')});
 my ($home) = rows($node, q{SELECT shards[1] FROM pgmq_router.queue WHERE queue_name = 'again'});
 my $away = 1 - $home;
 rows($node, q{SELECT pgmq.send('again', '1')});
-is(move('drop', 'again', $home, $away), 3, 'interrupted after the decision') or diag($said);
+is(move($node, 'drop', 'again', $home, $away), 3, 'interrupted after the decision') or diag(said());
 fails($node, q{SELECT pgmq.create('again')}, '40001', 'being moved', 'the router does not create it again');
 on_shard($home, q{SELECT pgmq.create('again')});
-isnt(move(undef, 'again', $home, $away), 0, 'who created it on the shard itself stops the move');
-like($said, qr/created on shard $home at .* and on shard $away at .* drop the one/, 'which says so');
+isnt(move($node, undef, 'again', $home, $away), 0, 'who created it on the shard itself stops the move');
+like(said(), qr/created on shard $home at .* and on shard $away at .* drop the one/, 'which says so');
 is(on_shard($away, q{SELECT count(*) FROM pgmq.q_again}), 1, 'and has not dropped the messages');
 rows($node, qq{SELECT pgmq_router.drop_queue($home, 'again')});
-is(move(undef, 'again', $home, $away), 0, 'without it the move ends') or diag($said);
+is(move($node, undef, 'again', $home, $away), 0, 'without it the move ends') or diag(said());
 is(rows($node, q{SELECT message FROM pgmq.pop('again')}), 1, 'with the messages');
 
 # Who creates a queue and has looked where it is ends before it is closed.
 $other = session($node, 'router');
 ask($other, q{SET pgmq_router.allow_transactions = on; BEGIN; SELECT pgmq.create('again');});
-my $mover = IPC::Run::start([ $python, $tool, '--router', $node->connstr('router'), 'again', $away, $home ], '>&', \$said);
+my $heard;
+my $mover = IPC::Run::start([ move_command($node, 'again', $away, $home) ], '>&', \$heard);
 $node->poll_query_until('router', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) or die 'it does not wait';
 ask($other, q{COMMIT;});
 $mover->finish;
-is($mover->result(0), 0, 'a move waits for who is creating the queue') or diag($said);
+is($mover->result(0), 0, 'a move waits for who is creating the queue') or diag($heard);
 done($other);
 
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'nothing is left over');

@@ -5,20 +5,14 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
 use File::Basename qw(dirname);
-use IPC::Run;
 use lib dirname(__FILE__);
 use PgmqRouter;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-need_router();
-my ($python) = grep { system("$_ -c 'import psycopg' 2>/dev/null") == 0 } 'python3', '/usr/bin/python3';
-plan skip_all => 'no python3 with psycopg (package python3-psycopg)' unless $python;
-
-my $tool = abs_path(dirname(__FILE__) . '/../../tools/pgmq-move');
+need_mover();
 my $conf = "shared_preload_libraries = 'pgmq_c'\nsynchronous_commit = off\nwal_writer_delay = 10s\n";
 my $node = router_server(0, $conf);
 my @shards;
@@ -33,18 +27,6 @@ foreach my $n (0, 1)
 	add_shard($node, $shard, 'postgres');
 	push @shards, $shard;
 }
-my $said;
-
-sub move
-{
-	my ($stop, @arguments) = @_;
-	local $ENV{PGMQ_MOVE_STOP_AFTER} = $stop // '';
-
-	delete $ENV{PGMQ_MOVE_STOP_AFTER} unless $stop;
-	IPC::Run::run([ $python, $tool, '--router', $node->connstr('router'), @arguments ],
-		'>&', \$said, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
-	return $? >> 8;
-}
 
 rows($node, q{SELECT pgmq.create('jobs'); SELECT pgmq.send('jobs', to_jsonb(n)) FROM generate_series(1, 50) AS n;
 	SELECT count(*) FROM pgmq.read('jobs', 3600, 5)});
@@ -57,13 +39,13 @@ foreach my $case ([ 'mark' ], [ 'close' ], [ 'copy' ], [ 'drop' ], [ 'subscribe'
 
 	# what has nothing to do with the move is on disk
 	$_->safe_psql('postgres', 'CHECKPOINT') foreach $node, @shards;
-	is(move($step, @how, 'jobs', $from, $to), 3, "@how interrupted after $step") or diag($said);
+	is(move($node, $step, @how, 'jobs', $from, $to), 3, "@how interrupted after $step") or diag(said());
 	foreach my $server ($node, @shards)
 	{
 		$server->stop('immediate');
 		$server->start;
 	}
-	is(move(undef, @how, 'jobs', $from, $to), 0, 'servers crash, and the move is done') or diag($said);
+	is(move($node, undef, @how, 'jobs', $from, $to), 0, 'servers crash, and the move is done') or diag(said());
 	is(rows($node, q{SELECT shards FROM pgmq_router.queue}), "{$to}", 'the router knows');
 	is(rows($node, q{SELECT count(*), count(DISTINCT message), count(*) FILTER (WHERE vt > now() + '30 min') FROM pgmq.peek('jobs', 'all', 1000)}),
 		'50|50|5', 'none is lost or doubled, and leases are held');
@@ -73,7 +55,7 @@ foreach my $case ([ 'mark' ], [ 'close' ], [ 'copy' ], [ 'drop' ], [ 'subscribe'
 
 # A directory that does not know of a move that was done, as one from a backup.
 rows($node, "UPDATE pgmq_router.queue SET shards = ARRAY[1 - $from]");
-isnt(move(undef, 'jobs', 1 - $from, $from), 0, 'a move from where the queue is not');
-like($said, qr/has no queue "jobs"$/, 'does not say to drop the only one');
+isnt(move($node, undef, 'jobs', 1 - $from, $from), 0, 'a move from where the queue is not');
+like(said(), qr/has no queue "jobs"$/, 'does not say to drop the only one');
 
 done_testing();
