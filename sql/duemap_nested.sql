@@ -104,6 +104,18 @@ FROM (SELECT string_to_array(outer_read, ' ') AS ids, inner_read FROM outside(10
 ROLLBACK;
 SELECT count(*) FROM pgmq.read('nested', 600, 1000000);
 
+-- .. and the outer one goes on within a range that is unknown as a whole
+TRUNCATE pgmq.q_nested;
+INSERT INTO pgmq.q_nested (msg_id, message) OVERRIDING SYSTEM VALUE SELECT id, '1' FROM generate_series(4095, 4245) id;
+BEGIN;
+DELETE FROM work;
+SELECT got(1);
+DELETE FROM pgmq.q_nested WHERE msg_id BETWEEN 4096 AND 4195;
+SELECT cardinality(ids), ids[1], ids[50], inner_read
+FROM (SELECT string_to_array(outer_read, ' ') AS ids, inner_read FROM outside(100)) AS r;
+ROLLBACK;
+SELECT count(*) FROM pgmq.read('nested', 600, 1000000);
+
 -- Every verb outside, every verb inside, before and after the rows are changed,
 -- in a transaction that commits or rolls back, all of it or a part: what is
 -- readable then?

@@ -70,6 +70,7 @@ look_extend(PgmqClaimer *claimer, int64 first, int64 last)
 	if (look->version == 0)
 	{
 		look->version = pgmq_tree_version();
+		look->first = first;
 		look->lo = Max(first, PGMQ_BLOCK_FIRST(claimer->from));
 		look->nslots = 0;
 	}
@@ -368,11 +369,14 @@ node_abandon(PgmqTree *tree, int32 n, int level, uint64 lo, uint64 hi, uint64 ve
 	}
 }
 
-/* A look ends: what it has not described is unknown. */
+/*
+ * A look ends: what it has not described is unknown, as is what comes before it
+ * in its first slot.
+ */
 void
 pgmq_tree_abandon(PgmqTree *tree, const PgmqLook *look)
 {
-	int64		lo = Max(look->lo, 0);
+	int64		lo = Max(look->first, 0);
 	int64		hi = pgmq_tree_covers(tree, PG_INT64_MAX) ? look->hi : Min(look->hi, pgmq_tree_end(tree) - 1);
 
 	if (tree->below.look == look->version)

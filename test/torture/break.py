@@ -74,6 +74,8 @@ RULES = {
     'look again': ('a read passes by what has become unknown since it looked there', 'duemap/claim.c',
                    '\tif (due == PGMQ_DUE_NOW)\n\t\treturn true;\n', ''),
     'abandon': ('a look that failed keeps its mark', 'duemap/xact.c', '\tpgmq_map_abandon();\n', ''),
+    'whole mark': ('a look keeps its mark where it did not look, in the slot that it began within', 'duemap/claim.c',
+                   'Max(look->first, 0);', 'Max(look->lo, 0);'),
     'all rows': ('a look counts only what is readable', 'duemap/scan.c',
                  'found->due = Min(found->due, Min(vt, PGMQ_DUE_LAST));', 'found->due = PGMQ_DUE_NEVER;'),
     'look limit': ('a look is described as if it had seen all that there is', 'duemap/scan.c',
