@@ -383,8 +383,8 @@ headers_match(Jsonb *headers, Jsonb *wanted, bool any)
 }
 
 /*
- * Tell whether a pattern matches some of n messages with a valid key and their
- * headers (NULL: none), and in takes[] which.  What other bindings take is not
+ * Tell whether a pattern matches some of n messages with a valid key (NULL: none)
+ * and their headers (NULL: none), and in takes[] which.  What other bindings take is not
  * considered.
  * Errors: those of headers_wanted, if the table was written directly.
  */
@@ -404,7 +404,8 @@ pgmq_topic_takes(text *pattern, text *key, Jsonb *const *headers, int n, bool *t
 			some |= takes[i] = headers_match(headers[i], wanted, any);
 		return some;
 	}
-	some = kind == PGMQ_TOPIC_PGMQ ? pgmq_matches(key, rest) : amqp_matches(key, rest);
+	if (key != NULL)
+		some = kind == PGMQ_TOPIC_PGMQ ? pgmq_matches(key, rest) : amqp_matches(key, rest);
 	memset(takes, some, n);
 	return some;
 }
@@ -441,13 +442,9 @@ key_in_headers(Jsonb *headers)
 bool
 pgmq_topic_takes_stored(text *pattern, Jsonb *headers)
 {
-	text	   *rest;
-	text	   *key = key_in_headers(headers);
 	bool		takes;
 
-	if (key == NULL && pgmq_topic_kind(pattern, &rest) != PGMQ_TOPIC_HEADERS)
-		return false;
-	return pgmq_topic_takes(pattern, key, &headers, 1, &takes);
+	return pgmq_topic_takes(pattern, key_in_headers(headers), &headers, 1, &takes);
 }
 
 static void

@@ -77,7 +77,8 @@ typedef struct PgmqClaim
 typedef struct PgmqLook
 {
 	int64		first;			/* of the first slot, which all is marked */
-	int64		lo;				/* from where the reader looks, maybe within it */
+	int64		lo;				/* from where the reader looks, maybe within
+								 * it */
 	int64		hi;
 	uint64		version;		/* 0: no look */
 	int			nslots;

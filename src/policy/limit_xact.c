@@ -408,14 +408,6 @@ pgmq_limits_read_end(PgmqLimitedRead *read, int64 count)
 		pgmq_policy_limit(read->relid, read->next);
 }
 
-/* Whether a policy, or NULL, limits reads by the values of a header. */
-bool
-pgmq_limits_by_value(const PgmqPolicy *policy)
-{
-	return policy != NULL &&
-		(policy->max_in_flight_each > 0 || policy->rate_each > 0 || policy->fair);
-}
-
 /*
  * Within a read, begin to read up to qty messages with a value: how many it may
  * return.  quiet: none if the value has much of what is in flight.

@@ -345,6 +345,14 @@ typedef struct PgmqLimitsLook
 
 extern bool pgmq_limits_look(Oid relid, PgmqLimitsLook *look);
 
+/* Whether a policy, or NULL, limits reads by the values of a header. */
+static inline bool
+pgmq_limits_by_value(const PgmqPolicy *policy)
+{
+	return policy != NULL &&
+		(policy->max_in_flight_each > 0 || policy->rate_each > 0 || policy->fair);
+}
+
 /*
  * A read asks how many messages it may return, and says how many it did; an
  * error ends it as well.  It must not begin to wait in between.  now is the time by
@@ -354,7 +362,6 @@ extern int64 pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queu
 									const PgmqPolicy *policy, TimestampTz now, int64 qty,
 									bool leases);
 extern void pgmq_limits_read_end(PgmqLimitedRead *read, int64 count);
-extern bool pgmq_limits_by_value(const PgmqPolicy *policy);
 extern int64 pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, TimestampTz now,
 									 int64 value, int64 qty, bool quiet);
 extern void pgmq_limits_value_end(PgmqLimitedRead *read, int64 value, int64 count);
