@@ -505,12 +505,14 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	int64		blk = PGMQ_FEED_BLOCK(msg_id);
 	int64		mask = 0;
 
-	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn ||
-		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
+	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn)
 		return false;
+
+	/* who had the lock may have removed the message, and counted it as lost */
 	(void) pgmq_lock_block(queue, blk, true);
 	pgmq_feed_load(&feed, blk, blk);
-	if (!feed.exists || blk < feed.done_before)
+	if (!feed.exists || blk < feed.done_before ||
+		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
 		return false;
 	for (int i = 0; i < feed.n; i++)
 	{
