@@ -111,3 +111,17 @@ SELECT pgmq.drop_queue('st_ship'), pgmq.drop_queue('st_bill'), pgmq.drop_queue('
 DELETE FROM pgmq.subscription WHERE subscription::oid NOT IN (SELECT oid FROM pg_class);
 SELECT pgmq.drop_queue('st_orders');
 SELECT count(*) FROM pgmq.subscription_block b WHERE b.subscription::oid IN (SELECT oid FROM pg_class);
+
+-- a trigger that reads has no message yet for the id that its statement has drawn
+SELECT FROM pgmq.create_stream('basics_nested');
+SELECT FROM pgmq.create_subscription('basics_nested_sub', 'basics_nested');
+CREATE FUNCTION basics_read() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN PERFORM pgmq.read(''basics_nested_sub'', 0, 100); RETURN NEW; END';
+CREATE TRIGGER basics_read BEFORE INSERT ON pgmq.q_basics_nested
+	FOR EACH ROW WHEN (NEW.message = '"reads"') EXECUTE FUNCTION basics_read();
+SELECT count(*) FROM pgmq.send_batch('basics_nested', array_fill('1'::jsonb, ARRAY[62]));
+SELECT pgmq.send('basics_nested', '"reads"');
+SELECT count(*) FROM pgmq.pop('basics_nested_sub', 100);
+SELECT pgmq.drop_queue('basics_nested_sub');
+SELECT pgmq.drop_queue('basics_nested');
+DROP FUNCTION basics_read;

@@ -51,3 +51,14 @@ SELECT pgmq.set_policy('rt_log', '{"retention_forever": 1}');
 SELECT pgmq.set_policy('rt_log', '{"retention": "always"}');
 SELECT pgmq.drop_queue('rt_fast'), pgmq.drop_queue('rt_slow'), pgmq.drop_queue('rt_never');
 SELECT pgmq.drop_queue('rt_log');
+
+-- what each of many subscriptions loses is counted
+SELECT FROM pgmq.create_stream('rtn_many');
+SELECT count(pgmq.create_subscription('rtn_many_' || i, 'rtn_many')) FROM generate_series(1, 40) i;
+SELECT count(*) FROM pgmq.send_batch('rtn_many', array_fill('1'::jsonb, ARRAY[2000]));
+SELECT pgmq.set_policy('rtn_many', jsonb_build_object('retention_count', 10)) IS NOT NULL AS set;
+CALL pgmq.maintain();
+SELECT (SELECT count(*) FROM pgmq.q_rtn_many) AS kept, lost, count(*)
+FROM pgmq.list_subscriptions('rtn_many') GROUP BY lost;
+SELECT count(pgmq.drop_queue('rtn_many_' || i)) FROM generate_series(1, 40) i;
+SELECT pgmq.drop_queue('rtn_many');

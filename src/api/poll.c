@@ -335,6 +335,16 @@ wait_enter(Wait *wait)
 	return may_stay;
 }
 
+/* How long (ms) to sleep after a read that could not get what is due. */
+static int64
+interval_after(const Wait *wait)
+{
+	int64		interval = Min(wait->interval, MAX_SLEEP_MS);
+	int64		longer = Min((wait->found - wait->tried) / 1000 * READ_PART, READ_MAX_MS);
+
+	return (wait->flags & PGMQ_POLL_FREE) ? Max(interval, longer) : interval;
+}
+
 /*
  * How long (ms) to sleep for a queue after a read in vain; 0 when we were woken
  * meanwhile, and only then.  In its list, until the next due time if we get the
@@ -386,9 +396,7 @@ wait_one(Wait *wait, int i, TimestampTz paused_until, TimestampTz limited_until)
 	{
 		PgmqWakeUp	wakeup = wait->wakeups[i];
 
-		if (wait->flags & PGMQ_POLL_FREE)
-			interval = Max(interval, Min((wait->found - wait->tried) / 1000 * READ_PART,
-										 READ_MAX_MS));
+		interval = interval_after(wait);
 		longest = Min(longest, interval);
 		/* not if it just reads again, or all waiters would wake each other */
 		if (is_first || wakeup.woken || wakeup.due)
@@ -496,6 +504,10 @@ wait_sleep(Wait *wait)
 		sleep = Min(sleep, one);
 	}
 
+	/* another transaction gives out what this one could not get from a stream */
+	if (pgmq_feed_passed)
+		sleep = Min(sleep, interval_after(wait));
+
 	/* a read follows a sleep, or a wake-up since the last read */
 	Assert(sleep > 0 || woken);
 	if (wait->flags & PGMQ_POLL_FREE)
@@ -577,6 +589,7 @@ pgmq_poll(const PgmqQueue *queues, int nqueues, int flags,
 		AcceptInvalidationMessages();
 		client_check(&wait);
 		wait.tried = GetCurrentTimestamp();
+		pgmq_feed_passed = false;
 		if (take(state) > 0)
 		{
 			/* take may last long; this rolls back what it did */

@@ -516,12 +516,20 @@ subscription_restart(const PgmqQueue *queue, PgmqStream *stream, const Start *st
 	PgmqArg		args[2] = {PGMQ_ARG(ObjectIdGetDatum(queue->relid))};
 	int64		count = 0;
 	int64		most = 0;
+	int64		noted = 0;
 
 	/* where a read that was rolled back had more, its fence is worth nothing */
 	pgmq_exec_once(pgmq_plan_text(queue, "SELECT COALESCE(pg_catalog.max(read_ct), 0)::pg_catalog.int8 FROM {q}"),
 				   0, NULL, NULL, false, pgmq_row_int8, &most);
 	count = (int64) pgmq_exec_once(pgmq_plan_text(queue, "DELETE FROM {q}"), 0, NULL, NULL, false, NULL, NULL);
-	stream->read_base = Max(stream->read_known, (int32) Min(most, PG_INT32_MAX / 2));
+
+	/* what this backend has kept may be from before other reads */
+	keep("SELECT COALESCE(pg_catalog.max(value), 0) FROM " PGMQ_SCHEMA ".subscription_note"
+		 " WHERE subscription OPERATOR(pg_catalog.=) $1"
+		 " AND kind OPERATOR(pg_catalog.=) 'reads'::pg_catalog.text",
+		 1, argtypes, args, pgmq_row_int8, &noted);
+	most = Min(most, PG_INT32_MAX / 2);
+	stream->read_base = Max(stream->read_base, (int32) Max(noted, most));
 	args[1] = PGMQ_ARG(Int32GetDatum(stream->read_base));
 	keep("DELETE FROM " PGMQ_SCHEMA ".subscription_block"
 		 " WHERE subscription OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",

@@ -115,6 +115,13 @@ pgmq_transaction_timer_start(void)
 #define PGMQ_MY_LXID	(MyProc->lxid)
 #endif
 
+/* Since 17 it can be asked for stronger locks, too. */
+#if PG_VERSION_NUM >= 170000
+#define PGMQ_LOCK_HELD(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define PGMQ_LOCK_HELD(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
 /* Since 17 a backend's number is a variable of its own. */
 #if PG_VERSION_NUM < 170000
 #define MyProcNumber	(MyProc->pgprocno)

@@ -625,7 +625,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" ON CONFLICT (subscription, blk) DO UPDATE"
 		" SET mask = b.mask OPERATOR(pg_catalog.|) EXCLUDED.mask, boot = EXCLUDED.boot,"
 		" waits = CASE WHEN (b.mask OPERATOR(pg_catalog.|) EXCLUDED.mask)" EQ "-1 THEN '{}'"
-		" WHEN b.blk" GE "$4 THEN '{0}'"
+		" WHEN b.upto" GE "$4 THEN '{0}'"
 		" WHEN b.boot OPERATOR(pg_catalog.<>) $6 OR 0" EQ "ANY (b.waits) THEN $5"
 		" ELSE ARRAY(SELECT c FROM pg_catalog.unnest($5) AS c WHERE c" EQ "ANY (b.waits)"
 		" OR c" LT "0) END",

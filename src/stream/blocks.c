@@ -36,7 +36,18 @@
 static LocalTransactionId locks_by = InvalidLocalTransactionId;
 static int	locks_held = 0;
 
-/* List the transactions that hold a lock under which ids are drawn. */
+/* How the notes name a transaction. */
+static int64
+transaction_number(VirtualTransactionId vxid)
+{
+	return PGMQ_VXID_BACKEND(vxid) == -1 ? -(int64) vxid.localTransactionId :
+		((int64) PGMQ_VXID_BACKEND(vxid) + 1) << 32 | vxid.localTransactionId;
+}
+
+/*
+ * List the transactions that hold a lock under which ids are drawn.  Our own one is
+ * among them if it does, since a trigger may read before the row of its id is there.
+ */
 void
 pgmq_feed_list_open(PgmqFeed *feed)
 {
@@ -45,11 +56,16 @@ pgmq_feed_list_open(PgmqFeed *feed)
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, feed->stream->stream);
 	vxids = GetLockConflicts(&tag, ShareLock, &feed->nopen);
-	feed->open = palloc(Max(feed->nopen, 1) * sizeof(int64));
+	feed->open = palloc((feed->nopen + 1) * sizeof(int64));
 	for (int i = 0; i < feed->nopen; i++)
-		feed->open[i] = PGMQ_VXID_BACKEND(vxids[i]) == -1 ?
-			-(int64) vxids[i].localTransactionId :
-			((int64) PGMQ_VXID_BACKEND(vxids[i]) + 1) << 32 | vxids[i].localTransactionId;
+		feed->open[i] = transaction_number(vxids[i]);
+	if (PGMQ_LOCK_HELD(&tag, RowExclusiveLock))
+	{
+		VirtualTransactionId own;
+
+		GET_VXID_FROM_PGPROC(own, *MyProc);
+		feed->open[feed->nopen++] = transaction_number(own);
+	}
 	feed->waits = pgmq_int8_array(feed->open, feed->nopen);
 }
 

@@ -62,6 +62,8 @@
 /* A call looks at so many windows at most. */
 #define WINDOWS_MAX		64
 
+bool		pgmq_feed_passed = false;
+
 /* ----------------------------------------------------------------
  *		What there is to look at
  * ----------------------------------------------------------------
@@ -216,6 +218,17 @@ feed_locked(PgmqFeed *feed, int64 blk, int n, int64 limit)
 	return count;
 }
 
+/* Put down some blocks that another transaction has locked. */
+static void
+pass_over(PgmqFeed *feed, int64 first, int64 last)
+{
+	if (feed->npassed < lengthof(feed->passed))
+	{
+		feed->passed[feed->npassed].first = first;
+		feed->passed[feed->npassed++].last = last;
+	}
+}
+
 /*
  * A look at blocks in which there was nothing, noted as one: if there is
  * something by now they are no longer noted, and so are fed.  *busy says whether
@@ -229,6 +242,7 @@ look_at_gap(PgmqFeed *feed, const Blocks *gap, bool *busy)
 
 	if (!pgmq_feed_lock(feed, gap->first))
 	{
+		pass_over(feed, gap->first, gap->last);
 		*busy = true;
 		return false;
 	}
@@ -272,7 +286,10 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		while (n < max && pgmq_feed_lock(feed, first + n))
 			n++;
 		if (n < max)
+		{
+			pass_over(feed, first + n, first + n);
 			*busy = true;
+		}
 		if (n == 0)
 		{
 			if (in_order || pgmq_feed_locks_full())
@@ -300,6 +317,58 @@ feed_run(PgmqFeed *feed, int64 first, int64 last, int64 wanted, bool in_order,
 		}
 	}
 	return count;
+}
+
+/* ----------------------------------------------------------------
+ *		What was not given out
+ * ----------------------------------------------------------------
+ */
+
+/* Ids between two that a subscription was not given. */
+typedef struct Hole
+{
+	int64		lo;
+	int64		hi;
+	Blocks		noted;			/* what is noted of them; 0 for nothing */
+} Hole;
+
+/* The first message of a hole; PG_INT64_MAX for none. */
+static int64
+first_in_hole(PgmqFeed *feed, const Hole *hole)
+{
+	PgmqArg		range[] = {
+		PGMQ_ARG(Int64GetDatum(hole->lo)), PGMQ_ARG(Int64GetDatum(hole->hi)),
+		PGMQ_ARG(Int64GetDatum(64))
+	};
+	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+
+	feed->given.n = 0;
+	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_stream_row_id, &feed->given);
+	pgmq_role_restore(saved);
+	for (int i = 0; i < feed->given.n; i++)
+		if ((hole->noted.mask & PGMQ_FEED_BIT(feed->given.ids[i])) == 0)
+			return feed->given.ids[i];
+	return PG_INT64_MAX;
+}
+
+/*
+ * A feeding has given out nothing: say whether it has passed over messages.  Who has
+ * them may roll back, which wakes no waiter.
+ */
+static void
+note_passed(PgmqFeed *feed)
+{
+	for (int i = 0; i < feed->npassed && !pgmq_feed_passed; i++)
+	{
+		Hole		hole = {
+			.lo = PGMQ_FEED_FIRST(feed->passed[i].first),.hi = PGMQ_FEED_LAST(feed->passed[i].last)
+		};
+
+		pgmq_feed_load(feed, feed->passed[i].first, feed->passed[i].last);
+		for (int j = 0; j < feed->n && feed->passed[i].first == feed->passed[i].last; j++)
+			hole.noted.mask |= feed->blocks[j].settled ? ALL_IDS : feed->blocks[j].mask;
+		pgmq_feed_passed = first_in_hole(feed, &hole) != PG_INT64_MAX;
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -378,16 +447,10 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 		next = Max(next, blocks[i].last + 1);
 	}
 	stream->more = windows >= WINDOWS_MAX || pgmq_feed_locks_full();
+	if (count == 0)
+		note_passed(&feed);
 	return count;
 }
-
-/* Ids between two that a subscription was not given. */
-typedef struct Hole
-{
-	int64		lo;
-	int64		hi;
-	Blocks		noted;			/* what is noted of them; 0 for nothing */
-} Hole;
 
 /*
  * The ranges of ids before the last given one of which some may be given out still,
@@ -427,25 +490,6 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 		hole->noted = *blocks;
 	}
 	return n;
-}
-
-/* The first message of a hole; PG_INT64_MAX for none. */
-static int64
-first_in_hole(PgmqFeed *feed, const Hole *hole)
-{
-	PgmqArg		range[] = {
-		PGMQ_ARG(Int64GetDatum(hole->lo)), PGMQ_ARG(Int64GetDatum(hole->hi)),
-		PGMQ_ARG(Int64GetDatum(64))
-	};
-	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
-
-	feed->given.n = 0;
-	pgmq_exec_each(feed->queue, PGMQ_STMT_STORED, range, pgmq_stream_row_id, &feed->given);
-	pgmq_role_restore(saved);
-	for (int i = 0; i < feed->given.n; i++)
-		if ((hole->noted.mask & PGMQ_FEED_BIT(feed->given.ids[i])) == 0)
-			return feed->given.ids[i];
-	return PG_INT64_MAX;
 }
 
 /*
@@ -490,6 +534,7 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
 			busy = true;
 	}
 	pfree(holes);
+	pgmq_feed_passed |= busy;
 	return !busy;
 }
 
@@ -505,12 +550,14 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	int64		blk = PGMQ_FEED_BLOCK(msg_id);
 	int64		mask = 0;
 
-	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn ||
-		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
+	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn)
 		return false;
+
+	/* who had the lock may have removed the message, and counted it as lost */
 	(void) pgmq_lock_block(queue, blk, true);
 	pgmq_feed_load(&feed, blk, blk);
-	if (!feed.exists || blk < feed.done_before)
+	if (!feed.exists || blk < feed.done_before ||
+		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
 		return false;
 	for (int i = 0; i < feed.n; i++)
 	{

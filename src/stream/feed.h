@@ -58,6 +58,12 @@ struct PgmqFeed
 	Ids			given;			/* what was given out just now */
 	PgmqLease  *lease;			/* who gets the new references; NULL: anybody */
 	int			skipped;		/* so many ids of the next block were given */
+	struct
+	{
+		int64		first;
+		int64		last;
+	}			passed[64];		/* blocks that others have locked */
+	int			npassed;
 };
 
 #define BLOCK_TABLE		PGMQ_SCHEMA ".subscription_block"

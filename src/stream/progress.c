@@ -120,7 +120,7 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 /*
  * Take those messages out of some, in order, that another transaction may be giving
  * out to a subscription: nobody could say whether it loses them.  Returns how many
- * are left.  So many locks as are needed for that stay until the transaction ends.
+ * are left.  The locks that are needed for that stay until the transaction ends.
  */
 int
 pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n)
@@ -142,7 +142,7 @@ pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *id
 		int64		blk = PGMQ_FEED_BLOCK(ids[i]);
 
 		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
-			busy = blk >= unfinished && !pgmq_feed_lock(&feed, blk) && !pgmq_feed_locks_full();
+			busy = blk >= unfinished && !pgmq_lock_block(queue, blk, false);
 		if (!busy)
 			ids[left++] = ids[i];
 	}
@@ -170,7 +170,7 @@ pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const in
 	/* lock, then look again */
 	for (int i = 0; i < n; i++)
 		if (i == 0 || PGMQ_FEED_BLOCK(ids[i]) != PGMQ_FEED_BLOCK(ids[i - 1]))
-			(void) pgmq_feed_lock(&feed, PGMQ_FEED_BLOCK(ids[i]));
+			(void) pgmq_lock_block(queue, PGMQ_FEED_BLOCK(ids[i]), false);
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	for (int i = 0; i < n; i++)
 	{
@@ -178,7 +178,7 @@ pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream, const in
 		bool		given = blk < feed.done_before;
 
 		if (i == 0 || blk != PGMQ_FEED_BLOCK(ids[i - 1]))
-			locked = pgmq_feed_lock(&feed, blk);
+			locked = pgmq_lock_block(queue, blk, false);
 		for (int j = 0; j < feed.n && !given; j++)
 			given = feed.blocks[j].first <= blk && blk <= feed.blocks[j].last &&
 				(feed.blocks[j].settled || (feed.blocks[j].mask & PGMQ_FEED_BIT(ids[i])) != 0);

@@ -38,6 +38,9 @@
 #include "stream/stream.h"
 #include "stream/feed.h"
 
+/* A batch locks about so many blocks of all subscriptions, since the server's locks are few. */
+#define LOCKS_MAX		512
+
 /* The OIDs of a stream's subscriptions. */
 static Ids
 list_subscriptions(Oid stream)
@@ -141,6 +144,18 @@ finished_by_all(const Ids *subscriptions)
  * ----------------------------------------------------------------
  */
 
+/* Leave of some messages, in order, those of the first few blocks. */
+static void
+cut_blocks(Ids *ids, int max)
+{
+	int			nblocks = 0;
+
+	for (int i = 0; i < ids->n; i++)
+		if ((i == 0 || PGMQ_FEED_BLOCK(ids->ids[i]) != PGMQ_FEED_BLOCK(ids->ids[i - 1])) &&
+			++nblocks > max)
+			ids->n = i;
+}
+
 /* Take those messages out of some that a subscription is just being given. */
 static void
 leave_busy(Oid subscription, Ids *ids)
@@ -212,12 +227,15 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 	PgmqArg		args[2];
 	int64		upto = PG_INT64_MIN;
 	int			found;
+	int			max_blocks;
 	PgmqRole	saved;
 
 	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_LOG ||
 		!pgmq_lock_fold(queue))
 		return false;
 	subscriptions = list_subscriptions(queue->relid);
+	max_blocks = Max(LOCKS_MAX / Max(subscriptions.n, 1), 1);
+	limit = Min(limit, max_blocks * 64);
 	if (retention->age > 0)
 	{
 		TimestampTz before = GetCurrentTimestamp() - (int64) (retention->age * USECS_PER_SEC);
@@ -256,6 +274,9 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 										  " ORDER BY msg_id LIMIT $2 FOR UPDATE SKIP LOCKED"),
 						   2, argtypes, args, pgmq_stream_row_id, &ids);
 	found = ids.n;
+	cut_blocks(&ids, max_blocks);
+	if (ids.n < found)
+		found = limit;
 	for (int i = 0; i < subscriptions.n; i++)
 		leave_busy((Oid) subscriptions.ids[i], &ids);
 	if (ids.n == 0)

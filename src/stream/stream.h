@@ -75,6 +75,9 @@ extern void pgmq_stream_inval(Datum arg, Oid relid);
 /* The blocks of a subscription that are looked at, and by what they are settled. */
 typedef struct PgmqFeed PgmqFeed;
 
+/* Set when a feeding has passed over messages that others have locked. */
+extern bool pgmq_feed_passed;
+
 extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
 					   bool in_order, PgmqLease *lease);
 extern bool pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream);
