@@ -599,7 +599,6 @@ CREATE TABLE pgmq.subscription (
 	subscription pg_catalog.regclass NOT NULL,
 	stream pg_catalog.regclass NOT NULL,
 	created_at timestamp with time zone DEFAULT pg_catalog.now() NOT NULL,
-	done_before pg_catalog.int8 DEFAULT 0 NOT NULL,
 	read_base pg_catalog.int4 DEFAULT 0 NOT NULL,
 	filter pg_catalog.jsonb,
 	PRIMARY KEY (subscription)
@@ -627,11 +626,10 @@ CREATE INDEX subscription_note_idx
 COMMENT ON TABLE pgmq.stream IS 'The queues that are streams: messages stay in them, and are read from subscriptions.';
 COMMENT ON COLUMN pgmq.stream.retained_after IS 'Retention has removed messages up to this msg_id.';
 COMMENT ON TABLE pgmq.subscription IS 'The queues that are subscriptions, and the stream of each.';
-COMMENT ON COLUMN pgmq.subscription.done_before IS 'The subscription has no more to get of the blocks of 64 msg_ids before this one.';
 COMMENT ON COLUMN pgmq.subscription.read_base IS 'The read_ct from which that of each message counts, since the last seek.';
 COMMENT ON COLUMN pgmq.subscription.filter IS 'The subscription gets only messages that fulfil this condition.';
 COMMENT ON TABLE pgmq.subscription_block IS 'Blocks of msg_ids of which a subscription was given some messages: which ones, and which transactions may still commit others.';
-COMMENT ON TABLE pgmq.subscription_note IS 'How many messages a subscription has lost to retention, and the greatest read_ct it has returned, in several rows.';
+COMMENT ON TABLE pgmq.subscription_note IS 'How many messages a subscription has lost to retention, the greatest read_ct it has returned, and the block of 64 msg_ids before which it has no more to get, in several rows.';
 
 SELECT pg_catalog.pg_extension_config_dump('pgmq.stream', '');
 SELECT pg_catalog.pg_extension_config_dump('pgmq.subscription', '');

@@ -152,13 +152,27 @@ read_part_disposing(ReadState *read, const PgmqScan *scan)
 	return count;
 }
 
+/*
+ * Begin a scan for up to qty messages; fed, unless it is NULL, says which ids this
+ * subscription got.
+ */
+static void
+scan_begin(PgmqScan *scan, const ReadState *read, TimestampTz now, int64 qty,
+		   const PgmqStream *fed)
+{
+	if (fed != NULL && !PGMQ_ALL_IDS(fed->lo, fed->hi))
+		pgmq_scan_begin_within(scan, &read->queue, now, qty, fed->lo, fed->hi);
+	else
+		pgmq_scan_begin(scan, &read->queue, now, qty, !read->conditional.isnull);
+}
+
 /* Read what a scan finds, up to qty messages. */
 static uint64
-read_scan(ReadState *read, TimestampTz now, int64 qty)
+read_scan(ReadState *read, TimestampTz now, int64 qty, const PgmqStream *fed)
 {
 	PgmqScan	scan;
 
-	pgmq_scan_begin(&scan, &read->queue, now, qty, !read->conditional.isnull);
+	scan_begin(&scan, read, now, qty, fed);
 	while (pgmq_scan_next(&scan))
 	{
 		pgmq_rows_watch(read->rows, scan.claimed ? pgmq_scan_row : NULL, &scan);
@@ -279,14 +293,14 @@ read_once(void *state)
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
-		read_scan(read, now, qty);
+		read_scan(read, now, qty, NULL);
 
 	/* with a lease of no length, another round would return the same messages */
 	while (subscribes &&
 		   pgmq_take_more(&read->queue, &stream, read->rows,
 						  read->count > 0 && !HIDES(read->vt) ? 0 :
 						  qty - read->count - lease.count, false, leases ? &lease : NULL))
-		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count - lease.count);
+		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count - lease.count, &stream);
 	read->count += lease.count;
 	read->more = subscribes && stream.more;
 	pgmq_limits_read_end(&limited, read->count);
@@ -433,11 +447,11 @@ pop_part(ReadState *pop, const PgmqScan *scan)
 
 /* Pop what a scan finds, up to qty messages. */
 static uint64
-pop_scan(ReadState *pop, TimestampTz now, int64 qty)
+pop_scan(ReadState *pop, TimestampTz now, int64 qty, const PgmqStream *fed)
 {
 	PgmqScan	scan;
 
-	pgmq_scan_begin(&scan, &pop->queue, now, qty, false);
+	scan_begin(&scan, pop, now, qty, fed);
 	scan.removes = true;
 	while (pgmq_scan_next(&scan))
 	{
@@ -486,11 +500,11 @@ pgmq_pop(PG_FUNCTION_ARGS)
 		count = read_by_value(&pop, &limited, &limits, pop.qty);
 	}
 	else
-		count = pop_scan(&pop, now, pop.qty);
+		count = pop_scan(&pop, now, pop.qty, NULL);
 	while (subscribes && pop.qty > 0 &&
 		   pgmq_take_more(&pop.queue, &stream, pop.rows, pop.qty - count - lease.count, false,
 						  takes_all(policy) ? &lease : NULL))
-		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count - lease.count);
+		count += pop_scan(&pop, GetCurrentTimestamp(), pop.qty - count - lease.count, &stream);
 	count += lease.count;
 	pgmq_limits_read_end(&limited, count);
 	pgmq_stats_read(pop.queue.relid, count > 0);

@@ -536,7 +536,7 @@ subscription_restart(const PgmqQueue *queue, PgmqStream *stream, const Start *st
 		 2, argtypes, args, NULL, NULL);
 	keep("DELETE FROM " PGMQ_SCHEMA ".subscription_note"
 		 " WHERE subscription OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL"
-		 " AND kind OPERATOR(pg_catalog.=) 'reads'::pg_catalog.text",
+		 " AND kind OPERATOR(pg_catalog.<>) 'lost'::pg_catalog.text",
 		 2, argtypes, args, NULL, NULL);
 	keep("UPDATE " PGMQ_SCHEMA ".subscription SET read_base = $2"
 		 " WHERE subscription OPERATOR(pg_catalog.=) $1",

@@ -330,6 +330,8 @@ typedef struct PgmqScan
 extern bool pgmq_use_due_map;
 extern bool pgmq_scan_is_idle(const PgmqQueue *queue, TimestampTz now);
 extern void pgmq_scan_only(const PgmqQueue *queue, TimestampTz now);
+extern void pgmq_scan_begin_within(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now,
+								   int64 qty, int64 lo, int64 hi);
 extern void pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue,
 							TimestampTz now, int64 qty, bool filtered);
 extern bool pgmq_scan_next(PgmqScan *scan);

@@ -551,6 +551,20 @@ pgmq_scan_begin(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 q
 	scan_begin(scan, queue, now, qty, filtered, true);
 }
 
+/*
+ * The same for what this transaction has made readable between two ids: the map
+ * does not know of it, and the rest of the table may be long.
+ */
+void
+pgmq_scan_begin_within(PgmqScan *scan, const PgmqQueue *queue, TimestampTz now, int64 qty,
+					   int64 lo, int64 hi)
+{
+	scan_begin(scan, queue, now, qty, false, false);
+	scan_whole(scan);
+	scan->ranges[0].lo = lo;
+	scan->ranges[0].hi = hi;
+}
+
 /* Find the part to take from next; false when the scan has ended. */
 bool
 pgmq_scan_next(PgmqScan *scan)

@@ -96,6 +96,7 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_BINDINGS,			/* on no queue */
 	PGMQ_STMT_BLOCKS,
 	PGMQ_STMT_BLOCKS_PUT,
+	PGMQ_STMT_BLOCKS_DONE,
 	PGMQ_NUM_STMTS
 } PgmqStmtId;
 

@@ -234,7 +234,8 @@ pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream
 	*feed = (PgmqFeed)
 	{
 		.queue = queue,.stream = stream,.context = CurrentMemoryContext,
-			.given.context = CurrentMemoryContext
+			.given.context = CurrentMemoryContext,
+			.lo = PG_INT64_MAX,.hi = PG_INT64_MIN
 	};
 
 	/* one that is old shows neither new messages nor what others have fed */

@@ -149,6 +149,11 @@ insert_references(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int n
 		count = feed->given.n;
 	}
 	pgmq_role_restore(saved);
+	if (feed->given.n > 0)
+	{
+		feed->lo = Min(feed->lo, feed->given.ids[0]);
+		feed->hi = Max(feed->hi, feed->given.ids[feed->given.n - 1]);
+	}
 	return count;
 }
 
@@ -398,6 +403,8 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	Blocks	   *blocks;
 
 	stream->more = false;
+	stream->lo = PG_INT64_MAX;
+	stream->hi = PG_INT64_MIN;
 	if (!pgmq_feed_begin(&feed, queue, stream))
 		return 0;
 	wanted = Max(wanted, 1);
@@ -446,6 +453,8 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 		}
 		next = Max(next, blocks[i].last + 1);
 	}
+	stream->lo = feed.lo;
+	stream->hi = feed.hi;
 	stream->more = windows >= WINDOWS_MAX || pgmq_feed_locks_full();
 	if (count == 0)
 		note_passed(&feed);

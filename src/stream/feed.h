@@ -55,7 +55,9 @@ struct PgmqFeed
 	int			n;
 	int			max;
 	MemoryContext context;
-	Ids			given;			/* what was given out just now */
+	Ids			given;			/* what was given out just now, in order */
+	int64		lo;				/* what was given references */
+	int64		hi;
 	PgmqLease  *lease;			/* who gets the new references; NULL: anybody */
 	int			skipped;		/* so many ids of the next block were given */
 	struct

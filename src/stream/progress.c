@@ -21,7 +21,11 @@
 #include "stream/stream.h"
 #include "stream/feed.h"
 
-/* So many settled blocks are worth forgetting, or noting as one. */
+/*
+ * So many settled blocks are worth forgetting, or noting as one.  Beside an old
+ * snapshot each look goes over all versions of the rows that are not forgotten.
+ */
+#define FORGET_MIN		4
 #define FOLD_MIN		16
 
 /* ----------------------------------------------------------------
@@ -45,6 +49,21 @@ first_unfinished(const PgmqFeed *feed, int *nfinished)
 	return before;
 }
 
+/* Note that all blocks before one are done, as were those before another one. */
+static void
+note_done(const PgmqFeed *feed, int64 was, int64 before)
+{
+	PgmqArg		args[] = {
+		PGMQ_ARG(ObjectIdGetDatum(feed->queue->relid)),
+		PGMQ_ARG(Int64GetDatum(was)),
+		PGMQ_ARG(Int64GetDatum(before))
+	};
+	PgmqRole	saved = pgmq_stream_become_keeper();
+
+	pgmq_exec(NULL, PGMQ_STMT_BLOCKS_DONE, args);
+	pgmq_role_restore(saved);
+}
+
 /*
  * Move done_before over blocks that are settled, and note a run of others as one,
  * if there are so many, and nobody else does it.
@@ -56,20 +75,14 @@ pgmq_feed_fold(PgmqFeed *feed)
 	int			i;
 
 	(void) first_unfinished(feed, &i);
-	if (i < FOLD_MIN && feed->n - i < FOLD_MIN)
+	if (i < FORGET_MIN && feed->n - i < FOLD_MIN)
 		return;
 	if (!pgmq_lock_fold(feed->queue))
 		return;
 	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
 	before = first_unfinished(feed, &i);
 	if (before > feed->done_before)
-	{
-		pgmq_feed_change(feed, DROP_BLOCKS, PG_INT64_MIN, before - 1);
-		pgmq_feed_change(feed, "UPDATE " PGMQ_SCHEMA ".subscription SET done_before = $2"
-						 " WHERE subscription OPERATOR(pg_catalog.=) $1"
-						 " AND done_before OPERATOR(pg_catalog.<) $2"
-						 " AND ($3, $4, $5) IS NOT NULL", before, before);
-	}
+		note_done(feed, feed->done_before, before);
 	while (i < feed->n)
 	{
 		int			from = i;
@@ -255,9 +268,7 @@ pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first
 	(void) pgmq_feed_begin(&feed, queue, stream);
 	if (feed.waits.value == (Datum) 0)
 		pgmq_feed_list_open(&feed);
-	pgmq_feed_change(&feed, "UPDATE " PGMQ_SCHEMA ".subscription SET done_before = $2"
-					 " WHERE subscription OPERATOR(pg_catalog.=) $1"
-					 " AND ($3, $4, $5) IS NOT NULL", blk, blk);
+	note_done(&feed, PG_INT64_MIN, blk);
 	feed.drawn = PGMQ_FEED_FIRST(blk) - 1;
 	if (mask != 0)
 		pgmq_feed_put(&feed, &blk, &mask, 1);

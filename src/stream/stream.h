@@ -43,6 +43,8 @@ typedef struct PgmqStream
 	Jsonb	   *headers;		/* and whose headers contain this, */
 	text	   *pattern;		/* and that this pattern of topics takes */
 	bool		more;			/* feeding stopped, though there may be more */
+	int64		lo;				/* where there is something new, by */
+	int64		hi;				/* pgmq_take_more */
 } PgmqStream;
 
 #define PGMQ_STREAM_FILTERS(s) \

@@ -79,7 +79,7 @@ count_references(const PgmqQueue *queue, int64 limit)
 
 /*
  * A read of a subscription, whose rows need a body, has looked, and wants more:
- * whether another look is worth while.  in_order: it reads by groups.  lease, unless
+ * whether another look is worth while, from stream->lo to stream->hi.  in_order: it reads by groups.  lease, unless
  * it is NULL, gets new messages at once where that can be.
  */
 bool
@@ -92,6 +92,8 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 	int			n = pgmq_rows_bodiless(rows, &ids);
 
 	pgmq_stream_note_reads(queue, stream, pgmq_rows_most_reads(rows));
+	stream->lo = PG_INT64_MIN;
+	stream->hi = PG_INT64_MAX;
 	if (n > 0)
 	{
 		remove_references(queue, stream, ids, n);

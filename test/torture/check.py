@@ -67,7 +67,8 @@ def table(conn, q):
     some = f"AND (m.message->>'w')::integer = {FILTERED[q]}" if q in FILTERED else ''
     return f"""(SELECT r.msg_id, r.read_ct, r.vt, m.enqueued_at, m.message, m.headers FROM pgmq.q_{q} r JOIN pgmq.q_{stream} m ON m.msg_id = r.msg_id
         UNION ALL SELECT m.msg_id, 0, m.vt, m.enqueued_at, m.message, m.headers
-        FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= s.done_before
+        FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= COALESCE(
+            (SELECT max(n.value) FROM pgmq.subscription_note n WHERE n.subscription = s.subscription AND n.kind = 'done'), 0)
         WHERE NOT EXISTS (SELECT FROM pgmq.subscription_block b WHERE b.subscription = s.subscription AND m.msg_id >> 6 BETWEEN b.blk AND b.upto
             AND (b.waits = '{{}}' OR b.mask >> (m.msg_id & 63)::integer & 1 = 1)) {some}) AS messages"""
 
