@@ -495,11 +495,12 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 /*
  * Before a read by groups: give an open subscription references to messages that
  * were committed after later ones were given out.  Returns false if another
- * transaction is doing that: what is after them must not be read yet.
+ * transaction is doing that: what is after them must not be read yet.  Nor must
+ * what comes after *upto, which others may give out from now on.
  * Errors: as pgmq_feed.
  */
 bool
-pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
+pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 {
 	PgmqFeed	feed;
 	Hole	   *holes;
@@ -508,11 +509,13 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
 	bool		busy = false;
 	bool		checked = false;
 
+	*upto = PG_INT64_MAX;
 	if (!pgmq_feed_begin(&feed, queue, stream))
 		return true;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	if (!feed.exists)
 		return true;
+	*upto = pgmq_feed_last_given(&feed);
 	nholes = find_holes(&feed, &holes);
 	for (int i = 0; i < nholes && !busy; i++)
 	{

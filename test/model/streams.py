@@ -130,14 +130,15 @@ def plan(db, drawn, open_, starts):
 
 
 def holes(db, drawn, open_, starts):
-    """Blocks before the last id given out of which more may be given out."""
+    """Blocks before the last id given out of which more may be given out, and that id."""
     last = 2 * db.done - 1
     for first, note in db.notes:
         if settled(note):
             last = max(last, 2 * note[0] + 1)
         elif note[0] == first and note[1]:
             last = max(last, 2 * first + (1 if note[1] & 2 else 0))
-    return tuple(('hole', item[1], min(item[2], last >> 1)) for item in plan(db, drawn, open_, starts) if 2 * item[1] <= last)
+    return tuple(('hole', item[1], min(item[2], last >> 1)) for item in plan(db, drawn, open_, starts)
+                 if 2 * item[1] <= last), min(last, drawn)
 
 
 def found(db, r, last, open_, starts):
@@ -366,17 +367,20 @@ class Step:
         if not any(q.sub_lock == 'seek' for q in self.others):
             late = self.ops[self.p.pc][0] == 'order'
             if late and 'late' not in self.off:
-                yield self.go('begins to feed', sub_lock='read', woken=False, sub=self.begin(n, 'late', self.state.db.rows))
+                yield self.go('begins to feed', sub_lock='read', woken=False, sub=self.begin(n, 'late', (self.state.db.rows, 0)))
             else:
-                yield from self.do_take(n, self.state.db.rows if late else None)
+                yield from self.do_take(n, (self.state.db.rows, 9))
 
     op_lease = op_order = op_wait = op_read
 
     def do_take(self, n, before):
         """Take references; and if these are too few note the last id."""
-        db, kind, own, wrong, in_order = self.view(), self.ops[self.p.pc][0], (), None, self.ops[self.p.pc][0] == 'order'
+        db, own, wrong, in_order, beyond = self.view(), (), None, self.ops[self.p.pc][0] == 'order', False
         for r in sorted(db.refs):
             if n == 0 or (in_order and self.locked(r)):
+                break
+            if in_order and r > before[1] and 'upto' not in self.off:
+                beyond = True
                 break
             if self.locked(r):
                 continue
@@ -385,12 +389,14 @@ class Step:
                 continue
             own += (('take', r),)
             n -= 1
-            passed = sorted(m for m in before or () if m < r and m in db.rows - db.refs - db.finished - db.lost)
+            passed = sorted(m for m in (before[0] if in_order else ()) if m < r and m in db.rows - db.refs - db.finished - db.lost)
             if passed:
                 wrong = f'message {r} is read before {passed[0]}'
         label, k = f'takes {[r for w, r in own if w == "take"]}', dict(own=self.changes(*own), wrong=wrong, sub_lock='read', woken=False)
         if n == 0:
             yield self.go(label, sub=(), pc=self.p.pc + 1, **k)
+        elif beyond:
+            yield self.go(label, sub=self.begin(n, 'late', (self.state.db.rows, 0)), **k)
         else:
             yield self.go(label, sub=self.begin(n, 'feed', before), **k)
 
@@ -410,7 +416,11 @@ class Step:
 
     def do_load(self, n, mode, before, drawn, open_, seen):
         db, starts, own = self.view(), self.state.starts, self.p.own
-        items = (plan if mode == 'feed' else holes)(db, drawn, open_, starts)
+        if mode == 'feed':
+            items = plan(db, drawn, open_, starts)
+        else:
+            items, upto = holes(db, drawn, open_, starts)
+            before = before[0], upto
         done, notes = db.done, sorted(db.notes)
         for f, note in notes:
             if not (settled(note) or ('fold' in self.off and drawn_ids(f, drawn) == FULL)) or f > done:
@@ -432,6 +442,8 @@ class Step:
                 return self.go(label, sub=('walk', n, mode, before, drawn, open_, seen, items, count, busy, noted), **k)
             if mode == 'late' and (not busy or 'order' in self.off):
                 return self.go(label, sub=('take', n, before), **k)
+            if mode == 'feed' and count > 0 and in_order and 'late' not in self.off:
+                return self.go(label, sub=self.begin(n, 'late', (self.state.db.rows, 0)), **k)
             if mode == 'feed' and count > 0 and n > 0:
                 return self.go(label, sub=('take', n, before), **k)
             if kind == 'wait' and n > 0:
@@ -593,6 +605,7 @@ CASES = {
     'wait beside retention': dict(do=[[WAIT], [('retain', 0)], [SEND]], rows=1),
     'two that wait': dict(do=[[WAIT], [WAIT], [SEND, SEND]], rows=0),
     'in order': dict(do=[[SEND], [('send', 2)], [('after', 1), READ], [ORDER]], last=0, fails=()),
+    'in order beside others': dict(do=[[READ], [READ], [ORDER]], rows=4, fails=(0,)),
     'two in order': dict(do=[[SEND], [('send', 2)], [('after', 1), ORDER], [('after', 2), ORDER], [('after', 2), ORDER]], fails=()),
 }
 RULES = {
@@ -618,6 +631,7 @@ RULES = {
     'count later': ('retention counts by notes from before it has the locks', 'retention'),
     'passed': ('a reader relies on a wake-up though it has passed over a message', 'wait beside one that finds nothing'),
     'late': ('a read in order does not feed what was committed late', 'in order'),
+    'upto': ('a read in order takes what was given out since it looked for late messages', 'in order'),
     'order': ('a read in order passes over blocks that others feed', 'two in order'),
 }
 
