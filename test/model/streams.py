@@ -205,14 +205,14 @@ def steps(script, state, off):
         if p.status != DONE:
             yield from Step(script, state, off, i).all()
     for event in set(state.events):
-        # the server starts again: only what is prepared is still there, under another number
+        # only what is prepared is still there, under another number; a crash that the server survives is no start
         left = list(state.events)
         left.remove(event)
         procs = tuple(p._replace(vx=-i - 1) if p.status == PREPARED else
                       p if p.status == OPEN and p.vx == 0 else
                       END
                       for i, p in enumerate(state.procs))
-        yield 'restart', State(state.db, state.last, 0, state.starts + ('restart' not in off), procs, tuple(left)), None
+        yield event, State(state.db, state.last, 0, state.starts + (event == 'restart' and 'restart' not in off), procs, tuple(left)), None
 
 
 class Step:
@@ -594,6 +594,7 @@ CASES = {
     'acknowledge beside a sender': dict(do=[[('ack', 1)], [READ2], [SEND]], rows=1),
     'acknowledge beside retention': dict(do=[[('ack', 0)], [('retain', 0)], [READ2]], rows=2),
     'prepare and restart': dict(do=[[SEND, PREP], [SEND], [('after', 1), READ], [('after', 1), SEND]], events=('restart',), fails=()),
+    'prepare and crash': dict(do=[[SEND, PREP], [SEND], [('after', 1), READ], [('after', 2), READ]], events=('crash',), fails=()),
     'seek to the latest': dict(do=[[SEND], [('send', 2)], [LATEST], [READ]]),
     'seek beside a reader': dict(do=[[READ], [LATEST], [READ]], rows=2),
     'seek back beside a reader': dict(do=[[READ], [EARLIEST], [READ2]], rows=2),
@@ -625,6 +626,7 @@ RULES = {
     'ack notes': ('an acknowledgement is not noted', 'acknowledge what was not given out'),
     'ack looks': ('an acknowledgement does not look for the message once it has the lock', 'acknowledge beside retention'),
     'restart': ('a list outlasts the start of the server', 'prepare and restart'),
+    'prepared': ('what is prepared is not waited for after a crash', 'prepare and crash'),
     'seek': ('a seek does not wait for readers', 'seek beside a reader'),
     'seek open': ('a seek to the latest goes by the last id', 'seek to the latest'),
     'leave busy': ('retention removes what is being given out', 'retention'),
