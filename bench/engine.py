@@ -21,7 +21,7 @@ os.environ.setdefault("RUNS", "3")
 
 from harness import (BACKLOG, BARE_READ, BODY, CLIENTS, CYCLES, RUNS, SECONDS, SOCKET, Script,
                      autovacuum, cell, fill, for_queue, heading, median_ratio, number, pgbench,
-                     prepare, refill, run_parts, setting, show, sql, steady, verdict)
+                     prepare, ratio_of, refill, run_parts, setting, show, sql, steady, verdict)
 from session import Session
 
 

@@ -12,9 +12,9 @@ cp .ci/run "$work/.ci/run"
 cat >"$work/bin/make" <<'EOF'
 #!/bin/sh
 case "$*$TESTS" in
-    *torture*) part=torture ;;
-    *sanitised) part=sanitised ;;
-    *check-versions) part=check-versions ;;
+    *torture*) part=beside ;;
+    *sanitised*) part=sanitised ;;
+    *check-versions*) part=check-versions ;;
     *) part=check ;;
 esac
 if [ $part != "$PART" ]; then
@@ -57,10 +57,10 @@ try() {
 }
 
 try none well '8 passed, 0 failed'
-for part in check sanitised torture; do
+for part in check sanitised beside; do
     try $part killed '* [1-9] failed' "^# $part did not end"
 done
 try check-versions silent '6 passed, 1 failed' '^# check-versions did not end'
-for part in check torture; do
+for part in check beside; do
     try $part fails '7 passed, 1 failed' '^# # the history of the message' '^# not ok program: the message is hidden' '^# and so are others'
 done

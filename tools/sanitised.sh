@@ -13,7 +13,7 @@
 #       ubsan     the library built with gcc's sanitizers for undefined
 #                 behaviour and, on the server of the first three, addresses
 #       analyse   scan-build and cppcheck over src/
-#   SMOKE      1: minutes instead of hours (CI)
+#   SMOKE      1: minutes instead of hours
 #   PG_CONFIG  the server of `ubsan` and `analyse`, whose major version is that
 #              of the others' (default: found or installed)
 #   MODES, REGRESS, ISOLATION, PROVE_TESTS, TORTURE
@@ -30,7 +30,7 @@ cd "$(dirname "$0")/.."
 PARTS=${PARTS:-assert discard valgrind ubsan analyse}
 SMOKE=${SMOKE:-}
 [ "$SMOKE" != 0 ] || SMOKE=
-# The selection that CI has time for: little where each statement takes long,
+# The selection for minutes: little where each statement takes long,
 # and no volume elsewhere.  The server of `ubsan` has assertions too, so of the
 # two suites `assert` and `ubsan` run one each.
 smoke_discard='api_set_vt'

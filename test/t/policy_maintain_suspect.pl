@@ -8,6 +8,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use FindBin;
+use lib $FindBin::RealBin;
+use PgmqClock;
+
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => ['--no-sync']);
 $node->append_conf(
@@ -17,7 +21,7 @@ pgmq_c.maintain_database = 'worked'
 pgmq_c.maintain_interval = 1
 pgmq_c.maintain_time_limit = 3
 });
-$node->start;
+start_with_clock($node);
 
 # Mallory owns two queues and can do this: any role may set exit_on_error, and
 # since 17 also transaction_timeout. An earlier CALL of mallory's own does not
@@ -98,8 +102,10 @@ $node->safe_psql('worked', "INSERT INTO pgmq.q_jobs (enqueued_at) VALUES ('-infi
 ok($node->poll_query_until('worked', 'SELECT count(*) = 0 FROM pgmq.q_jobs'),
 	'the worker does not wait for a trigger that does not end');
 
-# The trigger has gone: the queue is served. The other one waits longer each time.
+# The trigger has gone: the queue is served. The other one waits longer each time;
+# without a clock that can be set, this takes a minute.
 $node->safe_psql('worked', 'DROP TRIGGER ends ON pgmq.q_b_bad');
+set_clock(61);
 my $waits = qr/\] WARNING: +queue "a_bad" is not maintained until ([^\n]+)/;
 $node->wait_for_log(qr/$waits.*\] WARNING: +queue "a_bad" is not maintained until (?!\1)/s, $log);
 my %seen;

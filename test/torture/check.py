@@ -41,6 +41,7 @@ KEEP = 6                        # archive_retention
 GONE = {'delete', 'pop', 'forward'}     # what ends a message's life
 REMOVALS = GONE | {'archive', 'dead_letter'}
 COUNTERS = ['sent', 'deduplicated', 'delivered', 'redelivered', 'acked', 'archived', 'nacked', 'extended', 'dead_explicit', 'wait_count', 'age_count']
+EXPIRED = 'expired_leases'         # between two bounds, where a lease was touched
 
 
 @contextlib.contextmanager
@@ -163,8 +164,8 @@ class Checker:
 
     def count(self, conn):
         """What the server has counted of each queue, and since when."""
-        return {row[0]: (row[1], dict(zip(COUNTERS, row[2:]))) for row in conn.execute(
-            f"SELECT queue_name, stats_reset, {', '.join(COUNTERS)} FROM pgmq.queue_stats() WHERE state = 'on'")}
+        return {row[0]: (row[1], dict(zip(COUNTERS + [EXPIRED], row[2:]))) for row in conn.execute(
+            f"SELECT queue_name, stats_reset, {', '.join(COUNTERS + [EXPIRED])} FROM pgmq.queue_stats() WHERE state = 'on'")}
 
     def load(self):
         txs = dict(self.pending)
@@ -986,6 +987,9 @@ class Checker:
                 elif op.op in ('read', 'pop'):
                     for row in op.r:
                         again = row[2] > (op.op == 'read')
+                        if again:
+                            few, many = self.expired((row[0], row[1]), row[2] - (op.op == 'read'))
+                            count[row[0]].update(few=few, many=many)
                         count[row[0]].update(delivered=1, redelivered=again, wait_count=not again, acked=op.op == 'pop', age_count=op.op == 'pop')
                 elif op.op in ('delete', 'archive'):
                     count[q].update(acked=len(op.r), age_count=len(op.r), archived=len(op.r) * (op.op == 'archive'))
@@ -995,6 +999,13 @@ class Checker:
                 elif op.op in ('nack', 'set_vt', 'dead_letter'):
                     count[q][{'nack': 'nacked', 'set_vt': 'extended', 'dead_letter': 'dead_explicit'}[op.op]] += len(op.r)
         return count, unsure
+
+    def expired(self, pair, rc):
+        """Whether a message that was read again had a lease that ran out, by its read before: the least and the most that it counts."""
+        before = [s for s in self.seen.get(pair, []) if s.op.op == 'read' and s.rc == rc and s.op.undone == INF and s.op.tx.state == 'committed']
+        if len(before) != 1 or pair in self.touches:
+            return 0, 1
+        return (1, 1) if before[0].op.args['vt'] > 0 else (0, 0)
 
     def check_counters(self, counters):
         """The server has counted what the ledger knows to be committed, unless it has lost its counters."""
@@ -1010,6 +1021,9 @@ class Checker:
             if q in ('job_dead', 'sub_dead_end') or q in DEAD or q in STREAM_OF:
                 del grown['sent']
             wrong = {name: (n, count[q][name]) for name, n in grown.items() if n != count[q][name]}
+            expired = after[EXPIRED] - before[EXPIRED]
+            if q not in STREAM_OF and not count[q]['few'] <= expired <= count[q]['many']:
+                wrong[EXPIRED] = (expired, (count[q]['few'], count[q]['many']))
             if wrong:
                 self.find(f'the counters of {q} are (by the server, by the ledger): {wrong}')
             self.agreed += 1
