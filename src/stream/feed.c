@@ -352,8 +352,8 @@ first_in_hole(PgmqFeed *feed, const Hole *hole)
 }
 
 /*
- * A feeding has given out nothing: say whether it has passed over messages.  Who has
- * them may roll back, which wakes no waiter.
+ * A feeding has given out nothing: say whether it has passed over messages.  The
+ * transaction that has them may roll back, which wakes no waiter.
  */
 static void
 note_passed(PgmqFeed *feed)
