@@ -143,6 +143,8 @@ typedef struct GroupRead
 	PgmqLimitedRead limited;
 	bool		quiet;			/* take of no value with much in flight */
 	uint64		count;			/* messages that the last attempt has read */
+	int64		upto;			/* what is after it must not be read yet, */
+	bool		beyond;			/* and something was */
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -240,6 +242,11 @@ message_take(GroupRead *read, Message message)
 
 	if (!message.readable)
 		return false;
+	if (message.msg_id > read->upto)
+	{
+		read->beyond = true;
+		return false;
+	}
 	/* with a lease of no length, what this read has leased is readable */
 	if (!read->vt.isnull && DatumGetInt32(read->vt.value) <= 0)
 		for (int64 i = 0; i < read->nleased; i++)
@@ -546,18 +553,23 @@ read_once(void *state)
 		(subscribes && pgmq_policy_pauses_stream(stream.stream, read->now)))
 		return 0;
 	if (subscribes)
-	{
-		if (!pgmq_feed_late(&read->queue, &stream))
-			return 0;
 		pgmq_rows_need_body(read->rows);
-	}
+	read->upto = PG_INT64_MAX;
 	do
 	{
+		int64		before = read->upto;
+
+		if (subscribes && !pgmq_feed_late(&read->queue, &stream, &read->upto))
+			return 0;
+		/* ids beyond the sequence never come to be given out */
+		if (read->beyond && read->upto == before)
+			read->upto = PG_INT64_MAX;
+		read->beyond = false;
 		read->now = GetCurrentTimestamp();
 		read->count = read_scan(read, policy);
 	} while (subscribes &&
-			 pgmq_take_more(&read->queue, &stream, read->rows,
-							read->count > 0 ? 0 : read->qty, true, NULL) &&
+			 (pgmq_take_more(&read->queue, &stream, read->rows,
+							 read->count > 0 ? 0 : read->qty, true, NULL) || read->beyond) &&
 			 read->count == 0);
 	return read->count;
 }

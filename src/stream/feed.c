@@ -174,7 +174,9 @@ feed_locked(PgmqFeed *feed, int64 blk, int n, int64 limit)
 	int			nput = 0;
 	int64	   *except = palloc(n * 64 * sizeof(int64));
 	int			nexcept = 0;
+	int			nskipped = 0;
 	int64		count = -1;
+	int64		lo = PGMQ_FEED_FIRST(blk);
 	int64		hi = Min(PGMQ_FEED_LAST(blk + n - 1), drawn);
 
 	pgmq_feed_load(feed, blk, blk + n - 1);
@@ -196,10 +198,16 @@ feed_locked(PgmqFeed *feed, int64 blk, int n, int64 limit)
 			if (done[i] || (masks[i] & (UINT64CONST(1) << bit)) != 0)
 				except[nexcept++] = PGMQ_FEED_FIRST(blk + i) + bit;
 	}
+	/* mostly the first ids of the first block were given out */
+	while (lo < hi && nskipped < nexcept && except[nskipped] == lo)
+	{
+		lo++;
+		nskipped++;
+	}
 	if (feed->lease != NULL)
-		count = pgmq_lease_range(feed, PGMQ_FEED_FIRST(blk), hi, except, nexcept, limit);
+		count = pgmq_lease_range(feed, lo, hi, except + nskipped, nexcept - nskipped, limit);
 	if (count < 0)
-		count = insert_references(feed, PGMQ_FEED_FIRST(blk), hi, except, nexcept);
+		count = insert_references(feed, lo, hi, except + nskipped, nexcept - nskipped);
 	else if (count == limit)
 		feed->drawn = feed->given.ids[feed->given.n - 1];
 	pfree(except);
@@ -357,8 +365,8 @@ first_in_hole(PgmqFeed *feed, const Hole *hole)
 }
 
 /*
- * A feeding has given out nothing: say whether it has passed over messages.  Who has
- * them may roll back, which wakes no waiter.
+ * A feeding has given out nothing: say whether it has passed over messages.  The
+ * transaction that has them may roll back, which wakes no waiter.
  */
 static void
 note_passed(PgmqFeed *feed)
@@ -504,11 +512,12 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 /*
  * Before a read by groups: give an open subscription references to messages that
  * were committed after later ones were given out.  Returns false if another
- * transaction is doing that: what is after them must not be read yet.
+ * transaction is doing that: what is after them must not be read yet.  Nor must
+ * what comes after *upto, which others may give out from now on.
  * Errors: as pgmq_feed.
  */
 bool
-pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
+pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 {
 	PgmqFeed	feed;
 	Hole	   *holes;
@@ -517,11 +526,13 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream)
 	bool		busy = false;
 	bool		checked = false;
 
+	*upto = PG_INT64_MAX;
 	if (!pgmq_feed_begin(&feed, queue, stream))
 		return true;
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	if (!feed.exists)
 		return true;
+	*upto = pgmq_feed_last_given(&feed);
 	nholes = find_holes(&feed, &holes);
 	for (int i = 0; i < nholes && !busy; i++)
 	{
