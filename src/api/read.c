@@ -465,7 +465,9 @@ pop_scan(ReadState *pop, TimestampTz now, int64 qty, const PgmqStream *fed)
 Datum
 pgmq_pop(PG_FUNCTION_ARGS)
 {
-	ReadState	pop = {.rows = pgmq_rows_begin(fcinfo),.pops = true};
+	ReadState	pop = {
+		.rows = pgmq_rows_begin(fcinfo),.conditional = PGMQ_ARG_NULL,.pops = true
+	};
 	const PgmqPolicy *policy;
 	TimestampTz now;
 	PgmqLimitedRead limited;
