@@ -81,6 +81,24 @@ BEGIN;
 SELECT pgmq.delete('limr', 10);
 PREPARE TRANSACTION 'limr';
 SELECT limr();
+-- but once, if it takes it again, and not when its lease would have ended anyway
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 1}');
+SELECT pgmq.delete('limr', ARRAY(SELECT msg_id FROM pgmq.q_limr WHERE read_ct > 0 AND vt > now()));
+SELECT limr();
+BEGIN;
+SELECT pgmq.release('limr', 13), limr() = '13' AS again;
+SELECT pgmq.release('limr', 13), limr() = '13' AS again, limr();
+SELECT pgmq.nack('limr', 13, 60);
+SELECT pgmq.delete('limr', 13);
+SELECT limr(2);
+ROLLBACK;
+SELECT FROM pgmq.set_vt('limr', 13, 1);
+BEGIN;
+SELECT vt AS lease_end FROM pgmq.q_limr WHERE msg_id = 13 \gset
+SELECT pgmq.delete('limr', 13);
+SELECT pg_sleep_until(:'lease_end');
+SELECT limr(2);
+COMMIT;
 -- what is in flight when the policy is set counts, and purging ends it
 SELECT pgmq.set_policy('limr', '{"max_in_flight": null}');
 SELECT limr(2);

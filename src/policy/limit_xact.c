@@ -69,7 +69,9 @@ typedef struct PgmqLimitNote
 
 	/* a lease that was changed */
 	bool		is_lease;
-	bool		frees;			/* the place, which shared memory still has */
+	int			frees;			/* 1: a place that others see as taken until
+								 * it is committed; -1: takes it again */
+	TimestampTz until;			/* when that place is free in any case */
 	int64		msg_id;
 	bool		has_value;
 	int64		value;
@@ -210,21 +212,6 @@ pgmq_limits_first(Oid relid)
 	return xact_get(relid)->first;
 }
 
-/* This transaction has truncated the table of a queue. */
-void
-pgmq_limits_emptied(Oid relid)
-{
-	LimitXact  *xact = xact_get(relid);
-	LimitLevel *level = level_get(xact);
-
-	level->emptied = true;
-	level->change = (PgmqContents)
-	{
-		0
-	};
-	(void) xact_pend(xact);
-}
-
 /* Whether a transaction has written to a queue before its innermost level began. */
 static bool
 xact_wrote_before(const LimitXact *xact)
@@ -313,8 +300,9 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->frees))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->until))
 		return false;
+	note->frees = (until == PGMQ_NO_LEASE) - (note->was == PGMQ_NO_LEASE);
 	if (reserved)
 		reading->places--;
 	if (of_value != NULL)
@@ -324,20 +312,37 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	return true;
 }
 
+/* This transaction has truncated the table of a queue. */
+void
+pgmq_limits_emptied(Oid relid)
+{
+	LimitXact  *xact = xact_get(relid);
+	LimitLevel *level = level_get(xact);
+
+	level->emptied = true;
+	level->change = (PgmqContents)
+	{
+		0
+	};
+	(void) xact_pend(xact);
+}
+
 /*
  * How many messages of a queue, with a value of the header if it is not NULL, are
- * in flight until this transaction commits: it may read as many in their place.
+ * in flight at now and until this transaction commits: it may read as many in their
+ * place.
  */
 static int64
-notes_freed(Oid relid, const int64 *value)
+notes_freed(Oid relid, const int64 *value, TimestampTz now)
 {
 	int64		n = 0;
 
 	if (!has_leases)
 		return 0;
 	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
-		n += note->frees && note->relid == relid &&
-			(value == NULL || (note->has_value && note->value == *value));
+		if (note->frees != 0 && note->until > now && note->relid == relid &&
+			(value == NULL || (note->has_value && note->value == *value)))
+			n += note->frees;
 	return n;
 }
 
@@ -365,7 +370,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	pgmq_limits_ensure(queue, policy);
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
-	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL), qty,
+	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL, now), qty,
 						 now, &read->until, &read->next);
 	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
@@ -419,7 +424,7 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, Timesta
 {
 	PgmqLimitNote *note = note_add(read->relid);
 	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet,
-										   notes_freed(read->relid, &value), qty,
+										   notes_freed(read->relid, &value, now), qty,
 										   now, &read->until);
 
 	if (n < 0)
