@@ -114,6 +114,26 @@ SELECT pgmq.delete('limr', ARRAY(SELECT msg_id FROM pgmq.q_limr WHERE read_ct > 
 SELECT limr(100, 1);
 SELECT limr();
 SELECT count(*) FROM pgmq.read_with_poll('limr', 30, 2, 60);
+-- a message that was read and purged by one transaction is gone
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('a', 5);
+BEGIN;
+SELECT limr();
+SELECT pgmq.purge_queue('limr');
+SAVEPOINT s;
+SELECT limr_send('b', 1);
+SELECT limr();
+ROLLBACK TO s;
+COMMIT;
+SELECT limr_send('c', 3);
+SELECT limr();
+BEGIN;
+SAVEPOINT s;
+SELECT pgmq.purge_queue('limr');
+ROLLBACK TO s;
+SELECT limr();
+COMMIT;
+SELECT limr();
 -- over-read messages count no longer than they are there
 SELECT pgmq.create('limr_dead');
 SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": 2, "max_reads": 1, "dead_letter_queue": "limr_dead"}');

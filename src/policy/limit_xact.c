@@ -325,6 +325,12 @@ pgmq_limits_emptied(Oid relid)
 		0
 	};
 	(void) xact_pend(xact);
+
+	/* no trigger has seen that the messages which it has read are gone */
+	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
+		if (note->is_lease && note->relid == relid)
+			(void) pgmq_limits_note_lease(relid, note->msg_id, note->has_value ? &note->value : NULL,
+										  PGMQ_NO_LEASE);
 }
 
 /*
