@@ -29,6 +29,7 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -92,6 +93,7 @@ static LimitXact *xacts = NULL;
 static PgmqLimitNote *notes = NULL; /* the newest one */
 static bool has_leases = false; /* there is one of a lease */
 static PgmqLimitNote *reading = NULL;	/* of the innermost read */
+static Oid	dropped = InvalidOid;	/* a database */
 bool		pgmq_limits_gives_back = false;
 static object_access_hook_type prev_object_access = NULL;
 
@@ -487,7 +489,7 @@ pgmq_limits_end(Oid relid)
 	xact_get(relid)->gone = GetCurrentTransactionNestLevel();
 }
 
-/* Object access hook: a queue with limits may be dropped. */
+/* Object access hook: a queue with limits may be dropped, or a database that has some. */
 static void
 limits_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg)
 {
@@ -495,6 +497,8 @@ limits_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid,
 		prev_object_access(access, classid, objid, subid, arg);
 	if (classid == RelationRelationId && subid == 0 && access == OAT_DROP && pgmq_limits_known(objid))
 		pgmq_limits_end(objid);
+	if (classid == DatabaseRelationId && access == OAT_DROP)
+		dropped = objid;
 }
 
 /* At load. */
@@ -570,6 +574,9 @@ pgmq_limits_xact(XactEvent event, void *arg)
 			pgmq_limits_forget(xact->relid);
 	}
 	xacts = NULL;
+	if (event == XACT_EVENT_COMMIT && OidIsValid(dropped))
+		pgmq_limits_forget_database(dropped);
+	dropped = InvalidOid;
 	while (notes != NULL)
 		note_end(event == XACT_EVENT_COMMIT, true);
 	has_leases = false;

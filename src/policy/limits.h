@@ -152,6 +152,7 @@ extern bool pgmq_limits_known(Oid relid);
 extern bool pgmq_limits_begin(Oid relid, const PgmqContents *contents);
 extern void pgmq_limits_ready(Oid relid);
 extern void pgmq_limits_forget(Oid relid);
+extern void pgmq_limits_forget_database(Oid dboid);
 extern PgmqContents pgmq_limits_pend(Oid relid, PgmqContents more);
 extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents change);
 
