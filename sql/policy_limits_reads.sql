@@ -210,6 +210,14 @@ SELECT limr(1000);
 SELECT limr();
 SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
 SELECT limr();
+-- a wait goes on while all values have had enough
+SELECT clock_timestamp() AS begun \gset
+CALL pgmq.wait('limr', 1);
+SELECT clock_timestamp() - :'begun' >= '1 s' AS waited;
+SELECT FROM pgmq.send('limr', '"new"', '{"tenant": "new"}'::jsonb);
+SELECT clock_timestamp() AS begun \gset
+CALL pgmq.wait('limr', 60);
+SELECT clock_timestamp() - :'begun' < '30 s' AS found, limr();
 -- with a filter, and where messages die
 SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
 SELECT message FROM pgmq.read('limr', 30, 10, '"noisy7"');
