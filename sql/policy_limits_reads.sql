@@ -316,6 +316,19 @@ SELECT FROM pgmq.set_policy('limr', '{"max_reads": null, "dead_letter_queue": nu
 SELECT limr_send('noisy', 3);
 DROP FUNCTION limr_groups(integer);
 DROP FUNCTION limr_grouped(text, integer, integer);
+-- with more values that have had enough than one read tries, a later one goes on
+SELECT pgmq.create('limv');
+SELECT pgmq.set_policy('limv', '{"limit_by": "tenant", "max_in_flight_each": 1}');
+SELECT count(*) FROM pgmq.send_batch('limv', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1500) i),
+	ARRAY(SELECT jsonb_build_object('tenant', i) FROM generate_series(1, 1500) i));
+SELECT count(*) FROM pgmq.read('limv', 600, 2000);
+SELECT count(*) FROM pgmq.read('limv', 600, 2000);
+DO $$ BEGIN FOR k IN 1 .. 13 LOOP
+	PERFORM pgmq.send('limv', to_jsonb(k), jsonb_build_object('tenant', 'x' || k));
+	PERFORM pgmq.read('limv', 600, 5);
+END LOOP; END $$;
+SELECT message FROM pgmq.read_with_poll('limv', 600, 5, 20);
+SELECT pgmq.drop_queue('limv');
 -- another header, and none
 SELECT pgmq.set_policy('limr', '{"limit_by": "x-pgmq-group"}');
 SELECT pg_get_indexdef('pgmq.q_limr_limit_idx'::regclass);

@@ -168,6 +168,7 @@ pgmq_limits_begin(Oid relid, const PgmqContents *contents)
 		queue->entries = PGMQ_LIMIT_NONE;
 		queue->starved = false;
 		queue->denied_at = 0;
+		queue->turn = 0;
 		queue->bucket = (PgmqLimitBucket)
 		{
 			0
