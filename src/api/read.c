@@ -237,11 +237,12 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 			pgmq_limits_set_turn(read->queue.relid, value);
 	}
 
-	/* the others come next, soon if the read waits */
+	/* the others come next, soon if the read waits for a limit */
 	if (tries == VALUES_MAX && count == 0 && !quiet)
 	{
 		pgmq_limits_set_turn(read->queue.relid, value);
-		limited->until = Min(limited->until, GetCurrentTimestamp() + VALUES_PAUSE);
+		if (limited->until < PGMQ_DUE_LAST)
+			limited->until = Min(limited->until, GetCurrentTimestamp() + VALUES_PAUSE);
 	}
 	return count;
 }
