@@ -94,7 +94,8 @@ class Worker {
             // deleted first, so that nobody else can have it while the handler runs
             const { rows: [{ ours }] } = await db.query(DELETE, [this.queue, message.msg_id, message.read_ct]);
             if (ours) await run(message, db);
-            await db.query('COMMIT');
+            // after an SQL error that the handler has caught, this only rolls back
+            if ((await db.query('COMMIT')).command !== 'COMMIT') throw new Error('its transaction had failed');
             return ours ? 'done' : 'lost';
         } catch (error) {
             await db.query('ROLLBACK').catch(() => {});

@@ -5,13 +5,13 @@ A handler that raises gives its message back with the error, to be read again wh
 moves it to the dead-letter queue; a kind without a handler is put off. Leases go on while handlers run. SIGTERM lets
 running handlers finish, and gives back the rest as if it had not been read. More in docs/jobs.md."""
 import contextlib
-import json
 import logging
 import queue
 import signal
 import sys
 import threading
 import time
+from json import loads
 
 import psycopg
 from psycopg.rows import namedtuple_row
@@ -69,9 +69,8 @@ class Worker:
         while message := self.todo.get():
             kind, outcome, argument = None, "lost", None
             try:
-                headers = json.loads(message.headers or "null")
-                message = message._replace(message=json.loads(message.message or "null"), headers=headers)
-                kind = headers.get("kind") if isinstance(headers, dict) else None
+                message = message._replace(**{f: loads(getattr(message, f) or "null") for f in ("message", "headers")})
+                kind = message.headers.get("kind") if isinstance(message.headers, dict) else None
                 function, transaction = handlers.get(kind if kind.__hash__ else None, (None, False))
                 if function is None:
                     outcome, argument = "release", self.unknown_delay
@@ -80,7 +79,8 @@ class Worker:
                     with db.transaction():
                         if self.call(db, "delete(%s, msg_id => %s, read_ct => %s)", *message[:2])[0].delete:
                             function(message, db)
-                            outcome = "done"
+                            # after an SQL error that the handler has caught, COMMIT would only roll back
+                            outcome = "done" if db.info.transaction_status.name != "INERROR" else db.execute("SELECT")
                 elif message[:2] in self.held:
                     function(message)
                     outcome = "delete"

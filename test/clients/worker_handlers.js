@@ -42,6 +42,11 @@ worker.handle('odd', async ({ message, read_ct }, db) => {
     if (read_ct < 2) throw Object.create(null);
 }, { transaction: true });
 
+worker.handle('careless', async ({ message, headers, read_ct }, db) => {
+    if (read_ct < 2) await db.query('SELECT 1 / 0').catch(() => {});
+    else if (headers['x-pgmq-error']) await db.query(INSERT, [message.job, read_ct]);
+}, { transaction: true });
+
 worker.handle('slow', async ({ message, read_ct }) => {
     await sleep(5000);
     await elsewhere.query(INSERT, [message.job, read_ct]);

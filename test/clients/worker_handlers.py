@@ -50,6 +50,17 @@ def odd(message, db):
         sys.exit("no Exception")
 
 
+@worker.handler("careless", transaction=True)
+def careless(message, db):
+    if message.read_ct < 2:
+        try:
+            db.execute("SELECT 1 / 0")
+        except psycopg.Error:
+            return
+    if "x-pgmq-error" in message.headers:
+        db.execute(INSERT, (message.message["job"], message.read_ct))
+
+
 @worker.handler("slow")
 def slow(message):
     time.sleep(5)

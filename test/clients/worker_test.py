@@ -119,7 +119,7 @@ with check("work"):
 
 with check("bad_messages"):
     w = worker()
-    for kind in ("flaky", "hopeless", "odd", "slow", "unheard_of"):
+    for kind in ("careless", "flaky", "hopeless", "odd", "slow", "unheard_of"):
         send(kind, 2)
     for kind in (["inside"], {"inside": 1}):
         send(kind, 3)
@@ -127,7 +127,8 @@ with check("bad_messages"):
     send("inside", 2)
     until("SELECT count(*) FROM pgmq.q_work WHERE vt < now() + interval '5 min'", 0)
     equal(sql("SELECT job, read_ct FROM effects ORDER BY job"),
-          [("flaky1", 3), ("flaky2", 3), ("inside1", 1), ("inside2", 1), ("odd1", 2), ("odd2", 2), ("slow1", 1), ("slow2", 1)])
+          [("careless1", 2), ("careless2", 2), ("flaky1", 3), ("flaky2", 3), ("inside1", 1), ("inside2", 1),
+           ("odd1", 2), ("odd2", 2), ("slow1", 1), ("slow2", 1)])
     # what has no hope is kept with its reason, and what has no handler as if nobody had read it
     equal(sql("SELECT message->>'job', headers->'x-pgmq-dead-letter'->>'reason' FROM pgmq.q_work_dead ORDER BY 1"),
           [("hopeless1", "no such customer"), ("hopeless2", "no such customer")])
