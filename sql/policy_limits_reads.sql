@@ -318,7 +318,10 @@ DROP FUNCTION limr_groups(integer);
 DROP FUNCTION limr_grouped(text, integer, integer);
 -- with more values that have had enough than one read tries, a later one goes on
 SELECT pgmq.create('limv');
-SELECT pgmq.set_policy('limv', '{"limit_by": "tenant", "max_in_flight_each": 1}');
+SET client_min_messages = notice;
+SELECT FROM pgmq.set_policy('limv', '{"limit_by": "tenant", "rate_each": 1}');
+SET client_min_messages = warning;
+SELECT pgmq.set_policy('limv', '{"rate_each": null, "max_in_flight_each": 1}');
 SELECT count(*) FROM pgmq.send_batch('limv', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1500) i),
 	ARRAY(SELECT jsonb_build_object('tenant', i) FROM generate_series(1, 1500) i));
 SELECT count(*) FROM pgmq.read('limv', 600, 2000);
