@@ -81,6 +81,24 @@ BEGIN;
 SELECT pgmq.delete('limr', 10);
 PREPARE TRANSACTION 'limr';
 SELECT limr();
+-- but once, if it takes it again, and not when its lease would have ended anyway
+SELECT pgmq.set_policy('limr', '{"max_in_flight": 1}');
+SELECT pgmq.delete('limr', ARRAY(SELECT msg_id FROM pgmq.q_limr WHERE read_ct > 0 AND vt > now()));
+SELECT limr();
+BEGIN;
+SELECT pgmq.release('limr', 13), limr() = '13' AS again;
+SELECT pgmq.release('limr', 13), limr() = '13' AS again, limr();
+SELECT pgmq.nack('limr', 13, 60);
+SELECT pgmq.delete('limr', 13);
+SELECT limr(2);
+ROLLBACK;
+SELECT FROM pgmq.set_vt('limr', 13, 1);
+BEGIN;
+SELECT vt AS lease_end FROM pgmq.q_limr WHERE msg_id = 13 \gset
+SELECT pgmq.delete('limr', 13);
+SELECT pg_sleep_until(:'lease_end');
+SELECT limr(2);
+COMMIT;
 -- what is in flight when the policy is set counts, and purging ends it
 SELECT pgmq.set_policy('limr', '{"max_in_flight": null}');
 SELECT limr(2);
@@ -96,6 +114,26 @@ SELECT pgmq.delete('limr', ARRAY(SELECT msg_id FROM pgmq.q_limr WHERE read_ct > 
 SELECT limr(100, 1);
 SELECT limr();
 SELECT count(*) FROM pgmq.read_with_poll('limr', 30, 2, 60);
+-- a message that was read and purged by one transaction is gone
+SELECT pgmq.purge_queue('limr');
+SELECT limr_send('a', 5);
+BEGIN;
+SELECT limr();
+SELECT pgmq.purge_queue('limr');
+SAVEPOINT s;
+SELECT limr_send('b', 1);
+SELECT limr();
+ROLLBACK TO s;
+COMMIT;
+SELECT limr_send('c', 3);
+SELECT limr();
+BEGIN;
+SAVEPOINT s;
+SELECT pgmq.purge_queue('limr');
+ROLLBACK TO s;
+SELECT limr();
+COMMIT;
+SELECT limr();
 -- over-read messages count no longer than they are there
 SELECT pgmq.create('limr_dead');
 SELECT FROM pgmq.set_policy('limr', '{"max_in_flight": 2, "max_reads": 1, "dead_letter_queue": "limr_dead"}');
@@ -172,6 +210,14 @@ SELECT limr(1000);
 SELECT limr();
 SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
 SELECT limr();
+-- a wait goes on while all values have had enough
+SELECT clock_timestamp() AS begun \gset
+CALL pgmq.wait('limr', 1);
+SELECT clock_timestamp() - :'begun' >= '1 s' AS waited;
+SELECT FROM pgmq.send('limr', '"new"', '{"tenant": "new"}'::jsonb);
+SELECT clock_timestamp() AS begun \gset
+CALL pgmq.wait('limr', 60);
+SELECT clock_timestamp() - :'begun' < '30 s' AS found, limr();
 -- with a filter, and where messages die
 SELECT pgmq.delete('limr', (SELECT min(msg_id) FROM pgmq.q_limr));
 SELECT message FROM pgmq.read('limr', 30, 10, '"noisy7"');
@@ -270,6 +316,22 @@ SELECT FROM pgmq.set_policy('limr', '{"max_reads": null, "dead_letter_queue": nu
 SELECT limr_send('noisy', 3);
 DROP FUNCTION limr_groups(integer);
 DROP FUNCTION limr_grouped(text, integer, integer);
+-- with more values that have had enough than one read tries, a later one goes on
+SELECT pgmq.create('limv');
+SET client_min_messages = notice;
+SELECT FROM pgmq.set_policy('limv', '{"limit_by": "tenant", "rate_each": 1}');
+SET client_min_messages = warning;
+SELECT pgmq.set_policy('limv', '{"rate_each": null, "max_in_flight_each": 1}');
+SELECT count(*) FROM pgmq.send_batch('limv', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1500) i),
+	ARRAY(SELECT jsonb_build_object('tenant', i) FROM generate_series(1, 1500) i));
+SELECT count(*) FROM pgmq.read('limv', 600, 2000);
+SELECT count(*) FROM pgmq.read('limv', 600, 2000);
+DO $$ BEGIN FOR k IN 1 .. 13 LOOP
+	PERFORM pgmq.send('limv', to_jsonb(k), jsonb_build_object('tenant', 'x' || k));
+	PERFORM pgmq.read('limv', 600, 5);
+END LOOP; END $$;
+SELECT message FROM pgmq.read_with_poll('limv', 600, 5, 20);
+SELECT pgmq.drop_queue('limv');
 -- another header, and none
 SELECT pgmq.set_policy('limr', '{"limit_by": "x-pgmq-group"}');
 SELECT pg_get_indexdef('pgmq.q_limr_limit_idx'::regclass);

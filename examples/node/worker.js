@@ -8,6 +8,7 @@
 'use strict';
 
 const { setTimeout: sleep } = require('timers/promises');
+const { format } = require('util');
 const { Pool } = require('pg');
 
 const DELETE = 'SELECT pgmq.delete($1, msg_id => $2, read_ct => $3) AS ours';
@@ -26,14 +27,12 @@ class Hopeless extends Error {}
 /* Runs so many handlers at a time, with a connection for each and two more. */
 class Worker {
     constructor(connection, queue, { concurrency = 10, vt = 60, unknownDelay = 60, log = console.log } = {}) {
-        Object.assign(this, { queue, concurrency, vt, unknownDelay, log });
+        Object.assign(this, { queue, concurrency, vt, unknownDelay, log, running: 0, count: {} });
         this.handlers = new Map();
         this.held = new Set();      // messages that are not settled
         this.todo = [];             // those of them that no handler has begun
         this.done = [];             // messages that are to be deleted
         this.events = [];           // [outcome, message, argument]
-        this.running = 0;
-        this.count = {};
         this.beat = true;           // a heartbeat is due
         this.pool = new Pool({ ...connection, max: concurrency + 2 });
         // a connection that breaks fails the query that uses it, or is not used again
@@ -80,8 +79,9 @@ class Worker {
                 event = ['delete', message];
             }
         } catch (error) {
-            event = [error instanceof Hopeless ? 'dead_letter' : 'nack', message, String(error?.message ?? error)];
-            this.log(`${kind} ${message.msg_id}, attempt ${message.read_ct}: ${error}`);
+            const reason = format('%s', error?.message ?? error).replaceAll('\0', '?');
+            event = [error instanceof Hopeless ? 'dead_letter' : 'nack', message, reason];
+            this.log(`${kind} ${message.msg_id}, attempt ${message.read_ct}: ${reason}`);
         }
         this.running--;
         this.wake(event);
@@ -94,7 +94,8 @@ class Worker {
             // deleted first, so that nobody else can have it while the handler runs
             const { rows: [{ ours }] } = await db.query(DELETE, [this.queue, message.msg_id, message.read_ct]);
             if (ours) await run(message, db);
-            await db.query('COMMIT');
+            // after an SQL error that the handler has caught, this only rolls back
+            if ((await db.query('COMMIT')).command !== 'COMMIT') throw new Error('its transaction had failed');
             return ours ? 'done' : 'lost';
         } catch (error) {
             await db.query('ROLLBACK').catch(() => {});

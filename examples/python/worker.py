@@ -3,8 +3,7 @@
 
 A handler that raises gives its message back with the error, to be read again when the queue's policy says; Hopeless
 moves it to the dead-letter queue; a kind without a handler is put off. Leases go on while handlers run. SIGTERM lets
-running handlers finish, and gives back the rest as if it had not been read. More in docs/jobs.md.
-"""
+running handlers finish, and gives back the rest as if it had not been read. More in docs/jobs.md."""
 import contextlib
 import logging
 import queue
@@ -12,9 +11,11 @@ import signal
 import sys
 import threading
 import time
+from json import loads
 
 import psycopg
 from psycopg.rows import namedtuple_row
+from psycopg.types.string import TextLoader
 
 log, handlers = logging.getLogger("worker"), {}
 SETTLE = {"release": "release(%s, msg_id => %s, delay => %s, read_ct => %s)",
@@ -37,7 +38,7 @@ class Worker:
     def __init__(self, conninfo, queue_name, concurrency=10, vt=60, unknown_delay=60):
         self.queue_name, self.concurrency, self.vt, self.unknown_delay = queue_name, concurrency, vt, unknown_delay
         self.connect = lambda db=None: db if db and not db.closed else psycopg.connect(
-            conninfo, autocommit=True, row_factory=namedtuple_row)
+            conninfo, autocommit=True, client_encoding="utf8", row_factory=namedtuple_row)
         self.held = set()                   # (msg_id, read_ct) of messages that are not settled
         self.todo = queue.SimpleQueue()     # those of these messages that no thread has begun
         self.events = queue.SimpleQueue()   # (outcome, message or None, argument), for the main thread
@@ -48,50 +49,47 @@ class Worker:
         def stop(*_):
             self.stopping = True
             self.events.put(("stop", None, None))
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        [signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)]
         for target in [self.wait] + [self.work] * self.concurrency:
             threading.Thread(target=target, daemon=True).start()
         while not self.stopping or self.held or self.done:
             try:
                 with self.connect() as db:
+                    db.adapters.register_loader("jsonb", TextLoader)    # one that Python cannot load fails alone
                     self.dispatch(db)
-            except psycopg.Error as error:
+            except Exception as error:
                 log.warning("trying again in a second: %s", error)
                 time.sleep(1)
 
     def call(self, db, function, *args):
         return db.execute(f"SELECT * FROM pgmq.{function}", (self.queue_name, *args)).fetchall()
 
-    def work(self):
-        """A thread that runs handlers."""
+    def work(self):             # a thread that runs handlers
         db = None
         while message := self.todo.get():
-            kind = message.headers.get("kind") if isinstance(message.headers, dict) else None
-            function, transaction = handlers.get(kind, (None, False))
-            outcome, argument = "lost", None
+            kind, outcome, argument = None, "lost", None
             try:
+                message = message._replace(**{f: loads(getattr(message, f) or "null") for f in ("message", "headers")})
+                kind = message.headers.get("kind") if isinstance(message.headers, dict) else None
+                function, transaction = handlers.get(kind if kind.__hash__ else None, (None, False))
                 if function is None:
                     outcome, argument = "release", self.unknown_delay
-                elif transaction:
+                elif transaction:   # deletes it first, so that nobody else can have it while the handler runs
                     db = self.connect(db)
                     with db.transaction():
-                        # deleted first, so that nobody else can have it while the handler runs
                         if self.call(db, "delete(%s, msg_id => %s, read_ct => %s)", *message[:2])[0].delete:
                             function(message, db)
-                            outcome = "done"
+                            # after an SQL error that the handler has caught, COMMIT would only roll back
+                            outcome = "done" if db.info.transaction_status.name != "INERROR" else db.execute("SELECT")
                 elif message[:2] in self.held:
                     function(message)
                     outcome = "delete"
-            except Hopeless as error:
-                outcome, argument = "dead_letter", str(error)
-            except Exception as error:
-                outcome, argument = "nack", f"{type(error).__name__}: {error}"
-                log.warning("%s %s, attempt %s: %s", kind, message.msg_id, message.read_ct, argument)
+            except BaseException as error:      # also SystemExit, which would end the thread
+                outcome, argument = "dead_letter" if isinstance(error, Hopeless) else "nack", error
+                log.warning("%s %s, attempt %s: %r", kind, message.msg_id, message.read_ct, error)
             self.events.put((outcome, message, argument))
 
-    def wait(self):
-        """The thread that waits for messages."""
+    def wait(self):             # the thread that waits for messages
         db = None
         while self.hungry.wait():
             self.hungry.clear()
@@ -113,10 +111,9 @@ class Worker:
             room = 0 if self.stopping else 2 * self.concurrency - len(self.held)
             messages = self.call(db, DELETE_AND_READ, *columns(self.done), self.vt, room)
             self.done = []
-            for message in messages:
-                if message.read_ct:     # the others were deleted too late
-                    self.held.add(message[:2])
-                    self.todo.put(message)
+            for message in (m for m in messages if m.read_ct):      # the others were deleted too late
+                self.held.add(message[:2])
+                self.todo.put(message)
             if len(messages) < room:
                 self.hungry.set()
             if time.monotonic() >= beat:
@@ -132,6 +129,9 @@ class Worker:
         if outcome == "delete":
             self.done.append(message[:2])
         elif outcome in SETTLE:
+            if outcome != "release":    # an error, without what the server cannot store
+                text = f"{type(argument).__name__}: {argument}" if outcome == "nack" else str(argument)
+                argument = text.replace("\0", "?").encode(errors="replace").decode()
             self.call(db, SETTLE[outcome], message.msg_id, argument, message.read_ct)
         elif outcome == "stop":
             with contextlib.suppress(queue.Empty):

@@ -56,6 +56,9 @@ typedef struct ReadState
 /* A read tries no more values of a header than this; the next one goes on. */
 #define VALUES_MAX		1000
 
+/* Microseconds: a read that waits, and has tried so many in vain, goes on after this. */
+#define VALUES_PAUSE	100000
+
 /*
  * The filter of a read, argument argno.  NULL means no filter, and so does an
  * empty object, which is replaced with NULL.
@@ -197,8 +200,9 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 	int64		value = turn;
 	bool		wrapped = false;
 	uint64		count = 0;
+	int			tries;
 
-	for (int i = 0; i < VALUES_MAX && count < qty; i++)
+	for (tries = 0; tries < VALUES_MAX && count < qty; tries++)
 	{
 		PgmqArg		args[] = {PGMQ_ARG(Int64GetDatum(value))};
 
@@ -231,6 +235,14 @@ read_values(ReadState *read, PgmqLimitedRead *limited, const PgmqPolicy *policy,
 		count += n;
 		if (n > 0)
 			pgmq_limits_set_turn(read->queue.relid, value);
+	}
+
+	/* the others come next, soon if the read waits for a limit */
+	if (tries == VALUES_MAX && count == 0 && !quiet)
+	{
+		pgmq_limits_set_turn(read->queue.relid, value);
+		if (limited->until < PGMQ_DUE_LAST)
+			limited->until = Min(limited->until, GetCurrentTimestamp() + VALUES_PAUSE);
 	}
 	return count;
 }

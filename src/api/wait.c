@@ -120,6 +120,53 @@ wait_may_dispose(const WaitState *wait)
 		ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
+/* Look at the rows of a statement for one that can be read; pass over those that others have locked. */
+static void
+peek(WaitState *wait, PgmqStmtId stmt, const PgmqArg *args)
+{
+	PgmqCursor *cursor = pgmq_cursor_open(&wait->queue, stmt, args);
+	uint64		turn = 1;
+
+	wait->any = false;
+	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
+		turn = Min(turn * 2, PEEK_TURN);
+	pgmq_cursor_close(cursor);
+}
+
+/*
+ * Look for a message that can be read in a queue whose policy limits by the values
+ * of a header.  A dead one counts: the read that comes then disposes of it.
+ * *limited: there may be others, whose values have had enough.
+ */
+static bool
+peek_values(WaitState *wait, TimestampTz now, bool *limited)
+{
+	PgmqLimitedRead read;
+	int64		value = PG_INT64_MIN;	/* no hash is less in practice */
+
+	wait->any = false;
+	if (pgmq_limits_read_begin(&read, &wait->queue, wait->policy, now, 1, true) > 0)
+	{
+		PgmqArg		args[2] = {PGMQ_ARG(TimestampTzGetDatum(now))};
+
+		while (!wait->any)
+		{
+			args[1] = PGMQ_ARG(Int64GetDatum(value));
+			if (!pgmq_exec_int8(&wait->queue, PGMQ_STMT_NEXT_VALUE, args + 1, &value))
+				break;
+			CHECK_FOR_INTERRUPTS();
+			if (pgmq_limits_value_begin(&read, wait->policy, now, value, 1, false) == 0)
+				continue;
+			args[1] = PGMQ_ARG(Int64GetDatum(value));
+			peek(wait, PGMQ_STMT_FIRST_READABLE_VALUE, args);
+			pgmq_limits_value_end(&read, value, 0);
+		}
+	}
+	*limited = read.until < PGMQ_DUE_LAST;
+	pgmq_limits_read_end(&read, 0);
+	return wait->any;
+}
+
 /* Look for a message in a range that can be read, and put its id into wait->found. */
 static bool
 peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
@@ -131,21 +178,13 @@ peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 		PGMQ_ARG(Int64GetDatum(hi))
 	};
 	PgmqStmtId	stmt = PGMQ_STMT_FIRST_READABLE;
-	PgmqCursor *cursor;
-	uint64		turn = 1;
 
 	if (pgmq_disposal_begin(&disposal, &wait->queue, wait->policy))
 	{
 		pgmq_disposal_args(&disposal, args + 3);
 		stmt = PGMQ_STMT_FIRST_READABLE_PASSING;
 	}
-	cursor = pgmq_cursor_open(&wait->queue, stmt, args);
-
-	/* pass over messages that others have locked */
-	wait->any = false;
-	while (pgmq_cursor_fetch(cursor, turn, row_peek, wait) == turn && !wait->any)
-		turn = Min(turn * 2, PEEK_TURN);
-	pgmq_cursor_close(cursor);
+	peek(wait, stmt, args);
 
 	/* otherwise the wait would find them due again and again */
 	if (!wait->any && stmt == PGMQ_STMT_FIRST_READABLE_PASSING && !disposal.passing && wait_may_dispose(wait))
@@ -164,14 +203,15 @@ peek_range(WaitState *wait, TimestampTz now, int64 lo, int64 hi)
 static void
 wait_open(WaitState *wait)
 {
-	/* the last one for priorities */
+	/* the last one for priorities and values */
 	static const char *const columns[] = {"msg_id", "vt", "tableoid", "ctid", "headers"};
 	int			ncolumns;
 
 	pgmq_queue_open(&wait->queue, wait->queue_name, AccessShareLock,
 					PGMQ_NEED_SELECT, "CALL");
 	pgmq_queue_check_shape(&wait->queue);
-	ncolumns = lengthof(columns) - (pgmq_priority_is_on(wait->queue.relid) ? 0 : 1);
+	ncolumns = lengthof(columns) - (pgmq_priority_is_on(wait->queue.relid) ||
+									pgmq_limits_by_value(pgmq_policy(&wait->queue)) ? 0 : 1);
 	if (!pgmq_queue_may_all(wait->queue.relid, ACL_SELECT, columns, ncolumns))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, wait->queue.relname);
 }
@@ -189,6 +229,7 @@ wait_once(void *state)
 	PgmqStream	stream;
 	bool		subscribes;
 	bool		paused;
+	bool		found;
 	int64		fed;
 
 	do
@@ -203,6 +244,9 @@ wait_once(void *state)
 		paused = pgmq_policy_pauses(wait->policy, now) ||
 			(subscribes && pgmq_policy_pauses_stream(stream.stream, now)) ||
 			!pgmq_limits_allow(&wait->queue, wait->policy);
+		found = !paused && pgmq_limits_by_value(wait->policy) && !pgmq_scan_is_idle(&wait->queue, now) &&
+			peek_values(wait, now, &paused);
+		paused |= found;
 		/* it takes nothing, so it claims nothing */
 		pgmq_scan_begin(&scan, &wait->queue, now, paused ? 0 : 1, true);
 		while (pgmq_scan_next(&scan))
@@ -219,7 +263,7 @@ wait_once(void *state)
 		if (!wait->atomic)
 			pgmq_exec_commit();
 	} while (scan.count == 0 && (wait->disposed > 0 || fed > 0));
-	return scan.count;
+	return found ? 1 : scan.count;
 }
 
 /*

@@ -261,20 +261,18 @@ lease_new(PgmqLimitQueue *queue, int64 msg_id, const int64 *value)
 
 /*
  * By an open transaction a message is in flight until a time, or not at all; *was
- * is until when it was by this transaction.  value is NULL or the hash of its
- * header.  If a place or a place of the value was reserved, it is used up.
- * *frees: its place is free when the transaction commits.  False when there is no
- * room for it.
+ * is until when it was by this transaction, and *committed by what others have
+ * committed.  value is NULL or the hash of its header.  If a place or a place of the
+ * value was reserved, it is used up.  False when there is no room for it.
  */
 bool
 pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
-				  bool reserved, bool value_reserved, TimestampTz *was, bool *frees)
+				  bool reserved, bool value_reserved, TimestampTz *was, TimestampTz *committed)
 {
 	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
 	int			i;
 
-	*was = PGMQ_NO_LEASE;
-	*frees = false;
+	*was = *committed = PGMQ_NO_LEASE;
 	if (queue == NULL)
 		return true;
 	i = entry_find(queue, false, msg_id);
@@ -290,7 +288,7 @@ pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until
 	if (i != PGMQ_LIMIT_NONE)
 	{
 		*was = pgmq_limit_entries[i].open;
-		*frees = until == PGMQ_NO_LEASE && pgmq_limit_entries[i].until != PGMQ_NO_LEASE;
+		*committed = pgmq_limit_entries[i].until;
 		if (reserved)
 			queue->reserved--;
 		if (value_reserved && pgmq_limit_entries[i].value != PGMQ_LIMIT_NONE)

@@ -351,13 +351,14 @@ triggers_wanted(const PgmqPolicy *policy)
 	return wanted;
 }
 
-/* Make or drop one of our triggers. */
+/* Make one of our triggers, or drop it if it is there. */
 static void
-trigger_set(const char *table, const char *name, int16 type, int columns)
+trigger_set(Oid relid, const char *table, const char *name, int16 type, int columns)
 {
 	if (type == 0)
 	{
-		pgmq_exec_ddl("DROP TRIGGER IF EXISTS %s ON %s", name, table);
+		if (OidIsValid(get_trigger_oid(relid, name, true)))
+			pgmq_exec_ddl("DROP TRIGGER %s ON %s", name, table);
 		return;
 	}
 	pgmq_exec_ddl("CREATE OR REPLACE TRIGGER %s AFTER %s%s%s ON %s FOR EACH %s"
@@ -419,8 +420,8 @@ pgmq_limits_set(const PgmqQueue *queue, const PgmqPolicy *old, const PgmqPolicy 
 
 	/* waiting readers hold a lock that conflicts */
 	pgmq_waiter_send_away(queue->relid);
-	trigger_set(table, PGMQ_LIMITS_ROWS, wanted.rows, wanted.columns);
-	trigger_set(table, PGMQ_LIMITS_STATEMENTS, wanted.statements, 0);
+	trigger_set(queue->relid, table, PGMQ_LIMITS_ROWS, wanted.rows, wanted.columns);
+	trigger_set(queue->relid, table, PGMQ_LIMITS_STATEMENTS, wanted.statements, 0);
 	if (strcmp(by, was_by) != 0)
 	{
 		if (was_by[0] != '\0')

@@ -29,6 +29,7 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -69,7 +70,9 @@ typedef struct PgmqLimitNote
 
 	/* a lease that was changed */
 	bool		is_lease;
-	bool		frees;			/* the place, which shared memory still has */
+	int			frees;			/* 1: a place that others see as taken until
+								 * it is committed; -1: takes it again */
+	TimestampTz until;			/* when that place is free in any case */
 	int64		msg_id;
 	bool		has_value;
 	int64		value;
@@ -90,6 +93,7 @@ static LimitXact *xacts = NULL;
 static PgmqLimitNote *notes = NULL; /* the newest one */
 static bool has_leases = false; /* there is one of a lease */
 static PgmqLimitNote *reading = NULL;	/* of the innermost read */
+static Oid	dropped = InvalidOid;	/* a database */
 bool		pgmq_limits_gives_back = false;
 static object_access_hook_type prev_object_access = NULL;
 
@@ -210,21 +214,6 @@ pgmq_limits_first(Oid relid)
 	return xact_get(relid)->first;
 }
 
-/* This transaction has truncated the table of a queue. */
-void
-pgmq_limits_emptied(Oid relid)
-{
-	LimitXact  *xact = xact_get(relid);
-	LimitLevel *level = level_get(xact);
-
-	level->emptied = true;
-	level->change = (PgmqContents)
-	{
-		0
-	};
-	(void) xact_pend(xact);
-}
-
 /* Whether a transaction has written to a queue before its innermost level began. */
 static bool
 xact_wrote_before(const LimitXact *xact)
@@ -313,8 +302,9 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	note->msg_id = msg_id;
 	note->has_value = value != NULL;
 	note->value = value == NULL ? 0 : *value;
-	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->frees))
+	if (!pgmq_limits_lease(relid, msg_id, value, until, reserved, of_value != NULL, &note->was, &note->until))
 		return false;
+	note->frees = (until == PGMQ_NO_LEASE) - (note->was == PGMQ_NO_LEASE);
 	if (reserved)
 		reading->places--;
 	if (of_value != NULL)
@@ -324,20 +314,43 @@ pgmq_limits_note_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz 
 	return true;
 }
 
+/* This transaction has truncated the table of a queue. */
+void
+pgmq_limits_emptied(Oid relid)
+{
+	LimitXact  *xact = xact_get(relid);
+	LimitLevel *level = level_get(xact);
+
+	level->emptied = true;
+	level->change = (PgmqContents)
+	{
+		0
+	};
+	(void) xact_pend(xact);
+
+	/* no trigger has seen that the messages which it has read are gone */
+	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
+		if (note->is_lease && note->relid == relid)
+			(void) pgmq_limits_note_lease(relid, note->msg_id, note->has_value ? &note->value : NULL,
+										  PGMQ_NO_LEASE);
+}
+
 /*
  * How many messages of a queue, with a value of the header if it is not NULL, are
- * in flight until this transaction commits: it may read as many in their place.
+ * in flight at now and until this transaction commits: it may read as many in their
+ * place.
  */
 static int64
-notes_freed(Oid relid, const int64 *value)
+notes_freed(Oid relid, const int64 *value, TimestampTz now)
 {
 	int64		n = 0;
 
 	if (!has_leases)
 		return 0;
 	for (const PgmqLimitNote *note = notes; note != NULL; note = note->older)
-		n += note->frees && note->relid == relid &&
-			(value == NULL || (note->has_value && note->value == *value));
+		if (note->frees != 0 && note->until > now && note->relid == relid &&
+			(value == NULL || (note->has_value && note->value == *value)))
+			n += note->frees;
 	return n;
 }
 
@@ -365,7 +378,7 @@ pgmq_limits_read_begin(PgmqLimitedRead *read, const PgmqQueue *queue, const Pgmq
 	pgmq_limits_ensure(queue, policy);
 	note = note_add(queue->relid);
 	note->rate = limits.rate;
-	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL), qty,
+	n = pgmq_limits_take(queue->relid, &limits, notes_freed(queue->relid, NULL, now), qty,
 						 now, &read->until, &read->next);
 	pgmq_policy_limit(queue->relid, n == 0 ? read->until : DT_NOBEGIN);
 	if (n == 0)
@@ -419,7 +432,7 @@ pgmq_limits_value_begin(PgmqLimitedRead *read, const PgmqPolicy *policy, Timesta
 {
 	PgmqLimitNote *note = note_add(read->relid);
 	int64		n = pgmq_limits_take_value(read->relid, policy, value, quiet,
-										   notes_freed(read->relid, &value), qty,
+										   notes_freed(read->relid, &value, now), qty,
 										   now, &read->until);
 
 	if (n < 0)
@@ -476,7 +489,7 @@ pgmq_limits_end(Oid relid)
 	xact_get(relid)->gone = GetCurrentTransactionNestLevel();
 }
 
-/* Object access hook: a queue with limits may be dropped. */
+/* Object access hook: a queue with limits may be dropped, or a database that has some. */
 static void
 limits_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg)
 {
@@ -484,6 +497,8 @@ limits_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid,
 		prev_object_access(access, classid, objid, subid, arg);
 	if (classid == RelationRelationId && subid == 0 && access == OAT_DROP && pgmq_limits_known(objid))
 		pgmq_limits_end(objid);
+	if (classid == DatabaseRelationId && access == OAT_DROP)
+		dropped = objid;
 }
 
 /* At load. */
@@ -559,6 +574,9 @@ pgmq_limits_xact(XactEvent event, void *arg)
 			pgmq_limits_forget(xact->relid);
 	}
 	xacts = NULL;
+	if (event == XACT_EVENT_COMMIT && OidIsValid(dropped))
+		pgmq_limits_forget_database(dropped);
+	dropped = InvalidOid;
 	while (notes != NULL)
 		note_end(event == XACT_EVENT_COMMIT, true);
 	has_leases = false;

@@ -56,9 +56,9 @@ static int	max_entries = DEFAULT_ENTRIES;
  */
 
 static int *
-queue_chain(Oid relid)
+queue_chain(Oid dboid, Oid relid)
 {
-	uint32		hash = hash_combine(murmurhash32(MyDatabaseId), murmurhash32(relid));
+	uint32		hash = hash_combine(murmurhash32(dboid), murmurhash32(relid));
 
 	return &pgmq_limit_area->queues[hash % pgmq_limit_area->nqueues].first;
 }
@@ -67,7 +67,7 @@ queue_chain(Oid relid)
 static PgmqLimitQueue *
 queue_find(Oid relid)
 {
-	int			i = *queue_chain(relid);
+	int			i = *queue_chain(MyDatabaseId, relid);
 
 	while (i != PGMQ_LIMIT_NONE && (pgmq_limit_area->queues[i].relid != relid || pgmq_limit_area->queues[i].dboid != MyDatabaseId))
 		i = pgmq_limit_area->queues[i].next;
@@ -161,13 +161,14 @@ pgmq_limits_begin(Oid relid, const PgmqContents *contents)
 			LWLockRelease(&pgmq_limit_area->lock);
 			return false;
 		}
-		link = queue_chain(relid);
+		link = queue_chain(MyDatabaseId, relid);
 		queue = &pgmq_limit_area->queues[i];
 		queue->dboid = MyDatabaseId;
 		queue->relid = relid;
 		queue->entries = PGMQ_LIMIT_NONE;
 		queue->starved = false;
 		queue->denied_at = 0;
+		queue->turn = 0;
 		queue->bucket = (PgmqLimitBucket)
 		{
 			0
@@ -188,24 +189,44 @@ pgmq_limits_begin(Oid relid, const PgmqContents *contents)
 	return true;
 }
 
-/* A queue has no limits any more. */
-void
-pgmq_limits_forget(Oid relid)
+/* Forget a queue; the lock is held. */
+static void
+queue_forget(PgmqLimitQueue *queue)
 {
-	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
-	int		   *link;
-	int			i;
+	int		   *link = queue_chain(queue->dboid, queue->relid);
+	int			i = queue - pgmq_limit_area->queues;
 
-	if (queue == NULL)
-		return;
-	i = queue - pgmq_limit_area->queues;
-	for (link = queue_chain(relid); *link != i; link = &pgmq_limit_area->queues[*link].next)
-		;
+	while (*link != i)
+		link = &pgmq_limit_area->queues[*link].next;
 	*link = queue->next;
 	pgmq_limits_drop_entries(queue, true);
 	queue->dboid = queue->relid = InvalidOid;
 	queue->next = pgmq_limit_area->free;
 	pgmq_limit_area->free = i;
+}
+
+/* A queue has no limits any more. */
+void
+pgmq_limits_forget(Oid relid)
+{
+	PgmqLimitQueue *queue = pgmq_limits_lock(relid);
+
+	if (queue == NULL)
+		return;
+	queue_forget(queue);
+	LWLockRelease(&pgmq_limit_area->lock);
+}
+
+/* A database was dropped, with all its queues. */
+void
+pgmq_limits_forget_database(Oid dboid)
+{
+	if (pgmq_limit_area == NULL)
+		return;
+	LWLockAcquire(&pgmq_limit_area->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < pgmq_limit_area->nused; i++)
+		if (pgmq_limit_area->queues[i].dboid == dboid)
+			queue_forget(&pgmq_limit_area->queues[i]);
 	LWLockRelease(&pgmq_limit_area->lock);
 }
 

@@ -152,11 +152,12 @@ extern bool pgmq_limits_known(Oid relid);
 extern bool pgmq_limits_begin(Oid relid, const PgmqContents *contents);
 extern void pgmq_limits_ready(Oid relid);
 extern void pgmq_limits_forget(Oid relid);
+extern void pgmq_limits_forget_database(Oid dboid);
 extern PgmqContents pgmq_limits_pend(Oid relid, PgmqContents more);
 extern void pgmq_limits_settle(Oid relid, PgmqContents pending, bool emptied, PgmqContents change);
 
 extern bool pgmq_limits_lease(Oid relid, int64 msg_id, const int64 *value, TimestampTz until,
-							  bool reserved, bool value_reserved, TimestampTz *was, bool *frees);
+							  bool reserved, bool value_reserved, TimestampTz *was, TimestampTz *committed);
 extern bool pgmq_limits_lease_end(Oid relid, int64 msg_id, bool commit);
 extern bool pgmq_limits_lease_back(Oid relid, int64 msg_id, const int64 *value, TimestampTz was);
 extern bool pgmq_limits_lease_found(Oid relid, int64 msg_id, const int64 *value, TimestampTz until);

@@ -509,6 +509,13 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 
+	/* as PGMQ_STMT_FIRST_READABLE, of a value */
+	[PGMQ_STMT_FIRST_READABLE_VALUE] = {
+		"SELECT msg_id, tableoid, ctid FROM {q} WHERE vt" LE "$1"
+		" AND {v}" GE "$2 AND {v}" LE "$2 ORDER BY {v}, msg_id",
+		2, {TIMESTAMPTZOID, INT8OID}
+	},
+
 	/* the value of a message */
 	[PGMQ_STMT_VALUE] = {
 		"SELECT {v} FROM {q} WHERE " ONE,

@@ -29,12 +29,22 @@ worker.handle('outside', ({ message, read_ct }) => elsewhere.query(
 
 worker.handle('flaky', async ({ message, read_ct }, db) => {
     await db.query(INSERT, [message.job, read_ct]);
-    if (read_ct < 3) throw new Error('not yet');
+    if (read_ct < 3) throw new Error('not yet: \0 \udcff \u20ac');
 }, { transaction: true });
 
 worker.handle('hopeless', async ({ message, read_ct }, db) => {
     await db.query(INSERT, [message.job, read_ct]);
     throw new Hopeless('no such customer');
+}, { transaction: true });
+
+worker.handle('odd', async ({ message, read_ct }, db) => {
+    await db.query(INSERT, [message.job, read_ct]);
+    if (read_ct < 2) throw Object.create(null);
+}, { transaction: true });
+
+worker.handle('careless', async ({ message, headers, read_ct }, db) => {
+    if (read_ct < 2) await db.query('SELECT 1 / 0').catch(() => {});
+    else if (headers['x-pgmq-error']) await db.query(INSERT, [message.job, read_ct]);
 }, { transaction: true });
 
 worker.handle('slow', async ({ message, read_ct }) => {

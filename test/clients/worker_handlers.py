@@ -34,13 +34,31 @@ def outside(message):
 def flaky(message, db):
     db.execute(INSERT, (message.message["job"], message.read_ct))
     if message.read_ct < 3:
-        raise RuntimeError("not yet")
+        raise RuntimeError("not yet: \0 \udcff \u20ac")    # what a text of the server's cannot hold, and what can
 
 
 @worker.handler("hopeless", transaction=True)
 def hopeless(message, db):
     db.execute(INSERT, (message.message["job"], message.read_ct))
     raise worker.Hopeless("no such customer")
+
+
+@worker.handler("odd", transaction=True)
+def odd(message, db):
+    db.execute(INSERT, (message.message["job"], message.read_ct))
+    if message.read_ct < 2:
+        sys.exit("no Exception")
+
+
+@worker.handler("careless", transaction=True)
+def careless(message, db):
+    if message.read_ct < 2:
+        try:
+            db.execute("SELECT 1 / 0")
+        except psycopg.Error:
+            return
+    if "x-pgmq-error" in message.headers:
+        db.execute(INSERT, (message.message["job"], message.read_ct))
 
 
 @worker.handler("slow")

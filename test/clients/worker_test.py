@@ -84,7 +84,7 @@ def equal(got, expected):
 
 def send(kind, count):
     sql("SELECT pgmq.send_batch('work', array_agg(jsonb_build_object('job', %s::text || i)),"
-        " array_agg(%s::jsonb)) FROM generate_series(1, %s) i", kind, Jsonb({"kind": kind}), count)
+        " array_agg(%s::jsonb)) FROM generate_series(1, %s) i", str(kind), Jsonb({"kind": kind}), count)
 
 
 def load():
@@ -119,23 +119,36 @@ with check("work"):
 
 with check("bad_messages"):
     w = worker()
-    for kind in ("flaky", "hopeless", "slow", "unheard_of"):
+    for kind in ("careless", "flaky", "hopeless", "odd", "slow", "unheard_of"):
         send(kind, 2)
+    for kind in (["inside"], {"inside": 1}):
+        send(kind, 3)
     sql("SELECT pgmq.send('work', '7'), pgmq.send('work', 'null', '[\"no object\"]'::jsonb)")
     send("inside", 2)
-    until("SELECT count(*) FROM pgmq.q_work WHERE headers->>'kind' <> 'unheard_of'", 0)
+    until("SELECT count(*) FROM pgmq.q_work WHERE vt < now() + interval '5 min'", 0)
     equal(sql("SELECT job, read_ct FROM effects ORDER BY job"),
-          [("flaky1", 3), ("flaky2", 3), ("inside1", 1), ("inside2", 1), ("slow1", 1), ("slow2", 1)])
+          [("careless1", 2), ("careless2", 2), ("flaky1", 3), ("flaky2", 3), ("inside1", 1), ("inside2", 1),
+           ("odd1", 2), ("odd2", 2), ("slow1", 1), ("slow2", 1)])
     # what has no hope is kept with its reason, and what has no handler as if nobody had read it
     equal(sql("SELECT message->>'job', headers->'x-pgmq-dead-letter'->>'reason' FROM pgmq.q_work_dead ORDER BY 1"),
           [("hopeless1", "no such customer"), ("hopeless2", "no such customer")])
-    equal(sql("SELECT count(*), max(read_ct), min(vt) > now() + interval '5 min' FROM pgmq.q_work"), [(4, 0, True)])
+    equal(sql("SELECT count(*), max(read_ct), min(vt) > now() + interval '5 min' FROM pgmq.q_work"), [(10, 0, True)])
+    equal(w.poll(), None)
+
+with check("beyond_the_language"):
+    # one that a language may be unable to load hinders no other one
+    w = worker()
+    sql("SELECT pgmq.send('work', ('1' || repeat('0', 5000))::jsonb, '{\"kind\": \"other\"}'::jsonb),"
+        " pgmq.send('work', (repeat('[', 3000) || repeat(']', 3000))::jsonb, '{\"kind\": \"other\"}'::jsonb)")
+    send("inside", 20)
+    until("SELECT count(*) FROM pgmq.q_work WHERE headers->>'kind' = 'inside'", 0)
+    equal(sql("SELECT count(*), count(DISTINCT job), max(read_ct) FROM effects"), [(20, 20, 1)])
     equal(w.poll(), None)
 
 with check("error_kept"):
     worker()
     send("flaky", 1)
-    until("SELECT headers->>'x-pgmq-error' LIKE '%not yet%' FROM pgmq.q_work")
+    until("SELECT headers->>'x-pgmq-error' LIKE '%not yet%\u20ac%' FROM pgmq.q_work")
     each_once(1)
 
 with check("kill"):

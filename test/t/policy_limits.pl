@@ -98,6 +98,18 @@ sub check_counts_rest
 	return;
 }
 
+# ---- a database that is dropped: nothing of it is left for another one under its OID
+sql('CREATE DATABASE model');
+$node->safe_psql('model', q{CREATE EXTENSION pgmq_c; SELECT pgmq.create('q');
+	SELECT pgmq.set_policy('q', '{"max_length": 1}'); SELECT pgmq.send('q', '1')});
+sql('CREATE DATABASE copy TEMPLATE model');
+$node->safe_psql('copy', q{SELECT pgmq.delete('q', 1)});
+my $oid = sql(q{SELECT oid FROM pg_database WHERE datname = 'copy'});
+sql('DROP DATABASE copy');
+sql("CREATE DATABASE copy OID $oid TEMPLATE model");
+my (undef, undef, $full) = $node->psql('copy', q{SELECT pgmq.send('q', '2')});
+like($full, qr/queue "q" is full/, 'a dropped database leaves no count to another one');
+
 # ---- many readers share a rate
 sql(q{SELECT pgmq.send_batch('rate', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 2000) i))});
 my @readers = map { session($node) } 1 .. 8;
