@@ -384,7 +384,7 @@ headers_match(Jsonb *headers, Jsonb *wanted, bool any)
 
 /*
  * Tell whether a pattern matches some of n messages with a valid key (NULL: none)
- * and their headers (NULL: none), and in takes[] which.  What other bindings take is not
+ * and their headers (NULL: none), and in takes[] which.  Other bindings are not
  * considered.
  * Errors: those of headers_wanted, if the table was written directly.
  */

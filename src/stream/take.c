@@ -79,8 +79,9 @@ count_references(const PgmqQueue *queue, int64 limit)
 
 /*
  * A read of a subscription, whose rows need a body, has looked, and wants more:
- * whether another look is worth while, from stream->lo to stream->hi.  in_order: it reads by groups.  lease, unless
- * it is NULL, gets new messages at once where that can be.
+ * whether another look is worth while, from stream->lo to stream->hi.  in_order: it
+ * reads by groups.  lease, unless it is NULL, gets new messages at once where that
+ * can be.
  */
 bool
 pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64 wanted,
