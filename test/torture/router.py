@@ -34,6 +34,7 @@ class Cluster:
     def __init__(self, place):
         self.place = place
         self.interrupted = 0
+        self.calm = False       # nothing is killed until a move that was interrupted too often has ended
         self.ports = dict(zip(NODES, free_ports(len(NODES))))
         for name in NODES:
             place.run(f'{place.bin}/initdb', '-D', f'{place.dir}/{name}', '-U', 'postgres', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--no-locale')
@@ -84,6 +85,7 @@ class Cluster:
                                   + (['--large'] if large else []) + ['plain', str(shards[0]), str(to)],
                                   env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode == 0:
+                self.calm = False
                 return
             env.pop('PGMQ_MOVE_STOP_AFTER', None)
             if done.returncode == 3:
@@ -91,6 +93,7 @@ class Cluster:
             # a shard was killed meanwhile: the same again
             failed += 1
             self.interrupted += 1
+            self.calm = failed > 10
             if failed > 60:
                 raise SystemExit(done.stdout)
             time.sleep(1)
@@ -136,8 +139,9 @@ def main():
 
         def killer():
             while time.monotonic() < until and not stop.is_set():
-                cluster.kill(random.choice(NODES[1:]))
-                done['kills'] += 1
+                if not cluster.calm:
+                    cluster.kill(random.choice(NODES[1:]))
+                    done['kills'] += 1
                 stop.wait(random.uniform(2, 6))
         killing = threading.Thread(target=killer)
         killing.start()
