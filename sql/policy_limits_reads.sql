@@ -322,8 +322,8 @@ SET client_min_messages = notice;
 SELECT FROM pgmq.set_policy('limv', '{"limit_by": "tenant", "rate_each": 1}');
 SET client_min_messages = warning;
 SELECT pgmq.set_policy('limv', '{"rate_each": null, "max_in_flight_each": 1}');
-SELECT count(*) FROM pgmq.send_batch('limv', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1500) i),
-	ARRAY(SELECT jsonb_build_object('tenant', i) FROM generate_series(1, 1500) i));
+SELECT count(*) FROM pgmq.send_batch('limv', ARRAY(SELECT to_jsonb(i) FROM generate_series(1, 1200) i),
+	ARRAY(SELECT jsonb_build_object('tenant', i) FROM generate_series(1, 1200) i));
 SELECT count(*) FROM pgmq.read('limv', 600, 2000);
 SELECT count(*) FROM pgmq.read('limv', 600, 2000);
 DO $$ BEGIN FOR k IN 1 .. 13 LOOP
