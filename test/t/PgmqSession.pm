@@ -7,10 +7,22 @@ use warnings;
 
 use Exporter 'import';
 use IPC::Run;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(session begin result ask done until_is wait_in);
+our @EXPORT = qw(preloaded session begin result ask done until_is wait_in);
+
+# A server that has the due map, and vacuums nothing by itself.
+sub preloaded
+{
+	my $node = PostgreSQL::Test::Cluster->new('main');
+
+	$node->init(extra => ['--no-sync']);
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgmq_c'\nautovacuum = off");
+	$node->start;
+	return $node;
+}
 
 # A psql of its own, in a database (postgres), which may run for so many seconds;
 # the hash has what it said of late (out, err), its backend (pid), and for how long

@@ -8,17 +8,10 @@ use warnings;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use PgmqSession;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', q{
-shared_preload_libraries = 'pgmq_c'
-autovacuum = off
-});
-$node->start;
+my $node = preloaded();
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 

@@ -7,22 +7,13 @@ use warnings;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use PgmqSession;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => ['--no-sync']);
-$node->append_conf('postgresql.conf', q{
-shared_preload_libraries = 'pgmq_c'
-autovacuum = off
-});
-$node->start;
+my $node = preloaded();
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION pgmq_c;
-	SELECT pgmq.create_stream('log');
-	SELECT pgmq.create_subscription('read', 'log');
-	SELECT pgmq.create_subscription('pop', 'log');
+	SELECT pgmq.create_stream('log'), pgmq.create_subscription('read', 'log'), pgmq.create_subscription('pop', 'log');
 	CREATE PROCEDURE consume(n integer) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR i IN 1 .. n LOOP
