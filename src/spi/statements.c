@@ -607,12 +607,15 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		1, {INT8OID}
 	},
 
-	/* on no queue: the blocks of subscription $1 between two; its first one */
+	/*
+	 * on no queue: the blocks of subscription $1 between two; its first one,
+	 * which is looked up once, not where it is used
+	 */
 	[PGMQ_STMT_BLOCKS] = {
 		"SELECT s.done_before, b.blk, b.upto, b.mask, b.waits, b.boot"
 		" FROM (SELECT COALESCE((SELECT pg_catalog.max(value) FROM " PGMQ_SCHEMA ".subscription_note"
 		" WHERE subscription" EQ "$1 AND kind" EQ "'done'::pg_catalog.text), 0) AS done_before"
-		" FROM " PGMQ_SCHEMA ".subscription WHERE subscription" EQ "$1) AS s"
+		" FROM " PGMQ_SCHEMA ".subscription WHERE subscription" EQ "$1 OFFSET 0) AS s"
 		" LEFT JOIN " PGMQ_SCHEMA ".subscription_block AS b"
 		" ON b.subscription" EQ "$1 AND b.blk" GE "s.done_before"
 		" AND b.blk" LE "$3 AND b.upto" GE "$2"
