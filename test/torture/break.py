@@ -174,6 +174,8 @@ LEDGER = {
     'delay': ('messages that are to come later come at once, sometimes', 'spi/statements.c',
               '"INSERT INTO {q} (vt, message, headers) VALUES ($1, $2, $3)"',
               '"INSERT INTO {q} (vt, message, headers) VALUES (CASE WHEN pg_catalog.random() < 0.2 THEN pg_catalog.now() ELSE $1 END, $2, $3)"'),
+    'seek': ('read_ct begins anew after a seek', 'catalog/subscribe.c',
+             'stream->read_base = Max(stream->read_base, (int32) Max(noted, most));', 'stream->read_base = 0;'),
     'group': ('a group goes on behind a head that is not to be had', 'api/read_grouped.c',
               'if (!message_take(read, group->head))\n\t\treturn;', '(void) message_take(read, group->head);'),
     'strict': ('strict FIFO locks no group', 'policy/enqueue.c',

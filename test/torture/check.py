@@ -18,6 +18,7 @@ import contextlib
 import glob
 import json
 
+import seeks
 from server import Find
 
 US = 1000000
@@ -147,6 +148,8 @@ class Checker:
         self.lost = collections.Counter()               # of each subscription, at the end of the round before
         self.bodiless = collections.defaultdict(set)    # references to messages that are gone
         self.agreed = 0             # queues whose counters were compared
+        self.sought = set()         # what a seek has sent back is counted by other rules
+        self.seeks = seeks.Checker()
 
     # ----- what there is
 
@@ -161,6 +164,9 @@ class Checker:
             conn.execute('DELETE FROM effect')
             self.live = self.rows(conn, queues, 'q')
             self.archive = self.rows(conn, queues, 'a')
+            self.seeks.live, _ = self.seeks.look(conn, table(conn, seeks.NAME))
+            for q in STREAM_OF:
+                self.lost[q], self.bodiless[q] = self.losses(conn, q)
         self.counters = self.count(conn)
 
     def count(self, conn):
@@ -466,6 +472,7 @@ class Checker:
         with snapshot(conn):
             self.L = self.rows(conn, queues, 'q')
             self.A = self.rows(conn, queues, 'a')
+            sought = self.seeks.look(conn, table(conn, seeks.NAME))
             self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
             self.E = conn.execute('SELECT x, q, id, k, fenced FROM effect').fetchall()
         self.P = {row[0] for row in conn.execute('SELECT gid FROM pg_prepared_xacts')}
@@ -494,6 +501,7 @@ class Checker:
         self.check_purges()
         self.check_lost(conn)
         self.check_counters(self.count(conn))
+        self.seeks.check(round, self.txs, self.births, *sought)
         self.pending = {x: tx for x, tx in self.txs.items() if tx.state == 'pending'}
         for tx in self.pending.values():
             tx.release = INF
@@ -949,16 +957,19 @@ class Checker:
                 if q == 'purged' and ((q, id) in self.live or any(b.c1 < op.t0 for b in self.births[row.k])):
                     self.find(f'{(q, id)} is there after the queue was purged', (q, id))
 
+    def losses(self, conn, q):
+        """How many messages a subscription has lost, and the references whose message is gone."""
+        lost, = conn.execute("SELECT coalesce(sum(value), 0)::bigint FROM pgmq.subscription_note WHERE kind = 'lost' AND subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchone()
+        # such a reference may be acknowledged, or is counted by the read that finds it
+        return lost, {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{STREAM_OF[q]} m WHERE m.msg_id = r.msg_id)')}
+
     def check_lost(self, conn):
         """What retention took away before it was finished is counted, and nothing else."""
         for q, stream in STREAM_OF.items():
             with snapshot(conn):
-                lost, = conn.execute("SELECT coalesce(sum(value), 0)::bigint FROM pgmq.subscription_note WHERE kind = 'lost' AND subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchone()
-                # a reference whose message is gone may be acknowledged, or is counted by the read that finds it
-                bodiless = {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{stream} m WHERE m.msg_id = r.msg_id)')}
-            before, self.lost[q] = self.lost[q], lost
+                lost, bodiless = self.losses(conn, q)
+            before = self.lost[q]
             had = {pair for pair in self.live if pair[0] == q} | self.bodiless[q] | {(q, b.id) for births in self.births.values() for b in births if b.q == q and b.id is not None and not b.maybe}
-            self.bodiless[q] = bodiless
             gone = {pair for pair in had if pair not in self.L and pair not in bodiless and not self.removals.get(pair)}
             unsure = q in DEAD or any(b.maybe or b.id is None for births in self.births.values() for b in births if b.q == q) or \
                 any(maybe for pair, removals in self.removals.items() if pair[0] == q for op, maybe in removals)
@@ -1011,7 +1022,7 @@ class Checker:
     def check_counters(self, counters):
         """The server has counted what the ledger knows to be committed, unless it has lost its counters."""
         count, unsure = self.counted()
-        unsure |= {'conv', 'conv_log'}      # sends to one are counted for the other from some moment on
+        unsure |= self.sought | {'conv', 'conv_log'}      # sends to one are counted for the other from some moment on
         for q, (since, after) in counters.items():
             if q in unsure or q not in self.counters or self.counters[q][0] != since:
                 continue

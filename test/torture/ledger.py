@@ -54,6 +54,7 @@ import zlib
 import psycopg
 
 import check
+import seeks
 from check import table
 from check import DEAD, GROUPED, MAX_READS, STREAM_OF, STREAMS, TTL
 from server import PARTS, Find, Server
@@ -113,7 +114,7 @@ SELECT pgmq.bind_topic('topic.#', 'topic_b');
 SELECT pgmq.create_fifo_index('fifo');
 SELECT pgmq.set_policy('fifo_dead', '{"max_reads": 3, "dead_letter_queue": "job_dead"}');
 SELECT pgmq.create_stream('log'), pgmq.create_stream('log_short');
-SELECT pgmq.create_subscription(q, 'log', 'earliest') FROM unnest('{sub_all,sub_group,sub_dead}'::text[]) q;
+SELECT pgmq.create_subscription(q, 'log', 'earliest') FROM unnest('{sub_all,sub_group,sub_dead,sub_seek}'::text[]) q;
 SELECT pgmq.create_subscription('sub_some', 'log', 'earliest', '{"message": {"w": %(some)s}}');
 SELECT pgmq.create_subscription('sub_short', 'log_short');
 SELECT pgmq.set_policy('log', '{"retention": "consumed"}');
@@ -189,6 +190,7 @@ class Client:
         self.serial = 0
         self.held = []              # what was read: [queue, id, read_ct, key]
         self.archived = []
+        self.seeker = seeks.Client(self)
         self.hot = QUEUES
         self.x = None               # the transaction, None in between
         self.auto = False
@@ -522,6 +524,8 @@ class Client:
             return self.op_topic(q)
         if q in ('purged',) and r.random() < 0.1:
             return self.op_purge(q)
+        if STREAM_OF.get(q) == seeks.STREAM and r.random() < 0.15:
+            return self.seeker.step()
         if q == 'job_dead' and r.random() < 0.3:
             return self.op_redrive(q)
         if q in DEAD and r.random() < 0.1:
@@ -724,7 +728,7 @@ def reads(conn, q):
             # a subscription read by groups is given more only when it has nothing to return
             ids = [row[0] for row in conn.execute(f"SELECT msg_id FROM pgmq.{form}(%s, 600, 1000000)", (q,))]
             got += ids
-            if not ids or q not in STREAM_OF:
+            if not ids or q not in STREAM_OF and q != seeks.NAME:
                 return got
 
 
@@ -1141,7 +1145,7 @@ max_wal_size = 12MB
 
     def maps(self, conn):
         """Reads return what the plain query shows."""
-        for q in QUEUES:
+        for q in [*QUEUES, seeks.NAME]:
             fed = check.stream_of(conn, q) is not None
             # what is prepared may hold what it has fed
             if fed and conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
@@ -1187,6 +1191,27 @@ max_wal_size = 12MB
             return False
         space = os.statvfs(self.disks['disk'].path)
         return space.f_bavail < 0.7 * space.f_blocks
+
+    def drain_sought(self, conn):
+        conn.execute('SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_sub_seek), 0)', (seeks.NAME,)).fetchall()
+        had, stored = self.checker.seeks.look(conn, f'{table(conn, seeks.NAME)} WHERE vt <= clock_timestamp()')
+        got = []
+        while ids := [row[0] for row in conn.execute('SELECT msg_id FROM pgmq.pop(%s, %s)', (seeks.NAME, self.random.choice([7, 50, 1000])))]:
+            got += ids
+        if had - set(got) or len(set(got)) < len(got) or not set(got) <= stored:
+            raise Find(f'{seeks.NAME} had {sorted(had)}, drained {got}')
+        self.totals['drained'] += len(got)
+
+    def seek(self, conn):
+        """When all is quiet, so that the next round begins with what has come back."""
+        q = self.random.choice(['sub_all', 'sub_group', 'sub_some', 'sub_short'])
+        if conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
+            return
+        ids = [row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{STREAM_OF[q]} ORDER BY msg_id')] or [1]
+        to = self.random.choice(["'earliest'", "'latest'", str(self.random.choice(ids)), "clock_timestamp() - interval '2 seconds'"])
+        conn.execute(f"SELECT pgmq.seek(%s, {to}, '{{\"force\": true}}')", (q,))
+        self.checker.sought.add(q)
+        self.totals['sought'] += 1
 
     def replay(self, conn):
         """A new subscription gets each message that the stream has, once."""
@@ -1236,6 +1261,7 @@ max_wal_size = 12MB
             self.totals['drained'] += len(got)
             conn.execute(f'TRUNCATE pgmq.a_{q}')
         self.convert_back(conn)
+        self.drain_sought(conn)
         self.replay(conn)
         for stream in STREAMS if self.random.random() < 0.5 else ():
             conn.execute('SELECT pgmq.purge_queue(%s)', (stream,))
@@ -1272,12 +1298,15 @@ max_wal_size = 12MB
             elif self.random.random() < 0.5:
                 for q in QUEUES:
                     conn.execute(f'UPDATE pgmq.q_{q} SET vt = clock_timestamp() WHERE msg_id IN (SELECT msg_id FROM pgmq.q_{q} FOR UPDATE SKIP LOCKED)')
+            if self.random.random() < 0.2:
+                self.seek(conn)
             self.checker.begin(conn, QUEUES)
             for name in glob.glob(f'{self.server.dir}/ledger/{self.round - 2}.*'):
                 os.unlink(name)
             conn.close()
             self.totals['rounds'] = self.round
             self.totals['counters agree'] = self.checker.agreed
+            self.totals['sought beside readers'] = self.checker.seeks.seeks
             clock.append(time.time())
             print(f"# round {self.round} ({' '.join(self.fault) or 'calm'}): {counts['sent']} sent, {counts['consumed']} consumed; seconds "
                   + ' '.join(f'{b - a:.1f}' for a, b in zip(clock, clock[1:])), flush=True)
