@@ -105,6 +105,7 @@ OBJS = src/pgmq_c.o \
 	src/stats/counters.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
+	src/stream/batch.o \
 	src/stream/blocks.o \
 	src/stream/feed.o \
 	src/stream/filter.o \

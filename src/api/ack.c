@@ -194,54 +194,36 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 	return ack.gone;
 }
 
+/* Whether a queue is a subscription. */
+static bool
+subscribes(const PgmqQueue *queue, PgmqStream *stream)
+{
+	return pgmq_stream_look(queue->relid, stream) && stream->kind == PGMQ_STREAM_SUBSCRIPTION;
+}
+
 /*
- * A message that was not found may be one that a subscription was not given yet:
- * pass it over then.  Somebody may have given it meanwhile.
+ * A message of a subscription that was not found may be in a batch, or it was not
+ * given to the subscription yet: then it is passed over.  Somebody may have split the
+ * batch, or given it, meanwhile.
  */
 static bool
-pass_unread(const PgmqQueue *queue, PgmqStmtId id, int64 msg_id)
+ack_elsewhere(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, const PgmqArg *args,
+			  bool fenced)
 {
-	PgmqArg		arg = PGMQ_ARG(Int64GetDatum(msg_id));
-	PgmqStream	stream;
+	PgmqIdArg	one = {
+		.msg_id = DatumGetInt64(args[0].value),.read_ct = fenced ? DatumGetInt32(args[1].value) : 0
+	};
 
-	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+	if (PGMQ_IS_BATCH(one.msg_id))
 		return false;
-	if (pgmq_feed_pass(queue, &stream, msg_id))
+	if (pgmq_batches_ack(queue, stream, &one, 1, fenced, NULL) == 0)
+		return true;
+	if (!fenced && pgmq_feed_pass(queue, stream, one.msg_id))
 	{
 		pgmq_stats_count(queue->relid, PGMQ_STAT_ACKED, 1);
 		return true;
 	}
-	return remove_told(queue, ack_exec(queue, id, &arg, NULL));
-}
-
-/* Of the argument msg_ids, pass over those that were not found in a subscription. */
-static void
-pass_unread_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo, PgmqRows *rows)
-{
-	PgmqStream	stream;
-	PgmqIdArg  *ids;
-	int			nids;
-	int64	   *found;
-	int64		nfound;
-	int64		at = 0;
-
-	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
-		return;
-	ids = pgmq_ids_arg(fcinfo, -1, &nids);
-	found = pgmq_rows_ids(rows, &nfound);
-	/* both are in order */
-	for (int i = 0; i < nids; i++)
-	{
-		int64		msg_id = ids[i].msg_id;
-
-		while (at < nfound && found[at] < msg_id)
-			at++;
-		if ((at == nfound || found[at] > msg_id) &&
-			pass_unread(queue, id == PGMQ_STMT_ARCHIVE_BATCH ? PGMQ_STMT_ARCHIVE : PGMQ_STMT_DELETE,
-						msg_id))
-			pgmq_rows_put_id(msg_id, rows);
-	}
-	pgmq_rows_sort(rows);
+	return remove_told(queue, ack_exec(queue, id, args, NULL));
 }
 
 /* Delete or archive one message.  Returns whether it existed. */
@@ -249,27 +231,79 @@ static Datum
 ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 {
 	PgmqArg		args[2] = {PGMQ_ARG_FROM(1)};
+	PgmqStream	stream;
 	PgmqQueue	queue;
+	bool		batch;
 	bool		done;
 
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	done = remove_told(&queue, ack_exec(&queue, id, args, NULL));
-	if (!done && !fenced && !args[0].isnull)
-		done = pass_unread(&queue, id, DatumGetInt64(args[0].value));
+	batch = !args[0].isnull && PGMQ_IS_BATCH(DatumGetInt64(args[0].value)) && subscribes(&queue, &stream);
+	done = !batch && remove_told(&queue, ack_exec(&queue, id, args, NULL));
+	if (!done && !args[0].isnull && subscribes(&queue, &stream))
+		done = ack_elsewhere(&queue, &stream, id, args, fenced);
 	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && !done);
 	PG_RETURN_BOOL(done);
 }
 
 /*
- * Delete or archive several messages of an open queue by an array of their ids.
+ * Delete or archive several messages of a subscription: what batches have, then the
+ * others together, then those that were not found one by one.
+ */
+static void
+ack_subscribed(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, PgmqIdArg *ids,
+			   int nids, PgmqRows *rows)
+{
+	int			left;
+	PgmqArg		arg;
+	int64	   *found;
+	int64		nfound;
+	int64		at = 0;
+
+	for (; nids > 0 && PGMQ_IS_BATCH(ids->msg_id); ids++)
+		nids--;
+	left = pgmq_batches_ack(queue, stream, ids, nids, false, rows);
+	if (left == 0)
+		return;
+	arg = pgmq_ids_array(ids, left);
+	remove_told(queue, ack_exec(queue, id, &arg, rows));
+	if (rows == NULL || pgmq_rows_count(rows) == nids)
+		return;
+	found = pgmq_rows_ids(rows, &nfound);
+	/* both are in order */
+	for (int i = 0; i < left; i++)
+	{
+		arg = PGMQ_ARG(Int64GetDatum(ids[i].msg_id));
+		while (at < nfound && found[at] < ids[i].msg_id)
+			at++;
+		if ((at == nfound || found[at] > ids[i].msg_id) &&
+			ack_elsewhere(queue, stream, id == PGMQ_STMT_ARCHIVE_BATCH ? PGMQ_STMT_ARCHIVE : PGMQ_STMT_DELETE,
+						  &arg, false))
+			pgmq_rows_put_id(ids[i].msg_id, rows);
+	}
+	pgmq_rows_sort(rows);
+}
+
+/*
+ * Delete or archive the messages of an open queue that the argument msg_ids names.
  * Adds the ids of those that existed to rows unless that is NULL.
  */
 void
-pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *rows)
+pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo, PgmqRows *rows)
 {
-	remove_told(queue, ack_exec(queue, id, &ids, rows));
+	PgmqArg		arg = PGMQ_ARG_FROM(1);
+	PgmqStream	stream;
+	PgmqIdArg  *ids;
+	int			nids;
+
+	if (!subscribes(queue, &stream))
+		remove_told(queue, ack_exec(queue, id, &arg, rows));
+	else
+	{
+		ids = pgmq_ids_arg(fcinfo, -1, &nids);
+		ack_subscribed(queue, &stream, id, ids, nids, rows);
+	}
 }
 
 /*
@@ -280,8 +314,13 @@ pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids, PgmqRows *row
 int
 pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids, PgmqRows *rows)
 {
+	PgmqStream	stream;
+	bool		is_subscription = subscribes(queue, &stream);
+	bool		first = is_subscription && nids > 1;
 	int			nlate = 0;
 
+	if (first)
+		nids = pgmq_batches_ack(queue, &stream, ids, nids, true, rows);
 	for (int i = 0; i < nids; i++)
 	{
 		PgmqArg		args[] = {
@@ -289,7 +328,9 @@ pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids,
 			PGMQ_ARG(Int32GetDatum(ids[i].read_ct))
 		};
 
-		if (!remove_told(queue, ack_exec(queue, id, args, NULL)))
+		if ((is_subscription && PGMQ_IS_BATCH(ids[i].msg_id)) ||
+			(!remove_told(queue, ack_exec(queue, id, args, NULL)) &&
+			!(is_subscription && !first && ack_elsewhere(queue, &stream, id, args, true))))
 			ids[nlate++] = ids[i];
 		else if (rows != NULL)
 			pgmq_rows_put_id(ids[i].msg_id, rows);
@@ -306,8 +347,7 @@ ack_batch(FunctionCallInfo fcinfo, PgmqStmtId id)
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	pgmq_ack_batch(&queue, id, PGMQ_ARG_FROM(1), rows);
-	pass_unread_batch(&queue, id, fcinfo, rows);
+	pgmq_ack_batch(&queue, id, fcinfo, rows);
 	return (Datum) 0;
 }
 
@@ -322,6 +362,7 @@ ack_batch_fenced(FunctionCallInfo fcinfo, PgmqStmtId id)
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
 	(void) pgmq_ack_fenced(&queue, id, ids, nids, rows);
+	pgmq_rows_sort(rows);
 	return (Datum) 0;
 }
 
@@ -387,6 +428,20 @@ pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
 	return ack_batch_fenced(fcinfo, PGMQ_STMT_ARCHIVE_FENCED);
 }
 
+/* Split the batches of the messages that are to be changed, argument 1. */
+static void
+split_named(const PgmqQueue *queue, FunctionCallInfo fcinfo, bool several)
+{
+	PgmqStream	stream;
+	PgmqIdArg  *ids;
+	int			nids;
+
+	if (!subscribes(queue, &stream))
+		return;
+	ids = several ? pgmq_ids_arg(fcinfo, -1, &nids) : pgmq_id_arg(fcinfo, -1, &nids);
+	pgmq_batches_split(queue, ids, nids, true);
+}
+
 /* Change the visibility time of one message, or of the messages of an array. */
 static Datum
 set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
@@ -399,6 +454,8 @@ set_vt(FunctionCallInfo fcinfo, PgmqStmtId id, PgmqArg vt, bool fenced)
 	if (fenced)
 		args[2] = pgmq_fence_arg(fcinfo, 3);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
+	if (!args[0].isnull)
+		split_named(&queue, fcinfo, id == PGMQ_STMT_SET_VT_BATCH);
 	n = pgmq_exec_rows(&queue, id, args, rows);
 	pgmq_stats_count(queue.relid, PGMQ_STAT_EXTENDED, n);
 	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && n == 0);
@@ -415,6 +472,7 @@ set_vt_batch_fenced(FunctionCallInfo fcinfo, PgmqArg vt)
 	PgmqQueue	queue;
 
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_UPDATE);
+	pgmq_batches_split(&queue, ids, nids, true);
 	for (int i = 0; i < nids; i++)
 	{
 		PgmqArg		args[] = {

@@ -101,7 +101,7 @@ ack_and_read(FunctionCallInfo fcinfo, PgmqStmtId ack, int poll_argno, int cts_ar
 	if (cts_argno >= 0)
 		nlate = pgmq_ack_fenced(&next.queue, ack, ids, nids, NULL);
 	else if (nids > 0)
-		pgmq_ack_batch(&next.queue, ack, PGMQ_ARG_FROM(1), NULL);
+		pgmq_ack_batch(&next.queue, ack, fcinfo, NULL);
 	(void) next_once(&next);
 	pgmq_stats_read(next.queue.relid, next.found);
 	for (int i = 0; i < nlate; i++)

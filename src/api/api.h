@@ -39,7 +39,7 @@ extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
 							  PgmqRows *rows, int *disposed);
 
 /* ---- ack.c: acknowledging messages ---- */
-extern void pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, PgmqArg ids,
+extern void pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo,
 						   PgmqRows *rows);
 extern int	pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id,
 							PgmqIdArg *ids, int nids, PgmqRows *rows);

@@ -29,6 +29,7 @@
 #include "spi/spi.h"
 #include "wait/wait.h"
 #include "stats/stats.h"
+#include "stream/stream.h"
 #include "duemap/duemap.h"
 #include "policy/policy.h"
 #include "api/api.h"
@@ -93,6 +94,7 @@ dead_letter(DeadLetters *letters, FunctionCallInfo fcinfo)
 	{
 		letters->dead = palloc(letters->nids * sizeof(PgmqMoved));
 		ids = pgmq_ids_array(letters->ids, letters->nids);
+		pgmq_batches_split(&queue, letters->ids, letters->nids, true);
 		pgmq_exec_each(&queue, PGMQ_STMT_HOLD, &ids, row_held, letters);
 	}
 	if (letters->n > 0)
@@ -555,12 +557,16 @@ pgmq_forward(PG_FUNCTION_ARGS)
 	PgmqArg		args[] = {PGMQ_ARG_FROM(1), pgmq_fence_arg(fcinfo, 5)};
 	PgmqQueue	queue;
 	PgmqQueue	to;
+	PgmqIdArg  *one;
+	int			n;
 	int64		id;
 
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), RowExclusiveLock,
 					PGMQ_NEED_DELETE, "DELETE");
 	pgmq_queue_open(&to, pgmq_name_arg(fcinfo, 2), RowExclusiveLock,
 					PGMQ_NEED_INSERT, "INSERT");
+	one = pgmq_id_arg(fcinfo, -1, &n);
+	pgmq_batches_split(&queue, one, n, true);
 	if (pgmq_exec(&queue, PGMQ_STMT_DELETE_FENCED, args) == 0)
 	{
 		pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, 1);

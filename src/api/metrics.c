@@ -49,6 +49,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stream/stream.h"
 #include "duemap/duemap.h"
 #include "catalog/catalog.h"
 
@@ -328,6 +329,23 @@ may_count(Oid relid)
 	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
 }
 
+/* Count the messages of a subscription's batches, of each of which the row was counted. */
+static void
+count_batches(const PgmqQueue *queue, Metrics *m)
+{
+	PgmqBatchCount count;
+	int64		length = DatumGetInt64(m->values[COL_QUEUE_LENGTH]);
+	int64		visible = DatumGetInt64(m->values[COL_VISIBLE_LENGTH]);
+
+	pgmq_batches_count(queue, m->now, &count);
+	if (count.rows == 0)
+		return;
+	m->values[COL_QUEUE_LENGTH] = Int64GetDatum(length + count.more);
+	m->values[COL_VISIBLE_LENGTH] = Int64GetDatum(visible + count.more_due);
+	m->values[COL_NEWEST_AGE] = Int32GetDatum(Min(DatumGetInt32(m->values[COL_NEWEST_AGE]),
+												  age_seconds(m->now, count.newest)));
+}
+
 /*
  * Take the metrics of a queue.  By-reference values are allocated in the current
  * memory context.  Returns false if the caller has a privilege on the queue,
@@ -344,6 +362,7 @@ metrics_take(Metrics *m, text *queue_name)
 	int64		default_rows;
 	char	   *table;
 	PgmqQueue	queue;
+	PgmqStream	stream;
 	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
@@ -380,6 +399,10 @@ metrics_take(Metrics *m, text *queue_name)
 		pgmq_role_restore(saved);
 	}
 	pfree(ranges);
+	if (pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION &&
+		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
+		count_batches(&queue, m);
+
 	/* read this after the count, which must not be greater */
 	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
 

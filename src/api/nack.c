@@ -37,6 +37,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
+#include "stream/stream.h"
 #include "policy/policy.h"
 #include "api/api.h"
 
@@ -278,6 +279,7 @@ nack_all(Nack *nack, FunctionCallInfo fcinfo)
 	nack->held = palloc(nack->nids * sizeof(int64));
 	nack->vts = palloc(nack->nids * sizeof(TimestampTz));
 	ids = pgmq_ids_array(nack->ids, nack->nids);
+	pgmq_batches_split(&nack->queue, nack->ids, nack->nids, true);
 	nack->now = GetCurrentTimestamp();
 	pgmq_exec_each(&nack->queue, PGMQ_STMT_HOLD, &ids, row_held, nack);
 	for (int i = 0; i < nack->nheld; i++)

@@ -21,6 +21,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stream/stream.h"
 
 PG_FUNCTION_INFO_V1(pgmq_peek);
 PG_FUNCTION_INFO_V1(pgmq_peek_archive);
@@ -76,8 +77,10 @@ Datum
 pgmq_peek(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
-	PgmqArg		args[4];
+	PgmqArg		args[8];
 	PgmqQueue	queue;
+	PgmqStream	stream;
+	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
 	bool		some;
 
 	args[1] = pgmq_qty_arg(fcinfo, 2);
@@ -86,8 +89,14 @@ pgmq_peek(PG_FUNCTION_ARGS)
 	some = first_arg(fcinfo, 3, &args[0]);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
+	if (some && pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+	{
+		stmt = PGMQ_STMT_PEEK_BATCHES;
+		args[0] = PGMQ_ARG(Int64GetDatum(Max(DatumGetInt64(args[0].value), PGMQ_BATCH_END)));
+		pgmq_batches_list(&queue, DatumGetInt64(args[0].value), args + 4);
+	}
 	if (some)
-		pgmq_exec_rows(&queue, PGMQ_STMT_PEEK, args, rows);
+		pgmq_exec_rows(&queue, stmt, args, rows);
 	return (Datum) 0;
 }
 

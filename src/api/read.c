@@ -293,6 +293,7 @@ read_once(void *state)
 	takes_all(policy);
 	int64		qty;
 
+	lease.whole = policy == NULL || policy->max_reads == 0;
 	read->disposes = pgmq_disposal_begin(&read->disposal, &read->queue, policy);
 	read->count = 0;
 	read->more = false;
@@ -304,6 +305,9 @@ read_once(void *state)
 		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
+	/* the condition is about the messages of a batch */
+	if (subscribes && !read->conditional.isnull)
+		(void) pgmq_batches_split_all(&read->queue, &stream, now);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty, NULL);
 

@@ -559,7 +559,9 @@ read_once(void *state)
 	{
 		int64		before = read->upto;
 
-		if (subscribes && !pgmq_feed_late(&read->queue, &stream, &read->upto))
+		/* the groups of what a batch has are not known */
+		if (subscribes && (!pgmq_feed_late(&read->queue, &stream, &read->upto) ||
+						   !pgmq_batches_split_all(&read->queue, &stream, DT_NOEND)))
 			return 0;
 		/* ids beyond the sequence never come to be given out */
 		if (read->beyond && read->upto == before)

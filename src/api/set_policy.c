@@ -426,7 +426,12 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				 errmsg("policy keys \"priorities\" and \"limit_by\" cannot be combined"),
 				 errdetail("Reads go from one value of the header to the next.")));
 	if (pgmq_stream_look(queue.relid, &stream))
+	{
 		pgmq_policy_check_stream(&queue, &policy);
+		/* what the policy may say concerns each message of a batch */
+		if (stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+			(void) pgmq_batches_split_all(&queue, &stream, DT_NOEND);
+	}
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);

@@ -96,6 +96,7 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 	PgmqStream	stream;
 	Numbers		fed = {{0}, {0}};
 	Numbers		unfed = {{0}, {0}};
+	PgmqBatchCount batched;
 	PgmqQueueStats stats;
 	Datum		values[8];
 	bool		nulls[8] = {false};
@@ -139,6 +140,9 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
 				   3, argtypes, args, true, row_numbers, &unfed);
 	pgmq_role_restore(saved);
+	pgmq_batches_count(&queue, GetCurrentTimestamp(), &batched);
+	fed.values[0] += batched.more - batched.more_due;
+	fed.values[1] += batched.more;
 	if (unfed.values[0] >= COUNT_MAX)
 		unfed.values[0] = Max(COUNT_MAX, drawn - position);
 

@@ -373,7 +373,7 @@ begin_at(const PgmqQueue *queue, const PgmqStream *stream, const Start *start)
 										 PGMQ_ARG(Int64GetDatum(id)), PGMQ_ARG_NULL);
 
 		pgmq_role_restore(saved);
-		id = first.any ? Min(first.id, 0) : 0;
+		id = first.any ? Max(Min(first.id, 0), PGMQ_BATCH_END) : 0;
 	}
 	pgmq_feed_begin_at(queue, stream, id);
 }
@@ -517,11 +517,13 @@ subscription_restart(const PgmqQueue *queue, PgmqStream *stream, const Start *st
 	int64		count = 0;
 	int64		most = 0;
 	int64		noted = 0;
+	PgmqBatchCount batched;
 
 	/* where a read that was rolled back had more, its fence is worth nothing */
 	pgmq_exec_once(pgmq_plan_text(queue, "SELECT COALESCE(pg_catalog.max(read_ct), 0)::pg_catalog.int8 FROM {q}"),
 				   0, NULL, NULL, false, pgmq_row_int8, &most);
-	count = (int64) pgmq_exec_once(pgmq_plan_text(queue, "DELETE FROM {q}"), 0, NULL, NULL, false, NULL, NULL);
+	pgmq_batches_count(queue, 0, &batched);
+	count = batched.more + (int64) pgmq_exec_once(pgmq_plan_text(queue, "DELETE FROM {q}"), 0, NULL, NULL, false, NULL, NULL);
 
 	/* what this backend has kept may be from before other reads */
 	keep("SELECT COALESCE(pg_catalog.max(value), 0) FROM " PGMQ_SCHEMA ".subscription_note"

@@ -187,7 +187,13 @@ row_passes(TupleTableSlot *slot, void *state)
 static void
 row_dead(TupleTableSlot *slot, void *state)
 {
+	const PgmqDisposal *disposal = state;
+
 	slot_getallattrs(slot);
+	/* a batch that was leased before there was a policy is split first */
+	if (PGMQ_IS_BATCH(DatumGetInt64(slot->tts_values[0])) &&
+		OidIsValid(pgmq_stream_kept(disposal->queue->relid)))
+		return;
 	disposal_add(state, DatumGetInt64(slot->tts_values[0]),
 				 DatumGetInt32(slot->tts_values[1]), DatumGetBool(slot->tts_values[2]));
 }
@@ -587,10 +593,14 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 	};
 	ErrorData  *error;
 	PgmqRefusal refusal;
+	PgmqStream	stream;
 	bool		drops;
 
 	if (!pgmq_disposal_begin(&disposal, queue, policy))
 		return false;
+	if (*from == PG_INT64_MIN && pgmq_stream_look(queue->relid, &stream) &&
+		stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+		(void) pgmq_batches_split_all(queue, &stream, GetCurrentTimestamp());
 	drops = *from != PG_INT64_MIN && (disposal.puts_off || disposal.passing);
 	if (drops && disposal.expired != NULL)
 		return false;

@@ -206,17 +206,17 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
  * The body and the headers of a message.  A subscription's table holds only
  * references: both are in its stream, and what the reference has of headers is
  * added to them.  There a body that is NULL comes as JSON null, so that NULL says
- * that the stream has no such message.
+ * that the stream has no such message.  Then the headers are the reference's.
  */
 static const char *const plain_columns[] = {"message", "headers"};
 static const char *const stream_columns[] = {
 	"(SELECT COALESCE(stored.message, 'null'::pg_catalog.jsonb) FROM {s} AS stored"
 	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)",
-	"(SELECT CASE WHEN {q}.headers IS NULL THEN stored.headers"
+	"COALESCE((SELECT CASE WHEN {q}.headers IS NULL THEN stored.headers"
 	" WHEN pg_catalog.jsonb_typeof(stored.headers) OPERATOR(pg_catalog.=)"
 	" 'object'::pg_catalog.text THEN stored.headers OPERATOR(pg_catalog.||) {q}.headers"
 	" ELSE {q}.headers END FROM {s} AS stored"
-	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)"
+	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id), {q}.headers)"
 };
 
 static void

@@ -20,6 +20,7 @@
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
 #include "spi/spi.h"
@@ -39,6 +40,7 @@ struct PgmqRows
 	int64	   *bodiless;
 	int			nbodiless;
 	int			maxbodiless;
+	List	   *batches;		/* of PgmqRowKept */
 	int32		most_reads;		/* the greatest read_ct stored since then */
 	MemoryContext context;
 };
@@ -143,6 +145,7 @@ pgmq_rows_need_body(PgmqRows *rows)
 {
 	rows->need_body = true;
 	rows->nbodiless = 0;
+	rows->batches = NIL;
 	rows->most_reads = 0;
 	rows->context = CurrentMemoryContext;
 }
@@ -159,11 +162,21 @@ pgmq_rows_bodiless(PgmqRows *rows, int64 **ids)
 	return n;
 }
 
-/* How many there are. */
+/* The rows that stand for many messages, which are forgotten. */
+List *
+pgmq_rows_batches(PgmqRows *rows)
+{
+	List	   *batches = rows->batches;
+
+	rows->batches = NIL;
+	return batches;
+}
+
+/* How many rows there are that were not stored. */
 int
 pgmq_rows_count_bodiless(const PgmqRows *rows)
 {
-	return rows->nbodiless;
+	return rows->nbodiless + list_length(rows->batches);
 }
 
 /* The greatest read_ct of the messages that were stored. */
@@ -182,6 +195,17 @@ row_has_body(TupleTableSlot *slot, PgmqRows *rows)
 	{
 		rows->most_reads = Max(rows->most_reads, DatumGetInt32(slot->tts_values[1]));
 		return true;
+	}
+	if (PGMQ_IS_BATCH(DatumGetInt64(slot->tts_values[0])))
+	{
+		MemoryContext old = MemoryContextSwitchTo(rows->context);
+		PgmqRowKept *kept = palloc(sizeof(PgmqRowKept));
+
+		kept->msg_id = DatumGetInt64(slot->tts_values[0]);
+		kept->headers = slot->tts_isnull[6] ? NULL : DatumGetJsonbPCopy(slot->tts_values[6]);
+		rows->batches = lappend(rows->batches, kept);
+		MemoryContextSwitchTo(old);
+		return false;
 	}
 	if (rows->nbodiless == rows->maxbodiless)
 	{

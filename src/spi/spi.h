@@ -91,7 +91,11 @@ typedef enum PgmqStmtId
 	PGMQ_STMT_FEED,				/* on a subscription */
 	PGMQ_STMT_FEED_IDS,
 	PGMQ_STMT_FEED_BODIES,
-	PGMQ_STMT_FEED_LEASED,
+	PGMQ_STMT_FEED_SPLIT,
+	PGMQ_STMT_PEEK_BATCHES,
+	PGMQ_STMT_BATCHES,
+	PGMQ_STMT_BATCH_PUT,
+	PGMQ_STMT_BATCH_LOCK,
 	PGMQ_STMT_STORED,
 	PGMQ_STMT_REFERENCES,
 	PGMQ_STMT_BINDINGS,			/* on no queue */
@@ -123,6 +127,21 @@ typedef struct PgmqTexts
 	List	   *list;			/* of text * */
 } PgmqTexts;
 
+/*
+ * The msg_id of a row of a subscription that is no message but a batch of them
+ * (stream/batch.c): no message has one that is as small.
+ */
+#define PGMQ_BATCH_END		(-(INT64CONST(1) << 62))
+#define PGMQ_IS_BATCH(id)	((id) < PGMQ_BATCH_END)
+#define PGMQ_BATCH_FIRST(id)	((id) - PG_INT64_MIN)
+
+/* Such a row, which is not returned; headers may be NULL. */
+typedef struct PgmqRowKept
+{
+	int64		msg_id;
+	Jsonb	   *headers;
+} PgmqRowKept;
+
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;
 
@@ -148,6 +167,7 @@ extern void pgmq_rows_watch(PgmqRows *rows, PgmqRowFn fn, void *state);
 extern void pgmq_rows_by_priority(PgmqRows *rows, bool by_priority);
 extern void pgmq_rows_need_body(PgmqRows *rows);
 extern int	pgmq_rows_bodiless(PgmqRows *rows, int64 **ids);
+extern List *pgmq_rows_batches(PgmqRows *rows);
 extern int	pgmq_rows_count_bodiless(const PgmqRows *rows);
 extern int32 pgmq_rows_most_reads(const PgmqRows *rows);
 extern void pgmq_rows_sort(PgmqRows *rows);

@@ -167,6 +167,10 @@
 #define SET_VT(which) \
 	"UPDATE {q} SET vt = $2 WHERE " which " RETURNING " RECORD
 
+/* The state of a message at $4. */
+#define PEEK_STATE \
+	"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed' ELSE 'in_flight' END"
+
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
 
@@ -386,9 +390,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 
 	/* up to $2 messages in state $3 (NULL: any) at $4, ids from $1 on */
 	[PGMQ_STMT_PEEK] = {
-		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ
-		"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed'"
-		" ELSE 'in_flight' END) ORDER BY msg_id LIMIT $2",
+		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ PEEK_STATE ")"
+		" ORDER BY msg_id LIMIT $2",
 		4, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID}
 	},
 	[PGMQ_STMT_PEEK_ARCHIVE] = {
@@ -581,19 +584,38 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		6, {INT8OID, INT8OID, INT8ARRAYOID, INT8OID, INT4OID, TIMESTAMPTZOID}
 	},
 
-	/*
-	 * references to messages $1, enqueued at $2, with headers $5; those
-	 * readable ($3) at $6 are leased until $7, with $8 for read_ct
-	 */
-	[PGMQ_STMT_FEED_LEASED] = {
-		REFERENCE "CASE WHEN stored.vt" LE "$6 THEN $8 ELSE $4 END,"
-		" CASE WHEN stored.vt" LE "$6 THEN $7 ELSE stored.vt END,"
-		" CASE WHEN stored.vt" LE "$6 THEN $6 END"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($5))"
-		" AS stored (msg_id, enqueued_at, vt, headers)",
-		8, {INT8ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT4OID, JSONBARRAYOID,
-		TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+	/* references to messages $1 that are leased until $3, since $4 */
+	[PGMQ_STMT_FEED_SPLIT] = {
+		REFERENCE "$2, $3, $4 FROM {s} AS stored WHERE stored.msg_id" EQ "ANY ($1)" FED,
+		4, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+	},
+	/* as PGMQ_STMT_PEEK, with the messages of batches: ids, read_ct, last_read_at, vt */
+	[PGMQ_STMT_PEEK_BATCHES] = {
+		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ PEEK_STATE ")"
+		" UNION ALL SELECT stored.msg_id, batch.read_ct, stored.enqueued_at, batch.last_read_at, batch.vt,"
+		" COALESCE(stored.message, 'null'::pg_catalog.jsonb), stored.headers"
+		" FROM ROWS FROM (pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"
+		" pg_catalog.unnest($8)) AS batch (msg_id, read_ct, last_read_at, vt)"
+		" JOIN {s} AS stored ON stored.msg_id" EQ "batch.msg_id"
+		" WHERE $3 IS NULL OR $3" EQ "CASE WHEN batch.vt" LE "$4 THEN 'visible' ELSE 'in_flight' END"
+		" ORDER BY msg_id LIMIT $2",
+		8, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8ARRAYOID, INT4ARRAYOID,
+		TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}
+	},
+	/* the rows that stand for many messages, between two ids of such rows */
+	[PGMQ_STMT_BATCHES] = {
+		"SELECT msg_id, read_ct, vt, headers FROM {q}"
+		" WHERE msg_id" GE "$1 AND msg_id" LE "$2 AND headers IS NOT NULL ORDER BY msg_id",
+		2, {INT8OID, INT8OID}
+	},
+	[PGMQ_STMT_BATCH_PUT] = {
+		"INSERT INTO {q} (msg_id, read_ct, enqueued_at, last_read_at, vt, headers)"
+		" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		6, {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
+	},
+	[PGMQ_STMT_BATCH_LOCK] = {
+		"SELECT 1 FROM {q} WHERE " ONE " AND read_ct" EQ "$2 FOR UPDATE SKIP LOCKED",
+		2, {INT8OID, INT4OID}
 	},
 	/* the first $3 messages of the stream between two ids */
 	[PGMQ_STMT_STORED] = {

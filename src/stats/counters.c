@@ -222,6 +222,16 @@ pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 	}
 }
 
+/* Of a lease that was counted as delivered, after one that ended at vt: it was none. */
+void
+pgmq_stats_not_delivered(PgmqStats *stats, TimestampTz vt, TimestampTz last_read)
+{
+	stats->counts[PGMQ_STAT_DELIVERED]--;
+	stats->counts[PGMQ_STAT_REDELIVERED]--;
+	if (vt > last_read && (vt - last_read) % USECS_PER_SEC == 0)
+		stats->counts[PGMQ_STAT_EXPIRED_LEASES]--;
+}
+
 /* The columns of a table that deliveries are told by; 0: it has no such column. */
 typedef struct RowColumns
 {

@@ -102,6 +102,7 @@ extern void pgmq_stats_count(Oid relid, PgmqStat stat, int64 n);
 extern void pgmq_stats_count_now(Oid relid, PgmqStat stat);
 extern void pgmq_stats_read(Oid relid, bool found);
 extern void pgmq_stats_row(Oid relid, const TriggerData *trigger);
+extern void pgmq_stats_not_delivered(PgmqStats *stats, TimestampTz vt, TimestampTz last_read);
 extern void pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 								 bool was_read, TimestampTz last_read, TimestampTz now);
 extern void pgmq_stats_undelivered(Oid relid, int64 msg_id);

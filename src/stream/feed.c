@@ -94,10 +94,10 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
  * rights of its owner, and a stream whose rows are hidden from the owner.
  * Error: 55000.
  */
-static void
-check_tables(const PgmqFeed *feed)
+void
+pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream)
 {
-	Relation	rel = relation_open(feed->queue->relid, RowExclusiveLock);
+	Relation	rel = relation_open(queue->relid, RowExclusiveLock);
 	const Trigger *trigger = pgmq_role_find_trigger(rel, TRIGGER_TYPE_INSERT, true);
 	PgmqRole	saved;
 
@@ -105,18 +105,18 @@ check_tables(const PgmqFeed *feed)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("subscription \"%s\" must not have triggers on INSERT",
-						PGMQ_QUEUE_BASE(feed->queue)),
+						PGMQ_QUEUE_BASE(queue)),
 				 errdetail("Trigger \"%s\" would run with the rights of the subscription's owner.",
 						   trigger->tgname),
 				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
 
-	saved = pgmq_role_become_owner(feed->queue->relid);
-	if (check_enable_rls(feed->stream->stream, InvalidOid, true) == RLS_ENABLED)
+	saved = pgmq_role_become_owner(queue->relid);
+	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
-						PGMQ_QUEUE_BASE(feed->queue)),
+						PGMQ_QUEUE_BASE(queue)),
 				 errdetail("The stream has row-level security.")));
 	pgmq_role_restore(saved);
 }
@@ -420,7 +420,7 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 	if (!feed.exists)
 		return 0;
 	pgmq_feed_fold(&feed);
-	check_tables(&feed);
+	pgmq_feed_check(queue, stream);
 	pgmq_lease_begin(&feed, lease, wanted);
 
 	/* feeding uses the list itself */
@@ -541,7 +541,7 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 		if (id == PG_INT64_MAX)
 			continue;
 		if (!checked)
-			check_tables(&feed);
+			pgmq_feed_check(queue, stream);
 		checked = true;
 		if (holes[i].noted.first < holes[i].noted.last && !look_at_gap(&feed, &holes[i].noted, &busy))
 		{

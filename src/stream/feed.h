@@ -92,6 +92,16 @@ extern void pgmq_stream_row_id(TupleTableSlot *slot, void *state);
 /* ---- filter.c: subscriptions that take only some messages ---- */
 extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept);
 
+/* ---- feed.c: what feeding needs ---- */
+extern void pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream);
+
+/* ---- retain.c ---- */
+extern bool pgmq_feed_runs_code(Oid relid);
+
+/* ---- batch.c: one reference to many messages ---- */
+extern bool pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqueued, int n,
+						   int32 read_ct, TimestampTz now, TimestampTz until);
+
 /* ---- lease.c: references that are leased from the first ---- */
 extern void pgmq_lease_begin(PgmqFeed *feed, PgmqLease *lease, int64 wanted);
 extern int64 pgmq_lease_range(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int nexcept,

@@ -6,8 +6,9 @@
  * Feeding inserts references that everybody can read, and the read that has fed
  * them then takes them by an update.  A read that wants many gets exactly these
  * many: their references are inserted with its lease, and the bodies are returned
- * at once.  A pop needs no references.  Messages whose time has not come get
- * references as ever.
+ * at once.  A pop needs no references, and where nothing but the lease is to be
+ * known of the messages a batch stands for all of them (batch.c).  Messages whose
+ * time has not come get references as ever.
  *
  * The update would do more where the table of references has triggers, rules or
  * row-level security, and where the caller has rights to some columns only, and
@@ -32,11 +33,8 @@
 #include "access/relation.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
@@ -53,20 +51,20 @@
 /* For fewer messages it costs more to look at the blocks each time. */
 #define LEASE_MIN		16
 
-/* New messages, and what their references need. */
+/* New messages, and those of them that need references: what is due, and what is not. */
 typedef struct Leased
 {
 	PgmqFeed   *feed;
 	TimestampTz now;
-	Datum		until;
+	TimestampTz until;
 	TupleTableSlot *slot;		/* a row of the result */
 	PgmqStats  *stats;
-	Datum	   *ids;			/* of the references to insert */
-	Datum	   *enqueued;
-	Datum	   *vts;
-	Datum	   *headers;
-	bool	   *no_headers;
-	int			n;
+	int64	   *due;
+	TimestampTz *enqueued;		/* when these were sent */
+	int			ndue;
+	int64	   *later;
+	int			nlater;
+	bool		whole;			/* a batch can stand for those due */
 } Leased;
 
 /* Whether a table of references has other unique indexes than that of the ids. */
@@ -117,40 +115,12 @@ pgmq_lease_begin(PgmqFeed *feed, PgmqLease *lease, int64 wanted)
 		!rel->rd_rel->relrowsecurity && rel->rd_rules == NULL && !may_conflict(rel) &&
 		pgmq_role_find_trigger(rel, lease->pops ? TRIGGER_TYPE_DELETE : TRIGGER_TYPE_UPDATE,
 							   true) == NULL)
-		feed->lease = lease;
-	relation_close(rel, NoLock);
-}
-
-/* Of the headers of a message what its reference may need, in the current context. */
-static Datum
-reference_headers(Datum headers, bool *isnull)
-{
-	static const char *const keys[] = {PGMQ_HEADER_GROUP, PGMQ_HEADER_TTL};
-	Jsonb	   *jsonb = DatumGetJsonbP(headers);
-	JsonbParseState *state = NULL;
-	Datum		result = 0;
-
-	for (int i = 0; i < lengthof(keys) && JB_ROOT_IS_OBJECT(jsonb); i++)
 	{
-		JsonbValue	key = {.type = jbvString};
-		JsonbValue *value;
-
-		key.val.string.val = unconstify(char *, keys[i]);
-		key.val.string.len = strlen(keys[i]);
-		value = findJsonbValueFromContainer(&jsonb->root, JB_FOBJECT, &key);
-		if (value == NULL)
-			continue;
-		if (state == NULL)
-			pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-		pushJsonbValue(&state, WJB_KEY, &key);
-		pushJsonbValue(&state, WJB_VALUE, value);
+		feed->lease = lease;
+		lease->whole &= pgmq_role_find_trigger(rel, TRIGGER_TYPE_DELETE, true) == NULL &&
+			pgmq_role_find_reference(rel) == NULL;
 	}
-	*isnull = state == NULL;
-	if (state != NULL)
-		result = JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
-	if ((Pointer) jsonb != DatumGetPointer(headers))
-		pfree(jsonb);
-	return result;
+	relation_close(rel, NoLock);
 }
 
 /* Row function: return a new message, if its time has come, and note its reference. */
@@ -161,68 +131,59 @@ row_lease(TupleTableSlot *slot, void *state)
 	PgmqFeed   *feed = leased->feed;
 	PgmqLease  *lease = feed->lease;
 	Datum	   *values = slot->tts_values;
-	bool		due;
-	MemoryContext old;
 
 	slot_getallattrs(slot);
 	pgmq_stream_row_id(slot, &feed->given);
-	due = DatumGetTimestampTz(values[4]) <= leased->now;
-	if (!due || !lease->pops)
+	if (DatumGetTimestampTz(values[4]) > leased->now)
 	{
-		old = MemoryContextSwitchTo(feed->context);
-		leased->ids[leased->n] = values[0];
-		leased->enqueued[leased->n] = values[2];
-		leased->vts[leased->n] = values[4];
-		leased->no_headers[leased->n] = slot->tts_isnull[6];
-		if (!slot->tts_isnull[6])
-			leased->headers[leased->n] = reference_headers(values[6], &leased->no_headers[leased->n]);
-		leased->n++;
-		MemoryContextSwitchTo(old);
-	}
-	if (!due)
+		leased->later[leased->nlater++] = DatumGetInt64(values[0]);
 		return;
+	}
 	if (!lease->pops)
+	{
+		leased->whole &= !slot->tts_isnull[2];
+		leased->enqueued[leased->ndue] = leased->whole ? DatumGetTimestampTz(values[2]) : 0;
+		leased->due[leased->ndue] = DatumGetInt64(values[0]);
 		pgmq_stats_delivered(leased->stats, feed->stream->read_base,
 							 DatumGetTimestampTz(values[4]), false, 0, leased->now);
+	}
+	leased->ndue++;
 	ExecClearTuple(leased->slot);
 	memcpy(leased->slot->tts_values, values, 7 * sizeof(Datum));
 	memcpy(leased->slot->tts_isnull, slot->tts_isnull, 7 * sizeof(bool));
 	if (!lease->pops)
-		leased->slot->tts_values[4] = leased->until;
+		leased->slot->tts_values[4] = TimestampTzGetDatum(leased->until);
 	ExecStoreVirtualTuple(leased->slot);
 	pgmq_rows_store(leased->slot, lease->rows);
 	lease->count++;
 }
 
-/* An array of values of 8 bytes. */
-static PgmqArg
-array_of(Datum *values, int n, Oid type)
-{
-	return PGMQ_ARG(PointerGetDatum(construct_array(values, n, type, 8, FLOAT8PASSBYVAL,
-													TYPALIGN_DOUBLE)));
-}
-
 /* Insert the references. */
 static void
-insert_leased(Leased *leased, PgmqArg read_ct)
+insert_leased(Leased *leased, int32 read_ct)
 {
 	PgmqFeed   *feed = leased->feed;
-	int			n = leased->n;
-	int			lb = 1;
-	PgmqArg		args[] = {
-		array_of(leased->ids, n, INT8OID),
-		array_of(leased->enqueued, n, TIMESTAMPTZOID),
-		array_of(leased->vts, n, TIMESTAMPTZOID),
-		PGMQ_ARG(Int32GetDatum(feed->stream->read_base)),
-		PGMQ_ARG(PointerGetDatum(construct_md_array(leased->headers, leased->no_headers, 1, &n, &lb,
-													JSONBOID, -1, false, TYPALIGN_INT))),
-		PGMQ_ARG(TimestampTzGetDatum(leased->now)),
-		PGMQ_ARG(leased->until),
-		read_ct
+	PgmqArg		due[] = {
+		pgmq_int8_array(leased->due, leased->ndue),
+		PGMQ_ARG(Int32GetDatum(read_ct)),
+		PGMQ_ARG(TimestampTzGetDatum(leased->until)),
+		PGMQ_ARG(TimestampTzGetDatum(leased->now))
 	};
-	PgmqRole	saved = pgmq_role_become_owner(feed->queue->relid);
+	PgmqArg		later[] = {
+		pgmq_int8_array(leased->later, leased->nlater), PGMQ_ARG_NULL, PGMQ_ARG_NULL,
+		PGMQ_ARG(Int32GetDatum(feed->stream->read_base))
+	};
+	PgmqRole	saved;
 
-	pgmq_exec(feed->queue, PGMQ_STMT_FEED_LEASED, args);
+	if (leased->whole && leased->ndue > 1 &&
+		pgmq_batch_put(feed->queue, leased->due, leased->enqueued, leased->ndue, read_ct,
+					   leased->now, leased->until))
+		leased->ndue = 0;
+	saved = pgmq_role_become_owner(feed->queue->relid);
+	if (leased->ndue > 0)
+		pgmq_exec(feed->queue, PGMQ_STMT_FEED_SPLIT, due);
+	if (leased->nlater > 0)
+		pgmq_exec(feed->queue, PGMQ_STMT_FEED_IDS, later);
 	pgmq_role_restore(saved);
 }
 
@@ -236,6 +197,7 @@ pgmq_lease_range(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int ne
 {
 	PgmqLease  *lease = feed->lease;
 	int32		base = feed->stream->read_base;
+	int32		read_ct = lease->pops ? base : Min(base, PG_INT32_MAX - 1) + 1;
 	PgmqArg		args[6];
 	Leased		leased = {.feed = feed};
 	PgmqRole	saved;
@@ -263,25 +225,26 @@ pgmq_lease_range(PgmqFeed *feed, int64 lo, int64 hi, const int64 *except, int ne
 		return 0;
 	pgmq_xact_wake(feed->queue->relid, PGMQ_WAKE_UNLOCKED);
 	leased.now = GetCurrentTimestamp();
-	leased.until = lease->pops ? TimestampTzGetDatum(leased.now) :
-		pgmq_after(leased.now, lease->vt).value;
+	leased.until = lease->pops ? leased.now :
+		DatumGetTimestampTz(pgmq_after(leased.now, lease->vt).value);
 	leased.slot = MakeSingleTupleTableSlot(pgmq_rows_desc(lease->rows), &TTSOpsVirtual);
 	leased.stats = pgmq_stats_pending(feed->queue->relid);
-	leased.ids = palloc(limit * sizeof(Datum));
-	leased.enqueued = palloc(limit * sizeof(Datum));
-	leased.vts = palloc(limit * sizeof(Datum));
-	leased.headers = palloc0(limit * sizeof(Datum));
-	leased.no_headers = palloc(limit * sizeof(bool));
+	leased.due = palloc(limit * sizeof(int64));
+	leased.enqueued = palloc(limit * sizeof(TimestampTz));
+	leased.later = palloc(limit * sizeof(int64));
+	leased.whole = lease->whole;
 	args[2] = pgmq_int8_array(except, nexcept);
 	args[3] = PGMQ_ARG(Int64GetDatum(limit));
-	args[4] = PGMQ_ARG(Int32GetDatum(lease->pops ? base : Min(base, PG_INT32_MAX - 1) + 1));
+	args[4] = PGMQ_ARG(Int32GetDatum(read_ct));
 	args[5] = lease->pops ? PGMQ_ARG_NULL : PGMQ_ARG(TimestampTzGetDatum(leased.now));
 	pgmq_rows_watch(lease->rows, NULL, NULL);
 	pgmq_exec_record(feed->queue, PGMQ_STMT_FEED_BODIES, args, lease->rows, row_lease, &leased);
 	ExecDropSingleTupleTableSlot(leased.slot);
 	if (lease->pops)
-		leased.stats->counts[PGMQ_STAT_SENT] += feed->given.n - leased.n;
-	if (leased.n > 0)
-		insert_leased(&leased, args[4]);
+	{
+		leased.stats->counts[PGMQ_STAT_SENT] += leased.ndue;
+		leased.ndue = 0;
+	}
+	insert_leased(&leased, read_ct);
 	return feed->given.n;
 }

@@ -77,8 +77,8 @@ try_open(PgmqQueue *queue, Oid relid, LOCKMODE lockmode)
 }
 
 /* Tell whether a delete from a table would run code that a user has made. */
-static bool
-runs_code(Oid relid)
+bool
+pgmq_feed_runs_code(Oid relid)
 {
 	Relation	rel = relation_open(relid, NoLock);
 	bool		result = pgmq_role_find_trigger(rel, TRIGGER_TYPE_DELETE, true) != NULL ||
@@ -109,6 +109,8 @@ extend_to(const PgmqQueue *queue, const char *sql, Oid type, Datum value, int64 
 static int64
 finished_by_all(const Ids *subscriptions)
 {
+	static const Oid argtypes[] = {INT8OID};
+	PgmqArg		args[1];
 	int64		upto = PG_INT64_MAX;
 
 	if (subscriptions->n == 0)
@@ -119,6 +121,7 @@ finished_by_all(const Ids *subscriptions)
 		PgmqStream	stream;
 		Ids			first = {.context = CurrentMemoryContext};
 		PgmqRole	saved;
+		int64		batched;
 
 		/*
 		 * a new snapshot after the first look: what is fed is in its table by
@@ -130,11 +133,15 @@ finished_by_all(const Ids *subscriptions)
 			return PG_INT64_MIN;
 		upto = Min(upto, pgmq_feed_finished(&queue, &stream));
 		saved = pgmq_role_become_owner(queue.relid);
-		pgmq_exec_once_guarded(pgmq_plan_text(&queue, "SELECT msg_id FROM {q} ORDER BY msg_id LIMIT 1"),
-							   0, NULL, NULL, pgmq_stream_row_id, &first);
+		args[0] = PGMQ_ARG(Int64GetDatum(PGMQ_BATCH_END));
+		pgmq_exec_once_guarded(pgmq_plan_text(&queue, "SELECT msg_id FROM {q}"
+											  " WHERE msg_id OPERATOR(pg_catalog.>=) $1 ORDER BY msg_id LIMIT 1"),
+							   1, argtypes, args, pgmq_stream_row_id, &first);
 		pgmq_role_restore(saved);
 		if (first.n > 0)
 			upto = Min(upto, first.ids[0] - 1);
+		batched = pgmq_batches_first(&queue);
+		upto = Min(upto, batched - 1);
 	}
 	return upto;
 }
@@ -177,13 +184,18 @@ count_lost(Oid subscription, const Ids *ids)
 	PgmqQueue	queue;
 	PgmqStream	stream;
 	PgmqRole	saved;
+	PgmqIdArg  *pairs;
 	int64		lost = 0;
 
 	if (!try_open(&queue, subscription, RowExclusiveLock) ||
 		!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 		return;
 	lost = pgmq_feed_count_unfed(&queue, &stream, ids->ids, ids->n);
-	if (!runs_code(queue.relid))
+	pairs = palloc0(ids->n * sizeof(PgmqIdArg));
+	for (int i = 0; i < ids->n; i++)
+		pairs[i].msg_id = ids->ids[i];
+	pgmq_batches_split(&queue, pairs, ids->n, false);
+	if (!pgmq_feed_runs_code(queue.relid))
 	{
 		saved = pgmq_role_become_owner(queue.relid);
 		lost += (int64) pgmq_exec_once_guarded(pgmq_plan_text(&queue,

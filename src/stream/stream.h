@@ -56,6 +56,7 @@ typedef struct PgmqLease
 	PgmqRows   *rows;			/* where they go */
 	PgmqArg		vt;				/* how long they are leased, seconds */
 	bool		pops;
+	bool		whole;			/* one row may stand for all it gets */
 	int64		count;			/* how many it got */
 } PgmqLease;
 
@@ -110,7 +111,28 @@ typedef struct PgmqRetention
 extern bool pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention,
 						int64 limit, int64 *rows);
 
+/* ---- batch.c: one reference to many messages ---- */
+/* What the batches of a subscription have. */
+typedef struct PgmqBatchCount
+{
+	int64		rows;
+	int64		more;			/* messages beyond one for each row */
+	int64		more_due;		/* of those that can be read */
+	TimestampTz newest;			/* when the last message was sent */
+} PgmqBatchCount;
+
+extern void pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait);
+extern bool pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until);
+extern void pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows);
+extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count);
+extern void pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays);
+extern int64 pgmq_batches_first(const PgmqQueue *queue);
+extern bool pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct);
+extern int	pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *ids, int nids,
+							 bool fenced, PgmqRows *rows);
+
 /* ---- take.c: reads of subscriptions ---- */
+extern void pgmq_stream_note_missing(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n);
 extern bool pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows,
 						   int64 wanted, bool in_order, PgmqLease *lease);
 

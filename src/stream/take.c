@@ -39,10 +39,8 @@ static void
 remove_references(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
 {
 	static const Oid argtypes[] = {INT8ARRAYOID};
-	static const Oid lost_types[] = {INT8ARRAYOID, OIDOID};
-	PgmqArg		args[] = {pgmq_int8_array(ids, n), PGMQ_ARG(ObjectIdGetDatum(stream->stream))};
+	PgmqArg		args[] = {pgmq_int8_array(ids, n)};
 	PgmqRole	saved = pgmq_role_become_owner(queue->relid);
-	int64		lost = 0;
 
 	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
 	{
@@ -54,7 +52,20 @@ remove_references(const PgmqQueue *queue, const PgmqStream *stream, const int64 
 								  " WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)"),
 				   1, argtypes, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
+	pgmq_stream_note_missing(queue, stream, ids, n);
+}
 
+/* Count as lost those of some messages, which the stream does not have, that retention has passed. */
+void
+pgmq_stream_note_missing(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
+{
+	static const Oid lost_types[] = {INT8ARRAYOID, OIDOID};
+	PgmqArg		args[] = {pgmq_int8_array(ids, n), PGMQ_ARG(ObjectIdGetDatum(stream->stream))};
+	PgmqRole	saved;
+	int64		lost = 0;
+
+	if (n == 0)
+		return;
 	saved = pgmq_stream_become_keeper();
 	pgmq_exec_once("SELECT pg_catalog.count(*) FROM pg_catalog.unnest($1) AS id"
 				   " JOIN " PGMQ_SCHEMA ".stream AS s ON s.stream OPERATOR(pg_catalog.=) $2"
@@ -91,15 +102,17 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 	int64		fed;
 	int64	   *ids;
 	int			n = pgmq_rows_bodiless(rows, &ids);
+	List	   *batches = pgmq_rows_batches(rows);
 
 	pgmq_stream_note_reads(queue, stream, pgmq_rows_most_reads(rows));
 	stream->lo = PG_INT64_MIN;
 	stream->hi = PG_INT64_MAX;
 	if (n > 0)
-	{
 		remove_references(queue, stream, ids, n);
+	if (batches != NIL)
+		pgmq_batches_expired(queue, stream, batches);
+	if (n > 0 || batches != NIL)
 		return wanted > 0;
-	}
 	if (wanted <= 0)
 		return false;
 	if (in_order)

@@ -1,0 +1,749 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  One reference to many messages, which one read has leased.
+ *
+ * A read that wants many messages mostly acknowledges them together.  Until then,
+ * or until its lease is over, a row for each of them would say the same.  So the
+ * lease is one row, a *batch*, in the subscription's table, whose headers are
+ *
+ *	{"count": 3, "ids": [[101, 102], [104, 104]], "read_ct": 1,
+ *	 "lease": [.., ..], "enqueued": [.., ..]}
+ *
+ * with ranges of ids, the begin and the end of the lease, and when the first and the last
+ * message were sent, in microseconds.  Its msg_id is less than that of any message, so
+ * that no verb takes it for one.  Whatever concerns
+ * some of its messages *splits* it first: the row goes, and each message gets a
+ * reference of its own, with the lease that it has.  So only the read that makes a
+ * batch, the acknowledgement of all of it, and the counts know what a batch is.
+ *
+ * The ids of a batch are within SPAN of its first one, no batch has ids between
+ * those of another one, and a row of one msg_id and read_ct never changes what it
+ * says.  So a batch is found by a range of msg_id, and removed with a fence.
+ *
+ * A batch is found when its lease is over as any message is, by its vt.  The read that
+ * finds it splits it, and looks again.
+ *
+ * Copyright (c) 2026, pgmq_c contributors
+ *
+ * IDENTIFICATION
+ *	  src/stream/batch.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "common/common.h"
+#include "spi/spi.h"
+#include "stats/stats.h"
+#include "stream/stream.h"
+#include "stream/feed.h"
+
+/* The msg_id of a batch, by its first id. */
+#define BATCH_KEY(first)	(PG_INT64_MIN + (first))
+#define BATCH_FIRST_MAX		(PGMQ_BATCH_FIRST(PGMQ_BATCH_END) - 1)
+
+/* Ids of a batch are less than so many apart. */
+#define SPAN			(WINDOW_MAX * 64)
+
+/* More ranges are more than the references that they replace. */
+#define RANGES_MAX		16
+
+/* Some consecutive ids. */
+typedef struct IdRange
+{
+	int64		lo;
+	int64		hi;
+} IdRange;
+
+/* A batch as it is stored. */
+typedef struct Batch
+{
+	int64		key;
+	int32		read_ct;
+	TimestampTz vt;
+	TimestampTz last_read;
+	TimestampTz enqueued[2];	/* the first and the last message */
+	int			count;			/* messages */
+	int			nranges;
+	IdRange		ranges[RANGES_MAX];
+} Batch;
+
+typedef struct Batches
+{
+	MemoryContext context;
+	Batch	   *list;
+	int			n;
+	int			max;
+} Batches;
+
+/* ----------------------------------------------------------------
+ *		What a batch says
+ * ----------------------------------------------------------------
+ */
+
+static JsonbValue
+json_int8(int64 value)
+{
+	return (JsonbValue)
+	{
+		.type = jbvNumeric,.val.numeric = int64_to_numeric(value)
+	};
+}
+
+static void
+push_key(JsonbParseState **state, const char *key)
+{
+	JsonbValue	value = {
+		.type = jbvString,.val.string = {strlen(key), unconstify(char *, key)}
+	};
+
+	pushJsonbValue(state, WJB_KEY, &value);
+}
+
+static void
+push_int8(JsonbParseState **state, JsonbIteratorToken token, int64 number)
+{
+	JsonbValue	value = json_int8(number);
+
+	pushJsonbValue(state, token, &value);
+}
+
+static void
+push_pair(JsonbParseState **state, int64 one, int64 two)
+{
+	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	push_int8(state, WJB_ELEM, one);
+	push_int8(state, WJB_ELEM, two);
+	pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/* What a batch says, palloc'd. */
+static Jsonb *
+batch_json(const Batch *batch)
+{
+	JsonbParseState *state = NULL;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_key(&state, "ids");
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < batch->nranges; i++)
+		push_pair(&state, batch->ranges[i].lo, batch->ranges[i].hi);
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	push_key(&state, "count");
+	push_int8(&state, WJB_VALUE, batch->count);
+	push_key(&state, "enqueued");
+	push_pair(&state, batch->enqueued[0], batch->enqueued[1]);
+	push_key(&state, "lease");
+	push_pair(&state, batch->last_read, batch->vt);
+	push_key(&state, "read_ct");
+	push_int8(&state, WJB_VALUE, batch->read_ct);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* A number of a JSON value; false if it is none. */
+static bool
+json_number(const JsonbValue *value, int64 *number)
+{
+	bool		fits;
+
+	if (value == NULL || value->type != jbvNumeric)
+		return false;
+	fits = !numeric_is_nan(value->val.numeric) && !numeric_is_inf(value->val.numeric);
+	if (fits)
+	{
+		/* a user may have written anything, and this must not fail */
+		Datum		text = DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric));
+		char	   *end;
+
+		errno = 0;
+		*number = strtoll(DatumGetCString(text), &end, 10);
+		fits = errno == 0 && *end == '\0';
+	}
+	return fits;
+}
+
+static JsonbValue *
+json_member(JsonbContainer *object, const char *key)
+{
+	return getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+}
+
+/* An array of two numbers. */
+static bool
+json_pair(JsonbValue *value, int64 *one, int64 *two)
+{
+	JsonbContainer *array;
+
+	if (value == NULL || value->type != jbvBinary)
+		return false;
+	array = value->val.binary.data;
+	return JsonContainerIsArray(array) && JsonContainerSize(array) == 2 &&
+		json_number(getIthJsonbValueFromContainer(array, 0), one) &&
+		json_number(getIthJsonbValueFromContainer(array, 1), two);
+}
+
+/* Whether all times are some that can be computed with. */
+static bool
+are_times(const Batch *batch)
+{
+	return IS_VALID_TIMESTAMP(batch->last_read) && IS_VALID_TIMESTAMP(batch->vt) &&
+		IS_VALID_TIMESTAMP(batch->enqueued[0]) && IS_VALID_TIMESTAMP(batch->enqueued[1]);
+}
+
+/* Understand what a batch says; false if it is none. */
+static bool
+batch_parse(Batch *batch, int64 key, Jsonb *json)
+{
+	JsonbValue *ids;
+	JsonbContainer *array;
+	int64		read_ct;
+	int64		count = 0;
+	int64		next = PGMQ_BATCH_FIRST(key);
+
+	batch->key = key;
+	batch->nranges = 0;
+	if (!PGMQ_IS_BATCH(key) || !JB_ROOT_IS_OBJECT(json))
+		return false;
+	ids = json_member(&json->root, "ids");
+	if (ids == NULL || ids->type != jbvBinary || !JsonContainerIsArray(ids->val.binary.data) ||
+		!json_number(json_member(&json->root, "read_ct"), &read_ct) ||
+		!json_pair(json_member(&json->root, "lease"), &batch->last_read, &batch->vt) ||
+		!json_pair(json_member(&json->root, "enqueued"), &batch->enqueued[0], &batch->enqueued[1]))
+		return false;
+	array = ids->val.binary.data;
+	batch->nranges = JsonContainerSize(array);
+	if (batch->nranges == 0 || batch->nranges > RANGES_MAX || read_ct <= 0 || read_ct > PG_INT32_MAX)
+		return false;
+	for (int i = 0; i < batch->nranges; i++)
+	{
+		IdRange    *range = &batch->ranges[i];
+
+		if (!json_pair(getIthJsonbValueFromContainer(array, i), &range->lo, &range->hi) ||
+			range->lo < next || (i == 0 && range->lo > next) || range->hi < range->lo ||
+			range->hi - PGMQ_BATCH_FIRST(key) >= SPAN)
+			return false;
+		count += range->hi - range->lo + 1;
+		next = range->hi + 1;
+	}
+	batch->read_ct = (int32) read_ct;
+	batch->count = (int) count;
+	return are_times(batch);
+}
+
+/* Whether a batch has a message. */
+static bool
+batch_has(const Batch *batch, int64 id)
+{
+	for (int i = 0; i < batch->nranges; i++)
+		if (batch->ranges[i].lo <= id && id <= batch->ranges[i].hi)
+			return true;
+	return false;
+}
+
+static int64
+batch_last(const Batch *batch)
+{
+	return batch->ranges[batch->nranges - 1].hi;
+}
+
+/* Add a batch to some, if the row is one. */
+static void
+batches_add(Batches *batches, const Batch *batch)
+{
+	if (batches->n == batches->max)
+	{
+		MemoryContext old = MemoryContextSwitchTo(batches->context);
+
+		batches->max = Max(16, batches->max * 2);
+		batches->list = batches->list == NULL ? palloc(batches->max * sizeof(Batch)) :
+			repalloc_huge(batches->list, batches->max * sizeof(Batch));
+		MemoryContextSwitchTo(old);
+	}
+	batches->list[batches->n++] = *batch;
+}
+
+/* Row function: (msg_id, read_ct, vt, headers). */
+static void
+row_batch(TupleTableSlot *slot, void *state)
+{
+	Datum	   *values = slot->tts_values;
+	Batch		batch;
+
+	slot_getallattrs(slot);
+	if (slot->tts_isnull[1] || slot->tts_isnull[2] || slot->tts_isnull[3] ||
+		!batch_parse(&batch, DatumGetInt64(values[0]), DatumGetJsonbP(values[3])) ||
+		batch.read_ct != DatumGetInt32(values[1]))
+		return;
+	batch.vt = DatumGetTimestampTz(values[2]);
+	batches_add(state, &batch);
+}
+
+/* Find the batches that may have ids from lo to hi, with the rights of the owner. */
+static Batches
+batches_find(const PgmqQueue *queue, int64 lo, int64 hi)
+{
+	Batches		batches = {.context = CurrentMemoryContext};
+	PgmqArg		args[2];
+	PgmqRole	saved;
+
+	if (hi < 0)
+		return batches;
+	args[0] = PGMQ_ARG(Int64GetDatum(BATCH_KEY(Min(Max(lo, SPAN) - SPAN, BATCH_FIRST_MAX))));
+	args[1] = PGMQ_ARG(Int64GetDatum(BATCH_KEY(Min(hi, BATCH_FIRST_MAX))));
+	saved = pgmq_role_become_owner(queue->relid);
+	pgmq_exec_each(queue, PGMQ_STMT_BATCHES, args, row_batch, &batches);
+	pgmq_role_restore(saved);
+	return batches;
+}
+
+/* ----------------------------------------------------------------
+ *		Making one
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Lease some messages, in order, which a feeding gives out, as one; they were sent
+ * at the times enqueued.  False if they are too scattered, or another batch is
+ * among them.
+ */
+bool
+pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqueued, int n,
+			   int32 read_ct, TimestampTz now, TimestampTz until)
+{
+	Batch		batch = {
+		.read_ct = read_ct,.last_read = now,.vt = until,.count = n
+	};
+	Batches		others;
+	PgmqArg		args[6];
+	PgmqRole	saved;
+	uint64		done;
+
+	for (int i = 0; i < n; i++)
+	{
+		int64		id = ids[i];
+
+		if (i > 0 && batch.ranges[batch.nranges - 1].hi == id - 1)
+		{
+			batch.ranges[batch.nranges - 1].hi = id;
+			continue;
+		}
+		if (batch.nranges == RANGES_MAX)
+			return false;
+		batch.ranges[batch.nranges++] = (IdRange)
+		{
+			id, id
+		};
+	}
+	batch.key = BATCH_KEY(batch.ranges[0].lo);
+	batch.enqueued[0] = enqueued[0];
+	batch.enqueued[1] = enqueued[n - 1];
+	if (batch.ranges[0].lo <= 0 || batch_last(&batch) > BATCH_FIRST_MAX ||
+		batch_last(&batch) - batch.ranges[0].lo >= SPAN || !are_times(&batch))
+		return false;
+	others = batches_find(queue, batch.ranges[0].lo, batch_last(&batch));
+	for (int i = 0; i < others.n; i++)
+		if (batch_last(&others.list[i]) >= batch.ranges[0].lo)
+			return false;
+	args[0] = PGMQ_ARG(Int64GetDatum(batch.key));
+	args[1] = PGMQ_ARG(Int32GetDatum(read_ct));
+	args[2] = PGMQ_ARG(TimestampTzGetDatum(enqueued[0]));
+	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
+	args[4] = PGMQ_ARG(TimestampTzGetDatum(until));
+	args[5] = PGMQ_ARG(JsonbPGetDatum(batch_json(&batch)));
+	saved = pgmq_role_become_owner(queue->relid);
+	done = pgmq_exec(queue, PGMQ_STMT_BATCH_PUT, args);
+	pgmq_role_restore(saved);
+	if (done > 0)
+		pgmq_stats_pending(queue->relid)->counts[PGMQ_STAT_SENT] += n - 1;
+	return done > 0;
+}
+
+/* ----------------------------------------------------------------
+ *		Splitting one
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Run a delete of a batch's row, with the rights of the owner, or with the caller's if it
+ * runs code that users have made.  How many rows there were.
+ */
+static uint64
+row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
+{
+	PgmqRole	saved;
+	uint64		n;
+
+	if (pgmq_feed_runs_code(queue->relid))
+		return pgmq_exec(queue, id, args);
+	saved = pgmq_role_become_owner(queue->relid);
+	n = pgmq_exec(queue, id, args);
+	pgmq_role_restore(saved);
+	return n;
+}
+
+/*
+ * Remove the row of a batch; false if it is there no more.  wait: for a transaction
+ * that has it locked.
+ */
+static bool
+batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
+{
+	PgmqArg		args[] = {
+		PGMQ_ARG(Int64GetDatum(batch->key)), PGMQ_ARG(Int32GetDatum(batch->read_ct))
+	};
+
+	if (!wait)
+	{
+		PgmqRole	saved = pgmq_role_become_owner(queue->relid);
+		bool		is_free = pgmq_exec(queue, PGMQ_STMT_BATCH_LOCK, args) > 0;
+
+		pgmq_role_restore(saved);
+		if (!is_free)
+			return false;
+	}
+	return row_remove(queue, PGMQ_STMT_DELETE_FENCED, args) > 0;
+}
+
+/*
+ * The row of a batch is gone: give its messages, but for those in done, which is in
+ * order, references of their own, and count those that the stream has no more.
+ */
+static void
+batch_open(const PgmqQueue *queue, const PgmqStream *stream, const Batch *batch,
+		   const int64 *done, int ndone)
+{
+	int64	   *ids = palloc(batch->count * sizeof(int64));
+	int			n = 0;
+	Ids			kept = {.context = CurrentMemoryContext};
+	PgmqArg		args[4];
+	PgmqRole	saved;
+	int			nlost = 0;
+
+	for (int i = 0; i < batch->nranges; i++)
+		for (int64 id = batch->ranges[i].lo; id <= batch->ranges[i].hi; id++)
+		{
+			if (ndone > 0 && *done == id)
+			{
+				done++;
+				ndone--;
+			}
+			else
+				ids[n++] = id;
+		}
+	if (n == 0)
+		return;
+	pgmq_feed_check(queue, stream);
+	args[0] = pgmq_int8_array(ids, n);
+	args[1] = PGMQ_ARG(Int32GetDatum(batch->read_ct));
+	args[2] = PGMQ_ARG(TimestampTzGetDatum(batch->vt));
+	args[3] = PGMQ_ARG(TimestampTzGetDatum(batch->last_read));
+	saved = pgmq_role_become_owner(queue->relid);
+	pgmq_exec_each(queue, PGMQ_STMT_FEED_SPLIT, args, pgmq_stream_row_id, &kept);
+	pgmq_role_restore(saved);
+
+	/* they were counted when they were given out */
+	pgmq_stats_pending(queue->relid)->counts[PGMQ_STAT_SENT] -= kept.n;
+	for (int i = 0, next = 0; i < n; i++)
+	{
+		if (next < kept.n && kept.ids[next] == ids[i])
+			next++;
+		else
+			ids[nlost++] = ids[i];
+	}
+	pgmq_stream_note_missing(queue, stream, ids, nlost);
+	pfree(ids);
+}
+
+/* The number of the first of some messages, in order, that is not before an id. */
+static int
+ids_from(const PgmqIdArg *ids, int nids, int64 id)
+{
+	int			lo = 0;
+	int			hi = nids;
+
+	while (lo < hi)
+	{
+		int			middle = lo + (hi - lo) / 2;
+
+		if (ids[middle].msg_id < id)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+/* Whether a batch has some of the messages, in order, or is named itself. */
+static bool
+batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
+{
+	int			i = ids_from(ids, nids, batch->key);
+
+	if (i < nids && ids[i].msg_id == batch->key)
+		return true;
+	for (i = ids_from(ids, nids, batch->ranges[0].lo); i < nids && ids[i].msg_id <= batch_last(batch); i++)
+		if (batch_has(batch, ids[i].msg_id))
+			return true;
+	return false;
+}
+
+/* The batches that some messages, in order, may be in; those named themselves, too. */
+static Batches
+batches_of(const PgmqQueue *queue, const PgmqIdArg *ids, int nids)
+{
+	int64		lo = PG_INT64_MAX;
+	int64		hi = PG_INT64_MIN;
+
+	for (int i = 0; i < nids; i++)
+	{
+		int64		id = PGMQ_IS_BATCH(ids[i].msg_id) ? PGMQ_BATCH_FIRST(ids[i].msg_id) : ids[i].msg_id;
+
+		lo = Min(lo, id);
+		hi = Max(hi, id);
+	}
+	return batches_find(queue, lo, hi);
+}
+
+/*
+ * Before a verb changes some messages, in order, of an open queue: split the batches
+ * that they are in.  wait: also those that others have locked.
+ */
+void
+pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait)
+{
+	PgmqStream	stream;
+	Batches		batches;
+
+	if (nids == 0 || !pgmq_stream_look(queue->relid, &stream) ||
+		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		return;
+	batches = batches_of(queue, ids, nids);
+	for (int i = 0; i < batches.n; i++)
+		if (batch_has_some(&batches.list[i], ids, nids) &&
+			batch_remove(queue, &batches.list[i], wait))
+			batch_open(queue, &stream, &batches.list[i], NULL, 0);
+}
+
+/*
+ * Split all batches of an open subscription whose leases end by a time.  False if
+ * another transaction has one of them locked.
+ */
+bool
+pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until)
+{
+	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
+	bool		all = true;
+
+	for (int i = 0; i < batches.n; i++)
+	{
+		if (batches.list[i].vt > until)
+			continue;
+		if (batch_remove(queue, &batches.list[i], false))
+			batch_open(queue, stream, &batches.list[i], NULL, 0);
+		else
+			all = false;
+	}
+	return all;
+}
+
+/*
+ * A read has found batches, of which these are the rows as they were returned: split
+ * them.  Sets stream->lo and stream->hi to where their messages are.
+ */
+void
+pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PgmqStats  *stats = pgmq_stats_pending(queue->relid);
+	ListCell   *lc;
+
+	stream->lo = PG_INT64_MAX;
+	stream->hi = PG_INT64_MIN;
+	foreach(lc, rows)
+	{
+		const PgmqRowKept *row = lfirst(lc);
+		PgmqArg		arg = PGMQ_ARG(Int64GetDatum(row->msg_id));
+		bool		read = row_remove(queue, PGMQ_STMT_DELETE, &arg) > 0;
+		Batch		batch;
+
+		if (row->headers == NULL || !batch_parse(&batch, row->msg_id, row->headers))
+			continue;
+		/* the row itself was counted as delivered, unless it was popped */
+		if (read)
+			pgmq_stats_not_delivered(stats, batch.vt, batch.last_read);
+		batch.vt = Min(batch.vt, now);
+		batch_open(queue, stream, &batch, NULL, 0);
+		stream->lo = Min(stream->lo, batch.ranges[0].lo);
+		stream->hi = Max(stream->hi, batch_last(&batch));
+	}
+}
+
+/* ----------------------------------------------------------------
+ *		Acknowledging
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * How many messages more than rows the batches of a subscription have, and of those that
+ * can be read at a time.
+ */
+void
+pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count)
+{
+	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
+
+	*count = (PgmqBatchCount)
+	{
+		.rows = batches.n,.newest = DT_NOBEGIN
+	};
+	for (int i = 0; i < batches.n; i++)
+	{
+		count->more += batches.list[i].count - 1;
+		if (batches.list[i].vt <= now)
+			count->more_due += batches.list[i].count - 1;
+		count->newest = Max(count->newest, batches.list[i].enqueued[1]);
+	}
+}
+
+/*
+ * The messages from an id on that batches have, as four arrays: ids, read_ct,
+ * last_read_at, vt.
+ */
+void
+pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays)
+{
+	Batches		batches = batches_find(queue, Max(from, 0), PG_INT64_MAX);
+	int64		max = 0;
+	int			n = 0;
+	Datum	   *values[4];
+
+	for (int i = 0; i < batches.n; i++)
+		max += batches.list[i].count;
+	for (int i = 0; i < 4; i++)
+		values[i] = palloc_extended(Max(max, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < batches.n; i++)
+	{
+		const Batch *batch = &batches.list[i];
+
+		for (int j = 0; j < batch->nranges; j++)
+			for (int64 id = Max(batch->ranges[j].lo, from); id <= batch->ranges[j].hi; id++)
+			{
+				values[0][n] = Int64GetDatum(id);
+				values[1][n] = Int32GetDatum(batch->read_ct);
+				values[2][n] = TimestampTzGetDatum(batch->last_read);
+				values[3][n++] = TimestampTzGetDatum(batch->vt);
+			}
+	}
+	for (int i = 0; i < 4; i++)
+	{
+		static const Oid types[] = {INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+
+		arrays[i] = PGMQ_ARG(PointerGetDatum(construct_array(values[i], n, types[i],
+															 types[i] == INT4OID ? 4 : 8, true,
+															 types[i] == INT4OID ? TYPALIGN_INT : TYPALIGN_DOUBLE)));
+	}
+}
+
+/* The first message that is in a batch; PG_INT64_MAX for none. */
+int64
+pgmq_batches_first(const PgmqQueue *queue)
+{
+	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
+
+	return batches.n == 0 ? PG_INT64_MAX : batches.list[0].ranges[0].lo;
+}
+
+/* Whether a batch is leased to a reader whose fence this is. */
+bool
+pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct)
+{
+	Batches		batches = batches_find(queue, msg_id, msg_id);
+
+	for (int i = 0; i < batches.n; i++)
+		if (batches.list[i].read_ct == read_ct && batch_has(&batches.list[i], msg_id))
+			return true;
+	return false;
+}
+
+/* Count messages of a batch as acknowledged, and add their ids to rows unless it is NULL. */
+static void
+batch_acked(const PgmqQueue *queue, const Batch *batch, const int64 *done, int n, PgmqRows *rows)
+{
+	PgmqStats  *stats = pgmq_stats_pending(queue->relid);
+	TimestampTz now = GetCurrentTimestamp();
+	double		span = Max((double) (batch_last(batch) - batch->ranges[0].lo), 1);
+
+	for (int i = 0; i < n; i++)
+	{
+		/* as if all had been sent at the same distances */
+		double		part = (double) (done[i] - batch->ranges[0].lo) / span;
+		PgmqTimes	times = {
+			batch->enqueued[0] + (int64) (part * ((double) batch->enqueued[1] - (double) batch->enqueued[0])),
+			batch->last_read
+		};
+
+		pgmq_stats_acked(stats, &times, now);
+		if (rows != NULL)
+			pgmq_rows_put_id(done[i], rows);
+	}
+	stats->counts[PGMQ_STAT_ACKED] += n;
+}
+
+/*
+ * Acknowledge those of some messages, in order, of a subscription that are in
+ * batches, if their fences fit, and add their ids to rows unless that is NULL.  A
+ * batch of which more is left is split.  Moves the other messages to the front of ids,
+ * and returns how many these are.
+ */
+int
+pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *ids, int nids,
+				 bool fenced, PgmqRows *rows)
+{
+	Batches		batches;
+	int64	   *done;
+	bool	   *acked;
+	int			left = 0;
+
+	if (nids == 0)
+		return 0;
+	batches = batches_of(queue, ids, nids);
+	if (batches.n == 0)
+		return nids;
+	done = palloc(nids * sizeof(int64));
+	acked = palloc0(nids * sizeof(bool));
+	for (int i = 0; i < batches.n; i++)
+	{
+		const Batch *batch = &batches.list[i];
+		int			first = ids_from(ids, nids, batch->ranges[0].lo);
+		int			n = 0;
+
+		for (int j = first; j < nids && ids[j].msg_id <= batch_last(batch); j++)
+			if (batch_has(batch, ids[j].msg_id) && (!fenced || ids[j].read_ct == batch->read_ct))
+				done[n++] = ids[j].msg_id;
+		if (n == 0 || !batch_remove(queue, batch, true))
+			continue;
+		if (n < batch->count)
+			batch_open(queue, stream, batch, done, n);
+		batch_acked(queue, batch, done, n, rows);
+		for (int j = first, at = 0; at < n; j++)
+			if (ids[j].msg_id == done[at] && (!fenced || ids[j].read_ct == batch->read_ct))
+			{
+				acked[j] = true;
+				at++;
+			}
+	}
+	for (int j = 0; j < nids; j++)
+		if (!acked[j])
+			ids[left++] = ids[j];
+	pfree(done);
+	pfree(acked);
+	return left;
+}
