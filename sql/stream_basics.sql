@@ -34,7 +34,7 @@ SELECT pgmq.send('st_orders', NULL::jsonb), pgmq.send('st_orders', '{"n": 11}');
 SELECT msg_id FROM pgmq.read('st_bill', 0, 9);
 SELECT pgmq.delete('st_orders', 11);
 SELECT msg_id, message FROM pgmq.read('st_bill', 30, 9);
-SELECT msg_id FROM pgmq.q_st_bill ORDER BY msg_id;
+SELECT msg_id FROM pgmq.peek('st_bill', 'all', 100);
 
 -- The filter of a read looks at the body.
 SELECT msg_id, message FROM pgmq.read('st_ship', 30, 9, '{"n": 9}');

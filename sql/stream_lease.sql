@@ -1,8 +1,8 @@
 -- A read of many new messages of a stream takes them as it gives them out.  What it returns, counts and leaves
 -- is the same as where it first inserts references for all readers.  Which of both it did shows by how many
--- references there are: as many as it returned, or those of whole blocks of 64.
+-- rows there are: one for all that it returned, a reference for each, or those of whole blocks of 64.
 \set VERBOSITY terse
-SELECT pgmq.create_stream('sl_log'), pgmq.create_subscription('sl_sub', 'sl_log');
+SELECT pgmq.create('sl_dead'), pgmq.create_stream('sl_log'), pgmq.create_subscription('sl_sub', 'sl_log');
 SELECT count(*) FROM pgmq.send_batch('sl_log', ARRAY(SELECT to_jsonb(n) FROM generate_series(1, 1000) n),
 	ARRAY(SELECT CASE WHEN n % 3 > 0 THEN jsonb_build_object('x-pgmq-group', 'g' || n % 7, 'other', n) END FROM generate_series(1, 1000) n));
 CREATE VIEW sl_refs AS SELECT min(msg_id), max(msg_id), count(*), count(*) FILTER (WHERE vt > clock_timestamp() + '20 s') AS leased,
@@ -14,7 +14,7 @@ SELECT min(msg_id), max(msg_id), count(*), min(read_ct), max(read_ct), bool_and(
 	FROM pgmq.read('sl_sub', 30, 100);
 TABLE sl_refs;
 SELECT bool_and(headers IS NOT DISTINCT FROM CASE WHEN msg_id % 3 > 0 THEN jsonb_build_object('x-pgmq-group', 'g' || msg_id % 7) END)
-	FROM pgmq.q_sl_sub;
+	FROM pgmq.q_sl_sub WHERE msg_id > 0;
 -- the next ones, without a gap; and what is left
 SELECT min(msg_id), max(msg_id), count(*) FROM pgmq.read_with_poll('sl_sub', 30, 100, 1, 100);
 SELECT min(msg_id), max(msg_id), count(*) FROM pgmq.delete_and_read('sl_sub', ARRAY[1, 2], 30, 100);
@@ -79,6 +79,7 @@ SELECT count(*) FROM pgmq.send_batch('sl_odd', array_fill('0'::jsonb, ARRAY[16])
 	(ARRAY['5', 'null', '["x-pgmq-group", 1]', '"x-pgmq-ttl"', '{"x-pgmq-group": null, "a": 1}', '{"x-pgmq-group": "g", "x-pgmq-ttl": 900, "a": 1}',
 		'{"x-pgmq-group": {"b": [1]}}', '{"a": 1}'])[1 + n % 8]::jsonb FROM generate_series(1, 16) n));
 SELECT msg_id, headers FROM pgmq.read('sl_many', 1, 16) WHERE msg_id <= 8;
+SELECT pgmq.extend('sl_many', ARRAY[1], ARRAY[1], 1);
 SELECT msg_id, headers FROM pgmq.q_sl_many WHERE msg_id <= 8 ORDER BY msg_id;
 SELECT count(*) FROM pgmq.read('sl_few', 30, 8) JOIN pgmq.q_sl_odd AS stored USING (msg_id, headers);
 SELECT count(*) FROM pgmq.q_sl_many JOIN pgmq.q_sl_few USING (msg_id) WHERE q_sl_many.headers IS DISTINCT FROM q_sl_few.headers;
@@ -100,17 +101,19 @@ BEGIN
 	END IF;
 	EXECUTE undo;
 	SELECT count(*) INTO refs FROM pgmq.q_sl_sub;
-	RETURN format('%s returned, %s references', n, refs);
+	RETURN format('%s returned, %s rows', n, refs);
 END $$;
 CREATE FUNCTION sl_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN COALESCE(NEW, OLD); END';
 SELECT sl_try('', ''), sl_try('', '', 100, true);
-SELECT sl_try('', '', 10), sl_try('', '', 10, true);
+SELECT sl_try('', '', 10), sl_try('', '', 10, true), sl_try('', '', 5), sl_try('', '', 5, true);
 SELECT sl_try('CREATE TRIGGER sl BEFORE UPDATE ON pgmq.q_sl_sub FOR EACH ROW EXECUTE FUNCTION sl_row()', 'DROP TRIGGER sl ON pgmq.q_sl_sub');
 SELECT sl_try('CREATE TRIGGER sl BEFORE DELETE ON pgmq.q_sl_sub FOR EACH ROW EXECUTE FUNCTION sl_row()', 'DROP TRIGGER sl ON pgmq.q_sl_sub', 100, true);
 SELECT sl_try('CREATE RULE sl AS ON DELETE TO pgmq.q_sl_sub DO ALSO NOTHING', 'DROP RULE sl ON pgmq.q_sl_sub', 100, true);
 SELECT sl_try('ALTER TABLE pgmq.q_sl_sub ENABLE ROW LEVEL SECURITY', 'ALTER TABLE pgmq.q_sl_sub DISABLE ROW LEVEL SECURITY');
 SELECT sl_try('CREATE UNIQUE INDEX sl_place ON pgmq.q_sl_sub ((msg_id % 30))', 'DROP INDEX pgmq.sl_place');
 SELECT sl_try('INSERT INTO pgmq.q_sl_sub (msg_id, vt) OVERRIDING SYSTEM VALUE VALUES (3, now() + ''1 day'')', '');
+SELECT sl_try('CREATE TRIGGER sl BEFORE DELETE ON pgmq.q_sl_sub FOR EACH ROW EXECUTE FUNCTION sl_row()', 'DROP TRIGGER sl ON pgmq.q_sl_sub');
+SELECT sl_try($$SELECT pgmq.set_policy('sl_sub', '{"max_reads": 3, "dead_letter_queue": "sl_dead"}')$$, $$SELECT pgmq.set_policy('sl_sub', '{"max_reads": null}')$$);
 SELECT sl_try($$SELECT pgmq.set_policy('sl_sub', '{"ttl": 86400}')$$, $$SELECT pgmq.set_policy('sl_sub', '{}')$$);
 SELECT pgmq.seek('sl_sub', 'earliest', '{"force": true}');
 SELECT count(*) FROM pgmq.read('sl_sub', 0, 100);
@@ -152,6 +155,6 @@ SELECT count(*) >= 200 AS more FROM pgmq.q_sl_sub;
 
 DROP VIEW sl_refs;
 DROP FUNCTION sl_try, sl_row;
-SELECT pgmq.drop_queue('sl_sub'), pgmq.drop_queue('sl_two'), pgmq.drop_queue('sl_three'), pgmq.drop_queue('sl_few'), pgmq.drop_queue('sl_many'), pgmq.drop_queue('sl_odd'), pgmq.drop_queue('sl_log');
+SELECT pgmq.drop_queue('sl_sub'), pgmq.drop_queue('sl_two'), pgmq.drop_queue('sl_three'), pgmq.drop_queue('sl_few'), pgmq.drop_queue('sl_many'), pgmq.drop_queue('sl_odd'), pgmq.drop_queue('sl_log'), pgmq.drop_queue('sl_dead');
 DROP OWNED BY regress_pgmq_leaser;
 DROP ROLE regress_pgmq_leaser;

@@ -49,7 +49,7 @@
 #include "stream/feed.h"
 
 /* For fewer messages it costs more to look at the blocks each time. */
-#define LEASE_MIN		16
+#define LEASE_MIN		8
 
 /* New messages, and those of them that need references: what is due, and what is not. */
 typedef struct Leased

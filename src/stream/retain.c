@@ -296,17 +296,6 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 	args[0] = pgmq_int8_array(ids.ids, ids.n);
 	pgmq_exec_once_guarded(pgmq_plan_text(queue, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"),
 						   1, delete_types, args, NULL, NULL);
-	for (int i = 0; i < subscriptions.n; i++)
-	{
-		Loss		loss = {(Oid) subscriptions.ids[i], &ids};
-		ErrorData  *error = pgmq_try(count_lost_try, &loss);
-
-		if (error != NULL)
-			ereport(WARNING,
-					(errcode(error->sqlerrcode),
-					 errmsg("could not count what subscription \"%s\" lost: %s",
-							get_rel_name(loss.subscription), error->message)));
-	}
 
 	/* what is found missing from here on was lost, not deleted */
 	upto = ids.ids[ids.n - 1];
@@ -318,6 +307,17 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 				   " AND retained_after OPERATOR(pg_catalog.<) $2",
 				   2, keep_types, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
+	for (int i = 0; i < subscriptions.n; i++)
+	{
+		Loss		loss = {(Oid) subscriptions.ids[i], &ids};
+		ErrorData  *error = pgmq_try(count_lost_try, &loss);
+
+		if (error != NULL)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("could not count what subscription \"%s\" lost: %s",
+							get_rel_name(loss.subscription), error->message)));
+	}
 	*rows += ids.n;
 	return found == limit;
 }

@@ -70,7 +70,7 @@ pgmq_stream_note_missing(const PgmqQueue *queue, const PgmqStream *stream, const
 	pgmq_exec_once("SELECT pg_catalog.count(*) FROM pg_catalog.unnest($1) AS id"
 				   " JOIN " PGMQ_SCHEMA ".stream AS s ON s.stream OPERATOR(pg_catalog.=) $2"
 				   " AND id OPERATOR(pg_catalog.<=) s.retained_after",
-				   2, lost_types, args, true, pgmq_row_int8, &lost);
+				   2, lost_types, args, false, pgmq_row_int8, &lost);
 	pgmq_role_restore(saved);
 	pgmq_stream_note_lost(queue->relid, lost);
 }
