@@ -60,13 +60,22 @@ def stream_of(conn, q):
     return row and row[0]
 
 
+BATCH_END = -(1 << 62)
+
+
+def references(q):
+    """The references of a subscription, and what its batches stand for."""
+    return f"""(SELECT msg_id, read_ct, vt FROM pgmq.q_{q} WHERE msg_id >= {BATCH_END} UNION ALL SELECT g.id, b.read_ct, b.vt FROM pgmq.q_{q} b,
+        jsonb_array_elements(b.headers -> 'ids') r, generate_series((r ->> 0)::bigint, (r ->> 1)::bigint) g (id) WHERE b.msg_id < {BATCH_END})"""
+
+
 def table(conn, q):
     """What a query for the messages of a queue selects from: of a subscription its references, and what it was not given yet."""
     stream = stream_of(conn, q)
     if stream is None:
         return f'pgmq.q_{q}'
     some = f"AND (m.message->>'w')::integer = {FILTERED[q]}" if q in FILTERED else ''
-    return f"""(SELECT r.msg_id, r.read_ct, r.vt, m.enqueued_at, m.message, m.headers FROM pgmq.q_{q} r JOIN pgmq.q_{stream} m ON m.msg_id = r.msg_id
+    return f"""(SELECT r.msg_id, r.read_ct, r.vt, m.enqueued_at, m.message, m.headers FROM {references(q)} r JOIN pgmq.q_{stream} m ON m.msg_id = r.msg_id
         UNION ALL SELECT m.msg_id, 0, m.vt, m.enqueued_at, m.message, m.headers
         FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= COALESCE(
             (SELECT max(n.value) FROM pgmq.subscription_note n WHERE n.subscription = s.subscription AND n.kind = 'done'), 0)
@@ -961,7 +970,7 @@ class Checker:
         """How many messages a subscription has lost, and the references whose message is gone."""
         lost, = conn.execute("SELECT coalesce(sum(value), 0)::bigint FROM pgmq.subscription_note WHERE kind = 'lost' AND subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchone()
         # such a reference may be acknowledged, or is counted by the read that finds it
-        return lost, {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{STREAM_OF[q]} m WHERE m.msg_id = r.msg_id)')}
+        return lost, {(q, row[0]) for row in conn.execute(f'SELECT msg_id FROM {references(q)} r WHERE NOT EXISTS (SELECT FROM pgmq.q_{STREAM_OF[q]} m WHERE m.msg_id = r.msg_id)')}
 
     def check_lost(self, conn):
         """What retention took away before it was finished is counted, and nothing else."""

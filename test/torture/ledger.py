@@ -355,7 +355,7 @@ class Client:
     def op_read(self, q):
         r = self.random
         vt = r.choice([0, 0, 0, 1] if q in MAX_READS else [0, 1, 1, 1, 2, 30])
-        qty = r.choice([1, 1, 2, 5, 20])
+        qty = r.choice([1, 1, 2, 5, 20] if q not in STREAM_OF else [1, 5, 20, 20, 100])
         poll = r.random() < 0.2
         waits = f', {r.choice([0, 1])}, {r.choice([10, 50])}' if poll else ''
         suffix = '_with_poll' if poll else ''
@@ -1180,7 +1180,7 @@ max_wal_size = 12MB
         with check.snapshot(conn):
             said = dict(conn.execute('SELECT queue_name, queue_length FROM pgmq.metrics_all()').fetchall())
             for q in QUEUES:
-                count, = conn.execute(f'SELECT count(*) FROM pgmq.q_{q}').fetchone()
+                count, = conn.execute(f'SELECT count(*) FROM {check.references(q) if check.stream_of(conn, q) else f"pgmq.q_{q}"} AS r').fetchone()
                 peeked, = conn.execute("SELECT count(*) FROM pgmq.peek(%s, 'all', 1000000)", (q,)).fetchone()
                 if not count == said[q] == peeked:
                     raise Find(f'{q} has {count} messages, metrics say {said[q]}, peek shows {peeked}')
@@ -1193,7 +1193,7 @@ max_wal_size = 12MB
         return space.f_bavail < 0.7 * space.f_blocks
 
     def drain_sought(self, conn):
-        conn.execute('SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_sub_seek), 0)', (seeks.NAME,)).fetchall()
+        conn.execute(f'SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM {table(conn, seeks.NAME)}), 0)', (seeks.NAME,)).fetchall()
         had, stored = self.checker.seeks.look(conn, f'{table(conn, seeks.NAME)} WHERE vt <= clock_timestamp()')
         got = []
         while ids := [row[0] for row in conn.execute('SELECT msg_id FROM pgmq.pop(%s, %s)', (seeks.NAME, self.random.choice([7, 50, 1000])))]:
@@ -1208,7 +1208,7 @@ max_wal_size = 12MB
         if conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
             return
         ids = [row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{STREAM_OF[q]} ORDER BY msg_id')] or [1]
-        to = self.random.choice(["'earliest'", "'latest'", str(self.random.choice(ids)), "clock_timestamp() - interval '2 seconds'"])
+        to = self.random.choice(["'earliest'", "'latest'", f"'{self.random.choice(ids)}'", "clock_timestamp() - interval '2 seconds'"])
         conn.execute(f"SELECT pgmq.seek(%s, {to}, '{{\"force\": true}}')", (q,))
         self.checker.sought.add(q)
         self.totals['sought'] += 1
@@ -1239,7 +1239,7 @@ max_wal_size = 12MB
             if check.stream_of(conn, q):
                 # what is delayed gets a reference, too
                 conn.execute('SELECT pgmq.read(%s, 1, 10000)', (q,)).fetchall()
-            conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM pgmq.q_{q}), 0)", (q,)).fetchall()
+            conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM {table(conn, q)}), 0)", (q,)).fetchall()
             had = {row[0] for row in conn.execute(f'SELECT msg_id FROM {table(conn, q)}')}
             got = set()
             while True:
