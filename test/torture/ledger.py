@@ -774,6 +774,7 @@ max_connections = {options.sessions + 20}
 max_prepared_transactions = 100
 deadlock_timeout = 100ms
 autovacuum_naptime = 1s
+jit = off
 checkpoint_timeout = 30s
 min_wal_size = 4MB
 max_wal_size = 12MB
