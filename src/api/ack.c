@@ -330,7 +330,7 @@ pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids,
 
 		if ((is_subscription && PGMQ_IS_BATCH(ids[i].msg_id)) ||
 			(!remove_told(queue, ack_exec(queue, id, args, NULL)) &&
-			!(is_subscription && !first && ack_elsewhere(queue, &stream, id, args, true))))
+			 !(is_subscription && !first && ack_elsewhere(queue, &stream, id, args, true))))
 			ids[nlate++] = ids[i];
 		else if (rows != NULL)
 			pgmq_rows_put_id(ids[i].msg_id, rows);

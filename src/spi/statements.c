@@ -589,7 +589,11 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		REFERENCE "$2, $3, $4 FROM {s} AS stored WHERE stored.msg_id" EQ "ANY ($1)" FED,
 		4, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 	},
-	/* as PGMQ_STMT_PEEK, with the messages of batches: ids, read_ct, last_read_at, vt */
+
+	/*
+	 * as PGMQ_STMT_PEEK, with the messages of batches: ids, read_ct,
+	 * last_read_at, vt
+	 */
 	[PGMQ_STMT_PEEK_BATCHES] = {
 		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ PEEK_STATE ")"
 		" UNION ALL SELECT stored.msg_id, batch.read_ct, stored.enqueued_at, batch.last_read_at, batch.vt,"
