@@ -96,13 +96,13 @@ typedef struct Locked
 {
 	PgmqRows   *rows;
 	bool		batches;
-}			Locked;
+} Locked;
 
 /* Row function: a message that may be locked, (msg_id, vt, tableoid, ctid). */
 static void
 row_locked(TupleTableSlot *slot, void *state)
 {
-	const		Locked *locked = state;
+	const Locked *locked = state;
 	TransactionId xids[MAX_HOLDERS];
 	int			n;
 

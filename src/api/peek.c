@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -70,6 +71,24 @@ first_arg(FunctionCallInfo fcinfo, int argno, PgmqArg *first)
 }
 
 /*
+ * The statement that looks at a queue's messages, and the rest of its arguments.  Of a
+ * subscription it shows those that batches stand for, unless policies hide rows.
+ */
+static PgmqStmtId
+peek_statement(const PgmqQueue *queue, PgmqArg *args)
+{
+	int64		from = Max(DatumGetInt64(args[0].value), PGMQ_BATCH_END);
+	PgmqStream	stream;
+
+	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		return PGMQ_STMT_PEEK;
+	args[0] = PGMQ_ARG(Int64GetDatum(from));
+	pgmq_batches_list(queue, check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED ?
+					  PG_INT64_MAX : from, args + 4);
+	return PGMQ_STMT_PEEK_BATCHES;
+}
+
+/*
  * peek(queue_name text, state text, qty integer, after_msg_id bigint)
  * returns setof message_record
  */
@@ -79,8 +98,6 @@ pgmq_peek(PG_FUNCTION_ARGS)
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	PgmqArg		args[8];
 	PgmqQueue	queue;
-	PgmqStream	stream;
-	PgmqStmtId	stmt = PGMQ_STMT_PEEK;
 	bool		some;
 
 	args[1] = pgmq_qty_arg(fcinfo, 2);
@@ -89,14 +106,8 @@ pgmq_peek(PG_FUNCTION_ARGS)
 	some = first_arg(fcinfo, 3, &args[0]);
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
-	if (some && pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
-	{
-		stmt = PGMQ_STMT_PEEK_BATCHES;
-		args[0] = PGMQ_ARG(Int64GetDatum(Max(DatumGetInt64(args[0].value), PGMQ_BATCH_END)));
-		pgmq_batches_list(&queue, DatumGetInt64(args[0].value), args + 4);
-	}
 	if (some)
-		pgmq_exec_rows(&queue, stmt, args, rows);
+		pgmq_exec_rows(&queue, peek_statement(&queue, args), args, rows);
 	return (Datum) 0;
 }
 

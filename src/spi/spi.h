@@ -140,7 +140,7 @@ typedef struct PgmqRowKept
 {
 	int64		msg_id;
 	Jsonb	   *headers;
-}			PgmqRowKept;
+} PgmqRowKept;
 
 /* A result that is fetched in pieces; see pgmq_cursor_open. */
 typedef struct PgmqCursor PgmqCursor;

@@ -61,7 +61,7 @@ typedef struct IdRange
 {
 	int64		lo;
 	int64		hi;
-}			IdRange;
+} IdRange;
 
 /* A batch as it is stored. */
 typedef struct Batch
@@ -74,7 +74,7 @@ typedef struct Batch
 	int			count;			/* messages */
 	int			nranges;
 	IdRange		ranges[RANGES_MAX];
-}			Batch;
+} Batch;
 
 typedef struct Batches
 {
@@ -82,7 +82,7 @@ typedef struct Batches
 	Batch	   *list;
 	int			n;
 	int			max;
-}			Batches;
+} Batches;
 
 /* ----------------------------------------------------------------
  *		What a batch says
@@ -127,7 +127,7 @@ push_pair(JsonbParseState **state, int64 one, int64 two)
 
 /* What a batch says, palloc'd. */
 static Jsonb *
-batch_json(const Batch * batch)
+batch_json(const Batch *batch)
 {
 	JsonbParseState *state = NULL;
 
@@ -171,7 +171,7 @@ json_number(const JsonbValue *value, int64 *number)
 }
 
 static JsonbValue *
-json_member(JsonbContainer * object, const char *key)
+json_member(JsonbContainer *object, const char *key)
 {
 	return getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
 }
@@ -192,7 +192,7 @@ json_pair(JsonbValue *value, int64 *one, int64 *two)
 
 /* Whether all times are some that can be computed with. */
 static bool
-are_times(const Batch * batch)
+are_times(const Batch *batch)
 {
 	return IS_VALID_TIMESTAMP(batch->last_read) && IS_VALID_TIMESTAMP(batch->vt) &&
 		IS_VALID_TIMESTAMP(batch->enqueued[0]) && IS_VALID_TIMESTAMP(batch->enqueued[1]);
@@ -200,7 +200,7 @@ are_times(const Batch * batch)
 
 /* Understand what a batch says; false if it is none. */
 static bool
-batch_parse(Batch * batch, int64 key, Jsonb *json)
+batch_parse(Batch *batch, int64 key, Jsonb *json)
 {
 	JsonbValue *ids;
 	JsonbContainer *array;
@@ -240,7 +240,7 @@ batch_parse(Batch * batch, int64 key, Jsonb *json)
 
 /* Whether a batch has a message. */
 static bool
-batch_has(const Batch * batch, int64 id)
+batch_has(const Batch *batch, int64 id)
 {
 	for (int i = 0; i < batch->nranges; i++)
 		if (batch->ranges[i].lo <= id && id <= batch->ranges[i].hi)
@@ -249,14 +249,14 @@ batch_has(const Batch * batch, int64 id)
 }
 
 static int64
-batch_last(const Batch * batch)
+batch_last(const Batch *batch)
 {
 	return batch->ranges[batch->nranges - 1].hi;
 }
 
 /* Add a batch to some, if the row is one. */
 static void
-batches_add(Batches * batches, const Batch * batch)
+batches_add(Batches *batches, const Batch *batch)
 {
 	if (batches->n == batches->max)
 	{
@@ -394,7 +394,7 @@ row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
  * that has it locked.
  */
 static bool
-batch_remove(const PgmqQueue *queue, const Batch * batch, bool wait)
+batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
 {
 	PgmqArg		args[] = {
 		PGMQ_ARG(Int64GetDatum(batch->key)), PGMQ_ARG(Int32GetDatum(batch->read_ct))
@@ -417,7 +417,7 @@ batch_remove(const PgmqQueue *queue, const Batch * batch, bool wait)
  * order, references of their own, and count those that the stream has no more.
  */
 static void
-batch_open(const PgmqQueue *queue, const PgmqStream *stream, const Batch * batch,
+batch_open(const PgmqQueue *queue, const PgmqStream *stream, const Batch *batch,
 		   const int64 *done, int ndone)
 {
 	int64	   *ids = palloc(batch->count * sizeof(int64));
@@ -483,7 +483,7 @@ ids_from(const PgmqIdArg *ids, int nids, int64 id)
 
 /* Whether a batch has some of the messages, in order, or is named itself. */
 static bool
-batch_has_some(const Batch * batch, const PgmqIdArg *ids, int nids)
+batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 {
 	int			i = ids_from(ids, nids, batch->key);
 
@@ -569,7 +569,7 @@ pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
 	stream->hi = PG_INT64_MIN;
 	foreach(lc, rows)
 	{
-		const		PgmqRowKept *row = lfirst(lc);
+		const PgmqRowKept *row = lfirst(lc);
 		PgmqArg		arg = PGMQ_ARG(Int64GetDatum(row->msg_id));
 		bool		read = row_remove(queue, PGMQ_STMT_DELETE, &arg) > 0;
 		Batch		batch;
@@ -596,7 +596,7 @@ pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
  * can be read at a time.
  */
 void
-pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount * count)
+pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count)
 {
 	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
 
@@ -631,7 +631,7 @@ pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays)
 		values[i] = palloc_extended(Max(max, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < batches.n; i++)
 	{
-		const		Batch *batch = &batches.list[i];
+		const Batch *batch = &batches.list[i];
 
 		for (int j = 0; j < batch->nranges; j++)
 			for (int64 id = Max(batch->ranges[j].lo, from); id <= batch->ranges[j].hi; id++)
@@ -675,7 +675,7 @@ pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct)
 
 /* Count messages of a batch as acknowledged, and add their ids to rows unless it is NULL. */
 static void
-batch_acked(const PgmqQueue *queue, const Batch * batch, const int64 *done, int n, PgmqRows *rows)
+batch_acked(const PgmqQueue *queue, const Batch *batch, const int64 *done, int n, PgmqRows *rows)
 {
 	PgmqStats  *stats = pgmq_stats_pending(queue->relid);
 	TimestampTz now = GetCurrentTimestamp();
@@ -721,7 +721,7 @@ pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *id
 	acked = palloc0(nids * sizeof(bool));
 	for (int i = 0; i < batches.n; i++)
 	{
-		const		Batch *batch = &batches.list[i];
+		const Batch *batch = &batches.list[i];
 		int			first = ids_from(ids, nids, batch->ranges[0].lo);
 		int			n = 0;
 

@@ -119,12 +119,12 @@ typedef struct PgmqBatchCount
 	int64		more;			/* messages beyond one for each row */
 	int64		more_due;		/* of those that can be read */
 	TimestampTz newest;			/* when the last message was sent */
-}			PgmqBatchCount;
+} PgmqBatchCount;
 
 extern void pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait);
 extern bool pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until);
 extern void pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows);
-extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount * count);
+extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count);
 extern void pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays);
 extern int64 pgmq_batches_first(const PgmqQueue *queue);
 extern bool pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct);

@@ -103,7 +103,7 @@ RULES = {
 }
 
 # The same for fuzz.py, which finds out with assertions or without.
-PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, PGMQ_STMT_PEEK, args, rows);\n"
+PEEK = "\tpgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,\n\t\t\t\t\tPGMQ_NEED_SELECT, NULL);\n\tif (some)\n\t\tpgmq_exec_rows(&queue, peek_statement(&queue, args), args, rows);\n"
 FUZZ = {
     'fuzz acl': ('anybody may change a policy', 'api/set_policy.c',
                  'PGMQ_NEED_OWNER', 'PGMQ_NEED_NOTHING'),

@@ -1209,7 +1209,7 @@ max_wal_size = 12MB
         if conn.execute('SELECT count(*) FROM pg_prepared_xacts').fetchone()[0]:
             return
         ids = [row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{STREAM_OF[q]} ORDER BY msg_id')] or [1]
-        to = self.random.choice(["'earliest'", "'latest'", f"'{self.random.choice(ids)}'", "clock_timestamp() - interval '2 seconds'"])
+        to = self.random.choice(["'earliest'", "'latest'", f"'{self.random.choice(ids)}'", "(clock_timestamp() - interval '2 seconds')::text"])
         conn.execute(f"SELECT pgmq.seek(%s, {to}, '{{\"force\": true}}')", (q,))
         self.checker.sought.add(q)
         self.totals['sought'] += 1

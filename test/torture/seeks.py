@@ -64,7 +64,7 @@ class Client:
         to = r.choice(['earliest', 'earliest', 'latest', 'id', 'id', 'time'])
         if to == 'id':
             to = max(r.choice(self.held)[0] + r.choice([-70, -1, 0, 30]), 0) if self.held else 0
-        sql = {'time': "SELECT pgmq.seek(%s, clock_timestamp() - interval '1 second', %s)"}.get(to, 'SELECT pgmq.seek(%s, %s, %s)')
+        sql = {'time': "SELECT pgmq.seek(%s, (clock_timestamp() - interval '1 second')::text, %s)"}.get(to, 'SELECT pgmq.seek(%s, %s, %s)')
         args = (NAME,) if to == 'time' else (NAME, str(to))
         self.client.op('seek', sql, (*args, '{"force": true}'), lambda rows: [], to=to)
 
