@@ -38,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -373,7 +374,7 @@ pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqu
 
 /*
  * Run a delete of a batch's row, with the rights of the owner, or with the caller's if it
- * runs code that users have made.  How many rows there were.
+ * runs code that users have made, or policies hide rows.  How many rows there were.
  */
 static uint64
 row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -381,7 +382,8 @@ row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	PgmqRole	saved;
 	uint64		n;
 
-	if (pgmq_feed_runs_code(queue->relid))
+	if (pgmq_feed_runs_code(queue->relid) ||
+		check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED)
 		return pgmq_exec(queue, id, args);
 	saved = pgmq_role_become_owner(queue->relid);
 	n = pgmq_exec(queue, id, args);
