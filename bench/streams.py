@@ -233,6 +233,8 @@ def wake():
     names = [f"s_sub{i}" for i in range(10)]
     make(*names)
     got = {}
+    # nobody acknowledges before all have it: that is no part of the delivery
+    delivered = threading.Barrier(len(names) + 1)
     sessions = {name: Session(SOCKET, f"-c synchronous_commit={SYNC}") for name in names}
 
     def reader(name):
@@ -241,6 +243,7 @@ def wake():
             while not rows:
                 rows = sessions[name].query(f"SELECT msg_id FROM pgmq.read_with_poll('{name}', 60, 1, 30, 100)")
             got.setdefault(int(rows[0][0]), {})[name] = time.time()
+            delivered.wait()
             sessions[name].query(f"SELECT pgmq.delete('{name}', {rows[0][0]}::bigint)")
 
     threads = [threading.Thread(target=reader, args=(name,)) for name in names]
@@ -255,8 +258,7 @@ def wake():
         (msg_id,), = sender.query(f"SELECT * FROM pgmq.send('s_log', '{BODY}')")
         begun = time.time()
         sender.query("COMMIT")
-        while len(got.get(int(msg_id), ())) < len(names):
-            time.sleep(0.0005)
+        delivered.wait()
         values.append(1000 * (max(got[int(msg_id)].values()) - begun))
     for thread in threads:
         thread.join()

@@ -91,6 +91,7 @@ pgmq_extend(PG_FUNCTION_ARGS)
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	Leases		leases = {0};
 	int64		nlost = 0;
+	bool	   *batched;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
 
@@ -112,12 +113,14 @@ pgmq_extend(PG_FUNCTION_ARGS)
 	leases.free = palloc(leases.nids * sizeof(int64));
 	args[0] = pgmq_ids_array(leases.ids, leases.nids);
 	pgmq_batches_split(&queue, leases.ids, leases.nids, false);
+	/* what somebody else is splitting has references afterwards */
+	batched = palloc0(leases.nids * sizeof(bool));
+	pgmq_batches_hold(&queue, leases.ids, leases.nids, batched);
 	pgmq_exec_each(&queue, PGMQ_STMT_HOLD_FREE, args, row_free, &leases);
 	if (leases.nfree < leases.nids)
 		pgmq_exec_each(&queue, PGMQ_STMT_READ_CTS, args, row_seen, &leases);
-	/* somebody else is splitting the batch */
 	for (int i = 0; i < leases.nids; i++)
-		leases.held[i] = leases.held[i] || pgmq_batches_hold(&queue, leases.ids[i].msg_id, leases.ids[i].read_ct);
+		leases.held[i] |= batched[i];
 	args[0] = pgmq_int8_array(leases.free, leases.nfree);
 	args[1] = pgmq_from_now(PGMQ_ARG_FROM(3));
 	pgmq_stats_count(queue.relid, PGMQ_STAT_EXTENDED, pgmq_exec(&queue, PGMQ_STMT_EXTEND, args));

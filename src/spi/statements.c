@@ -601,7 +601,8 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		" FROM ROWS FROM (pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"
 		" pg_catalog.unnest($8)) AS batch (msg_id, read_ct, last_read_at, vt)"
 		" JOIN {s} AS stored ON stored.msg_id" EQ "batch.msg_id"
-		" WHERE $3 IS NULL OR $3" EQ "CASE WHEN batch.vt" LE "$4 THEN 'visible' ELSE 'in_flight' END"
+		" WHERE ($3 IS NULL OR $3" EQ "CASE WHEN batch.vt" LE "$4 THEN 'visible' ELSE 'in_flight' END)"
+		" AND NOT EXISTS (SELECT FROM {q} WHERE msg_id" EQ "batch.msg_id)"
 		" ORDER BY msg_id LIMIT $2",
 		8, {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT8ARRAYOID, INT4ARRAYOID,
 		TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}

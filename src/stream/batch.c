@@ -663,16 +663,28 @@ pgmq_batches_first(const PgmqQueue *queue)
 	return batches.n == 0 ? PG_INT64_MAX : batches.list[0].ranges[0].lo;
 }
 
-/* Whether a batch is leased to a reader whose fence this is. */
-bool
-pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct)
+/*
+ * Set those of held, which are for some messages of an open queue in order, that are in a
+ * batch whose fence fits.
+ */
+void
+pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *held)
 {
-	Batches		batches = batches_find(queue, msg_id, msg_id);
+	PgmqStream	stream;
+	Batches		batches;
 
+	if (nids == 0 || !pgmq_stream_look(queue->relid, &stream) ||
+		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		return;
+	batches = batches_of(queue, ids, nids);
 	for (int i = 0; i < batches.n; i++)
-		if (batches.list[i].read_ct == read_ct && batch_has(&batches.list[i], msg_id))
-			return true;
-	return false;
+	{
+		const Batch *batch = &batches.list[i];
+
+		for (int j = ids_from(ids, nids, batch->ranges[0].lo);
+			 j < nids && ids[j].msg_id <= batch_last(batch); j++)
+			held[j] |= ids[j].read_ct == batch->read_ct && batch_has(batch, ids[j].msg_id);
+	}
 }
 
 /* Count messages of a batch as acknowledged, and add their ids to rows unless it is NULL. */

@@ -124,14 +124,16 @@ finished_by_all(const Ids *subscriptions)
 		int64		batched;
 
 		/*
-		 * a new snapshot after the first look: what is fed is in its table by
-		 * then
+		 * each look has a new snapshot: what is fed is in the table by then,
+		 * and what a batch had when it was split has references
 		 */
 		if (!try_open(&queue, (Oid) subscriptions->ids[i], AccessShareLock) ||
 			!pgmq_stream_look(queue.relid, &stream) ||
 			stream.kind != PGMQ_STREAM_SUBSCRIPTION)
 			return PG_INT64_MIN;
 		upto = Min(upto, pgmq_feed_finished(&queue, &stream));
+		batched = pgmq_batches_first(&queue);
+		upto = Min(upto, batched - 1);
 		saved = pgmq_role_become_owner(queue.relid);
 		args[0] = PGMQ_ARG(Int64GetDatum(PGMQ_BATCH_END));
 		pgmq_exec_once_guarded(pgmq_plan_text(&queue, "SELECT msg_id FROM {q}"
@@ -140,8 +142,6 @@ finished_by_all(const Ids *subscriptions)
 		pgmq_role_restore(saved);
 		if (first.n > 0)
 			upto = Min(upto, first.ids[0] - 1);
-		batched = pgmq_batches_first(&queue);
-		upto = Min(upto, batched - 1);
 	}
 	return upto;
 }

@@ -127,7 +127,7 @@ extern void pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, Lis
 extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count);
 extern void pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays);
 extern int64 pgmq_batches_first(const PgmqQueue *queue);
-extern bool pgmq_batches_hold(const PgmqQueue *queue, int64 msg_id, int32 read_ct);
+extern void pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *held);
 extern int	pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *ids, int nids,
 							 bool fenced, PgmqRows *rows);
 
