@@ -46,6 +46,14 @@ SELECT pgmq.delete('sk_sub', 203);
 SELECT read_ct AS now_read_ct FROM pgmq.peek('sk_sub', 'all', 1);
 SELECT pgmq.seek('sk_sub', 203);
 SELECT read_ct > :old_read_ct + 1 AS rises FROM pgmq.read('sk_sub', 30, 1);
+-- nor does it fit a message that was not read since
+SELECT count(*) > 0 AS some FROM pgmq.send_batch('sk_log', array_fill('0'::jsonb, ARRAY[3]));
+SELECT max(read_ct) AS old_read_ct FROM pgmq.read('sk_sub', 0, 100) \gset
+SELECT pgmq.seek('sk_sub', '203', '{"force": true}');
+SELECT count(*) FROM pgmq.read('sk_sub', 30, 1);
+SELECT max(msg_id) AS unread FROM pgmq.q_sk_sub WHERE last_read_at IS NULL \gset
+SELECT pgmq.delete('sk_sub', :unread, :old_read_ct), (SELECT count(*) FROM pgmq.delete('sk_sub', ARRAY[:unread], ARRAY[:old_read_ct]));
+SELECT count(*) FROM pgmq.delete('sk_log', ARRAY[:unread, :unread - 1, :unread - 2]);
 -- and the greatest number of reads counts anew
 SELECT pgmq.set_policy('sk_sub', '{"max_reads": 2, "dead_letter_queue": "sk_dead", "create_dead_letter_queue": true}');
 SELECT pgmq.seek('sk_sub', '203', '{"force": true}');

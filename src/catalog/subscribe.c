@@ -9,8 +9,9 @@
  *
  * seek locks the subscription's table against readers and everything else, so
  * that nobody feeds meanwhile.  It forgets all references and what was given out,
- * and lets read_ct go on after the greatest one that was ever returned: no fence
- * that a consumer still has fits a lease that comes later.
+ * and lets read_ct go on beyond the greatest one that was ever returned: no fence
+ * that a consumer still has fits a lease that comes later, nor a message that is not
+ * read yet.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -530,8 +531,14 @@ subscription_restart(const PgmqQueue *queue, PgmqStream *stream, const Start *st
 		 " WHERE subscription OPERATOR(pg_catalog.=) $1"
 		 " AND kind OPERATOR(pg_catalog.=) 'reads'::pg_catalog.text",
 		 1, argtypes, args, pgmq_row_int8, &noted);
-	most = Min(most, PG_INT32_MAX / 2);
-	stream->read_base = Max(stream->read_base, (int32) Max(noted, most));
+	most = Min(Max(most, noted), PG_INT32_MAX / 2);
+
+	/*
+	 * one more, since an acknowledgement can name a reference that was not
+	 * read
+	 */
+	if (most > stream->read_base)
+		stream->read_base = (int32) most + 1;
 	args[1] = PGMQ_ARG(Int32GetDatum(stream->read_base));
 	keep("DELETE FROM " PGMQ_SCHEMA ".subscription_block"
 		 " WHERE subscription OPERATOR(pg_catalog.=) $1 AND $2 IS NOT NULL",

@@ -576,6 +576,7 @@ class Client:
         held = list(self.held)
         shape = r.choices(['auto', 'recipe', 'plain', 'rollback', 'savepoint', 'prepare', 'finish'], [45, 15, 14, 7, 10, 4, 5])[0]
         self.auto = shape == 'auto'
+        self.prepares = shape == 'prepare'
         ending = None
         outcome = 'rolled back'
         try:
@@ -1170,6 +1171,13 @@ max_wal_size = 12MB
                     # some may have become too old meanwhile
                     hidden &= {row[0] for row in conn.execute(f'SELECT msg_id FROM pgmq.q_{q} WHERE vt <= clock_timestamp() {dead}')}
                 if hidden:
+                    if fed:
+                        again = reads(conn, q)
+                        print('# hidden:', 'again', again, conn.execute(f"SELECT msg_id, read_ct, vt, last_read_at, headers FROM pgmq.q_{q}").fetchall(),
+                              conn.execute("SELECT blk, upto, mask, waits, boot FROM pgmq.subscription_block WHERE subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchall(),
+                              conn.execute("SELECT kind, value FROM pgmq.subscription_note WHERE subscription = %s::regclass", (f'pgmq.q_{q}',)).fetchall(),
+                              conn.execute('SELECT * FROM pgmq.engine_status() WHERE queue_name = %s', (q,)).fetchall(),
+                              conn.execute('SELECT clock_timestamp(), pg_postmaster_start_time()').fetchall(), flush=True)
                     raise Find(f'hidden when quiet: {sorted(hidden)} of {q}, session {self.clients.index(next(c for c in self.clients if c[1] is pipe)) if pipe else "d"}; had {len(had)}')
                 self.totals['compared'] += len(had)
         for queue, state, finds in conn.execute('SELECT queue_name, due_map, net_finds FROM pgmq.engine_status()').fetchall():
