@@ -125,6 +125,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -155,6 +165,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -908,6 +928,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -938,6 +968,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1054,6 +1094,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1084,6 +1134,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1489,6 +1549,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.extend(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2208,6 +2278,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2238,6 +2318,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2268,6 +2358,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2298,6 +2398,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4, $5);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2328,6 +2438,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2358,6 +2478,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3), cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -3272,6 +3402,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -3302,6 +3442,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -3818,6 +3968,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3858,6 +4018,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3898,6 +4068,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3938,6 +4118,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3978,6 +4168,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4018,6 +4218,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4058,6 +4268,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4098,6 +4318,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4138,6 +4368,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4178,6 +4418,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4707,6 +4957,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4737,6 +4997,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4767,6 +5037,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4797,6 +5077,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4827,6 +5117,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4857,6 +5157,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4887,6 +5197,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4917,6 +5237,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -5066,6 +5396,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.unarchive(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;

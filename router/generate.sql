@@ -67,6 +67,13 @@ CREATE FUNCTION pg_temp.failed(level integer, queue_name text, go_on text) RETUR
 		format(E'\tPERFORM pgmq_router._failed(%s, _s, %s, SQLSTATE, SQLERRM, _d, _h);', queue_name, go_on)]) WITH ORDINALITY AS l(line, n)
 $gen$;
 
+-- The call of a queue in one slot, as nearly each is: to group what goes to one
+-- shard would cost as much as the rest of the router's own part.
+CREATE FUNCTION pg_temp.alone(queue_name text, give text) RETURNS text LANGUAGE sql AS $gen$
+	SELECT E'\t_s := (pgmq_router._alone($1))[1];\n\tIF _s IS NOT NULL THEN\n\tBEGIN\n\t\t' || give || E'\n\t\tRETURN;\n'
+		|| pg_temp.failed(1, queue_name, '''no''') || E'\tEND;\n\tEND IF;\n'
+$gen$;
+
 CREATE FUNCTION pg_temp.body(p pg_proc, kind text) RETURNS text LANGUAGE plpgsql AS $gen$
 DECLARE
 	n integer := p.pronargs;
@@ -129,7 +136,7 @@ BEGIN
 		picked := (SELECT string_agg(CASE WHEN p.proargtypes[i - 1]::regtype = 'jsonb[]'::regtype
 				THEN format('pgmq_router._pick($%s, _g.positions)', i) ELSE format('$%s', i) END, ', ' ORDER BY i)
 			FROM generate_series(1, n) AS i);
-		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_ids bigint[];\n\t_all bigint[];\nBEGIN\n'
+		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_ids bigint[];\n\t_all bigint[];\nBEGIN\n' || pg_temp.alone(queue, give)
 			|| format(E'\tFOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), %s) LOOP\n',
 				coalesce('$' || headers_at, 'NULL'))
 			|| E'\t\tFOREACH _s IN ARRAY _g.shards LOOP\n\t\tBEGIN\n'
@@ -148,7 +155,7 @@ BEGIN
 		picked := (SELECT string_agg(CASE WHEN p.proargtypes[i - 1]::regtype::text LIKE '%[]'
 				THEN format('pgmq_router._pick($%s, _g.positions)', i) ELSE format('$%s', i) END, ', ' ORDER BY i)
 			FROM generate_series(1, n) AS i);
-		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_answered boolean := false;\nBEGIN\n'
+		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_answered boolean := false;\nBEGIN\n' || pg_temp.alone(queue, give)
 			|| format(E'\tFOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2%s) AS g LOOP\n',
 				coalesce(', ' || others, ''))
 			|| E'\tBEGIN\n\t\t_s := _g.shard;\n'
