@@ -779,6 +779,7 @@ $$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -2563,6 +2564,7 @@ $$;
 CREATE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3264,6 +3266,7 @@ CREATE FUNCTION pgmq_router.release(integer, text, bigint, interval, integer) RE
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3306,6 +3309,7 @@ CREATE FUNCTION pgmq_router.release(integer, text, bigint, timestamp with time z
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3634,6 +3638,7 @@ $$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3741,6 +3746,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, interval) RETURNS SETOF b
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3768,6 +3774,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, timestamp with time zone)
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3849,6 +3856,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, interval) RETURNS 
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3903,6 +3911,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, timestamp with tim
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4058,6 +4067,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4158,6 +4168,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4308,6 +4319,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4408,6 +4420,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4755,6 +4768,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval) RETURNS SETO
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4776,6 +4790,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval, integer) RET
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4839,6 +4854,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4860,6 +4876,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -5028,6 +5045,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -5068,6 +5086,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval, read_cts integer[]) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -5188,6 +5207,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -5228,6 +5248,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone, read_cts integer[]) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE

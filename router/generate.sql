@@ -366,6 +366,7 @@ DECLARE
 	far text := '';
 	is_twice boolean;
 	is_plain boolean;
+	styles text := '';
 	outer_one text := '';
 BEGIN
 	IF kind NOT IN ('none', 'refused', 'send_topic', 'send_batch_topic', 'test_routing') THEN
@@ -389,11 +390,17 @@ BEGIN
 	END IF;
 	-- To set search_path costs a fourth of what the router does for a call of one
 	-- message, so these functions name all by its schema, and use no operator.
+	-- A time, and an interval, go to a shard as text, which it must read as it was meant.
+	IF far <> '' THEN
+		SELECT coalesce(string_agg(DISTINCT CASE t WHEN 'timestamptz'::regtype THEN E'SET datestyle = ISO\n'
+				WHEN 'interval'::regtype THEN E'SET intervalstyle = postgres\n' END, ''), '') INTO styles
+			FROM unnest(p.proargtypes) AS t;
+	END IF;
 	is_plain := kind IN ('id', 'send') OR kind = 'read' AND NOT p.proargnames && '{msg_ids,max_poll_seconds}';
-	RETURN format(E'-- %s: %s\n%sCREATE %s %s(%s)%s\nLANGUAGE plpgsql\n%sAS $$\n#variable_conflict use_column\n%s\n$$;\n%s',
+	RETURN format(E'-- %s: %s\n%sCREATE %s %s(%s)%s\nLANGUAGE plpgsql\n%s%sAS $$\n#variable_conflict use_column\n%s\n$$;\n%s',
 		kind, p.proname, far, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, name, signature,
 		CASE WHEN p.prokind = 'p' THEN '' ELSE ' RETURNS ' || result END,
-		CASE WHEN is_plain THEN '' ELSE E'SET search_path = pg_catalog, pg_temp\n' END, pg_temp.body(p, kind), outer_one);
+		CASE WHEN is_plain THEN '' ELSE E'SET search_path = pg_catalog, pg_temp\n' END, styles, pg_temp.body(p, kind), outer_one);
 END
 $gen$;
 
