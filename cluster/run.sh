@@ -3,7 +3,8 @@
 # shard that is killed and comes back, and a queue that moves.
 #
 # Builds, and starts four throw-away servers with a user, sockets and a directory
-# of their own. They stay up to be looked at until `make cluster-stop`.
+# of their own. They stay up to be looked at until `make cluster-stop`. make check
+# has built already: BUILT is the pg_config of its server.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh

@@ -3,7 +3,8 @@
 #
 # Builds, starts a throw-away server with a user, socket and directory of its
 # own, and runs the SQL beside this script through psql. The server stays up
-# to be looked at until `make demo-stop`.
+# to be looked at until `make demo-stop`. make check has built already: BUILT is
+# the pg_config of its server.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
@@ -52,11 +53,17 @@ need_server
 make_workdir pgmq_demo
 make_user "pgmq_demo_$$"
 echo "$WORK $RUN_AS" >.demo
-copy_server "$WORK/server"
-copy_source "$WORK/src"
+if [ -n "${BUILT:-}" ]; then
+    PRIVATE=$BUILT
+    mkdir "$WORK/src"
+    cp -R demo "$WORK/src"
+else
+    copy_server "$WORK/server"
+    copy_source "$WORK/src"
+fi
 [ "$(id -u)" != 0 ] || chown -R "$RUN_AS" "$WORK"
 cd "$WORK/src"
-build_and_install "$WORK/src"
+[ -n "${BUILT:-}" ] || build_and_install "$WORK/src"
 PG_BINDIR=$("$PRIVATE" --bindir)
 start_server "shared_preload_libraries = 'pgmq_c'
 client_connection_check_interval = '1s'"

@@ -125,6 +125,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -155,6 +165,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.archive(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -759,6 +779,7 @@ $$;
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -908,6 +929,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -938,6 +969,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.dead_letter(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1054,6 +1095,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1084,6 +1135,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.delete(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -1489,6 +1550,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.extend(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2208,6 +2279,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2238,6 +2319,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2268,6 +2359,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2298,6 +2399,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4, $5);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2328,6 +2439,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2358,6 +2479,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.nack(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3), cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -2433,6 +2564,7 @@ $$;
 CREATE FUNCTION pgmq.pause(queue_name text, until timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3134,6 +3266,7 @@ CREATE FUNCTION pgmq_router.release(integer, text, bigint, interval, integer) RE
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay interval, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3176,6 +3309,7 @@ CREATE FUNCTION pgmq_router.release(integer, text, bigint, timestamp with time z
 $$;
 CREATE FUNCTION pgmq.release(queue_name text, msg_id bigint, delay timestamp with time zone, read_ct integer) RETURNS boolean
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3272,6 +3406,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -3302,6 +3446,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.release(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($3)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -3484,6 +3638,7 @@ $$;
 CREATE FUNCTION pgmq.seek(subscription_name text, start timestamp with time zone) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3591,6 +3746,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, interval) RETURNS SETOF b
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3618,6 +3774,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, timestamp with time zone)
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3699,6 +3856,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, interval) RETURNS 
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3753,6 +3911,7 @@ CREATE FUNCTION pgmq_router.send(integer, text, jsonb, jsonb, timestamp with tim
 $$;
 CREATE FUNCTION pgmq.send(queue_name text, msg jsonb, headers jsonb, delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3818,6 +3977,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3858,6 +4027,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3888,6 +4067,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3898,6 +4078,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3938,6 +4128,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -3968,6 +4168,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -3978,6 +4179,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), NULL) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4018,6 +4229,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4058,6 +4279,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4088,6 +4319,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay interval) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4098,6 +4330,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4138,6 +4380,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4168,6 +4420,7 @@ $$;
 CREATE FUNCTION pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay timestamp with time zone) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4178,6 +4431,16 @@ DECLARE
 	_ids bigint[];
 	_all bigint[];
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.send_batch(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), $3) LOOP
 		FOREACH _s IN ARRAY _g.shards LOOP
 		BEGIN
@@ -4505,6 +4768,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval) RETURNS SETO
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4526,6 +4790,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, interval, integer) RET
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt interval, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4589,6 +4854,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4610,6 +4876,7 @@ CREATE FUNCTION pgmq_router.set_vt(integer, text, bigint, timestamp with time zo
 $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt timestamp with time zone, read_ct integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4707,6 +4974,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4737,6 +5014,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4758,6 +5045,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4767,6 +5055,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4788,6 +5086,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt interval, read_cts integer[]) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET intervalstyle = postgres
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4797,6 +5096,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4827,6 +5136,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4857,6 +5176,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4878,6 +5207,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4887,6 +5217,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -4908,6 +5248,7 @@ $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamp with time zone, read_cts integer[]) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = ISO
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -4917,6 +5258,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.set_vt(_s, $1, $2, $3, $4);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2, cardinality($4)) AS g LOOP
 	BEGIN
 		_s := _g.shard;
@@ -5066,6 +5417,16 @@ DECLARE
 	_g record;
 	_answered boolean := false;
 BEGIN
+	_s := (pgmq_router._alone($1))[1];
+	IF _s IS NOT NULL THEN
+	BEGIN
+		RETURN QUERY SELECT * FROM pgmq_router.unarchive(_s, $1, $2);
+		RETURN;
+	EXCEPTION WHEN OTHERS OR query_canceled THEN
+		GET STACKED DIAGNOSTICS _d = PG_EXCEPTION_DETAIL, _h = PG_EXCEPTION_HINT;
+		PERFORM pgmq_router._failed($1, _s, 'no', SQLSTATE, SQLERRM, _d, _h);
+	END;
+	END IF;
 	FOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2) AS g LOOP
 	BEGIN
 		_s := _g.shard;

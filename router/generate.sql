@@ -67,6 +67,13 @@ CREATE FUNCTION pg_temp.failed(level integer, queue_name text, go_on text) RETUR
 		format(E'\tPERFORM pgmq_router._failed(%s, _s, %s, SQLSTATE, SQLERRM, _d, _h);', queue_name, go_on)]) WITH ORDINALITY AS l(line, n)
 $gen$;
 
+-- The call of a queue in one slot, as nearly each is: to group what goes to one
+-- shard would cost as much as the rest of the router's own part.
+CREATE FUNCTION pg_temp.alone(queue_name text, give text) RETURNS text LANGUAGE sql AS $gen$
+	SELECT E'\t_s := (pgmq_router._alone($1))[1];\n\tIF _s IS NOT NULL THEN\n\tBEGIN\n\t\t' || give || E'\n\t\tRETURN;\n'
+		|| pg_temp.failed(1, queue_name, '''no''') || E'\tEND;\n\tEND IF;\n'
+$gen$;
+
 CREATE FUNCTION pg_temp.body(p pg_proc, kind text) RETURNS text LANGUAGE plpgsql AS $gen$
 DECLARE
 	n integer := p.pronargs;
@@ -129,7 +136,7 @@ BEGIN
 		picked := (SELECT string_agg(CASE WHEN p.proargtypes[i - 1]::regtype = 'jsonb[]'::regtype
 				THEN format('pgmq_router._pick($%s, _g.positions)', i) ELSE format('$%s', i) END, ', ' ORDER BY i)
 			FROM generate_series(1, n) AS i);
-		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_ids bigint[];\n\t_all bigint[];\nBEGIN\n'
+		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_ids bigint[];\n\t_all bigint[];\nBEGIN\n' || pg_temp.alone(queue, give)
 			|| format(E'\tFOR _g IN SELECT * FROM pgmq_router._groups_to_send($1, cardinality($2), %s) LOOP\n',
 				coalesce('$' || headers_at, 'NULL'))
 			|| E'\t\tFOREACH _s IN ARRAY _g.shards LOOP\n\t\tBEGIN\n'
@@ -148,7 +155,7 @@ BEGIN
 		picked := (SELECT string_agg(CASE WHEN p.proargtypes[i - 1]::regtype::text LIKE '%[]'
 				THEN format('pgmq_router._pick($%s, _g.positions)', i) ELSE format('$%s', i) END, ', ' ORDER BY i)
 			FROM generate_series(1, n) AS i);
-		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_answered boolean := false;\nBEGIN\n'
+		RETURN declared || E'\t_s integer;\n\t_g record;\n\t_answered boolean := false;\nBEGIN\n' || pg_temp.alone(queue, give)
 			|| format(E'\tFOR _g IN SELECT g.*, lead(1) OVER () IS NULL AS is_last FROM pgmq_router._groups($1, $2%s) AS g LOOP\n',
 				coalesce(', ' || others, ''))
 			|| E'\tBEGIN\n\t\t_s := _g.shard;\n'
@@ -359,6 +366,7 @@ DECLARE
 	far text := '';
 	is_twice boolean;
 	is_plain boolean;
+	styles text := '';
 	outer_one text := '';
 BEGIN
 	IF kind NOT IN ('none', 'refused', 'send_topic', 'send_batch_topic', 'test_routing') THEN
@@ -382,11 +390,17 @@ BEGIN
 	END IF;
 	-- To set search_path costs a fourth of what the router does for a call of one
 	-- message, so these functions name all by its schema, and use no operator.
+	-- A time, and an interval, go to a shard as text, which it must read as it was meant.
+	IF far <> '' THEN
+		SELECT coalesce(string_agg(DISTINCT CASE t WHEN 'timestamptz'::regtype THEN E'SET datestyle = ISO\n'
+				WHEN 'interval'::regtype THEN E'SET intervalstyle = postgres\n' END, ''), '') INTO styles
+			FROM unnest(p.proargtypes) AS t;
+	END IF;
 	is_plain := kind IN ('id', 'send') OR kind = 'read' AND NOT p.proargnames && '{msg_ids,max_poll_seconds}';
-	RETURN format(E'-- %s: %s\n%sCREATE %s %s(%s)%s\nLANGUAGE plpgsql\n%sAS $$\n#variable_conflict use_column\n%s\n$$;\n%s',
+	RETURN format(E'-- %s: %s\n%sCREATE %s %s(%s)%s\nLANGUAGE plpgsql\n%s%sAS $$\n#variable_conflict use_column\n%s\n$$;\n%s',
 		kind, p.proname, far, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, name, signature,
 		CASE WHEN p.prokind = 'p' THEN '' ELSE ' RETURNS ' || result END,
-		CASE WHEN is_plain THEN '' ELSE E'SET search_path = pg_catalog, pg_temp\n' END, pg_temp.body(p, kind), outer_one);
+		CASE WHEN is_plain THEN '' ELSE E'SET search_path = pg_catalog, pg_temp\n' END, styles, pg_temp.body(p, kind), outer_one);
 END
 $gen$;
 

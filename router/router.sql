@@ -450,7 +450,8 @@ $$;
 -- What every connection to a shard needs.  If a shard cancels a statement,
 -- PL/Proxy may wait for it for ever, so no statement may time out there.  And
 -- a wait there must end when the session here has ended.  Notices of shards would
--- come with words of PL/Proxy.
+-- come with words of PL/Proxy.  Times come as text, which must be read as it was
+-- meant, whatever the style of the database there.
 CREATE FUNCTION pgmq_router._connection(connection text) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -459,7 +460,7 @@ AS $$
 		|| CASE WHEN connection ~ '\mconnect_timeout\s*=' THEN '' ELSE ' connect_timeout=3' END
 		|| CASE WHEN connection ~ '\mapplication_name\s*=' THEN '' ELSE ' application_name=pgmq_router' END
 		|| CASE WHEN connection ~ '\moptions\s*=' THEN ''
-			ELSE ' options=''-c statement_timeout=0 -c client_connection_check_interval=1s -c client_min_messages=error''' END
+			ELSE ' options=''-c statement_timeout=0 -c client_connection_check_interval=1s -c client_min_messages=error -c datestyle=ISO -c intervalstyle=postgres''' END
 $$;
 
 CREATE FUNCTION pgmq_router._set_connection(shard integer, connection text) RETURNS void

@@ -88,7 +88,7 @@ missing_packages() {
                 ;;
         esac
     fi
-    if wants torture || wants fuzz || wants drill; then
+    if wants torture || wants fuzz || wants drill || wants cluster; then
         /usr/bin/python3 -c 'import psycopg' 2>/dev/null || echo python3-psycopg
     fi
     if wants lint; then
@@ -185,7 +185,7 @@ count_tap() {
     # it died before it could say what is wrong
     [ "$2" = 0 ] || [ "$notok" -gt 0 ] || notok=1
     # it said nothing at all: skipped as a whole, or not run
-    if [ "$ok" = 0 ] && [ "$notok" = 0 ]; then
+    if [ "$ok" = 0 ] && [ "$notok" = 0 ] && [ "$absent" = 0 ]; then
         if grep -Eq '^1\.\.0 # SKIP|\.\. skipped: ' "$1"; then skip=1 ok=1; else notok=1; fi
     fi
     passed=$((passed + ok - skip))
@@ -326,7 +326,11 @@ fi
 if wants drill; then
     run=as_user
     [ "$(id -u)" != 0 ] || run="env CLIENT_USER=$RUN_AS"
-    logged "$WORK/drill.log" $run /usr/bin/python3 test/torture/drill.py ${DRILL:-}
+    if /usr/bin/python3 -c 'import psycopg' 2>/dev/null; then
+        logged "$WORK/drill.log" $run /usr/bin/python3 test/torture/drill.py ${DRILL:-}
+    else
+        logged "$WORK/drill.log" echo 'skip drill: no psycopg (package python3-psycopg)'
+    fi
     before=$failed
     count_tap "$WORK/drill.log" "$status"
     [ "$failed" = "$before" ] || guilty="$guilty drill"
@@ -337,19 +341,19 @@ cd "$source_tree"
 unset TMPDIR
 
 if wants cluster; then
-    logged "$WORK/cluster.log" env BUILT="$PRIVATE" RUN_AS="$RUN_AS" cluster/run.sh
+    logged "$WORK/cluster.log" env BUILT="$PRIVATE" cluster/run.sh
     if [ "$status" != 0 ]; then
         failed=$((failed + 1))
         guilty="$guilty cluster"
-    elif grep -q '^skip cluster' "$WORK/cluster.log"; then
-        skipped=$((skipped + 1))
-    else
+    elif ! grep -q '^skip cluster' "$WORK/cluster.log"; then
         passed=$((passed + 1))
     fi
+    skipped=$((skipped + $(grep -c '^skip ' "$WORK/cluster.log" || true)))
     cluster/stop.sh
+    tally cluster
 fi
 if wants demo; then
-    if demo/run.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    if env BUILT="$PRIVATE" demo/run.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     demo/stop.sh
 fi
 

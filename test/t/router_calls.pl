@@ -56,6 +56,21 @@ is(rows($node, q{SELECT queue_length, total_messages FROM pgmq.metrics('plain')}
 is(rows($node, q{SELECT pgmq_router.locate('PLAIN') = (SELECT connection FROM pgmq_router.shard WHERE shard = 0)}), 't', 'locate');
 is(rows($node, q{SELECT pgmq.validate_routing_key('a.b'), pgmq.format_table_name('Q', 'q')}), 't|q_q', 'what needs no queue');
 
+# Times have the same meaning on both sides, whatever their style.
+$node->safe_psql('postgres', q{ALTER DATABASE s0 SET datestyle = 'SQL, DMY'; ALTER DATABASE s0 SET intervalstyle = 'sql_standard'});
+rows($node, q{SELECT pgmq_router.create('clock', beside => 'plain'), pgmq.send('clock', '1')});
+foreach my $style ('ISO, YMD', 'German', 'SQL, MDY', 'SQL, DMY')
+{
+	my $set = "SET datestyle = '$style'; SET intervalstyle = 'sql_standard'; SELECT";
+
+	is(rows($node, "$set vt = '2030-02-03 04:05:06+00' FROM pgmq.set_vt('clock', 1, '2030-02-03 04:05:06+00'::timestamptz)"), 't',
+		"a time in style $style");
+	is( rows($node, "$set vt - now() BETWEEN '-26:01' AND '-25:59' FROM pgmq.set_vt('clock', 1, '-1 day -2:00'::interval)"), 't',
+		"an interval in style $style");
+}
+rows($node, q{SELECT pgmq.drop_queue('clock')});
+$node->safe_psql('postgres', q{ALTER DATABASE s0 RESET datestyle; ALTER DATABASE s0 RESET intervalstyle});
+
 # --------------------------------------------------------------------------
 # A queue that is spread
 # --------------------------------------------------------------------------

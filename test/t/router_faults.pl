@@ -154,6 +154,38 @@ is(rows($node, q{SELECT queue_length FROM pgmq.metrics('wide')}), 60, 'nothing i
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'check finds nothing');
 
 # --------------------------------------------------------------------------
+# A shard that dies while a queue is created or dropped there
+# --------------------------------------------------------------------------
+
+my %half = (
+	q{pgmq_router.create('halves', 2)} => '0|halves|the directory does not have it',
+	q{pgmq.drop_queue('halves')} => '0|halves|the shard does not have it');
+foreach my $call (sort { $b cmp $a } keys %half)
+{
+	my $holder = session($far);
+	my $caller = session($node, 'router');
+
+	ask($holder, q{BEGIN; LOCK TABLE pgmq.meta;});
+	begin($caller, "\\set VERBOSITY verbose\nSELECT $call;");
+	$far->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'pgmq_router' AND wait_event_type = 'Lock'})
+	  or die 'it does not wait';
+	$far->stop('immediate');
+	result($caller);
+	like($caller->{err}, qr/ERROR:  08006: lost the connection to a?\s?shard/, "$call while a shard dies");
+	done($caller);
+	$holder->{psql}->kill_kill;
+	$far->start;
+	is(rows($node, q{SELECT shard, queue_name, problem FROM pgmq_router.check()}), $half{$call}, 'check finds what the other shard did');
+	if ($call =~ /create/)
+	{
+		fails($node, "SELECT $call", '42P07', 'drop_queue\(0', 'and an error says how to mend it');
+		rows($node, q{SELECT pgmq_router.drop_queue(0, 'halves')});
+	}
+	rows($node, "SELECT $call");
+	is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'done again, nothing is left over');
+}
+
+# --------------------------------------------------------------------------
 # A ROLLBACK on the router does not undo what shards did
 # --------------------------------------------------------------------------
 

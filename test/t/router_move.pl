@@ -228,6 +228,26 @@ $mover->finish;
 is($mover->result(0), 0, 'a move waits for who is creating the queue') or diag($heard);
 done($other);
 
+# --------------------------------------------------------------------------
+# The shard that the queue is on dies while its tables are copied
+# --------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'ALTER SYSTEM SET max_sync_workers_per_subscription = 0');
+$node->reload;
+on_shard(1, q{SELECT pgmq.create('dying')});
+rows($node, q{SELECT pgmq_router.adopt(1)});
+rows($node, q{SELECT pgmq.send('dying', '1')});
+$mover = IPC::Run::start([ move_command($node, '--large', 'dying', 1, 0) ], '>&', \$heard,
+	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+$node->poll_query_until('s0', q{SELECT count(*) > 0 FROM pg_subscription_rel}) or die 'it copies nothing';
+$far->stop('immediate');
+isnt(eval { $mover->finish; $mover->result(0) } // 0, 0, 'a move whose source dies ends, too') or diag($heard);
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET max_sync_workers_per_subscription');
+$node->reload;
+$far->start;
+is(move($node, undef, '--large', 'dying', 1, 0), 0, 'and is done when the shard is back') or diag(said());
+is(rows($node, q{SELECT message FROM pgmq.pop('dying')}), 1, 'with the messages');
+
 is(rows($node, q{SELECT count(*) FROM pgmq_router.check()}), 0, 'nothing is left over');
 is(on_shard($_, q{SELECT (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_subscription),
 	(SELECT count(*) FROM pg_replication_slots)}), '0|0|0', "nor on shard $_") foreach 0, 1;

@@ -130,6 +130,11 @@ def children_of(pid):
     return found
 
 
+def is_stopped(pid):
+    with open(f'/proc/{pid}/stat') as f:
+        return f.read().rsplit(')', 1)[1].split()[0] in 'TZ'
+
+
 def kill_machine(data, agent):
     """Kill every process of a server, and its agent first, so that nothing is said to anybody."""
     pids = [agent.pid] if agent else []
@@ -138,7 +143,11 @@ def kill_machine(data, agent):
             postmaster = int(f.readline())
         with open(f'/proc/{postmaster}/cmdline') as f:
             if data in f.read():
-                pids += [postmaster] + children_of(postmaster)
+                pids.append(postmaster)
+                # A process that is started after we have looked would outlive the machine, and hold its shared memory.
+                os.kill(postmaster, signal.SIGSTOP)
+                wait_for('a stopped server', lambda: is_stopped(postmaster), 30)
+                pids += children_of(postmaster)
     except (OSError, ValueError):
         pass
     for pid in pids:

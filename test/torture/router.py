@@ -17,6 +17,7 @@ import argparse
 import collections
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -115,7 +116,7 @@ def main():
     parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
     parser.add_argument('--keep', action='store_true')
     options = parser.parse_args()
-    print(f'# seed {options.seed}')
+    print(f'# seed {options.seed}', flush=True)
     random.seed(options.seed)
     place = Place(NODES)
     bad = 0
@@ -143,7 +144,15 @@ def main():
                     cluster.kill(random.choice(NODES[1:]))
                     done['kills'] += 1
                 stop.wait(random.uniform(2, 6))
-        killing = threading.Thread(target=killer)
+
+        def kill_until():
+            try:
+                killer()
+            except BaseException as error:
+                # a shard that does not come back would have everybody wait for ever
+                print(f'not ok - router: {error}', flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+        killing = threading.Thread(target=kill_until)
         killing.start()
         while time.monotonic() < until:
             cluster.move(random.random() < 0.4)
