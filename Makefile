@@ -106,6 +106,7 @@ OBJS = src/pgmq_c.o \
 	src/stats/saved.o \
 	src/stats/slots.o \
 	src/stream/batch.o \
+	src/stream/batch_json.o \
 	src/stream/blocks.o \
 	src/stream/feed.o \
 	src/stream/filter.o \

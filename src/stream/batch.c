@@ -35,9 +35,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -46,36 +44,7 @@
 #include "stats/stats.h"
 #include "stream/stream.h"
 #include "stream/feed.h"
-
-/* The msg_id of a batch, by its first id. */
-#define BATCH_KEY(first)	(PG_INT64_MIN + (first))
-#define BATCH_FIRST_MAX		(PGMQ_BATCH_FIRST(PGMQ_BATCH_END) - 1)
-
-/* Ids of a batch are less than so many apart. */
-#define SPAN			(WINDOW_MAX * 64)
-
-/* More ranges are more than the references that they replace. */
-#define RANGES_MAX		16
-
-/* Some consecutive ids. */
-typedef struct IdRange
-{
-	int64		lo;
-	int64		hi;
-} IdRange;
-
-/* A batch as it is stored. */
-typedef struct Batch
-{
-	int64		key;
-	int32		read_ct;
-	TimestampTz vt;
-	TimestampTz last_read;
-	TimestampTz enqueued[2];	/* the first and the last message */
-	int			count;			/* messages */
-	int			nranges;
-	IdRange		ranges[RANGES_MAX];
-} Batch;
+#include "stream/batch.h"
 
 typedef struct Batches
 {
@@ -84,176 +53,6 @@ typedef struct Batches
 	int			n;
 	int			max;
 } Batches;
-
-/* ----------------------------------------------------------------
- *		What a batch says
- * ----------------------------------------------------------------
- */
-
-static JsonbValue
-json_int8(int64 value)
-{
-	return (JsonbValue)
-	{
-		.type = jbvNumeric,.val.numeric = int64_to_numeric(value)
-	};
-}
-
-static void
-push_key(JsonbParseState **state, const char *key)
-{
-	JsonbValue	value = {
-		.type = jbvString,.val.string = {strlen(key), unconstify(char *, key)}
-	};
-
-	pushJsonbValue(state, WJB_KEY, &value);
-}
-
-static void
-push_int8(JsonbParseState **state, JsonbIteratorToken token, int64 number)
-{
-	JsonbValue	value = json_int8(number);
-
-	pushJsonbValue(state, token, &value);
-}
-
-static void
-push_pair(JsonbParseState **state, int64 one, int64 two)
-{
-	pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
-	push_int8(state, WJB_ELEM, one);
-	push_int8(state, WJB_ELEM, two);
-	pushJsonbValue(state, WJB_END_ARRAY, NULL);
-}
-
-/* What a batch says, palloc'd. */
-static Jsonb *
-batch_json(const Batch *batch)
-{
-	JsonbParseState *state = NULL;
-
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_key(&state, "ids");
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < batch->nranges; i++)
-		push_pair(&state, batch->ranges[i].lo, batch->ranges[i].hi);
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	push_key(&state, "count");
-	push_int8(&state, WJB_VALUE, batch->count);
-	push_key(&state, "enqueued");
-	push_pair(&state, batch->enqueued[0], batch->enqueued[1]);
-	push_key(&state, "lease");
-	push_pair(&state, batch->last_read, batch->vt);
-	push_key(&state, "read_ct");
-	push_int8(&state, WJB_VALUE, batch->read_ct);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-/* A number of a JSON value; false if it is none. */
-static bool
-json_number(const JsonbValue *value, int64 *number)
-{
-	bool		fits;
-
-	if (value == NULL || value->type != jbvNumeric)
-		return false;
-	fits = !numeric_is_nan(value->val.numeric) && !numeric_is_inf(value->val.numeric);
-	if (fits)
-	{
-		/* a user may have written anything, and this must not fail */
-		Datum text = DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric));
-		char	   *end;
-
-		errno = 0;
-		*number = strtoll(DatumGetCString(text), &end, 10);
-		fits = errno == 0 && *end == '\0';
-	}
-	return fits;
-}
-
-static JsonbValue *
-json_member(JsonbContainer *object, const char *key)
-{
-	return getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-}
-
-/* An array of two numbers. */
-static bool
-json_pair(JsonbValue *value, int64 *one, int64 *two)
-{
-	JsonbContainer *array;
-
-	if (value == NULL || value->type != jbvBinary)
-		return false;
-	array = value->val.binary.data;
-	return JsonContainerIsArray(array) && JsonContainerSize(array) == 2 &&
-		json_number(getIthJsonbValueFromContainer(array, 0), one) &&
-		json_number(getIthJsonbValueFromContainer(array, 1), two);
-}
-
-/* Whether all times are some that can be computed with. */
-static bool
-are_times(const Batch *batch)
-{
-	return IS_VALID_TIMESTAMP(batch->last_read) && IS_VALID_TIMESTAMP(batch->vt) &&
-		IS_VALID_TIMESTAMP(batch->enqueued[0]) && IS_VALID_TIMESTAMP(batch->enqueued[1]);
-}
-
-/* Understand what a batch says; false if it is none. */
-static bool
-batch_parse(Batch *batch, int64 key, Jsonb *json)
-{
-	JsonbValue *ids;
-	JsonbContainer *array;
-	int64		read_ct;
-	int64		count = 0;
-	int64		next = PGMQ_BATCH_FIRST(key);
-
-	batch->key = key;
-	batch->nranges = 0;
-	if (!PGMQ_IS_BATCH(key) || !JB_ROOT_IS_OBJECT(json))
-		return false;
-	ids = json_member(&json->root, "ids");
-	if (ids == NULL || ids->type != jbvBinary || !JsonContainerIsArray(ids->val.binary.data) ||
-		!json_number(json_member(&json->root, "read_ct"), &read_ct) ||
-		!json_pair(json_member(&json->root, "lease"), &batch->last_read, &batch->vt) ||
-		!json_pair(json_member(&json->root, "enqueued"), &batch->enqueued[0], &batch->enqueued[1]))
-		return false;
-	array = ids->val.binary.data;
-	batch->nranges = JsonContainerSize(array);
-	if (batch->nranges == 0 || batch->nranges > RANGES_MAX || read_ct <= 0 || read_ct > PG_INT32_MAX)
-		return false;
-	for (int i = 0; i < batch->nranges; i++)
-	{
-		IdRange    *range = &batch->ranges[i];
-
-		if (!json_pair(getIthJsonbValueFromContainer(array, i), &range->lo, &range->hi) ||
-			range->lo < next || (i == 0 && range->lo > next) || range->hi < range->lo ||
-			range->hi - PGMQ_BATCH_FIRST(key) >= SPAN)
-			return false;
-		count += range->hi - range->lo + 1;
-		next = range->hi + 1;
-	}
-	batch->read_ct = (int32) read_ct;
-	batch->count = (int) count;
-	return are_times(batch);
-}
-
-/* Whether a batch has a message. */
-static bool
-batch_has(const Batch *batch, int64 id)
-{
-	for (int i = 0; i < batch->nranges; i++)
-		if (batch->ranges[i].lo <= id && id <= batch->ranges[i].hi)
-			return true;
-	return false;
-}
-
-static int64
-batch_last(const Batch *batch)
-{
-	return batch->ranges[batch->nranges - 1].hi;
-}
 
 /* Add a batch to some, if the row is one. */
 static void
@@ -280,7 +79,7 @@ row_batch(TupleTableSlot *slot, void *state)
 
 	slot_getallattrs(slot);
 	if (slot->tts_isnull[1] || slot->tts_isnull[2] || slot->tts_isnull[3] ||
-		!batch_parse(&batch, DatumGetInt64(values[0]), DatumGetJsonbP(values[3])) ||
+		!pgmq_batch_parse(&batch, DatumGetInt64(values[0]), DatumGetJsonbP(values[3])) ||
 		batch.read_ct != DatumGetInt32(values[1]))
 		return;
 	batch.vt = DatumGetTimestampTz(values[2]);
@@ -346,19 +145,19 @@ pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqu
 	batch.key = BATCH_KEY(batch.ranges[0].lo);
 	batch.enqueued[0] = enqueued[0];
 	batch.enqueued[1] = enqueued[n - 1];
-	if (batch.ranges[0].lo <= 0 || batch_last(&batch) > BATCH_FIRST_MAX ||
-		batch_last(&batch) - batch.ranges[0].lo >= SPAN || !are_times(&batch))
+	if (batch.ranges[0].lo <= 0 || pgmq_batch_last(&batch) > BATCH_FIRST_MAX ||
+		pgmq_batch_last(&batch) - batch.ranges[0].lo >= SPAN || !pgmq_batch_has_times(&batch))
 		return false;
-	others = batches_find(queue, batch.ranges[0].lo, batch_last(&batch));
+	others = batches_find(queue, batch.ranges[0].lo, pgmq_batch_last(&batch));
 	for (int i = 0; i < others.n; i++)
-		if (batch_last(&others.list[i]) >= batch.ranges[0].lo)
+		if (pgmq_batch_last(&others.list[i]) >= batch.ranges[0].lo)
 			return false;
 	args[0] = PGMQ_ARG(Int64GetDatum(batch.key));
 	args[1] = PGMQ_ARG(Int32GetDatum(read_ct));
 	args[2] = PGMQ_ARG(TimestampTzGetDatum(enqueued[0]));
 	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
 	args[4] = PGMQ_ARG(TimestampTzGetDatum(until));
-	args[5] = PGMQ_ARG(JsonbPGetDatum(batch_json(&batch)));
+	args[5] = PGMQ_ARG(JsonbPGetDatum(pgmq_batch_json(&batch)));
 	saved = pgmq_role_become_owner(queue->relid);
 	done = pgmq_exec(queue, PGMQ_STMT_BATCH_PUT, args);
 	pgmq_role_restore(saved);
@@ -491,8 +290,8 @@ batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 
 	if (i < nids && ids[i].msg_id == batch->key)
 		return true;
-	for (i = ids_from(ids, nids, batch->ranges[0].lo); i < nids && ids[i].msg_id <= batch_last(batch); i++)
-		if (batch_has(batch, ids[i].msg_id))
+	for (i = ids_from(ids, nids, batch->ranges[0].lo); i < nids && ids[i].msg_id <= pgmq_batch_last(batch); i++)
+		if (pgmq_batch_has(batch, ids[i].msg_id))
 			return true;
 	return false;
 }
@@ -576,7 +375,7 @@ pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
 		bool		read = row_remove(queue, PGMQ_STMT_DELETE, &arg) > 0;
 		Batch		batch;
 
-		if (row->headers == NULL || !batch_parse(&batch, row->msg_id, row->headers))
+		if (row->headers == NULL || !pgmq_batch_parse(&batch, row->msg_id, row->headers))
 			continue;
 		/* the row itself was counted as delivered, unless it was popped */
 		if (read)
@@ -584,7 +383,7 @@ pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
 		batch.vt = Min(batch.vt, now);
 		batch_open(queue, stream, &batch, NULL, 0);
 		stream->lo = Min(stream->lo, batch.ranges[0].lo);
-		stream->hi = Max(stream->hi, batch_last(&batch));
+		stream->hi = Max(stream->hi, pgmq_batch_last(&batch));
 	}
 }
 
@@ -682,8 +481,8 @@ pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *
 		const Batch *batch = &batches.list[i];
 
 		for (int j = ids_from(ids, nids, batch->ranges[0].lo);
-			 j < nids && ids[j].msg_id <= batch_last(batch); j++)
-			held[j] |= ids[j].read_ct == batch->read_ct && batch_has(batch, ids[j].msg_id);
+			 j < nids && ids[j].msg_id <= pgmq_batch_last(batch); j++)
+			held[j] |= ids[j].read_ct == batch->read_ct && pgmq_batch_has(batch, ids[j].msg_id);
 	}
 }
 
@@ -693,7 +492,7 @@ batch_acked(const PgmqQueue *queue, const Batch *batch, const int64 *done, int n
 {
 	PgmqStats  *stats = pgmq_stats_pending(queue->relid);
 	TimestampTz now = GetCurrentTimestamp();
-	double		span = Max((double) (batch_last(batch) - batch->ranges[0].lo), 1);
+	double		span = Max((double) (pgmq_batch_last(batch) - batch->ranges[0].lo), 1);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -739,8 +538,8 @@ pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *id
 		int			first = ids_from(ids, nids, batch->ranges[0].lo);
 		int			n = 0;
 
-		for (int j = first; j < nids && ids[j].msg_id <= batch_last(batch); j++)
-			if (batch_has(batch, ids[j].msg_id) && (!fenced || ids[j].read_ct == batch->read_ct))
+		for (int j = first; j < nids && ids[j].msg_id <= pgmq_batch_last(batch); j++)
+			if (pgmq_batch_has(batch, ids[j].msg_id) && (!fenced || ids[j].read_ct == batch->read_ct))
 				done[n++] = ids[j].msg_id;
 		if (n == 0 || !batch_remove(queue, batch, true))
 			continue;
