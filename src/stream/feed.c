@@ -512,8 +512,9 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 /*
  * Before a read by groups: give an open subscription references to messages that
  * were committed after later ones were given out.  Returns false if another
- * transaction is doing that: what is after them must not be read yet.  Nor must
- * what comes after *upto, which others may give out from now on.
+ * transaction is doing that, or if this one cannot, since it has one snapshot: what is
+ * after them must not be read yet.  Nor must what comes after *upto, which others may
+ * give out from now on.
  * Errors: as pgmq_feed.
  */
 bool
@@ -525,14 +526,19 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 	int			windows = 0;
 	bool		busy = false;
 	bool		checked = false;
+	bool		may_feed;
 
 	*upto = PG_INT64_MAX;
-	if (!pgmq_feed_begin(&feed, queue, stream))
+	may_feed = pgmq_feed_begin(&feed, queue, stream);
+	if (!may_feed && (RecoveryInProgress() || !pgmq_sequence_look(stream->stream, &feed.drawn)))
 		return true;
+	if (!may_feed)
+		pgmq_feed_list_open(&feed);
 	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
 	if (!feed.exists)
 		return true;
-	*upto = pgmq_feed_last_given(&feed);
+	if (may_feed)
+		*upto = pgmq_feed_last_given(&feed);
 	nholes = find_holes(&feed, &holes);
 	for (int i = 0; i < nholes && !busy; i++)
 	{
@@ -540,6 +546,8 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 
 		if (id == PG_INT64_MAX)
 			continue;
+		if (!may_feed)
+			return false;
 		if (!checked)
 			pgmq_feed_check(queue, stream);
 		checked = true;

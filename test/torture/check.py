@@ -1031,7 +1031,7 @@ class Checker:
     def check_counters(self, counters):
         """The server has counted what the ledger knows to be committed, unless it has lost its counters."""
         count, unsure = self.counted()
-        unsure |= self.sought | {'conv', 'conv_log'}      # sends to one are counted for the other from some moment on
+        unsure |= self.sought | {seeks.NAME, 'conv', 'conv_log'}      # sends to one are counted for the other from some moment on
         for q, (since, after) in counters.items():
             if q in unsure or q not in self.counters or self.counters[q][0] != since:
                 continue
