@@ -49,6 +49,18 @@ RESET ROLE;
 SELECT pgmq.disable_notify_insert('sr_sub');
 TABLE sr_planted.seen;
 
+-- A trigger on DELETE runs with the rights of who reads, not of the owner who removes what the stream has no more.
+SELECT pgmq.seek('sr_sub', 'earliest', '{"force": true}');
+SELECT count(*) FROM pgmq.read('sr_sub', 0, 2);
+SELECT pgmq.delete('sr_log', 1);
+SET ROLE regress_pgmq_planter;
+CREATE TRIGGER sr_delete BEFORE DELETE ON pgmq.q_sr_sub FOR EACH ROW EXECUTE FUNCTION sr_planted.note();
+SELECT msg_id FROM pgmq.read('sr_sub', 0, 1);
+RESET ROLE;
+SELECT DISTINCT who, what FROM sr_planted.seen;
+DROP TRIGGER sr_delete ON pgmq.q_sr_sub;
+TRUNCATE sr_planted.seen;
+
 SELECT pgmq.drop_queue('sr_sub'), pgmq.drop_queue('sr_log');
 DROP SCHEMA sr_planted CASCADE;
 DROP OWNED BY regress_pgmq_streamer, regress_pgmq_subscriber, regress_pgmq_planter;

@@ -22,6 +22,7 @@
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stream/stream.h"
+#include "stream/feed.h"
 
 /* A read by groups has that many references to choose from, and for each message. */
 #define LOOK_AHEAD		1000
@@ -33,13 +34,15 @@
 /*
  * Remove references whose message the stream does not have any more.  Those that
  * retention has passed count as lost.  The caller may not see all messages of the
- * stream, so it is asked with the rights of the subscription's owner.
+ * stream, so it is asked with the rights of the subscription's owner.  Where the
+ * removal would run code of users it runs with the caller's.
  */
 static void
 remove_references(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
 {
 	static const Oid argtypes[] = {INT8ARRAYOID};
 	PgmqArg		args[] = {pgmq_int8_array(ids, n)};
+	Ids			missing = {.context = CurrentMemoryContext};
 	PgmqRole	saved = pgmq_role_become_owner(queue->relid);
 
 	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
@@ -47,12 +50,17 @@ remove_references(const PgmqQueue *queue, const PgmqStream *stream, const int64 
 		pgmq_role_restore(saved);
 		return;
 	}
-	pgmq_exec_once(pgmq_plan_text(queue, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"
-								  " AND NOT EXISTS (SELECT FROM {s} AS stored"
-								  " WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id)"),
+	pgmq_exec_once(pgmq_plan_text(queue, "SELECT id FROM pg_catalog.unnest($1) AS id"
+								  " WHERE NOT EXISTS (SELECT FROM {s} AS stored"
+								  " WHERE stored.msg_id OPERATOR(pg_catalog.=) id)"),
+				   1, argtypes, args, false, pgmq_stream_row_id, &missing);
+	args[0] = pgmq_int8_array(missing.ids, missing.n);
+	if (pgmq_feed_runs_code(queue->relid))
+		pgmq_role_restore(saved);
+	pgmq_exec_once(pgmq_plan_text(queue, "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"),
 				   1, argtypes, args, false, NULL, NULL);
 	pgmq_role_restore(saved);
-	pgmq_stream_note_missing(queue, stream, ids, n);
+	pgmq_stream_note_missing(queue, stream, missing.ids, missing.n);
 }
 
 /* Count as lost those of some messages, which the stream does not have, that retention has passed. */
