@@ -194,10 +194,11 @@ count_lost(Oid subscription, const Ids *ids)
 	pairs = palloc0(ids->n * sizeof(PgmqIdArg));
 	for (int i = 0; i < ids->n; i++)
 		pairs[i].msg_id = ids->ids[i];
-	pgmq_batches_split(&queue, pairs, ids->n, false);
+	/* where that would run code of users the read that finds them counts them */
 	if (!pgmq_feed_runs_code(queue.relid))
 	{
 		saved = pgmq_role_become_owner(queue.relid);
+		pgmq_batches_split(&queue, pairs, ids->n, false);
 		lost += (int64) pgmq_exec_once_guarded(pgmq_plan_text(&queue,
 															  "DELETE FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY (ARRAY("
 															  "SELECT msg_id FROM {q} WHERE msg_id OPERATOR(pg_catalog.=) ANY ($1)"
