@@ -172,6 +172,15 @@ SELECT pgmq.nack('sb', 1501), count(*) FROM pgmq.delete('sb', ARRAY[1500, 1501, 
 SELECT count(*) > 0 AS some FROM pgmq.read('sb', 30, 100);
 SELECT count(*) FROM pgmq.q_sb WHERE msg_id < -9223372036854775808 + 1510 AND headers -> 'count' IS DISTINCT FROM '100';
 
+-- Where constraints say what a row may be, each message has a row.
+SELECT pgmq.seek('sb', '1001', '{"force": true}');
+ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_check CHECK (msg_id > 0);
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+ALTER TABLE pgmq.q_sb DROP CONSTRAINT sb_check;
+ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_key FOREIGN KEY (msg_id) REFERENCES pgmq.q_sb_log;
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+TABLE sb_rows;
+
 DROP VIEW sb_rows;
 DROP FUNCTION sb_try, sb_ids;
 SELECT pgmq.drop_queue('sb'), pgmq.drop_queue('sb_dead'), pgmq.drop_queue('sb_log');
