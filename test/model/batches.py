@@ -156,7 +156,8 @@ class Step:
         else:
             db, wrong = apply(self.state.db, p.own)
             batched = p.split or any(c[0] == 'row' and c[1] < 0 for c in p.own)
-            news = any(c[0] == 'msg' or c[0] == 'fin' and not ('wake' in self.off and batched) or
+            # an acknowledgement of a batch wakes nobody
+            news = any(c[0] == 'msg' or c[0] == 'fin' and not batched or
                        c[0] == 'row' and c[2] and c[2][2] <= self.state.now for c in p.own)
             yield self.go('commit', db=db, wrong=wrong, wakes=news, done=True)
             if self.i in self.case.get('fails', range(9)):
@@ -171,9 +172,8 @@ class Step:
         """The changes where a batch is removed of which some messages are done."""
         k, (ids, ct, vt) = batch
         rest = () if 'rest' in self.off else tuple(r for r in ids if r not in done)
-        ct = 0 if 'fence' in self.off else ct
-        return (('row', k, None),) + tuple(('row', r, ((r,), ct, min(vt, self.state.now) if done is None else vt))
-                                           for r in rest) + tuple(('fin', r) for r in done or ())
+        return (('row', k, None),) + tuple(('row', r, ((r,), 0 if 'fence' in self.off else ct, vt)) for r in rest) + \
+            tuple(('fin', r) for r in done)
 
     def is_there(self, batch):
         return batch[0] in self.rows or 'removes' in self.off
@@ -204,61 +204,64 @@ class Step:
             each = tuple(each[i] for i in range(len(each)) if i % 4 != 2)
         first = (('rows', ids),) if len(ids) == 1 else (('batches', ids),) + (
             tuple(('rows', (r,)) for r in ids) if fence else (('rows', ids),))
-        yield from self.do_ack(first + each, ids, ids, fence, None)
+        must = tuple(r for r in ids if fence is None or has(self.rows, r, fence))
+        yield from self.do_ack(first + each, must, ids, fence, None)
 
-    def do_ack(self, tasks, ids, left, fence, seen):
+    def do_ack(self, tasks, must, left, fence, seen):
         wanted = [r for r in tasks[0][1] if r in left] if tasks and left else ()
         if not tasks or not left:
-            false = [r for r in left if has(self.rows, r, fence)]
+            false = [r for ids, ct, _ in self.rows.values() for r in ids
+                     if r in left and r in must and (fence is None or ct <= fence)]
             wrong = f'{false} is there, and not acknowledged' if false else None
             yield self.ends(f'says false for {left}' if left else 'says true', wrong=wrong)
         elif not wanted:
-            yield from self.do_ack(tasks[1:], ids, left, fence, seen)
+            yield from self.do_ack(tasks[1:], must, left, fence, seen)
         elif tasks[0][0] == 'batches':
             seen = tuple(self.rows) if 'new snapshot' in self.off else None
-            yield self.go('finds batches', sub=('remove', self.find(wanted, fence), tasks, ids, left, fence, seen))
+            yield self.go('finds batches', sub=('remove', self.find(wanted, fence), tasks, must, left, fence, seen))
         elif tasks[0][0] == 'pass':
             if any(q.feeds for q in self.others):
                 return
             r, = wanted
             passes = r in self.db.msgs and r not in self.db.given
             yield self.go(f'passes {r}' if passes else f'{r} was given out', *(('given', r), ('fin', r)) * passes,
-                          feeds=True, sub=('ack', tasks[1:], ids, tuple(i for i in left if i != r or not passes),
+                          feeds=True, sub=('ack', tasks[1:], must, tuple(i for i in left if i != r or not passes),
                                            fence, seen))
         else:
             there = tuple(r for r in wanted if r in (self.rows if seen is None else seen))
-            yield self.go(f'looks for {wanted}', sub=('delete', there, tasks, ids, left, fence))
+            yield self.go(f'looks for {wanted}', sub=('delete', there, tasks, must, left, fence))
 
-    def do_remove(self, batches, tasks, ids, left, fence, seen):
+    def do_remove(self, batches, tasks, must, left, fence, seen):
         if not batches:
-            yield from self.do_ack(tasks[1:], ids, left, fence, seen)
+            yield from self.do_ack(tasks[1:], must, left, fence, seen)
         elif not self.locked(batches[0][0]) or 'wait' in self.off or 'removes' in self.off:
             done = tuple(r for r in tasks[0][1] if r in left and r in batches[0][1][0])
             if self.locked(batches[0][0]) and 'wait' in self.off or not self.is_there(batches[0]):
-                yield self.go('the batch is gone', sub=('remove', batches[1:], tasks, ids, left, fence, seen))
+                yield self.go('the batch is gone', sub=('remove', batches[1:], tasks, must, left, fence, seen))
             else:
                 left = tuple(r for r in left if r not in done)
                 yield self.go(f'removes {done} of a batch', *self.open(batches[0], done),
-                              sub=('remove', batches[1:], tasks, ids, left, fence, seen))
+                              sub=('remove', batches[1:], tasks, must, left, fence, seen))
 
-    def do_delete(self, there, tasks, ids, left, fence):
+    def do_delete(self, there, tasks, must, left, fence):
         if not there:
-            yield from self.do_ack(tasks[1:], ids, left, fence, None)
+            yield from self.do_ack(tasks[1:], must, left, fence, None)
         elif not self.locked(there[0]):
             r = there[0]
             gone = r in self.rows and has(self.rows, r, fence)
             yield self.go(f'removes {r}' if gone else f'{r} is gone', *(('row', r, None), ('fin', r)) * gone,
-                          sub=('delete', there[1:], tasks, ids, tuple(i for i in left if i != r or not gone), fence))
+                          sub=('delete', there[1:], tasks, must, tuple(i for i in left if i != r or not gone), fence))
 
     def op_nack(self, r, fence):
-        yield self.go('finds batches', sub=('split', self.find((r,)), True, ('hold', r, fence)))
+        yield self.go('finds batches', sub=('split', self.find((r,)), True,
+                                             ('hold', r, fence, has(self.rows, r, fence))))
 
-    def do_hold(self, r, fence, there=None):
+    def do_hold(self, r, fence, must, there=None):
         if there is None:
-            yield self.go(f'looks for {r}', sub=('hold', r, fence, r in self.rows))
+            yield self.go(f'looks for {r}', sub=('hold', r, fence, must, r in self.rows))
         elif not there or not self.locked(r):
             held = there and has(self.rows, r, fence)
-            wrong = f'{r} is there, and not given back' if not held and has(self.rows, r, fence) else None
+            wrong = f'{r} is there, and not given back' if must and not held and has(self.rows, r, fence) else None
             own = (('row', r, ((r,), self.rows[r][1], self.state.now)),) if held else ()
             yield self.ends(f'gives back {r}' if held else 'says false', *own, wrong=wrong)
 
@@ -304,7 +307,7 @@ class Step:
             yield self.ends('gets no more')
         else:
             lo, hi, vt = new[0], new[-1], self.state.now + 1
-            among = 'among' not in self.off and any(lo <= r <= hi or ids[0] <= lo <= ids[-1]
+            among = any(lo <= r <= hi or ids[0] <= lo <= ids[-1]
                                                     for ids, _, _ in self.batches.values() for r in ids)
             rows = [(r,) for r in new] if among else [new]
             yield self.ends(f'leases {new}', *[('row', key(ids), (ids, 1, vt)) for ids in rows],
@@ -386,14 +389,51 @@ def ack(*ids, fence=None):
 
 
 READ, READ2, GROUP, WAIT, RETAIN = ('read', 1), ('read', 2), ('group',), ('wait',), ('retain',)
-ONE, TWO = [((1, 2), 1, 1)], [((1, 2), 1, 1), ((3, 4), 1, 1)]
-THREE, OVER = [((1, 2, 3), 1, 1)], [((1, 2, 3), 1, 0)]
+A, AB = [((1, 2), 1, 1)], [((1, 2, 3), 1, 1)]
+OVER = [((1, 2), 1, 0)]
 CASES = {
-    'three share a lease': dict(do=[[ack(1)], [ack(2)], [ack(1, 3)]], msgs=(1, 2, 3), rows=THREE),
+    'three share a lease': dict(do=[[ack(1)], [ack(2)], [ack(1, 3)]], msgs=(1, 2, 3), rows=AB),
     'three share it, with fences': dict(do=[[ack(1, fence=1)], [ack(2, 3, fence=1)], [ack(1, 2, fence=1)]],
-                                        msgs=(1, 2, 3), rows=THREE),
+                                        msgs=(1, 2, 3), rows=AB),
+    'all of two batches': dict(do=[[ack(1, 2, 3, 4)], [ack(2, 3)], [ack(1, 4, fence=1)]], msgs=(1, 2, 3, 4),
+                               rows=A + [((3, 4), 1, 1)]),
+    'give back beside an acknowledgement': dict(do=[[ack(1)], [('nack', 2, 1)], [ack(2, fence=1)]], msgs=(1, 2, 3),
+                                                rows=AB),
+    'give back, and read': dict(do=[[('nack', 1, None)], [ack(1, 2, fence=1)], [READ]], msgs=(1, 2), rows=A),
+    'extend beside an acknowledgement': dict(do=[[ack(1)], [('extend', 2, 1)], [ack(2, fence=1)]], msgs=(1, 2), rows=A),
+    'read, then the lease is over': dict(do=[[READ2], [ack(1, 2, fence=1)], [READ2]], msgs=(1, 2, 3), over=True),
+    'two find it over': dict(do=[[READ2], [READ], [ack(1, fence=1)]], msgs=(1, 2, 3), rows=OVER),
+    'acknowledge what is over': dict(do=[[READ], [ack(1, 2)], [ack(2, fence=1)]], msgs=(1, 2), rows=OVER),
+    'acknowledge what is being given out': dict(do=[[READ2], [ack(1)], [ack(1, 2)]], msgs=(1, 2)),
+    'a late message': dict(do=[[('send', 2), ('send', 3)], [READ2], [ack(1, 4)], [ack(2, 3)]], msgs=(1, 4),
+                           rows=[((1, 4), 1, 0)], fails=()),
+    'by groups beside an acknowledgement': dict(do=[[ack(1)], [GROUP], [ack(2)]], msgs=(1, 2, 3), rows=A),
+    'by groups beside a reader': dict(do=[[READ2], [READ], [GROUP]], msgs=(1, 2, 3), fails=(0, 1)),
+    'by groups beside one that gives back': dict(do=[[READ2], [READ, ('nack', 3, None)], [GROUP]], msgs=(1, 2, 3),
+                                                 fails=(0, 1)),
+    'by groups, late': dict(do=[[('send', 2)], [READ2], [GROUP]], msgs=(1, 3, 4), rows=[((1, 3), 1, 0)], fails=()),
+    'wait beside an acknowledgement': dict(do=[[WAIT], [ack(1, 2)]], msgs=(1, 2, 3), rows=A),
+    'wait beside another group': dict(do=[[WAIT], [ack(1, 2)]], msgs=(1, 2, 3), rows=A,
+                                      groups={3: 'b'}),
+    'wait, and acknowledge': dict(do=[[WAIT], [ack(1)], [ack(2)]], msgs=(1, 2), rows=A),
+    'retention': dict(do=[[RETAIN], [ack(1)], [READ]], msgs=(1, 2, 3), rows=A, over=True, fails=(1, 2)),
 }
-RULES = {}
+RULES = {
+    'rest': ('what is left of a batch gets no references', 'three share a lease'),
+    'fence': ('a split changes the fence', 'three share it, with fences'),
+    'wait': ('an acknowledgement passes over a batch that is locked', 'three share a lease'),
+    'removes': ('who finds a batch splits it, though another one has removed it', 'three share a lease'),
+    'new snapshot': ('what was not in a batch is looked for with the snapshot from before', 'all of two batches'),
+    'given': ('an acknowledgement that has waited for a block looks only for a reference',
+              'acknowledge what is being given out'),
+    'extend': ('a lease is looked for among references before batches', 'extend beside an acknowledgement'),
+    'retain': ('retention looks at references before batches', 'retention'),
+    'all': ('a read by groups leaves batches', 'by groups beside a reader'),
+    'grouped': ('a read by groups passes over a locked batch', 'by groups beside an acknowledgement'),
+    'split late': ('a read by groups finds batches before what is late', 'by groups beside one that gives back'),
+    'passed': ('a reader that has passed over a batch sleeps', 'wait beside another group'),
+    'ends': ('a reader sleeps with a batch that it has split', 'wait, and acknowledge'),
+}
 
 
 def main():
