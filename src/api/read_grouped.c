@@ -579,7 +579,7 @@ read_once(void *state)
 
 /*
  * Read for a wait, which ends also when it has disposed of something, or split a
- * batch: that is to be committed.  Whoever acknowledges what was in the batch waits for
+ * batch: that is to be committed.  An acknowledgement of what was in it waits for
  * this transaction, and the messages after it for the acknowledgement.
  */
 static uint64
