@@ -155,10 +155,12 @@ if command -v python3 >/dev/null 2>&1; then
     { python3 test/torture/break.py --check 2>&1 || true; } | rule "the source has what break.py takes out"
     { python3 test/model/claims.py 2>&1 || true; } | { grep -v '^ok' || true; } | rule "the rules of claims hold in the model"
     { python3 test/model/streams.py 2>&1 || true; } | { grep -v '^ok' || true; } | rule "the rules of streams hold in the model"
+    { python3 test/model/batches.py 2>&1 || true; } | { grep -v '^ok' || true; } | rule "the rules of batches hold in the model"
 else
     skip "the source has what break.py takes out" "no python3"
     skip "the rules of claims hold in the model" "no python3"
     skip "the rules of streams hold in the model" "no python3"
+    skip "the rules of batches hold in the model" "no python3"
 fi
 
 { test/ci.sh 2>&1 || true; } | rule ".ci/run counts and shows what failed, and a part that was killed"

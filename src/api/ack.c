@@ -218,10 +218,16 @@ ack_elsewhere(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, c
 		return false;
 	if (pgmq_batches_ack(queue, stream, &one, 1, fenced, NULL) == 0)
 		return true;
-	if (!fenced && pgmq_feed_pass(queue, stream, one.msg_id))
+	if (!fenced)
 	{
-		pgmq_stats_count(queue->relid, PGMQ_STAT_ACKED, 1);
-		return true;
+		if (pgmq_feed_pass(queue, stream, one.msg_id))
+		{
+			pgmq_stats_count(queue->relid, PGMQ_STAT_ACKED, 1);
+			return true;
+		}
+		/* who was giving it out may have leased it with others */
+		if (pgmq_batches_ack(queue, stream, &one, 1, false, NULL) == 0)
+			return true;
 	}
 	return remove_told(queue, ack_exec(queue, id, args, NULL));
 }

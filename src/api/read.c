@@ -50,7 +50,7 @@ typedef struct ReadState
 	const int64 *value;			/* of the header that the policy limits by;
 								 * NULL: any */
 	uint64		count;			/* messages that the last attempt has read */
-	bool		more;			/* it stopped, though there may be some */
+	bool		more;			/* it stopped, or holds what others want */
 } ReadState;
 
 /* A read tries no more values of a header than this; the next one goes on. */
@@ -291,6 +291,7 @@ read_once(void *state)
 	PgmqLease	lease = {.rows = read->rows,.vt = read->vt};
 	bool		leases = subscribes && HIDES(read->vt) && read->conditional.isnull &&
 	takes_all(policy);
+	bool		split = false;
 	int64		qty;
 
 	lease.whole = policy == NULL || policy->max_reads == 0;
@@ -307,7 +308,7 @@ read_once(void *state)
 		pgmq_rows_need_body(read->rows);
 	/* the condition is about the messages of a batch */
 	if (subscribes && !read->conditional.isnull)
-		(void) pgmq_batches_split_all(&read->queue, &stream, now);
+		(void) pgmq_batches_split_all(&read->queue, &stream, now, &split);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty, NULL);
 
@@ -318,15 +319,15 @@ read_once(void *state)
 						  qty - read->count - lease.count, false, leases ? &lease : NULL))
 		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count - lease.count, &stream);
 	read->count += lease.count;
-	read->more = subscribes && stream.more;
+	read->more = subscribes && (stream.more || split);
 	pgmq_limits_read_end(&limited, read->count);
 	return read->count;
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something, or passed
- * over many messages that a subscription does not take: until the commit no other
- * session sees that, and the messages are locked.
+ * Read for a wait, which ends also when it has disposed of something, passed over many
+ * messages that a subscription does not take, or split a batch: until the commit no
+ * other session sees that, and the messages are locked.
  */
 static uint64
 poll_once(void *state)

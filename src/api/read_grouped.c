@@ -145,6 +145,7 @@ typedef struct GroupRead
 	uint64		count;			/* messages that the last attempt has read */
 	int64		upto;			/* what is after it must not be read yet, */
 	bool		beyond;			/* and something was */
+	bool		split;			/* it has split a batch */
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -561,7 +562,7 @@ read_once(void *state)
 
 		/* the groups of what a batch has are not known */
 		if (subscribes && (!pgmq_feed_late(&read->queue, &stream, &read->upto) ||
-						   !pgmq_batches_split_all(&read->queue, &stream, DT_NOEND)))
+						   !pgmq_batches_split_all(&read->queue, &stream, DT_NOEND, &read->split)))
 			return 0;
 		/* ids beyond the sequence never come to be given out */
 		if (read->beyond && read->upto == before)
@@ -577,8 +578,9 @@ read_once(void *state)
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something: that is
- * to be committed.
+ * Read for a wait, which ends also when it has disposed of something, or split a
+ * batch: that is to be committed.  An acknowledgement of what was in it waits for
+ * this transaction, and the messages after it for the acknowledgement.
  */
 static uint64
 poll_once(void *state)
@@ -586,9 +588,9 @@ poll_once(void *state)
 	GroupRead  *read = state;
 	uint64		count;
 
-	read->disposes = false;
+	read->disposes = read->split = false;
 	count = read_once(read);
-	return count + (read->disposes ? read->disposal.disposed : 0);
+	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->split);
 }
 
 /* Begin a grouped read, whose arguments are (queue_name, vt, qty, ...). */

@@ -600,7 +600,7 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 		return false;
 	if (*from == PG_INT64_MIN && pgmq_stream_look(queue->relid, &stream) &&
 		stream.kind == PGMQ_STREAM_SUBSCRIPTION)
-		(void) pgmq_batches_split_all(queue, &stream, GetCurrentTimestamp());
+		(void) pgmq_batches_split_all(queue, &stream, GetCurrentTimestamp(), NULL);
 	drops = *from != PG_INT64_MIN && (disposal.puts_off || disposal.passing);
 	if (drops && disposal.expired != NULL)
 		return false;

@@ -335,10 +335,12 @@ pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool 
 
 /*
  * Split all batches of an open subscription whose leases end by a time.  False if
- * another transaction has one of them locked.
+ * another transaction has one of them locked.  *split, unless it is NULL, becomes true
+ * if there were any: others wait for these rows until the transaction ends.
  */
 bool
-pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until)
+pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until,
+					   bool *split)
 {
 	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
 	bool		all = true;
@@ -348,10 +350,16 @@ pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, Timesta
 		if (batches.list[i].vt > until)
 			continue;
 		if (batch_remove(queue, &batches.list[i], false))
+		{
 			batch_open(queue, stream, &batches.list[i], NULL, 0);
+			if (split != NULL)
+				*split = true;
+		}
 		else
 			all = false;
 	}
+	/* the other transaction may roll back, which wakes no waiter */
+	pgmq_feed_passed |= !all;
 	return all;
 }
 
