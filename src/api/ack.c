@@ -194,13 +194,6 @@ ack_exec(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args, PgmqRows *r
 	return ack.gone;
 }
 
-/* Whether a queue is a subscription. */
-static bool
-subscribes(const PgmqQueue *queue, PgmqStream *stream)
-{
-	return pgmq_stream_look(queue->relid, stream) && stream->kind == PGMQ_STREAM_SUBSCRIPTION;
-}
-
 /*
  * A message of a subscription that was not found may be in a batch, or it was not
  * given to the subscription yet: then it is passed over.  Somebody may have split the
@@ -216,7 +209,7 @@ ack_elsewhere(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, c
 
 	if (PGMQ_IS_BATCH(one.msg_id))
 		return false;
-	if (pgmq_batches_ack(queue, stream, &one, 1, fenced, NULL) == 0)
+	if (pgmq_batches_ack(queue, &one, 1, fenced, NULL) == 0)
 		return true;
 	if (!fenced)
 	{
@@ -226,7 +219,7 @@ ack_elsewhere(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, c
 			return true;
 		}
 		/* who was giving it out may have leased it with others */
-		if (pgmq_batches_ack(queue, stream, &one, 1, false, NULL) == 0)
+		if (pgmq_batches_ack(queue, &one, 1, false, NULL) == 0)
 			return true;
 	}
 	return remove_told(queue, ack_exec(queue, id, args, NULL));
@@ -245,9 +238,9 @@ ack_one(FunctionCallInfo fcinfo, PgmqStmtId id, bool fenced)
 	if (fenced)
 		args[1] = pgmq_fence_arg(fcinfo, 2);
 	queue_open_arg(&queue, fcinfo, PGMQ_NEED_DELETE);
-	batch = !args[0].isnull && PGMQ_IS_BATCH(DatumGetInt64(args[0].value)) && subscribes(&queue, &stream);
+	batch = !args[0].isnull && PGMQ_IS_BATCH(DatumGetInt64(args[0].value)) && pgmq_stream_subscribes(queue.relid, &stream);
 	done = !batch && remove_told(&queue, ack_exec(&queue, id, args, NULL));
-	if (!done && !args[0].isnull && subscribes(&queue, &stream))
+	if (!done && !args[0].isnull && pgmq_stream_subscribes(queue.relid, &stream))
 		done = ack_elsewhere(&queue, &stream, id, args, fenced);
 	pgmq_stats_count(queue.relid, PGMQ_STAT_FENCE_REFUSED, fenced && !done);
 	PG_RETURN_BOOL(done);
@@ -269,7 +262,7 @@ ack_subscribed(const PgmqQueue *queue, const PgmqStream *stream, PgmqStmtId id, 
 
 	for (; nids > 0 && PGMQ_IS_BATCH(ids->msg_id); ids++)
 		nids--;
-	left = pgmq_batches_ack(queue, stream, ids, nids, false, rows);
+	left = pgmq_batches_ack(queue, ids, nids, false, rows);
 	if (left == 0)
 		return;
 	arg = pgmq_ids_array(ids, left);
@@ -303,7 +296,7 @@ pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo, P
 	PgmqIdArg  *ids;
 	int			nids;
 
-	if (!subscribes(queue, &stream))
+	if (!pgmq_stream_subscribes(queue->relid, &stream))
 		remove_told(queue, ack_exec(queue, id, &arg, rows));
 	else
 	{
@@ -321,12 +314,12 @@ int
 pgmq_ack_fenced(const PgmqQueue *queue, PgmqStmtId id, PgmqIdArg *ids, int nids, PgmqRows *rows)
 {
 	PgmqStream	stream;
-	bool		is_subscription = subscribes(queue, &stream);
+	bool		is_subscription = pgmq_stream_subscribes(queue->relid, &stream);
 	bool		first = is_subscription && nids > 1;
 	int			nlate = 0;
 
 	if (first)
-		nids = pgmq_batches_ack(queue, &stream, ids, nids, true, rows);
+		nids = pgmq_batches_ack(queue, ids, nids, true, rows);
 	for (int i = 0; i < nids; i++)
 	{
 		PgmqArg		args[] = {
@@ -442,7 +435,7 @@ split_named(const PgmqQueue *queue, FunctionCallInfo fcinfo, bool several)
 	PgmqIdArg  *ids;
 	int			nids;
 
-	if (!subscribes(queue, &stream))
+	if (!pgmq_stream_subscribes(queue->relid, &stream))
 		return;
 	ids = several ? pgmq_ids_arg(fcinfo, -1, &nids) : pgmq_id_arg(fcinfo, -1, &nids);
 	pgmq_batches_split(queue, ids, nids, true);

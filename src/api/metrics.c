@@ -399,7 +399,7 @@ metrics_take(Metrics *m, text *queue_name)
 		pgmq_role_restore(saved);
 	}
 	pfree(ranges);
-	if (pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION &&
+	if (pgmq_stream_subscribes(queue.relid, &stream) &&
 		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
 		count_batches(&queue, m);
 

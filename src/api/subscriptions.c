@@ -118,7 +118,7 @@ put_subscription(PgmqRows *rows, const Listed *listed)
 	if (name == NULL || stream_name == NULL)
 		return;
 	strlcpy(queue.relname, name, NAMEDATALEN);
-	if (!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+	if (!pgmq_stream_subscribes(queue.relid, &stream))
 		return;
 
 	position = pgmq_feed_position(&queue, &stream, &drawn, &args[2]);

@@ -390,7 +390,7 @@ pgmq_purge_queue(PG_FUNCTION_ARGS)
 				 errhint("Delete messages, or let the owner of the queue purge it.")));
 
 	AcceptInvalidationMessages();
-	if (pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+	if (pgmq_stream_subscribes(queue.relid, &stream))
 		PG_RETURN_INT64(pgmq_subscription_purge(&queue, &stream));
 	table = pgmq_layout_name("", queue.relname, "");
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -437,7 +437,7 @@ create_subscription(FunctionCallInfo fcinfo, const Start *start, PgmqArg filter)
 		PGMQ_KIND_UNLOGGED : PGMQ_KIND_LOGGED;
 	if (!pgmq_layout_begin(&queue, name, kind))
 	{
-		if (pgmq_stream_look(queue.relid, &state) && state.kind == PGMQ_STREAM_SUBSCRIPTION &&
+		if (pgmq_stream_subscribes(queue.relid, &state) &&
 			state.stream == stream.relid)
 			PG_RETURN_VOID();
 		ereport(ERROR,
@@ -570,7 +570,7 @@ seek(FunctionCallInfo fcinfo, const Start *start, bool force)
 	bool		leased = false;
 
 	pgmq_queue_lock_own(&queue, pgmq_name_arg(fcinfo, 0));
-	if (!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+	if (!pgmq_stream_subscribes(queue.relid, &stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" is not a subscription", PGMQ_QUEUE_BASE(&queue))));

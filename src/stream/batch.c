@@ -296,12 +296,21 @@ batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 	return false;
 }
 
-/* The batches that some messages, in order, may be in; those named themselves, too. */
+/*
+ * The batches that some messages of an open queue, in order, may be in; those named
+ * themselves, too.  A queue that is no subscription has none.
+ */
 static Batches
-batches_of(const PgmqQueue *queue, const PgmqIdArg *ids, int nids)
+batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int nids)
 {
 	int64		lo = PG_INT64_MAX;
 	int64		hi = PG_INT64_MIN;
+
+	if (nids == 0 || !pgmq_stream_subscribes(queue->relid, stream))
+		return (Batches)
+	{
+		.n = 0
+	};
 
 	for (int i = 0; i < nids; i++)
 	{
@@ -323,10 +332,7 @@ pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool 
 	PgmqStream	stream;
 	Batches		batches;
 
-	if (nids == 0 || !pgmq_stream_look(queue->relid, &stream) ||
-		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
-		return;
-	batches = batches_of(queue, ids, nids);
+	batches = batches_of(queue, &stream, ids, nids);
 	for (int i = 0; i < batches.n; i++)
 		if (batch_has_some(&batches.list[i], ids, nids) &&
 			batch_remove(queue, &batches.list[i], wait))
@@ -396,7 +402,7 @@ pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows)
 }
 
 /* ----------------------------------------------------------------
- *		Acknowledging
+ *		Looking
  * ----------------------------------------------------------------
  */
 
@@ -480,10 +486,7 @@ pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *
 	PgmqStream	stream;
 	Batches		batches;
 
-	if (nids == 0 || !pgmq_stream_look(queue->relid, &stream) ||
-		stream.kind != PGMQ_STREAM_SUBSCRIPTION)
-		return;
-	batches = batches_of(queue, ids, nids);
+	batches = batches_of(queue, &stream, ids, nids);
 	for (int i = 0; i < batches.n; i++)
 	{
 		const Batch *batch = &batches.list[i];
@@ -493,6 +496,11 @@ pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *
 			held[j] |= ids[j].read_ct == batch->read_ct && pgmq_batch_has(batch, ids[j].msg_id);
 	}
 }
+
+/* ----------------------------------------------------------------
+ *		Acknowledging
+ * ----------------------------------------------------------------
+ */
 
 /* Count messages of a batch as acknowledged, and add their ids to rows unless it is NULL. */
 static void
@@ -519,23 +527,21 @@ batch_acked(const PgmqQueue *queue, const Batch *batch, const int64 *done, int n
 }
 
 /*
- * Acknowledge those of some messages, in order, of a subscription that are in
+ * Acknowledge those of some messages, in order, of an open queue that are in
  * batches, if their fences fit, and add their ids to rows unless that is NULL.  A
  * batch of which more is left is split.  Moves the other messages to the front of ids,
  * and returns how many these are.
  */
 int
-pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *ids, int nids,
-				 bool fenced, PgmqRows *rows)
+pgmq_batches_ack(const PgmqQueue *queue, PgmqIdArg *ids, int nids, bool fenced, PgmqRows *rows)
 {
+	PgmqStream	stream;
 	Batches		batches;
 	int64	   *done;
 	bool	   *acked;
 	int			left = 0;
 
-	if (nids == 0)
-		return 0;
-	batches = batches_of(queue, ids, nids);
+	batches = batches_of(queue, &stream, ids, nids);
 	if (batches.n == 0)
 		return nids;
 	done = palloc(nids * sizeof(int64));
@@ -552,7 +558,7 @@ pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *id
 		if (n == 0 || !batch_remove(queue, batch, true))
 			continue;
 		if (n < batch->count)
-			batch_open(queue, stream, batch, done, n);
+			batch_open(queue, &stream, batch, done, n);
 		batch_acked(queue, batch, done, n, rows);
 		for (int j = first, at = 0; at < n; j++)
 			if (ids[j].msg_id == done[at] && (!fenced || ids[j].read_ct == batch->read_ct))

@@ -128,8 +128,7 @@ finished_by_all(const Ids *subscriptions)
 		 * and what a batch had when it was split has references
 		 */
 		if (!try_open(&queue, (Oid) subscriptions->ids[i], AccessShareLock) ||
-			!pgmq_stream_look(queue.relid, &stream) ||
-			stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+			!pgmq_stream_subscribes(queue.relid, &stream))
 			return PG_INT64_MIN;
 		upto = Min(upto, pgmq_feed_finished(&queue, &stream));
 		batched = pgmq_batches_first(&queue);
@@ -171,7 +170,7 @@ leave_busy(Oid subscription, Ids *ids)
 	PgmqStream	stream;
 
 	if (try_open(&queue, subscription, AccessShareLock) &&
-		pgmq_stream_look(queue.relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+		pgmq_stream_subscribes(queue.relid, &stream))
 		ids->n = pgmq_feed_leave_busy(&queue, &stream, ids->ids, ids->n);
 }
 
@@ -188,7 +187,7 @@ count_lost(Oid subscription, const Ids *ids)
 	int64		lost = 0;
 
 	if (!try_open(&queue, subscription, RowExclusiveLock) ||
-		!pgmq_stream_look(queue.relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+		!pgmq_stream_subscribes(queue.relid, &stream))
 		return;
 	lost = pgmq_feed_count_unfed(&queue, &stream, ids->ids, ids->n);
 	pairs = palloc0(ids->n * sizeof(PgmqIdArg));

@@ -194,6 +194,13 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	return stream->kind != PGMQ_STREAM_NONE;
 }
 
+/* The same; true if it is a subscription. */
+bool
+pgmq_stream_subscribes(Oid relid, PgmqStream *stream)
+{
+	return pgmq_stream_look(relid, stream) && stream->kind == PGMQ_STREAM_SUBSCRIPTION;
+}
+
 /*
  * The stream that a queue reads, if this backend has looked and that is still
  * true; InvalidOid otherwise.  It needs no lock and no snapshot.
@@ -267,7 +274,7 @@ pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target)
 	PgmqStream	stream;
 	char	   *name;
 
-	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_SUBSCRIPTION)
+	if (!pgmq_stream_subscribes(queue->relid, &stream))
 		return false;
 	name = get_rel_name(stream.stream);
 	if (name == NULL)
@@ -362,7 +369,7 @@ stream_of(Oid relid)
 {
 	PgmqStream	stream;
 
-	return pgmq_stream_look(relid, &stream) && stream.kind == PGMQ_STREAM_SUBSCRIPTION ?
+	return pgmq_stream_subscribes(relid, &stream) ?
 		stream.stream : InvalidOid;
 }
 

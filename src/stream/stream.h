@@ -62,6 +62,7 @@ typedef struct PgmqLease
 
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
+extern bool pgmq_stream_subscribes(Oid relid, PgmqStream *stream);
 extern Oid	pgmq_stream_kept(Oid relid);
 extern bool pgmq_stream_open(const PgmqQueue *queue, PgmqStream *stream);
 extern bool pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target);
@@ -129,8 +130,7 @@ extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatc
 extern void pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays);
 extern int64 pgmq_batches_first(const PgmqQueue *queue);
 extern void pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *held);
-extern int	pgmq_batches_ack(const PgmqQueue *queue, const PgmqStream *stream, PgmqIdArg *ids, int nids,
-							 bool fenced, PgmqRows *rows);
+extern int	pgmq_batches_ack(const PgmqQueue *queue, PgmqIdArg *ids, int nids, bool fenced, PgmqRows *rows);
 
 /* ---- take.c: reads of subscriptions ---- */
 extern void pgmq_stream_note_missing(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n);
