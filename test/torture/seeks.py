@@ -66,7 +66,8 @@ class Client:
         r = self.client.random
         to = r.choice(['earliest', 'earliest', 'latest', 'id', 'id', 'time'])
         if to == 'id':
-            to = max(r.choice(self.held)[0] + r.choice([-70, -1, 0, 30]), 0) if self.held else 0
+            # not to one that is not drawn yet: it would finish what is sent after the seek
+            to = max(r.choice(self.held)[0] + r.choice([-70, -1, 0]), 0) if self.held else 0
         sql = {'time': "SELECT pgmq.seek(%s, (clock_timestamp() - interval '1 second')::text, %s)"}.get(to, 'SELECT pgmq.seek(%s, %s, %s)')
         args = (NAME,) if to == 'time' else (NAME, str(to))
         self.client.op('seek', sql, (*args, '{"force": true}'), lambda rows: [], to=to)
