@@ -79,6 +79,32 @@ UPDATE pgmq.q_sr_sub SET vt = now();
 SELECT min(msg_id), count(*) FROM pgmq.read('sr_sub', 300, 50);
 SELECT lost FROM pgmq.list_subscriptions('sr_log');
 
+-- Policies that come while batches are in flight hide no message that they show.
+SELECT pgmq.seek('sr_sub', 'earliest', '{"force": true}');
+SELECT count(*), min(read_ct) AS ct FROM pgmq.read('sr_sub', 300, 10) \gset
+SELECT count(*) FROM pgmq.read('sr_sub', 300, 10);
+CREATE POLICY sr_even ON pgmq.q_sr_sub USING (msg_id % 2 = 0);
+ALTER TABLE pgmq.q_sr_sub ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_pgmq_planter;
+SELECT pgmq.delete('sr_sub', 81), pgmq.delete('sr_sub', 82);
+SELECT array_agg(lost_msg_id) FROM pgmq.extend('sr_sub', ARRAY[83, 84], ARRAY[:ct, :ct], 600);
+RESET ROLE;
+SELECT msg_id FROM pgmq.q_sr_sub WHERE vt > now() + interval '500 s';
+UPDATE pgmq.q_sr_sub SET vt = now() WHERE msg_id < 0;
+SET ROLE regress_pgmq_planter;
+SELECT array_agg(msg_id) FROM pgmq.read('sr_sub', 300, 10);
+RESET ROLE;
+ALTER TABLE pgmq.q_sr_sub DISABLE ROW LEVEL SECURITY;
+SELECT pgmq.seek('sr_sub', 'earliest', '{"force": true}');
+SELECT count(*) FROM pgmq.read('sr_sub', 300, 10);
+UPDATE pgmq.q_sr_sub SET vt = now();
+ALTER TABLE pgmq.q_sr_sub ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_pgmq_planter;
+SELECT array_agg(msg_id) FROM pgmq.pop('sr_sub', 3);
+SELECT array_agg(d) FROM pgmq.delete('sr_sub', ARRAY[84, 85, 86, 88]) d;
+RESET ROLE;
+SELECT count(*) FROM pgmq.q_sr_sub;
+
 SELECT pgmq.drop_queue('sr_sub'), pgmq.drop_queue('sr_log');
 DROP SCHEMA sr_planted CASCADE;
 DROP OWNED BY regress_pgmq_streamer, regress_pgmq_subscriber, regress_pgmq_planter;

@@ -18,6 +18,7 @@
 
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -278,6 +279,13 @@ takes_all(const PgmqPolicy *policy)
 		 policy->max_in_flight == 0 && policy->rate == 0 && policy->limit_by[0] == '\0');
 }
 
+/* Whether row-level security may hide rows of an open queue from the caller. */
+static bool
+hides_rows(const PgmqQueue *queue)
+{
+	return check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED;
+}
+
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -306,8 +314,8 @@ read_once(void *state)
 		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
-	/* the condition is about the messages of a batch */
-	if (subscribes && !read->conditional.isnull)
+	/* the condition, and policies that hide rows, are about the messages of a batch */
+	if (subscribes && (!read->conditional.isnull || hides_rows(&read->queue)))
 		(void) pgmq_batches_split_all(&read->queue, &stream, now, &split);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty, NULL);
@@ -507,7 +515,11 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	popped.stats = pgmq_stats_pending(pop.queue.relid);
 	popped.now = now;
 	if (subscribes)
+	{
 		pgmq_rows_need_body(pop.rows);
+		if (hides_rows(&pop.queue))
+			(void) pgmq_batches_split_all(&pop.queue, &stream, now, NULL);
+	}
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);
 	if (pop.qty > 0 && pgmq_limits_by_value(policy))

@@ -173,7 +173,7 @@ pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqu
 
 /*
  * Run a delete of a batch's row, with the rights of the owner, or with the caller's if it
- * runs code that users have made, or policies hide rows.  How many rows there were.
+ * runs code that users have made.  How many rows there were.
  */
 static uint64
 row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -181,8 +181,7 @@ row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 	PgmqRole	saved;
 	uint64		n;
 
-	if (pgmq_feed_runs_code(queue->relid) ||
-		check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED)
+	if (pgmq_feed_runs_code(queue->relid))
 		return pgmq_exec(queue, id, args);
 	saved = pgmq_role_become_owner(queue->relid);
 	n = pgmq_exec(queue, id, args);
@@ -530,7 +529,8 @@ batch_acked(const PgmqQueue *queue, const Batch *batch, const int64 *done, int n
  * Acknowledge those of some messages, in order, of an open queue that are in
  * batches, if their fences fit, and add their ids to rows unless that is NULL.  A
  * batch of which more is left is split.  Moves the other messages to the front of ids,
- * and returns how many these are.
+ * and returns how many these are.  Where policies or triggers say what becomes of each
+ * message the batches are only split.
  */
 int
 pgmq_batches_ack(const PgmqQueue *queue, PgmqIdArg *ids, int nids, bool fenced, PgmqRows *rows)
@@ -544,6 +544,12 @@ pgmq_batches_ack(const PgmqQueue *queue, PgmqIdArg *ids, int nids, bool fenced, 
 	batches = batches_of(queue, &stream, ids, nids);
 	if (batches.n == 0)
 		return nids;
+	if (check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED ||
+		pgmq_feed_runs_code(queue->relid))
+	{
+		pgmq_batches_split(queue, ids, nids, true);
+		return nids;
+	}
 	done = palloc(nids * sizeof(int64));
 	acked = palloc0(nids * sizeof(bool));
 	for (int i = 0; i < batches.n; i++)
