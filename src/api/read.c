@@ -314,8 +314,9 @@ read_once(void *state)
 		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
-	/* the condition, and policies that hide rows, are about the messages of a batch */
-	if (subscribes && (!read->conditional.isnull || hides_rows(&read->queue)))
+	/* what passes messages over, and hides rows, is about the messages of a batch */
+	if (subscribes && (!read->conditional.isnull || hides_rows(&read->queue) ||
+					   (read->disposes && read->disposal.passing)))
 		(void) pgmq_batches_split_all(&read->queue, &stream, now, &split);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty, NULL);
@@ -517,7 +518,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	if (subscribes)
 	{
 		pgmq_rows_need_body(pop.rows);
-		if (hides_rows(&pop.queue))
+		if (pop.disposes || hides_rows(&pop.queue))
 			(void) pgmq_batches_split_all(&pop.queue, &stream, now, NULL);
 	}
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
