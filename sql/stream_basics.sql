@@ -125,3 +125,17 @@ SELECT count(*) FROM pgmq.pop('basics_nested_sub', 100);
 SELECT pgmq.drop_queue('basics_nested_sub');
 SELECT pgmq.drop_queue('basics_nested');
 DROP FUNCTION basics_read;
+
+-- the last ids that there are
+SELECT FROM pgmq.create_stream('basics_last');
+SELECT FROM pgmq.create_subscription('basics_last_sub', 'basics_last');
+SELECT setval('pgmq.q_basics_last_msg_id_seq', 9223372036854775807 - 50);
+SELECT count(*) FROM pgmq.send_batch('basics_last', array_fill('1'::jsonb, ARRAY[50]));
+SELECT count(*), min(msg_id) FROM pgmq.read('basics_last_sub', 30, 20);
+SELECT in_flight, lag FROM pgmq.list_subscriptions('basics_last');
+SELECT count(*), max(msg_id) FROM pgmq.read('basics_last_sub', 30, 40);
+SELECT in_flight, lag FROM pgmq.list_subscriptions('basics_last');
+SELECT count(*) FROM pgmq.delete('basics_last_sub', ARRAY(SELECT msg_id FROM pgmq.q_basics_last));
+SELECT in_flight, lag FROM pgmq.list_subscriptions('basics_last');
+SELECT pgmq.drop_queue('basics_last_sub');
+SELECT pgmq.drop_queue('basics_last');

@@ -113,7 +113,7 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 	PgmqFeed	feed;
 	int			nfinished;
 	int64		blk;
-	int64		id;
+	int			given = 0;
 
 	if (!pgmq_feed_begin(&feed, queue, stream))
 		return PG_INT64_MIN;
@@ -121,13 +121,12 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 	if (!feed.exists)
 		return PG_INT64_MIN;
 	blk = first_unfinished(&feed, &nfinished);
-	id = PGMQ_FEED_FIRST(blk);
 	for (int i = nfinished; i < feed.n; i++)
 		if (feed.blocks[i].first == blk && feed.blocks[i].last == blk)
-			while (id <= PGMQ_FEED_LAST(blk) &&
-				   (id == 0 || (feed.blocks[i].mask & PGMQ_FEED_BIT(id)) != 0))
-				id++;
-	return id - 1;
+			while (given < 64 && ((blk == 0 && given == 0) ||
+								  (feed.blocks[i].mask & (UINT64CONST(1) << given)) != 0))
+				given++;
+	return PGMQ_FEED_FIRST(blk) - 1 + given;
 }
 
 /*
@@ -245,9 +244,10 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 
 		if (blocks->settled || !blocks->ripe || blocks->first < blocks->last)
 			continue;
-		for (int64 id = PGMQ_FEED_FIRST(blocks->first); id <= Min(PGMQ_FEED_LAST(blocks->last), position); id++)
-			if ((blocks->mask & PGMQ_FEED_BIT(id)) == 0)
-				ids[n++] = id;
+		for (int bit = 0; bit < 64; bit++)
+			if ((blocks->mask & (UINT64CONST(1) << bit)) == 0 &&
+				PGMQ_FEED_FIRST(blocks->first) + bit <= position)
+				ids[n++] = PGMQ_FEED_FIRST(blocks->first) + bit;
 	}
 	*left = pgmq_int8_array(ids, n);
 	pfree(ids);
