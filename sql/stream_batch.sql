@@ -174,7 +174,11 @@ SELECT count(*) FROM pgmq.q_sb WHERE msg_id < -9223372036854775808 + 1510 AND he
 
 -- Where constraints say what a row may be, each message has a row.
 SELECT pgmq.seek('sb', '1001', '{"force": true}');
-ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_check CHECK (msg_id > 0);
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+UPDATE pgmq.q_sb SET vt = now();
+ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_check CHECK (msg_id > 0) NOT VALID;
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+SELECT pgmq.seek('sb', '1001', '{"force": true}');
 SELECT count(*) FROM pgmq.read('sb', 30, 20);
 ALTER TABLE pgmq.q_sb DROP CONSTRAINT sb_check;
 ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_key FOREIGN KEY (msg_id) REFERENCES pgmq.q_sb_log;

@@ -18,7 +18,6 @@
 
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
@@ -279,13 +278,6 @@ takes_all(const PgmqPolicy *policy)
 		 policy->max_in_flight == 0 && policy->rate == 0 && policy->limit_by[0] == '\0');
 }
 
-/* Whether row-level security may hide rows of an open queue from the caller. */
-static bool
-hides_rows(const PgmqQueue *queue)
-{
-	return check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED;
-}
-
 /* Read once; the number of messages taken. */
 static uint64
 read_once(void *state)
@@ -314,8 +306,8 @@ read_once(void *state)
 		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
-	/* what passes messages over, and hides rows, is about the messages of a batch */
-	if (subscribes && (!read->conditional.isnull || hides_rows(&read->queue) ||
+	/* what passes messages over is about those of a batch */
+	if (subscribes && (!read->conditional.isnull || pgmq_batches_hinder(&read->queue) ||
 					   (read->disposes && read->disposal.passing)))
 		(void) pgmq_batches_split_all(&read->queue, &stream, now, &split);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
@@ -518,7 +510,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	if (subscribes)
 	{
 		pgmq_rows_need_body(pop.rows);
-		if (pop.disposes || hides_rows(&pop.queue))
+		if (pop.disposes || pgmq_batches_hinder(&pop.queue))
 			(void) pgmq_batches_split_all(&pop.queue, &stream, now, NULL);
 	}
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);

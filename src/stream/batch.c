@@ -33,9 +33,11 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/timestamp.h"
 
@@ -366,6 +368,21 @@ pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, Timesta
 	/* the other transaction may roll back, which wakes no waiter */
 	pgmq_feed_passed |= !all;
 	return all;
+}
+
+/*
+ * Whether a read of an open subscription may not see the row of a batch, or not update
+ * it, since policies or constraints say what a row may be.
+ */
+bool
+pgmq_batches_hinder(const PgmqQueue *queue)
+{
+	Relation	rel = relation_open(queue->relid, NoLock);
+	bool		result = (rel->rd_att->constr != NULL && rel->rd_att->constr->num_check > 0) ||
+	check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED;
+
+	relation_close(rel, NoLock);
+	return result;
 }
 
 /*

@@ -125,6 +125,7 @@ typedef struct PgmqBatchCount
 extern void pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait);
 extern bool pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until,
 								   bool *split);
+extern bool pgmq_batches_hinder(const PgmqQueue *queue);
 extern void pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows);
 extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count);
 extern void pgmq_batches_list(const PgmqQueue *queue, int64 from, PgmqArg *arrays);
