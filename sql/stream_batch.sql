@@ -10,6 +10,7 @@ SELECT min(msg_id), max(msg_id), count(*) FROM pgmq.read('sb', 30, 100);
 TABLE sb_rows;
 -- what can be seen of it
 SELECT queue_length, queue_visible_length FROM pgmq.metrics('sb');
+SELECT visible, delayed, in_flight FROM pgmq.queue_depth('sb');
 SELECT in_flight, lag FROM pgmq.list_subscriptions('sb_log');
 SELECT min(msg_id), max(msg_id), count(*), bool_and(message = jsonb_build_object('n', msg_id)) AS message, bool_and(read_ct = 1 AND vt - last_read_at = '30 s') AS lease
 	FROM pgmq.peek('sb', 'in_flight', 1000);
@@ -84,8 +85,10 @@ SELECT pgmq.seek('sb', '1', '{"force": true}');
 SELECT pgmq.purge_queue('sb_dead');
 SELECT min(msg_id), max(msg_id), count(*) FROM pgmq.read('sb', 30, 100);
 SELECT min(msg_id), max(msg_id), count(*) FROM pgmq.read('sb', 30, 100);
+SELECT over_read, most_reads, most_read FROM pgmq._first_messages('sb', 1000, 2);
 UPDATE pgmq.q_sb SET vt = now() - interval '1 s';
 SELECT queue_length, queue_visible_length FROM pgmq.metrics('sb');
+SELECT visible, delayed, in_flight FROM pgmq.queue_depth('sb');
 SELECT array_agg(msg_id), min(read_ct) - max(read_ct) AS same FROM pgmq.read('sb', 30, 3);
 SELECT array_agg(msg_id) FROM pgmq.pop('sb', 3);
 SELECT array_agg(msg_id) FROM pgmq.read('sb', 30, 3, '{"n": 50}');

@@ -305,14 +305,26 @@ typedef struct FirstMessages
 {
 	PgmqRows   *rows;
 	PgmqArg		args[3];
+	bool		subscribes;
+	PgmqStream	stream;
 } FirstMessages;
 
-/* Row function: a row of _first_messages. */
+/*
+ * Row function: a row of _first_messages.  The reads of a subscription count since the
+ * last seek, and a batch is named by its first message.
+ */
 static void
 row_first(TupleTableSlot *slot, void *state)
 {
+	const FirstMessages *first = state;
+	Datum	   *values = slot->tts_values;
+
 	slot_getallattrs(slot);
-	pgmq_rows_put(state, slot->tts_values, slot->tts_isnull);
+	if (first->subscribes && !slot->tts_isnull[4])
+		values[4] = Int32GetDatum(Max(DatumGetInt32(values[4]) - first->stream.read_base, 0));
+	if (first->subscribes && !slot->tts_isnull[5] && PGMQ_IS_BATCH(DatumGetInt64(values[5])))
+		values[5] = Int64GetDatum(PGMQ_BATCH_FIRST(DatumGetInt64(values[5])));
+	pgmq_rows_put(first->rows, values, slot->tts_isnull);
 }
 
 /*
@@ -333,6 +345,10 @@ first_each(text *queue_name, void *state)
 		!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)) ||
 		check_enable_rls(queue.relid, InvalidOid, true) == RLS_ENABLED)
 		return false;
+	first->subscribes = pgmq_stream_subscribes(queue.relid, &first->stream);
+	if (first->subscribes && !first->args[2].isnull)
+		first->args[2] = PGMQ_ARG(Int32GetDatum((int32) Min((int64) DatumGetInt32(first->args[2].value) +
+															first->stream.read_base, PG_INT32_MAX)));
 	saved = pgmq_role_become_owner(queue.relid);
 	pgmq_exec_once_guarded(psprintf("SELECT pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
 									" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $1),"
@@ -343,7 +359,7 @@ first_each(text *queue_name, void *state)
 									" FROM (SELECT msg_id, vt, read_ct, last_read_at"
 									" FROM %s ORDER BY msg_id LIMIT $2) m",
 									pgmq_layout_name("", queue.relname, "")),
-						   lengthof(argtypes), argtypes, first->args, row_first, first->rows);
+						   lengthof(argtypes), argtypes, first->args, row_first, first);
 	pgmq_role_restore(saved);
 	return true;
 }

@@ -24,12 +24,14 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
 #include "stats/stats.h"
 #include "duemap/duemap.h"
+#include "stream/stream.h"
 #include "catalog/catalog.h"
 #include "api/api.h"
 
@@ -272,11 +274,25 @@ pgmq_stat_quantile(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(pgmq_time_bounds[PGMQ_TIME_BOUNDS - 1]);
 }
 
-/* Row function: the counts of a queue. */
+/* What queue_depth counts. */
+typedef struct Depth
+{
+	PgmqRows   *rows;
+	PgmqBatchCount batches;
+} Depth;
+
+/* Row function: the counts of a queue, in which each batch is one row. */
 static void
 row_depth(TupleTableSlot *slot, void *state)
 {
-	pgmq_rows_put(state, slot->tts_values, slot->tts_isnull);
+	const Depth *depth = state;
+	const PgmqBatchCount *batches = &depth->batches;
+	Datum	   *values = slot->tts_values;
+
+	slot_getallattrs(slot);
+	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + batches->more_due);
+	values[3] = Int64GetDatum(DatumGetInt64(values[3]) + batches->more - batches->more_due);
+	pgmq_rows_put(depth->rows, values, slot->tts_isnull);
 }
 
 /*
@@ -292,19 +308,24 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 {
 	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID};
 	static const char *const columns[] = {"vt", "read_ct"};
-	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	Depth		depth = {.rows = pgmq_rows_begin(fcinfo)};
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
+	TimestampTz now = GetCurrentTimestamp();
 	PgmqArg		args[] = {
 		PGMQ_ARG(PointerGetDatum(queue_name)),
-		PGMQ_ARG(TimestampTzGetDatum(GetCurrentTimestamp()))
+		PGMQ_ARG(TimestampTzGetDatum(now))
 	};
 	PgmqQueue	queue;
+	PgmqStream	stream;
 	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
 	if (!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
+	if (pgmq_stream_subscribes(queue.relid, &stream) &&
+		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
+		pgmq_batches_count(&queue, now, &depth.batches);
 	saved = pgmq_role_become_counter(queue.relid);
 	pgmq_exec_once(psprintf("SELECT $1,"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2),"
@@ -315,7 +336,7 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 							" pg_catalog.date_part('epoch', $2 OPERATOR(pg_catalog.-)"
 							" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2))"
 							" FROM %s", pgmq_layout_name("", queue.relname, "")),
-				   2, argtypes, args, false, row_depth, rows);
+				   2, argtypes, args, false, row_depth, &depth);
 	pgmq_role_restore(saved);
 	return (Datum) 0;
 }
