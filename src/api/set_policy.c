@@ -430,7 +430,7 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 		pgmq_policy_check_stream(&queue, &policy);
 		/* what the policy may say concerns each message of a batch */
 		if (stream.kind == PGMQ_STREAM_SUBSCRIPTION)
-			(void) pgmq_batches_split_all(&queue, &stream, DT_NOEND, NULL);
+			(void) pgmq_batches_split_all(&queue, &stream, DT_NOEND);
 	}
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);

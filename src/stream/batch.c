@@ -341,12 +341,10 @@ pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool 
 
 /*
  * Split all batches of an open subscription whose leases end by a time.  False if
- * another transaction has one of them locked.  *split, unless it is NULL, becomes true
- * if there were any: others wait for these rows until the transaction ends.
+ * another transaction has one of them locked.
  */
 bool
-pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until,
-					   bool *split)
+pgmq_batches_split_all(const PgmqQueue *queue, PgmqStream *stream, TimestampTz until)
 {
 	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
 	bool		all = true;
@@ -358,8 +356,7 @@ pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, Timesta
 		if (batch_remove(queue, &batches.list[i], false))
 		{
 			batch_open(queue, stream, &batches.list[i], NULL, 0);
-			if (split != NULL)
-				*split = true;
+			stream->removed = true;
 		}
 		else
 			all = false;

@@ -120,7 +120,10 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 	if (batches != NIL)
 		pgmq_batches_expired(queue, stream, batches);
 	if (n > 0 || batches != NIL)
+	{
+		stream->removed = true;
 		return wanted > 0;
+	}
 	if (wanted <= 0)
 		return false;
 	if (in_order)
