@@ -234,9 +234,13 @@ subscription_names(Oid relid)
 	pgmq_role_restore(saved);
 	initStringInfo(&shown);
 	foreach(lc, names.list)
-		appendStringInfo(&shown, "%s%s", shown.len == 0 ? "" : ", ",
-						 foreach_current_index(lc) == MAX_SHOWN ? "..." :
-						 quote_literal_cstr(text_to_cstring(lfirst(lc))));
+	{
+		if (foreach_current_index(lc) == MAX_SHOWN)
+			appendStringInfoString(&shown, " and others");
+		else
+			appendStringInfo(&shown, "%s%s", shown.len == 0 ? "" : ", ",
+							 quote_literal_cstr(text_to_cstring(lfirst(lc))));
+	}
 	return shown.len == 0 ? NULL : shown.data;
 }
 
