@@ -1461,7 +1461,7 @@ COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
 COMMENT ON FUNCTION pgmq.resume(text) IS
 'End the pause of a queue and wake the sessions that wait to read from it. Returns false if the queue was not paused. Only the owner of the queue may do this.';
 COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention and messages of streams beyond their retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
 COMMENT ON FUNCTION pgmq.create(text) IS
 'Create a queue if it does not exist.';
 COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS

@@ -2401,7 +2401,7 @@ CREATE OR REPLACE PROCEDURE pgmq.maintain()
 AS 'MODULE_PATHNAME', 'pgmq_maintain'
 LANGUAGE C;
 COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention and messages of streams beyond their retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
 
 --
 -- Creating and dropping queues: src/catalog/manage.c
