@@ -423,6 +423,21 @@ is( join(' ', sort keys %raised),
 	join(' ', sort $reference =~ /^\| ([0-9A-Z]{5}) \|/mg),
 	"docs/reference/ has the error codes that come out");
 
+# The example of streams runs, and each of its services can read all orders again.
+
+my ($example, $clean) = split /^(?=-- and away)/m, document('examples/sql/orders_stream.sql');
+
+$node->safe_psql('postgres', 'CREATE DATABASE orders_stream');
+like(
+	$node->safe_psql(
+		'orders_stream', $example . q{
+	SELECT pgmq.seek(n, 'earliest') FROM unnest('{shop_billing, shop_shipping}'::text[]) n;
+	CALL shop_bill();
+	CALL shop_ship();
+	SELECT sum(lag) || ' left' FROM pgmq.list_subscriptions('shop_orders');} . $clean),
+	qr/^10\|550\n(?:.*\n)*0 left$/m,
+	'examples/sql/orders_stream.sql');
+
 # Every link between the documents has a target.
 
 foreach my $file (@pages, 'src/README.md', 'test/README.md', 'bench/README.md', 'bench/scenarios.md',
