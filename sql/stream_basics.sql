@@ -130,3 +130,11 @@ SELECT count(pgmq.drop_queue('basics_' || n)) FROM generate_series(1, 5) AS n;
 SELECT pgmq.drop_queue('basics_nested_sub');
 SELECT pgmq.drop_queue('basics_nested');
 DROP FUNCTION basics_read;
+
+-- the table of a stream was dropped by hand
+SELECT FROM pgmq.create_stream('basics_gone');
+SELECT FROM pgmq.create_subscription('basics_gone_sub', 'basics_gone');
+DROP TABLE pgmq.q_basics_gone, pgmq.a_basics_gone;
+SELECT pgmq.send('basics_gone_sub', '1');
+SELECT pgmq.drop_queue('basics_gone_sub');
+DELETE FROM pgmq.meta WHERE queue_name = 'basics_gone';

@@ -285,7 +285,8 @@ pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the stream of subscription \"%s\" does not exist any more",
-						PGMQ_QUEUE_BASE(queue))));
+						PGMQ_QUEUE_BASE(queue)),
+				 errhint("Drop the subscription with pgmq.drop_queue().")));
 	strlcpy(target->relname, name, NAMEDATALEN);
 	pgmq_queue_check_right(stream.stream, name, PGMQ_NEED_INSERT);
 	LockRelationOid(stream.stream, RowExclusiveLock);
