@@ -70,7 +70,7 @@ id_cmp(const void *a, const void *b)
 	return (ia > ib) - (ia < ib);
 }
 
-/* Take those out of ids that are in except, which is in order. */
+/* Remove from ids those that are in except, which is in order. */
 static void
 remove_ids(Ids *ids, const int64 *except, int nexcept)
 {
