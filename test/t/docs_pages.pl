@@ -296,6 +296,7 @@ my @raises = (
 		"SELECT pgmq.create_stream('a_stream'); SELECT pgmq.create_subscription('a_subscription', 'a_stream');"
 		  . " SELECT pgmq.send('a_stream', '1'); SELECT pgmq.read('a_subscription', 60, 1);"
 	],
+	[ '22007', "SELECT pgmq.seek('a_subscription', 'earlist')" ],
 	[ '2BP01', "SELECT pgmq.drop_queue('a_stream')" ],
 	[
 		'0A000',
