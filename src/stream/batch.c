@@ -10,12 +10,12 @@
  *	{"count": 3, "ids": [[101, 102], [104, 104]], "read_ct": 1,
  *	 "lease": [.., ..], "enqueued": [.., ..]}
  *
- * with ranges of ids, the begin and the end of the lease, and when the first and the last
- * message were sent, in microseconds.  Its msg_id is less than that of any message, so
- * that no verb takes it for one.  Whatever concerns
- * some of its messages *splits* it first: the row goes, and each message gets a
- * reference of its own, with the lease that it has.  So only the read that makes a
- * batch, the acknowledgement of all of it, and the counts know what a batch is.
+ * with ranges of ids, the begin and the end of the lease, and when the first and
+ * the last message were sent, in microseconds.  Its msg_id is less than that of any
+ * message, so that no verb takes it for one.  Whatever concerns some of its messages
+ * *splits* it first: the row goes, and each message gets a reference of its own,
+ * with the lease that it has.  So only the read that makes a batch, the
+ * acknowledgement of all of it, and the counts know what a batch is.
  *
  * The ids of a batch are within SPAN of its first one, no batch has ids between
  * those of another one, and a row of one msg_id and read_ct never changes what it
@@ -173,7 +173,7 @@ pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqu
 
 /*
  * Run a delete of a batch's row, with the rights of the owner, or with the caller's if it
- * runs code that users have made, or policies hide rows.  How many rows there were.
+ * runs code that users have made, or policies hide rows.  Returns how many rows it deleted.
  */
 static uint64
 row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -191,8 +191,8 @@ row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 }
 
 /*
- * Remove the row of a batch; false if it is there no more.  wait: for a transaction
- * that has it locked.
+ * Remove the row of a batch; false if it is not there any more.  wait: whether to wait
+ * for a transaction that has locked it.
  */
 static bool
 batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
@@ -215,7 +215,7 @@ batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
 
 /*
  * The row of a batch is gone: give its messages, but for those in done, which is in
- * order, references of their own, and count those that the stream has no more.
+ * order, references of their own, and count those that the stream does not have any more.
  */
 static void
 batch_open(const PgmqQueue *queue, const PgmqStream *stream, const Batch *batch,
@@ -297,8 +297,8 @@ batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 }
 
 /*
- * The batches that some messages of an open queue, in order, may be in; those named
- * themselves, too.  A queue that is no subscription has none.
+ * Find the batches that some messages of an open queue, in order, may be in, and those
+ * whose own msg_id is named.  A queue that is no subscription has none.
  */
 static Batches
 batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int nids)
@@ -324,7 +324,7 @@ batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int
 
 /*
  * Before a verb changes some messages, in order, of an open queue: split the batches
- * that they are in.  wait: also those that others have locked.
+ * that they are in.  wait: whether to wait for those that others have locked.
  */
 void
 pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait)
@@ -474,8 +474,8 @@ pgmq_batches_first(const PgmqQueue *queue)
 }
 
 /*
- * Set those of held, which are for some messages of an open queue in order, that are in a
- * batch whose fence fits.
+ * Set held[i] if message i of some of an open queue, which are in order, is in a batch
+ * whose fence fits.
  */
 void
 pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *held)
