@@ -192,7 +192,7 @@ pgmq_create_stream(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has messages", PGMQ_QUEUE_BASE(&queue)),
 				 errhint("Use pgmq.convert_to_stream(), which keeps them and their consumers.")));
-	pgmq_policy_check_stream(&queue, pgmq_policy(&queue));
+	pgmq_policy_check_kind(&queue, PGMQ_STREAM_LOG, pgmq_policy(&queue));
 	pgmq_stream_put(&queue);
 
 	/* its rows are never updated */
