@@ -691,14 +691,14 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
+'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time or later.';
 
 CREATE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb)
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and which its pattern takes, as bind_topic means it. All others count as finished.';
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and whose routing key, header x-pgmq-routing-key, matches its pattern as in bind_topic. All others count as finished.';
 
 CREATE FUNCTION pgmq.seek(subscription_name text, start text)
 RETURNS void
@@ -719,7 +719,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
-'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+'Let a subscription go on with the messages that were sent at a time or later. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
 
 CREATE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb)
 RETURNS void
@@ -1461,7 +1461,7 @@ COMMENT ON FUNCTION pgmq.pause(text, timestamp with time zone) IS
 COMMENT ON FUNCTION pgmq.resume(text) IS
 'End the pause of a queue and wake the sessions that wait to read from it. Returns false if the queue was not paused. Only the owner of the queue may do this.';
 COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention and messages of streams beyond their retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
 COMMENT ON FUNCTION pgmq.create(text) IS
 'Create a queue if it does not exist.';
 COMMENT ON FUNCTION pgmq.create_non_partitioned(text) IS

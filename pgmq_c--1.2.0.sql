@@ -2401,7 +2401,7 @@ CREATE OR REPLACE PROCEDURE pgmq.maintain()
 AS 'MODULE_PATHNAME', 'pgmq_maintain'
 LANGUAGE C;
 COMMENT ON PROCEDURE pgmq.maintain() IS
-'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
+'Do what the policies of your queues ask for when nobody reads: drop expired messages or move them to dead-letter queues, delete archived messages older than archive_retention and messages of streams beyond their retention, and delete deduplication ids older than dedup_window. The procedure commits after each batch, unless it is called inside a transaction block or a function, and ends after pgmq_c.maintain_time_limit.';
 
 --
 -- Creating and dropping queues: src/catalog/manage.c
@@ -2644,14 +2644,14 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_start'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, timestamp with time zone) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time.';
+'Create a subscription to stream queue_name, if it does not exist, that begins with the messages that were sent at a time or later.';
 
 CREATE OR REPLACE FUNCTION pgmq.create_subscription(subscription_name text, queue_name text, start text, filter jsonb)
 RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_create_subscription_filter'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.create_subscription(text, text, text, jsonb) IS
-'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and which its pattern takes, as bind_topic means it. All others count as finished.';
+'Create a subscription to stream queue_name, if it does not exist, that begins at start: earliest, latest, a msg_id or a time. It gets only messages whose body contains what the filter has under message, whose headers contain what it has under headers, and whose routing key, header x-pgmq-routing-key, matches its pattern as in bind_topic. All others count as finished.';
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text)
 RETURNS void
@@ -2672,7 +2672,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'pgmq_seek'
 LANGUAGE C;
 COMMENT ON FUNCTION pgmq.seek(text, timestamp with time zone) IS
-'Let a subscription go on with the messages that were sent at a time. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
+'Let a subscription go on with the messages that were sent at a time or later. It gets the messages from there on again, read or not. This is refused while messages are in flight. Only the owner of the subscription may do this.';
 
 CREATE OR REPLACE FUNCTION pgmq.seek(subscription_name text, start text, options jsonb)
 RETURNS void

@@ -122,6 +122,11 @@ CREATE TRIGGER basics_read BEFORE INSERT ON pgmq.q_basics_nested
 SELECT count(*) FROM pgmq.send_batch('basics_nested', array_fill('1'::jsonb, ARRAY[62]));
 SELECT pgmq.send('basics_nested', '"reads"');
 SELECT count(*) FROM pgmq.pop('basics_nested_sub', 100);
+
+-- a hint names only some of many subscriptions
+SELECT FROM generate_series(1, 5) AS n, pgmq.create_subscription('basics_' || n, 'basics_nested');
+SELECT pgmq.read('basics_nested', 0, 1);
+SELECT count(pgmq.drop_queue('basics_' || n)) FROM generate_series(1, 5) AS n;
 SELECT pgmq.drop_queue('basics_nested_sub');
 SELECT pgmq.drop_queue('basics_nested');
 DROP FUNCTION basics_read;
@@ -139,3 +144,11 @@ SELECT count(*) FROM pgmq.delete('basics_last_sub', ARRAY(SELECT msg_id FROM pgm
 SELECT in_flight, lag FROM pgmq.list_subscriptions('basics_last');
 SELECT pgmq.drop_queue('basics_last_sub');
 SELECT pgmq.drop_queue('basics_last');
+
+-- the table of a stream was dropped by hand
+SELECT FROM pgmq.create_stream('basics_gone');
+SELECT FROM pgmq.create_subscription('basics_gone_sub', 'basics_gone');
+DROP TABLE pgmq.q_basics_gone, pgmq.a_basics_gone;
+SELECT pgmq.send('basics_gone_sub', '1');
+SELECT pgmq.drop_queue('basics_gone_sub');
+DELETE FROM pgmq.meta WHERE queue_name = 'basics_gone';

@@ -187,6 +187,21 @@ ALTER TABLE pgmq.q_sb DROP CONSTRAINT sb_check;
 ALTER TABLE pgmq.q_sb ADD CONSTRAINT sb_key FOREIGN KEY (msg_id) REFERENCES pgmq.q_sb_log;
 SELECT count(*) FROM pgmq.read('sb', 30, 20);
 TABLE sb_rows;
+ALTER TABLE pgmq.q_sb DROP CONSTRAINT sb_key;
+
+-- A page of what is locked goes by the first message of a batch.
+SELECT min(msg_id) AS first FROM pgmq.peek('sb', 'all', 1) \gset
+SELECT pgmq.seek('sb', :'first', '{"force": true}');
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+SELECT pgmq.nack('sb', :first, 30);
+SELECT count(*) FROM pgmq.read('sb', 30, 20);
+TABLE sb_rows;
+BEGIN;
+SELECT count(*) FROM (SELECT FROM pgmq.q_sb FOR UPDATE) AS locks;
+SELECT msg_id - :first AS msg_id FROM pgmq.locked('sb', 2);
+SELECT msg_id - :first AS msg_id FROM pgmq.locked('sb', 3, :first + 17);
+SELECT msg_id - :first AS msg_id FROM pgmq.locked('sb', 3, :first + 20);
+ROLLBACK;
 
 DROP VIEW sb_rows;
 DROP FUNCTION sb_try, sb_ids;

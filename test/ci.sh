@@ -15,6 +15,7 @@ case "$*$TESTS" in
     *torture*) part=beside ;;
     *sanitised*) part=sanitised ;;
     *check-versions*) part=check-versions ;;
+    *checktap) part=waiting ;;
     *) part=check ;;
 esac
 if [ $part != "$PART" ]; then
@@ -56,11 +57,11 @@ try() {
     done
 }
 
-try none well '8 passed, 0 failed'
-for part in check sanitised beside; do
+try none well '10 passed, 0 failed'
+for part in check sanitised beside waiting; do
     try $part killed '* [1-9] failed' "^# $part did not end"
 done
-try check-versions silent '6 passed, 1 failed' '^# check-versions did not end'
+try check-versions silent '8 passed, 1 failed' '^# check-versions did not end'
 for part in check beside; do
-    try $part fails '7 passed, 1 failed' '^# # the history of the message' '^# not ok program: the message is hidden' '^# and so are others'
+    try $part fails '9 passed, 1 failed' '^# # the history of the message' '^# not ok program: the message is hidden' '^# and so are others'
 done

@@ -4,13 +4,14 @@
 --
 -- Each service is a table here, and a procedure that does its work: it takes
 -- messages, writes its table and acknowledges, all in one transaction.  So each
--- order takes effect once for each service, whatever fails.
+-- order takes effect once for each service, whatever fails.  If a service is to
+-- read orders again, an order that it has already does no harm.
 CREATE EXTENSION IF NOT EXISTS pgmq_c;
 SELECT pgmq.create_stream('shop_orders');
 SELECT pgmq.create_subscription('shop_billing', 'shop_orders');
 SELECT pgmq.create_subscription('shop_shipping', 'shop_orders');
 SELECT pgmq.create_subscription('shop_statistics', 'shop_orders');
--- a week of history, and no subscription can make it more
+-- a week of history, also for a service that is behind
 SELECT pgmq.set_policy('shop_orders', '{"retention_age": 604800}');
 
 CREATE TABLE shop_invoices (order_id bigint PRIMARY KEY, amount numeric);
@@ -29,7 +30,7 @@ BEGIN
 		WITH taken AS (SELECT * FROM pgmq.pop('shop_billing', 4))
 		INSERT INTO shop_invoices
 		SELECT (message ->> 'order')::bigint, (message ->> 'amount')::numeric FROM taken
-		ON CONFLICT DO NOTHING;
+		ON CONFLICT (order_id) DO UPDATE SET amount = EXCLUDED.amount;
 		EXIT WHEN NOT FOUND;
 		COMMIT;
 	END LOOP;
@@ -42,14 +43,15 @@ DECLARE
 BEGIN
 	LOOP
 		SELECT * INTO m FROM pgmq.read_grouped_head('shop_shipping', 30, 1);
-		EXIT WHEN m IS NULL OR m.msg_id IS NULL;
-		INSERT INTO shop_parcels VALUES ((m.message ->> 'order')::bigint, m.message ->> 'city');
+		EXIT WHEN NOT FOUND;
+		INSERT INTO shop_parcels VALUES ((m.message ->> 'order')::bigint, m.message ->> 'city')
+			ON CONFLICT DO NOTHING;
 		PERFORM pgmq.delete('shop_shipping', m.msg_id, m.read_ct);
 		COMMIT;
 	END LOOP;
 END $$;
 
--- statistics: with a mistake, it counts each amount twice
+-- statistics: adds up each day, and with factor 2 makes the mistake of counting each amount twice
 CREATE PROCEDURE shop_count(factor integer) LANGUAGE plpgsql AS $$
 BEGIN
 	WITH taken AS (SELECT * FROM pgmq.pop('shop_statistics', 1000))
@@ -64,8 +66,8 @@ CALL shop_count(2);
 SELECT (SELECT count(*) FROM shop_invoices) AS invoices, (SELECT count(*) FROM shop_parcels) AS parcels;
 SELECT orders, amount FROM shop_sales;
 
--- The mistake is mended: statistics forgets the day and replays it.  Billing and
--- shipping notice nothing.
+-- The mistake is mended: statistics forgets the day and reads it again.  Billing
+-- and shipping notice nothing.
 BEGIN;
 DELETE FROM shop_sales WHERE day = current_date;
 SELECT pgmq.seek('shop_statistics', current_date::timestamptz);

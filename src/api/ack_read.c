@@ -55,11 +55,11 @@ static uint64
 next_once(void *state)
 {
 	NextRead   *next = state;
-	int			disposed = 0;
-	uint64		count = pgmq_read_queue(&next->queue, next->vt, next->qty, next->rows, &disposed);
+	bool		ended = false;
+	uint64		count = pgmq_read_queue(&next->queue, next->vt, next->qty, next->rows, &ended);
 
 	next->found |= count > 0;
-	return count + disposed;
+	return count + (count == 0 && ended);
 }
 
 /*

@@ -33,10 +33,10 @@ typedef uint64 (*PgmqTakeFn) (void *state);
  * ---- read.c: reading messages ----
  *
  * Reads up to qty messages of an open queue into rows, and returns their
- * number.  Adds to *disposed the number of messages that were disposed of.
+ * number.  Sets *ended if a wait ends though that is 0.
  */
 extern uint64 pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty,
-							  PgmqRows *rows, int *disposed);
+							  PgmqRows *rows, bool *ended);
 
 /* ---- ack.c: acknowledging messages ---- */
 extern void pgmq_ack_batch(const PgmqQueue *queue, PgmqStmtId id, FunctionCallInfo fcinfo,

@@ -242,6 +242,7 @@ static Target *
 target_open(Redrive *redrive, const char *name)
 {
 	Target	   *target;
+	PgmqStream	stream;
 	bool		found;
 
 	target = hash_search(redrive->targets, name, HASH_ENTER, &found);
@@ -255,7 +256,8 @@ target_open(Redrive *redrive, const char *name)
 	 * Any role that can send to the dead-letter queue can write any name. So
 	 * it is no error when there is no such queue for the caller.  A queue
 	 * that the caller may not use is not locked, and one that another session
-	 * has locked is not waited for.
+	 * has locked is not waited for.  A subscription has no messages of its
+	 * own, and what is sent to its stream goes to all.
 	 */
 	target->queue.relid = RangeVarGetRelid(makeRangeVar(PGMQ_SCHEMA,
 														target->queue.relname, -1),
@@ -271,7 +273,8 @@ target_open(Redrive *redrive, const char *name)
 		target->usable = OidIsValid(target->queue.relid) &&
 			target->queue.relid != redrive->queue.relid &&
 			pgmq_queue_misfit(target->queue.relid, false) == NULL &&
-			pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT);
+			pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT) &&
+			!pgmq_stream_subscribes(target->queue.relid, &stream);
 	}
 	if (target->usable)
 		target->dead = MemoryContextAlloc(redrive->context,
@@ -380,7 +383,7 @@ redrive_batch(Redrive *redrive)
 
 #define TO_QUEUE_HINT "Name a queue for all of them in option \"to_queue\" of pgmq.redrive()."
 
-#define NO_SOURCE "is unknown, was dropped, or you may not send to it."
+#define NO_SOURCE "is unknown, was dropped, is a subscription, or you may not send to it."
 
 /* Warn of messages that stay in the dead-letter queue. */
 static void
@@ -482,6 +485,7 @@ redrive_option(const char *option, const JsonbValue *value, void *state)
 	if (strcmp(option, "to_queue") == 0)
 	{
 		PgmqQueue	queue;
+		PgmqStream	stream;
 
 		if (value->type != jbvString)
 			pgmq_option_invalid(option, "the name of a queue");
@@ -491,6 +495,8 @@ redrive_option(const char *option, const JsonbValue *value, void *state)
 		pgmq_queue_check_shape(&queue);
 		if (queue.relid == redrive->queue.relid)
 			pgmq_option_invalid(option, "another queue");
+		if (pgmq_stream_subscribes(queue.relid, &stream))
+			pgmq_option_invalid(option, "a queue that is no subscription");
 		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
 	}
 	else if (strcmp(option, "per_second") == 0)

@@ -91,24 +91,14 @@ row_holders(Oid relid, ItemPointer tid, TransactionId *xids)
 	return n;
 }
 
-/* The result, and whether rows may be batches, which are shown by their first message. */
-typedef struct Locked
-{
-	PgmqRows   *rows;
-	bool		batches;
-} Locked;
-
 /* Row function: a message that may be locked, (msg_id, vt, tableoid, ctid). */
 static void
 row_locked(TupleTableSlot *slot, void *state)
 {
-	const Locked *locked = state;
 	TransactionId xids[MAX_HOLDERS];
 	int			n;
 
 	slot_getallattrs(slot);
-	if (locked->batches && PGMQ_IS_BATCH(DatumGetInt64(slot->tts_values[0])))
-		slot->tts_values[0] = Int64GetDatum(PGMQ_BATCH_FIRST(DatumGetInt64(slot->tts_values[0])));
 	n = row_holders(DatumGetObjectId(slot->tts_values[2]),
 					(ItemPointer) DatumGetPointer(slot->tts_values[3]), xids);
 	for (int i = 0; i < n; i++)
@@ -123,7 +113,7 @@ row_locked(TupleTableSlot *slot, void *state)
 		/* a prepared transaction has no process */
 		bool		nulls[LOCKED_COLUMNS] = {false, slot->tts_isnull[1], false, pid == 0};
 
-		pgmq_rows_put(locked->rows, values, nulls);
+		pgmq_rows_put(state, values, nulls);
 	}
 }
 
@@ -139,7 +129,7 @@ row_locked(TupleTableSlot *slot, void *state)
 Datum
 pgmq_locked(PG_FUNCTION_ARGS)
 {
-	Locked		locked = {.rows = pgmq_rows_begin(fcinfo)};
+	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	PgmqStream	stream;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
@@ -150,7 +140,7 @@ pgmq_locked(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
-	locked.batches = pgmq_stream_look(queue.relid, &stream);
-	pgmq_exec_each(&queue, PGMQ_STMT_LOCKED, args, row_locked, &locked);
+	pgmq_exec_each(&queue, pgmq_stream_subscribes(queue.relid, &stream) ? PGMQ_STMT_LOCKED_BATCHES :
+				   PGMQ_STMT_LOCKED, args, row_locked, rows);
 	return (Datum) 0;
 }

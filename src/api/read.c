@@ -291,7 +291,6 @@ read_once(void *state)
 	PgmqLease	lease = {.rows = read->rows,.vt = read->vt};
 	bool		leases = subscribes && HIDES(read->vt) && read->conditional.isnull &&
 	takes_all(policy);
-	bool		split = false;
 	int64		qty;
 
 	lease.whole = policy == NULL || policy->max_reads == 0;
@@ -309,7 +308,7 @@ read_once(void *state)
 	/* what passes messages over is about those of a batch */
 	if (subscribes && (!read->conditional.isnull || pgmq_batches_hinder(&read->queue) ||
 					   (read->disposes && read->disposal.passing)))
-		(void) pgmq_batches_split_all(&read->queue, &stream, now, &split);
+		(void) pgmq_batches_split_all(&read->queue, &stream, now);
 	read->count = pgmq_limits_by_value(policy) ? read_by_value(read, &limited, policy, qty) :
 		read_scan(read, now, qty, NULL);
 
@@ -320,39 +319,45 @@ read_once(void *state)
 						  qty - read->count - lease.count, false, leases ? &lease : NULL))
 		read->count += read_scan(read, GetCurrentTimestamp(), qty - read->count - lease.count, &stream);
 	read->count += lease.count;
-	read->more = subscribes && (stream.more || split);
+	read->more = subscribes && (stream.more || stream.removed);
 	pgmq_limits_read_end(&limited, read->count);
 	return read->count;
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something, passed over many
- * messages that a subscription does not take, or split a batch: until the commit no
- * other session sees that, and the messages are locked.
+ * Whether a wait ends after a read that took nothing: it has disposed of something, passed
+ * over many messages that a subscription does not take, removed references whose message
+ * is gone, or split a batch.  Until the commit no other session sees that, and the
+ * messages are locked.
  */
+static bool
+ends_wait(const ReadState *read)
+{
+	return (read->disposes && read->disposal.disposed > 0) || read->more;
+}
+
+/* Read for a wait. */
 static uint64
 poll_once(void *state)
 {
 	ReadState  *read = state;
 	uint64		count = read_once(read);
 
-	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->more);
+	return count + (count == 0 && ends_wait(read));
 }
 
 /*
- * The same for others: up to qty messages of an open queue, no filter.  Adds
- * to *disposed how many it disposed of.
+ * The same for others: up to qty messages of an open queue, no filter.
  */
 uint64
-pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, int *disposed)
+pgmq_read_queue(const PgmqQueue *queue, PgmqArg vt, int64 qty, PgmqRows *rows, bool *ended)
 {
 	ReadState	read = {
 		.queue = *queue,.rows = rows,.vt = vt,.qty = qty,.conditional = PGMQ_ARG_NULL
 	};
 	uint64		count = read_once(&read);
 
-	if (read.disposes)
-		*disposed += read.disposal.disposed;
+	*ended |= ends_wait(&read);
 	return count;
 }
 
@@ -511,7 +516,7 @@ pgmq_pop(PG_FUNCTION_ARGS)
 	{
 		pgmq_rows_need_body(pop.rows);
 		if (pop.disposes || pgmq_batches_hinder(&pop.queue))
-			(void) pgmq_batches_split_all(&pop.queue, &stream, now, NULL);
+			(void) pgmq_batches_split_all(&pop.queue, &stream, now);
 	}
 	pgmq_rows_by_priority(pop.rows, policy != NULL && policy->priorities);
 	pgmq_rows_test(pop.rows, row_popped, &popped);

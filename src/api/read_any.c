@@ -44,8 +44,7 @@ typedef struct AnyRead
 	bool		fair;
 	bool		asked[PGMQ_MAX_WAITED]; /* which queues were read */
 	bool		found[PGMQ_MAX_WAITED]; /* and had messages */
-	int			disposed;		/* expired or over-read messages that the last
-								 * attempt disposed of */
+	bool		ended;			/* a wait ends, though there may be no message */
 } AnyRead;
 
 /*
@@ -146,7 +145,7 @@ static int64
 any_read_one(AnyRead *any, int i, int64 qty)
 {
 	int64		count = pgmq_read_queue(&any->queues[i], any->vt, qty, any->messages,
-										&any->disposed);
+										&any->ended);
 
 	any->asked[i] = true;
 	any->found[i] = any->found[i] || count > 0;
@@ -175,7 +174,7 @@ any_read_once(void *state)
 	bool		hides = !any->vt.isnull && DatumGetInt32(any->vt.value) > 0;
 	bool		more[PGMQ_MAX_WAITED] = {false};
 
-	any->disposed = 0;
+	any->ended = false;
 	for (int i = 0; i < n && left > 0; i++)
 	{
 		int64		share = any->fair ? (left + n - i - 1) / (n - i) : left;
@@ -190,14 +189,14 @@ any_read_once(void *state)
 	return any->qty - left;
 }
 
-/* Read for a wait, which also ends when the attempt disposed of messages. */
+/* Read for a wait. */
 static uint64
 any_poll_once(void *state)
 {
 	AnyRead    *any = state;
 	uint64		count = any_read_once(any);
 
-	return count + any->disposed;
+	return count + (count == 0 && any->ended);
 }
 
 /* Count a read of each queue that was asked. */

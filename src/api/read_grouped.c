@@ -145,7 +145,7 @@ typedef struct GroupRead
 	uint64		count;			/* messages that the last attempt has read */
 	int64		upto;			/* what is after it must not be read yet, */
 	bool		beyond;			/* and something was */
-	bool		split;			/* it has split a batch */
+	bool		removed;		/* it has removed references, or split a batch */
 } GroupRead;
 
 #define READ_FULL(read) ((read)->nids >= (read)->qty)
@@ -562,8 +562,8 @@ read_once(void *state)
 
 		/* the groups of what a batch has are not known */
 		if (subscribes && (!pgmq_feed_late(&read->queue, &stream, &read->upto) ||
-						   !pgmq_batches_split_all(&read->queue, &stream, DT_NOEND, &read->split)))
-			return 0;
+						   !pgmq_batches_split_all(&read->queue, &stream, DT_NOEND)))
+			break;
 		/* ids beyond the sequence never come to be given out */
 		if (read->beyond && read->upto == before)
 			read->upto = PG_INT64_MAX;
@@ -574,13 +574,15 @@ read_once(void *state)
 			 (pgmq_take_more(&read->queue, &stream, read->rows,
 							 read->count > 0 ? 0 : read->qty, true, NULL) || read->beyond) &&
 			 read->count == 0);
+	read->removed = subscribes && stream.removed;
 	return read->count;
 }
 
 /*
- * Read for a wait, which ends also when it has disposed of something, or split a
- * batch: that is to be committed.  An acknowledgement of what was in it waits for
- * this transaction, and the messages after it for the acknowledgement.
+ * Read for a wait, which ends also when it has disposed of something, removed references
+ * whose message is gone, or split a batch: that is to be committed.  An acknowledgement of
+ * what was in it waits for this transaction, and the messages after it for the
+ * acknowledgement.
  */
 static uint64
 poll_once(void *state)
@@ -588,9 +590,9 @@ poll_once(void *state)
 	GroupRead  *read = state;
 	uint64		count;
 
-	read->disposes = read->split = false;
+	read->disposes = read->removed = false;
 	count = read_once(read);
-	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->split);
+	return count + (read->disposes ? read->disposal.disposed : 0) + (count == 0 && read->removed);
 }
 
 /* Begin a grouped read, whose arguments are (queue_name, vt, qty, ...). */

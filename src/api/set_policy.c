@@ -201,6 +201,8 @@ static void
 dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 {
 	const char *relname = policy->dead_letter;
+	PgmqStream	own;
+	Oid			stream = pgmq_stream_subscribes(queue->relid, &own) ? own.stream : InvalidOid;
 
 	for (int i = 0; *relname != '\0'; i++)
 	{
@@ -221,6 +223,12 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 			/* no lock, since the caller needs no right to that queue */
 			pgmq_queue_open(&next, name, NoLock, PGMQ_NEED_NOTHING, NULL);
 			pgmq_queue_check_shape(&next);
+			if (pgmq_stream_subscribes(next.relid, &own))
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("dead-letter queue \"%s\" is a subscription",
+								PGMQ_QUEUE_BASE(&next)),
+						 errhint("Name a queue of its own for the dead letters.")));
 		}
 		else
 		{
@@ -229,6 +237,11 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 			if (!OidIsValid(next.relid))
 				return;
 		}
+		if (next.relid == stream)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("dead-letter queue \"%s\" leads back to the stream of subscription \"%s\"",
+							policy->dead_letter + 2, PGMQ_QUEUE_BASE(queue))));
 		next_policy = pgmq_policy(&next);
 		if (next_policy == NULL)
 			return;
@@ -425,13 +438,11 @@ pgmq_set_policy(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("policy keys \"priorities\" and \"limit_by\" cannot be combined"),
 				 errdetail("Reads go from one value of the header to the next.")));
-	if (pgmq_stream_look(queue.relid, &stream))
-	{
-		pgmq_policy_check_stream(&queue, &policy);
-		/* what the policy may say concerns each message of a batch */
-		if (stream.kind == PGMQ_STREAM_SUBSCRIPTION)
-			(void) pgmq_batches_split_all(&queue, &stream, DT_NOEND, NULL);
-	}
+	(void) pgmq_stream_look(queue.relid, &stream);
+	pgmq_policy_check_kind(&queue, stream.kind, &policy);
+	/* what the policy may say concerns each message of a batch */
+	if (stream.kind == PGMQ_STREAM_SUBSCRIPTION)
+		(void) pgmq_batches_split_all(&queue, &stream, DT_NOEND);
 	if (create)
 		dead_letter_create(&queue, old, merged.doc);
 	dead_letter_check(&queue, &policy);

@@ -66,7 +66,7 @@ check_convertible(const PgmqQueue *queue)
 						policy->dedup_window > 0 ? "dedup_window" : "strict_fifo"),
 				 errdetail("Messages are sent to the stream, whose policy is another one."),
 				 errhint("Remove the key, convert the queue, and set the key in the policy of the stream.")));
-	pgmq_policy_check_stream(queue, policy);
+	pgmq_policy_check_kind(queue, PGMQ_STREAM_LOG, policy);
 }
 
 /*

@@ -192,7 +192,7 @@ pgmq_create_stream(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" has messages", PGMQ_QUEUE_BASE(&queue)),
 				 errhint("Use pgmq.convert_to_stream(), which keeps them and their consumers.")));
-	pgmq_policy_check_stream(&queue, pgmq_policy(&queue));
+	pgmq_policy_check_kind(&queue, PGMQ_STREAM_LOG, pgmq_policy(&queue));
 	pgmq_stream_put(&queue);
 
 	/* its rows are never updated */
@@ -207,6 +207,15 @@ pgmq_create_stream(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
+#define START_HINT		"It is 'earliest', 'latest', a msg_id or a time."
+
+/* Error context callback: what else a text could have been that is no time. */
+static void
+start_error(void *arg)
+{
+	errhint(START_HINT);
+}
+
 /* The meaning of a text: earliest, latest, an id or a time.  Error: 22007 and others. */
 static Start
 start_parse(text *value)
@@ -214,6 +223,10 @@ start_parse(text *value)
 	char	   *word = text_to_cstring(value);
 	char	   *end;
 	Start		start = {.kind = START_ID};
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = start_error
+	};
 
 	if (pg_strcasecmp(word, "latest") == 0)
 		start.kind = START_LATEST;
@@ -226,10 +239,12 @@ start_parse(text *value)
 		if (errno != 0 || end == word || *end != '\0')
 		{
 			start.kind = START_TIME;
+			error_context_stack = &callback;
 			start.time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
 																 CStringGetDatum(word),
 																 ObjectIdGetDatum(InvalidOid),
 																 Int32GetDatum(-1)));
+			error_context_stack = callback.previous;
 		}
 	}
 	return start;
@@ -249,7 +264,7 @@ start_arg(FunctionCallInfo fcinfo, int argno)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("start must not be null"),
-				 errhint("It is 'earliest', 'latest', a msg_id or a time.")));
+				 errhint(START_HINT)));
 	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
 	if (types[argno] == INT8OID)
 		return (Start)
@@ -393,7 +408,12 @@ stream_open(PgmqQueue *queue, text *queue_name)
 	pgmq_queue_open(queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, "CREATE TABLE");
 	if (pg_class_aclcheck(queue->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue->relname);
-	if (!pgmq_stream_look(queue->relid, &stream) || stream.kind != PGMQ_STREAM_LOG)
+	if (pgmq_stream_subscribes(queue->relid, &stream))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("queue \"%s\" is a subscription", PGMQ_QUEUE_BASE(queue)),
+				 errhint("Create the subscription to its stream, which pgmq.list_subscriptions() shows.")));
+	if (stream.kind != PGMQ_STREAM_LOG)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("queue \"%s\" is not a stream", PGMQ_QUEUE_BASE(queue)),
@@ -573,7 +593,8 @@ seek(FunctionCallInfo fcinfo, const Start *start, bool force)
 	if (!pgmq_stream_subscribes(queue.relid, &stream))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("queue \"%s\" is not a subscription", PGMQ_QUEUE_BASE(&queue))));
+				 errmsg("queue \"%s\" is not a subscription", PGMQ_QUEUE_BASE(&queue)),
+				 errhint("List the subscriptions with pgmq.list_subscriptions().")));
 	if (!force)
 		pgmq_exec_once(pgmq_plan_text(&queue, "SELECT 1 FROM {q} WHERE last_read_at IS NOT NULL"
 									  " AND vt OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()"
@@ -583,7 +604,7 @@ seek(FunctionCallInfo fcinfo, const Start *start, bool force)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("messages of subscription \"%s\" are in flight", PGMQ_QUEUE_BASE(&queue)),
-				 errhint("Wait until they are acknowledged, or call pgmq.seek() with the option force: their consumers can then no longer acknowledge them with a fence.")));
+				 errhint("Wait until they are acknowledged or their leases are over, or call pgmq.seek() with the option force: their consumers can then no longer acknowledge them with a fence.")));
 	(void) subscription_restart(&queue, &stream, start);
 	PG_RETURN_VOID();
 }

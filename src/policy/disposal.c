@@ -599,7 +599,7 @@ pgmq_disposal_sweep(const PgmqQueue *queue, const PgmqPolicy *policy, int64 *fro
 	if (!pgmq_disposal_begin(&disposal, queue, policy))
 		return false;
 	if (*from == PG_INT64_MIN && pgmq_stream_subscribes(queue->relid, &stream))
-		(void) pgmq_batches_split_all(queue, &stream, GetCurrentTimestamp(), NULL);
+		(void) pgmq_batches_split_all(queue, &stream, GetCurrentTimestamp());
 	drops = *from != PG_INT64_MIN && (disposal.puts_off || disposal.passing);
 	if (drops && disposal.expired != NULL)
 		return false;

@@ -173,7 +173,7 @@ typedef struct Count
 	PgmqContents contents;
 	int64		nleases;
 	int64		max;
-	PgmqLease  *leases;
+	PgmqInFlight *leases;
 	bool		has_values;
 } Count;
 
@@ -195,9 +195,9 @@ count_row(Count *count, TupleTableSlot *slot)
 	if (count->nleases == count->max)
 	{
 		count->max *= 2;
-		count->leases = repalloc_huge(count->leases, count->max * sizeof(PgmqLease));
+		count->leases = repalloc_huge(count->leases, count->max * sizeof(PgmqInFlight));
 	}
-	count->leases[count->nleases++] = (PgmqLease)
+	count->leases[count->nleases++] = (PgmqInFlight)
 	{
 		.msg_id = row_id(slot),.until = until
 	};
@@ -251,7 +251,7 @@ queue_count(const PgmqQueue *queue, const PgmqPolicy *policy, bool own)
 	Snapshot	snapshot;
 	ListCell   *lc;
 
-	count.leases = palloc(count.max * sizeof(PgmqLease));
+	count.leases = palloc(count.max * sizeof(PgmqInFlight));
 	if (pgmq_limits_contents(policy) || pgmq_limits_leases(policy))
 	{
 		snapshot = RegisterSnapshot(GetLatestSnapshot());

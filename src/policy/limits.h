@@ -39,12 +39,12 @@ typedef struct PgmqContents
 } PgmqContents;
 
 /* A message in flight. */
-typedef struct PgmqLease
+typedef struct PgmqInFlight
 {
 	int64		msg_id;
 	int64		value;			/* a hash of its header */
 	TimestampTz until;
-} PgmqLease;
+} PgmqInFlight;
 
 /* Whether a policy limits the length or the bytes; NULL stands for a queue without one. */
 static inline bool

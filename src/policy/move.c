@@ -194,7 +194,7 @@ callback_dead(const RangeVar *table, Oid relid, Oid old_relid, void *arg)
  * dead-letter queue that the policy of an open queue names.  A call about dead
  * letters waits for the lock.  A read or maintenance does not, because DDL on the
  * dead-letter queue must not hold up this queue.
- * Errors: 55000 when the policy names none or the queue has another owner by now,
+ * Errors: 55000 when the policy names none, or the queue has another owner by now or is a subscription,
  * 42P01 when it does not exist, 42501 without the right to send to it, 55P03 when
  * wait is false and the lock is not available.
  */
@@ -202,6 +202,7 @@ void
 pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
 {
 	DeadOpen	open = {queue, policy};
+	PgmqStream	stream;
 
 	if (policy == NULL || policy->dead_letter[0] == '\0')
 		ereport(ERROR,
@@ -222,6 +223,11 @@ pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait,
 	AcceptInvalidationMessages();
 	check_owner(&open, dead->relid);
 	pgmq_queue_check_shape(dead);
+	if (pgmq_stream_subscribes(dead->relid, &stream))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("dead-letter queue \"%s\" is a subscription", PGMQ_QUEUE_BASE(dead)),
+				 errhint("Name another queue with pgmq.set_policy(), key \"dead_letter_queue\".")));
 }
 
 /*

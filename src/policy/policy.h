@@ -18,6 +18,7 @@
 
 #include "common/common.h"
 #include "spi/spi.h"
+#include "stream/stream.h"
 
 /* The treatment of messages that expired. */
 #define PGMQ_EXPIRED_DROP			1
@@ -156,7 +157,8 @@ extern void pgmq_header_warn(const PgmqQueue *queue, const PgmqPolicy *policy,
 	" queue_name::pg_catalog.text COLLATE pg_catalog.\"C\" DESC"
 
 extern void pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy);
-extern void pgmq_policy_check_stream(const PgmqQueue *queue, const PgmqPolicy *policy);
+extern void pgmq_policy_check_kind(const PgmqQueue *queue, PgmqStreamKind kind,
+								   const PgmqPolicy *policy);
 extern Oid	pgmq_policy_table(bool missing_ok);
 extern void *pgmq_policy_remember(HTAB **hash, const char *name, Size entrysize,
 								  long max, Oid relid, bool *found);

@@ -271,20 +271,38 @@ pgmq_policy_parse(Jsonb *doc, PgmqPolicy *policy)
 }
 
 /*
- * Refuse a policy (NULL: none) that a stream or a subscription cannot have.  The row
- * of a reference has only some of the headers, and the messages that are counted
- * or in order are those of another table.  Error: 0A000.
+ * Refuse a policy (NULL: none) that a queue of a kind cannot have.  The row
+ * of a reference has only some of the headers, and the messages that are counted,
+ * sent, kept or in order are those of another table.  Error: 0A000.
  */
 void
-pgmq_policy_check_stream(const PgmqQueue *queue, const PgmqPolicy *policy)
+pgmq_policy_check_kind(const PgmqQueue *queue, PgmqStreamKind kind, const PgmqPolicy *policy)
 {
-	const char *key = policy == NULL ? NULL :
-	policy->priorities ? "priorities" :
-	policy->max_length > 0 ? "max_length" :
-	policy->max_bytes > 0 ? "max_bytes" :
-	policy->max_in_flight > 0 ? "max_in_flight" :
-	policy->rate > 0 ? "rate" :
-	policy->limit_by[0] != '\0' ? "limit_by" : NULL;
+	const char *key = policy == NULL || kind == PGMQ_STREAM_LOG ? NULL :
+	policy->retention_age > 0 ? "retention_age" :
+	policy->retention_count > 0 ? "retention_count" :
+	policy->retention_bytes > 0 ? "retention_bytes" :
+	policy->retention > 0 ? "retention" :
+	kind == PGMQ_STREAM_NONE ? NULL :
+	policy->dedup_window > 0 ? "dedup_window" :
+	policy->strict_fifo ? "strict_fifo" : NULL;
+
+	if (key != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 kind == PGMQ_STREAM_NONE ?
+				 errmsg("queue \"%s\" cannot have policy key \"%s\"", PGMQ_QUEUE_BASE(queue), key) :
+				 errmsg("subscription \"%s\" cannot have policy key \"%s\"", PGMQ_QUEUE_BASE(queue), key),
+				 kind == PGMQ_STREAM_NONE ? errdetail("It is not a stream.") :
+				 errdetail("Messages are sent to its stream, and kept there."),
+				 kind == PGMQ_STREAM_NONE ? 0 : errhint("Set the key in the policy of the stream.")));
+	key = policy == NULL || kind == PGMQ_STREAM_NONE ? NULL :
+		policy->priorities ? "priorities" :
+		policy->max_length > 0 ? "max_length" :
+		policy->max_bytes > 0 ? "max_bytes" :
+		policy->max_in_flight > 0 ? "max_in_flight" :
+		policy->rate > 0 ? "rate" :
+		policy->limit_by[0] != '\0' ? "limit_by" : NULL;
 
 	if (key != NULL)
 		ereport(ERROR,

@@ -245,7 +245,8 @@ append_text(StringInfo text, const PgmqQueue *queue, Oid stream, bool priorities
 				ereport(ERROR,
 						(errcode(ERRCODE_UNDEFINED_TABLE),
 						 errmsg("the stream of subscription \"%s\" does not exist any more",
-								PGMQ_QUEUE_BASE(queue))));
+								PGMQ_QUEUE_BASE(queue)),
+						 errhint("Drop the subscription with pgmq.drop_queue().")));
 			appendStringInfoString(text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 		}
 		p += 2;

@@ -10,12 +10,12 @@
  *	{"count": 3, "ids": [[101, 102], [104, 104]], "read_ct": 1,
  *	 "lease": [.., ..], "enqueued": [.., ..]}
  *
- * with ranges of ids, the begin and the end of the lease, and when the first and the last
- * message were sent, in microseconds.  Its msg_id is less than that of any message, so
- * that no verb takes it for one.  Whatever concerns
- * some of its messages *splits* it first: the row goes, and each message gets a
- * reference of its own, with the lease that it has.  So only the read that makes a
- * batch, the acknowledgement of all of it, and the counts know what a batch is.
+ * with ranges of ids, the begin and the end of the lease, and when the first and
+ * the last message were sent, in microseconds.  Its msg_id is less than that of any
+ * message, so that no verb takes it for one.  Whatever concerns some of its messages
+ * *splits* it first: the row goes, and each message gets a reference of its own,
+ * with the lease that it has.  So only the read that makes a batch, the
+ * acknowledgement of all of it, and the counts know what a batch is.
  *
  * The ids of a batch are within SPAN of its first one, no batch has ids between
  * those of another one, and a row of one msg_id and read_ct never changes what it
@@ -175,7 +175,7 @@ pgmq_batch_put(const PgmqQueue *queue, const int64 *ids, const TimestampTz *enqu
 
 /*
  * Run a delete of a batch's row, with the rights of the owner, or with the caller's if it
- * runs code that users have made.  How many rows there were.
+ * runs code that users have made.  Returns how many rows it deleted.
  */
 static uint64
 row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
@@ -192,8 +192,8 @@ row_remove(const PgmqQueue *queue, PgmqStmtId id, const PgmqArg *args)
 }
 
 /*
- * Remove the row of a batch; false if it is there no more.  wait: for a transaction
- * that has it locked.
+ * Remove the row of a batch; false if it is not there any more.  wait: whether to wait
+ * for a transaction that has locked it.
  */
 static bool
 batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
@@ -216,7 +216,7 @@ batch_remove(const PgmqQueue *queue, const Batch *batch, bool wait)
 
 /*
  * The row of a batch is gone: give its messages, but for those in done, which is in
- * order, references of their own, and count those that the stream has no more.
+ * order, references of their own, and count those that the stream does not have any more.
  */
 static void
 batch_open(const PgmqQueue *queue, const PgmqStream *stream, const Batch *batch,
@@ -298,8 +298,8 @@ batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 }
 
 /*
- * The batches that some messages of an open queue, in order, may be in; those named
- * themselves, too.  A queue that is no subscription has none.
+ * Find the batches that some messages of an open queue, in order, may be in, and those
+ * whose own msg_id is named.  A queue that is no subscription has none.
  */
 static Batches
 batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int nids)
@@ -325,7 +325,7 @@ batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int
 
 /*
  * Before a verb changes some messages, in order, of an open queue: split the batches
- * that they are in.  wait: also those that others have locked.
+ * that they are in.  wait: whether to wait for those that others have locked.
  */
 void
 pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait)
@@ -342,12 +342,10 @@ pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool 
 
 /*
  * Split all batches of an open subscription whose leases end by a time.  False if
- * another transaction has one of them locked.  *split, unless it is NULL, becomes true
- * if there were any: others wait for these rows until the transaction ends.
+ * another transaction has one of them locked.
  */
 bool
-pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until,
-					   bool *split)
+pgmq_batches_split_all(const PgmqQueue *queue, PgmqStream *stream, TimestampTz until)
 {
 	Batches		batches = batches_find(queue, 0, PG_INT64_MAX);
 	bool		all = true;
@@ -359,8 +357,7 @@ pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, Timesta
 		if (batch_remove(queue, &batches.list[i], false))
 		{
 			batch_open(queue, stream, &batches.list[i], NULL, 0);
-			if (split != NULL)
-				*split = true;
+			stream->removed = true;
 		}
 		else
 			all = false;
@@ -493,8 +490,8 @@ pgmq_batches_first(const PgmqQueue *queue)
 }
 
 /*
- * Set those of held, which are for some messages of an open queue in order, that are in a
- * batch whose fence fits.
+ * Set held[i] if message i of some of an open queue, which are in order, is in a batch
+ * whose fence fits.
  */
 void
 pgmq_batches_hold(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool *held)

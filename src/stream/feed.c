@@ -4,14 +4,14 @@
  *	  Giving a subscription references to the messages of its stream.
  *
  * A send to a stream does nothing for subscriptions.  A reader of a subscription
- * that finds nothing to read *feeds* it: it inserts references to the next
- * messages of the stream, which are then read as those of any queue.
+ * that finds fewer messages than it wants *feeds* it: it inserts references to
+ * the next messages of the stream, which are then read as those of any queue.
  *
  * Ids are drawn before their messages are committed, so an id that is missing may
  * still come.  Feeding goes by what can be seen, and never by a greatest id.  The
  * ids are divided into blocks of 64, and pgmq.subscription_block says of each
- * block which ids were given out (mask), and for whom it waits (waits): the
- * transactions that might still commit an id of it.  Once all of them have ended
+ * block which ids were given out (mask), and for which transactions it waits
+ * (waits): those that might still commit an id of it.  Once all of them have ended
  * a look at the block shows whatever there will be.  Then it is settled, and
  * needs no further look.  All blocks before the block done_before of a
  * subscription are settled.
@@ -231,7 +231,7 @@ feed_locked(PgmqFeed *feed, int64 blk, int n, int64 limit)
 	return count;
 }
 
-/* Put down some blocks that another transaction has locked. */
+/* Remember some blocks that another transaction has locked. */
 static void
 pass_over(PgmqFeed *feed, int64 first, int64 last)
 {
@@ -243,8 +243,8 @@ pass_over(PgmqFeed *feed, int64 first, int64 last)
 }
 
 /*
- * A look at blocks in which there was nothing, noted as one: if there is
- * something by now they are no longer noted, and so are fed.  *busy says whether
+ * Look at blocks that are noted as one, since there was nothing in them.  If there
+ * is something by now, forget that note, so that they are fed.  *busy says whether
  * another transaction looks at them.
  */
 static bool
@@ -393,7 +393,8 @@ note_passed(PgmqFeed *feed)
  * Give an open subscription references to at least wanted more messages of its
  * stream, if there are so many, and return how many it got; stream->more says
  * whether it stopped before the end.  in_order: not to messages after some that
- * another transaction is giving out.  lease: who gets what can be leased, or NULL.
+ * another transaction is giving out.  lease: the read that gets what can be leased,
+ * or NULL.
  * Errors: 42501 if the owner may not read the stream, 55000 if the subscription
  * has triggers or the stream row-level security.
  */
@@ -470,8 +471,8 @@ pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted, bool in_orde
 }
 
 /*
- * The ranges of ids before the last given one of which some may be given out still,
- * by what was loaded of all blocks; how many.
+ * Find the ranges of ids before the last given one of which some may still be given
+ * out, by what was loaded of all blocks.  Returns how many there are.
  */
 static int
 find_holes(const PgmqFeed *feed, Hole **holes)
@@ -497,7 +498,7 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 			break;
 		next = Max(next, PGMQ_FEED_LAST(blocks->last) + 1);
 
-		/* of the last block only what is before the last given id */
+		/* the last block counts only up to the last given id */
 		if (!is_worth_a_look(feed, blocks) || first > last ||
 			(last < next && (blocks->mask & (blocks->mask + 1)) == 0))
 			continue;
@@ -512,9 +513,9 @@ find_holes(const PgmqFeed *feed, Hole **holes)
 /*
  * Before a read by groups: give an open subscription references to messages that
  * were committed after later ones were given out.  Returns false if another
- * transaction is doing that, or if this one cannot, since it has one snapshot: what is
- * after them must not be read yet.  Nor must what comes after *upto, which others may
- * give out from now on.
+ * transaction is doing that, or if this one cannot, since it has one snapshot: later
+ * messages must not be read yet.  Nor must those after *upto, which others may give
+ * out from now on.
  * Errors: as pgmq_feed.
  */
 bool
@@ -581,7 +582,10 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	if (!pgmq_feed_begin(&feed, queue, stream) || msg_id > feed.drawn)
 		return false;
 
-	/* who had the lock may have removed the message, and counted it as lost */
+	/*
+	 * the transaction that had the lock may have removed the message, and
+	 * counted it as lost
+	 */
 	(void) pgmq_lock_block(queue, blk, true);
 	pgmq_feed_load(&feed, blk, blk);
 	if (!feed.exists || blk < feed.done_before ||

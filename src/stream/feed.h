@@ -46,7 +46,7 @@ struct PgmqFeed
 	const PgmqQueue *queue;
 	const PgmqStream *stream;
 	int64		drawn;			/* the last id drawn, */
-	PgmqArg		waits;			/* and who might still commit it or one before */
+	PgmqArg		waits;			/* and what may still commit it or one before */
 	int64	   *open;
 	int			nopen;
 	int64		done_before;	/* the first block that is not finished */
@@ -58,7 +58,7 @@ struct PgmqFeed
 	Ids			given;			/* what was given out just now, in order */
 	int64		lo;				/* what was given references */
 	int64		hi;
-	PgmqLease  *lease;			/* who gets the new references; NULL: anybody */
+	PgmqLease  *lease;			/* the read that gets what is new; NULL: any */
 	int			skipped;		/* so many ids of the next block were given */
 	struct
 	{

@@ -33,7 +33,7 @@ check_pattern(text *pattern)
 	if (pgmq_topic_kind(pattern, &rest) == PGMQ_TOPIC_ALTERNATE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a subscription cannot have a pattern for what no other takes"),
+				 errmsg("a filter cannot have the pattern of an alternate queue"),
 				 errdetail("The pattern is \"%s\".", text_to_cstring(pattern))));
 	(void) pgmq_topic_check_pattern(pattern);
 }
@@ -70,7 +70,7 @@ id_cmp(const void *a, const void *b)
 	return (ia > ib) - (ia < ib);
 }
 
-/* Take those out of ids that are in except, which is in order. */
+/* Remove from ids those that are in except, which is in order. */
 static void
 remove_ids(Ids *ids, const int64 *except, int nexcept)
 {

@@ -104,8 +104,8 @@ pgmq_feed_fold(PgmqFeed *feed)
 }
 
 /*
- * The last id before which a subscription was given all it will be.  Of the first
- * block that is not settled it is the id before the first that was not given out.
+ * The last id up to which a subscription was given all that it will get.  In the first
+ * block that is not settled that is the id before the first that was not given out.
  */
 int64
 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
@@ -130,9 +130,9 @@ pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream)
 }
 
 /*
- * Take those messages out of some, in order, that another transaction may be giving
- * out to a subscription: nobody could say whether it loses them.  Returns how many
- * are left.  The locks that are needed for that stay until the transaction ends.
+ * Remove from some messages, in order, those that another transaction may be giving
+ * out to a subscription, since nobody could say whether it loses them.  Returns how
+ * many are left.  The locks that are needed for that stay until the transaction ends.
  */
 int
 pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n)
@@ -278,7 +278,7 @@ pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first
 #define LATE_IDS		10000
 
 /*
- * Begin a subscription with what is committed from now on: of the last ids those
+ * Begin a subscription with what is committed from now on: those of the last ids
  * that can be seen count as given out.
  */
 void

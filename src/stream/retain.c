@@ -3,18 +3,18 @@
  * retain.c
  *	  Retention: removing the oldest messages of a stream.
  *
- * Maintenance does it, in batches, by the stream's policy: what is older than
- * retention_age, what is beyond retention_count messages or retention_bytes, and,
+ * Maintenance does it, some messages at a time, by the stream's policy: what is older
+ * than retention_age, what is beyond retention_count messages or retention_bytes, and,
  * with retention "consumed", what all subscriptions have finished.  The limits
  * always win, so that a subscription that nobody reads cannot fill the disk.
  *
- * A batch deletes messages, and for each subscription the references to them.  A
- * reference that goes away so is lost, and so is a message that was in the batch
- * and not given out yet.  Nothing waits for a subscription: what another transaction
- * is giving out is left for the next time, and where its table or a reference is
+ * A call deletes messages, and for each subscription the references to them.  A
+ * reference that goes away so is lost, and so is a message among them that was not
+ * given out yet.  Nothing waits for a subscription: what another transaction is
+ * giving out is left for the next time, and where its table or a reference is
  * locked the reference stays, and the read that finds it without a message counts
- * it (take.c).  Each loss goes with the one row whose removal shows it, so
- * none is counted twice.
+ * it (take.c).  Each loss goes with the one row whose removal shows it, so none is
+ * counted twice.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -38,7 +38,7 @@
 #include "stream/stream.h"
 #include "stream/feed.h"
 
-/* A batch locks about so many blocks of all subscriptions, since the server's locks are few. */
+/* A call locks about so many blocks of all subscriptions, since the server's locks are few. */
 #define LOCKS_MAX		512
 
 /* The OIDs of a stream's subscriptions. */
@@ -105,7 +105,7 @@ extend_to(const PgmqQueue *queue, const char *sql, Oid type, Datum value, int64 
 		*upto = Max(*upto, ids.ids[0]);
 }
 
-/* The last message before which all subscriptions have finished all. */
+/* The last message up to which all subscriptions have finished all. */
 static int64
 finished_by_all(const Ids *subscriptions)
 {
@@ -150,7 +150,7 @@ finished_by_all(const Ids *subscriptions)
  * ----------------------------------------------------------------
  */
 
-/* Leave of some messages, in order, those of the first few blocks. */
+/* Keep those of some messages, in order, that are in the first few blocks. */
 static void
 cut_blocks(Ids *ids, int max)
 {
@@ -162,7 +162,7 @@ cut_blocks(Ids *ids, int max)
 			ids->n = i;
 }
 
-/* Take those messages out of some that a subscription is just being given. */
+/* Remove from some messages those that a subscription is just being given. */
 static void
 leave_busy(Oid subscription, Ids *ids)
 {
@@ -252,7 +252,7 @@ pgmq_retain(const PgmqQueue *queue, const PgmqRetention *retention, int64 limit,
 	{
 		TimestampTz before = GetCurrentTimestamp() - (int64) (retention->age * USECS_PER_SEC);
 
-		/* of the first ones those before the first that is young enough */
+		/* the first ones, as long as none is young enough */
 		extend_to(queue, "SELECT pg_catalog.max(msg_id) FROM (SELECT msg_id,"
 				  " pg_catalog.bool_and(enqueued_at OPERATOR(pg_catalog.<) $1)"
 				  " OVER (ORDER BY msg_id) AS old"

@@ -234,9 +234,13 @@ subscription_names(Oid relid)
 	pgmq_role_restore(saved);
 	initStringInfo(&shown);
 	foreach(lc, names.list)
-		appendStringInfo(&shown, "%s%s", shown.len == 0 ? "" : ", ",
-						 foreach_current_index(lc) == MAX_SHOWN ? "..." :
-						 quote_literal_cstr(text_to_cstring(lfirst(lc))));
+	{
+		if (foreach_current_index(lc) == MAX_SHOWN)
+			appendStringInfoString(&shown, " and others");
+		else
+			appendStringInfo(&shown, "%s%s", shown.len == 0 ? "" : ", ",
+							 quote_literal_cstr(text_to_cstring(lfirst(lc))));
+	}
 	return shown.len == 0 ? NULL : shown.data;
 }
 
@@ -281,7 +285,8 @@ pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the stream of subscription \"%s\" does not exist any more",
-						PGMQ_QUEUE_BASE(queue))));
+						PGMQ_QUEUE_BASE(queue)),
+				 errhint("Drop the subscription with pgmq.drop_queue().")));
 	strlcpy(target->relname, name, NAMEDATALEN);
 	pgmq_queue_check_right(stream.stream, name, PGMQ_NEED_INSERT);
 	LockRelationOid(stream.stream, RowExclusiveLock);

@@ -43,6 +43,8 @@ typedef struct PgmqStream
 	Jsonb	   *headers;		/* and whose headers contain this, */
 	text	   *pattern;		/* and that this pattern of topics takes */
 	bool		more;			/* feeding stopped, though there may be more */
+	bool		removed;		/* a read has removed references, or split a
+								 * batch */
 	int64		lo;				/* where there is something new, by */
 	int64		hi;				/* pgmq_take_more */
 } PgmqStream;
@@ -123,8 +125,7 @@ typedef struct PgmqBatchCount
 } PgmqBatchCount;
 
 extern void pgmq_batches_split(const PgmqQueue *queue, const PgmqIdArg *ids, int nids, bool wait);
-extern bool pgmq_batches_split_all(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz until,
-								   bool *split);
+extern bool pgmq_batches_split_all(const PgmqQueue *queue, PgmqStream *stream, TimestampTz until);
 extern bool pgmq_batches_hinder(const PgmqQueue *queue);
 extern void pgmq_batches_expired(const PgmqQueue *queue, PgmqStream *stream, List *rows);
 extern void pgmq_batches_count(const PgmqQueue *queue, TimestampTz now, PgmqBatchCount *count);

@@ -63,7 +63,7 @@ remove_references(const PgmqQueue *queue, const PgmqStream *stream, const int64 
 	pgmq_stream_note_missing(queue, stream, missing.ids, missing.n);
 }
 
-/* Count as lost those of some messages, which the stream does not have, that retention has passed. */
+/* Count some messages that the stream does not have as lost if retention has passed them. */
 void
 pgmq_stream_note_missing(const PgmqQueue *queue, const PgmqStream *stream, const int64 *ids, int n)
 {
@@ -97,7 +97,7 @@ count_references(const PgmqQueue *queue, int64 limit)
 }
 
 /*
- * A read of a subscription, whose rows need a body, has looked, and wants more:
+ * A read of a subscription, whose rows need a body, has looked, and wants more.  Returns
  * whether another look is worth while, from stream->lo to stream->hi.  in_order: it
  * reads by groups.  lease, unless it is NULL, gets new messages at once where that
  * can be.
@@ -120,7 +120,10 @@ pgmq_take_more(const PgmqQueue *queue, PgmqStream *stream, PgmqRows *rows, int64
 	if (batches != NIL)
 		pgmq_batches_expired(queue, stream, batches);
 	if (n > 0 || batches != NIL)
+	{
+		stream->removed = true;
 		return wanted > 0;
+	}
 	if (wanted <= 0)
 		return false;
 	if (in_order)

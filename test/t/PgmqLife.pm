@@ -11,7 +11,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(life_fill life_messages life_catalog life_goes_on life_is_same
+our @EXPORT = qw(life_fill life_streams life_streams_go_on life_messages life_catalog life_goes_on life_is_same
   life_session life_begin life_result life_ask life_end);
 
 # Queues in use, for any version of pgmq_c from 1.0.0 on.  The caller has made
@@ -185,6 +185,55 @@ sub life_fill
 		"SELECT 'CREATE ROLE life_reader' WHERE to_regrole('life_reader') IS NULL\\gexec");
 	$node->safe_psql($db, $fill, extra_params => $extra);
 	$node->safe_psql($db, $fill_partitioned) if $params{partitioned};
+	return;
+}
+
+# A stream with two subscriptions, half read, and one whose messages are gone.
+sub life_streams
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql($db, q{
+		SELECT pgmq.create_stream('events'), pgmq.create_stream('gone');
+		SELECT pgmq.create_subscription('events_half', 'events', 'earliest'),
+			pgmq.create_subscription('events_none', 'events', 'earliest'),
+			pgmq.create_subscription('gone_all', 'gone', 'earliest');
+		SELECT setval('pgmq.q_gone_msg_id_seq', 5000000);
+		SELECT pgmq.send_batch('events', array_fill('1'::jsonb, ARRAY[100])),
+			pgmq.send_batch('gone', array_fill('1'::jsonb, ARRAY[10]));
+		SELECT count(*) FROM pgmq.pop('events_half', 40);
+		SELECT count(*) FROM pgmq.read('events_half', 36000, 20);
+		SELECT count(*) FROM pgmq.read('events_none', 36000, 5);
+		SELECT count(*) FROM pgmq.pop('gone_all', 100);
+		SELECT count(*) FROM pgmq.delete('gone', ARRAY(SELECT msg_id FROM pgmq.q_gone))});
+	return;
+}
+
+# They go on where they were: what is in flight can be acknowledged, the rest is
+# delivered once, and so is what comes.
+sub life_streams_go_on
+{
+	my ($node, $db, $name) = @_;
+	my $pop = q{SELECT count(*), count(DISTINCT msg_id), min(msg_id) FROM pgmq.pop('%s', 1000)};
+
+	is( $node->safe_psql($db,
+			q{SELECT subscription_name, in_flight, lag FROM pgmq.list_subscriptions('events') ORDER BY 1}),
+		"events_half|20|60\nevents_none|5|100",
+		"$name: subscriptions are where they were");
+	is($node->safe_psql($db, sprintf($pop, 'events_half')), '40|40|61', "$name: the rest comes once");
+	is($node->safe_psql($db, sprintf($pop, 'events_none')), '95|95|6', "$name: .. to each");
+	is( $node->safe_psql($db, q{SELECT count(*) FROM pgmq.delete('events_half', ARRAY(SELECT generate_series(41, 60)));
+			SELECT pgmq.delete('events_none', 1, 1), pgmq.delete('events_none', 2, 2), pgmq.nack('events_none', 3, 0);
+			SELECT msg_id, read_ct FROM pgmq.read('events_none', 36000, 10)}),
+		"20\nt|f|t\n3|2",
+		"$name: what was in flight can be acknowledged, and comes again");
+	foreach my $queue ('events', 'gone')
+	{
+		my $id = $node->safe_psql($db, "SELECT pgmq.send('$queue', '2')");
+
+		is($node->safe_psql($db, sprintf($pop, $_)), "1|1|$id", "$name: $_ gets what comes")
+		  foreach $queue eq 'gone' ? 'gone_all' : ('events_half', 'events_none');
+	}
 	return;
 }
 

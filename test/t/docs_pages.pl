@@ -296,6 +296,7 @@ my @raises = (
 		"SELECT pgmq.create_stream('a_stream'); SELECT pgmq.create_subscription('a_subscription', 'a_stream');"
 		  . " SELECT pgmq.send('a_stream', '1'); SELECT pgmq.read('a_subscription', 60, 1);"
 	],
+	[ '22007', "SELECT pgmq.seek('a_subscription', 'earlist')" ],
 	[ '2BP01', "SELECT pgmq.drop_queue('a_stream')" ],
 	[
 		'0A000',
@@ -422,6 +423,21 @@ $node->safe_psql('postgres', "ROLLBACK PREPARED 'holds'");
 is( join(' ', sort keys %raised),
 	join(' ', sort $reference =~ /^\| ([0-9A-Z]{5}) \|/mg),
 	"docs/reference/ has the error codes that come out");
+
+# The example of streams runs, and each of its services can read all orders again.
+
+my ($example, $clean) = split /^(?=-- and away)/m, document('examples/sql/orders_stream.sql');
+
+$node->safe_psql('postgres', 'CREATE DATABASE orders_stream');
+like(
+	$node->safe_psql(
+		'orders_stream', $example . q{
+	SELECT pgmq.seek(n, 'earliest') FROM unnest('{shop_billing, shop_shipping}'::text[]) n;
+	CALL shop_bill();
+	CALL shop_ship();
+	SELECT sum(lag) || ' left' FROM pgmq.list_subscriptions('shop_orders');} . $clean),
+	qr/^10\|550\n(?:.*\n)*0 left$/m,
+	'examples/sql/orders_stream.sql');
 
 # Every link between the documents has a target.
 

@@ -33,6 +33,7 @@ $publisher->safe_psql('work', 'CREATE EXTENSION pgmq_c');
 $publisher->safe_psql('work', 'CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman')
   if $partman;
 life_fill($publisher, 'work', partitioned => $partman);
+life_streams($publisher, 'work');
 $publisher->safe_psql('work', 'CREATE PUBLICATION everything FOR ALL TABLES');
 
 # The subscriber gets the definitions from a dump, and the rows by replication.
@@ -174,6 +175,7 @@ is( $subscriber->safe_psql('work', q{SELECT count(*) FROM pgmq.send('fleeting', 
 		SELECT count(*) FROM pgmq.read('fleeting', 0, 1); SELECT count(*) FROM pgmq.create('new');
 		SELECT pgmq.drop_queue('paused')}),
 	"1\n1\n1\nt", 'queues go on, come and go');
+life_streams_go_on($subscriber, 'work', 'taken over');
 is($subscriber->safe_psql('work', q{SELECT sum(net_finds) FROM pgmq.engine_status()}), 0,
 	'the map had hidden nothing');
 $subscriber->stop;

@@ -53,6 +53,9 @@ if ($partman)
 	  foreach 'plain', 'first';
 }
 life_fill($old, $_, partitioned => $partman) foreach 'plain', 'first';
+$old->safe_psql('postgres', 'CREATE DATABASE streams');
+$old->safe_psql('streams', 'CREATE EXTENSION pgmq_c');
+life_streams($old, 'streams');
 
 # Of a PGMQ that was taken over
 shape_install($old, 'taken', '1.13.1');
@@ -88,7 +91,7 @@ END
 	$? = $rc;
 }
 
-my @dbs = ('plain', 'first', 'taken', 'hers', $named ? 'named' : ());
+my @dbs = ('plain', 'first', 'taken', 'hers', 'streams', $named ? 'named' : ());
 my %messages = map { $_ => life_messages($old, $_) } @dbs;
 my %catalog = map { $_ => life_catalog($old, $_) } @dbs;
 my $plain = $catalog{plain};
@@ -191,7 +194,8 @@ foreach my $mode (@modes)
 		life_catalog($new, 'plain') =~ s/"(created_at|bound_at)": "[^"]*"//gr,
 		"$name, first: updated, as today's");
 	life_goes_on($new, $_, "$name, $_", $_ eq 'hers' ? (user => 'alice') : ())
-	  foreach grep { $_ ne 'taken' } @dbs;
+	  foreach grep { $_ ne 'taken' && $_ ne 'streams' } @dbs;
+	life_streams_go_on($new, 'streams', "$name, streams");
 	is( $new->safe_psql(
 			'taken',
 			q{SELECT msg_id FROM pgmq.read('jobs', 30, 9); SELECT pgmq.send('jobs', '{}');

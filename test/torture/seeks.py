@@ -22,7 +22,7 @@ class Client:
 
     def step(self):
         r = self.client.random
-        step = r.choices([self.read, self.pop, self.delete, self.nack, self.seek], [40, 6, 40, 5, 2])[0]
+        step = r.choices([self.read, self.pop, self.delete, self.nack, self.seek], [40, 6, 40, 5, 5])[0]
         step()
 
     def read(self):
@@ -156,11 +156,17 @@ class Checker:
                 self.find(f'double: {id} was read after it was finished')
 
     def check_fences(self, reads, seeks, fenced):
-        """No fence from before a seek fits."""
+        """No fence from before a seek, or of an earlier read, fits."""
+        of = collections.defaultdict(list)
+        for (id, rc), read in reads.items():
+            of[id].append((rc, read))
         for id, rc, step in fenced:
             read = reads.get((id, rc))
             if read and any(s.sure and read.before(s) and s.before(step) for s in seeks):
                 self.find(f'{id} was finished by {step.tx.x} with the fence {rc} from before a seek')
+            for other, later in of[id]:
+                if other > rc and later.before(step):
+                    self.find(f'{id} was finished by {step.tx.x} with the fence {rc} after it was read for the {other}. time')
 
     def find(self, what):
         steps = [(op.t0, f'{op.t0:.4f} {tx.x} {tx.state} until {tx.c1:.4f}: {op.op} {op.args} -> {op.r}')
