@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
@@ -91,6 +92,14 @@ row_holders(Oid relid, ItemPointer tid, TransactionId *xids)
 	return n;
 }
 
+/* As PGMQ_STMT_LOCKED for a subscription: a batch is shown, and has its place, by its first message. */
+#define FIRST_ID \
+	"CASE WHEN msg_id OPERATOR(pg_catalog.<) (-4611686018427387904) THEN" \
+	" msg_id OPERATOR(pg_catalog.+) 9223372036854775807 OPERATOR(pg_catalog.+) 1 ELSE msg_id END"
+#define LOCKED_REFERENCES \
+	"SELECT " FIRST_ID " AS first, vt, tableoid, ctid FROM {q}" \
+	" WHERE " FIRST_ID " OPERATOR(pg_catalog.>) $1 ORDER BY first LIMIT $2"
+
 /* Row function: a message that may be locked, (msg_id, vt, tableoid, ctid). */
 static void
 row_locked(TupleTableSlot *slot, void *state)
@@ -130,6 +139,7 @@ Datum
 pgmq_locked(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	static const Oid argtypes[] = {INT8OID, INT8OID};
 	PgmqStream	stream;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
@@ -140,7 +150,10 @@ pgmq_locked(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
-	pgmq_exec_each(&queue, pgmq_stream_subscribes(queue.relid, &stream) ? PGMQ_STMT_LOCKED_BATCHES :
-				   PGMQ_STMT_LOCKED, args, row_locked, rows);
+	if (pgmq_stream_subscribes(queue.relid, &stream))
+		pgmq_exec_once(pgmq_plan_text(&queue, LOCKED_REFERENCES), lengthof(argtypes), argtypes, args,
+					   false, row_locked, rows);
+	else
+		pgmq_exec_each(&queue, PGMQ_STMT_LOCKED, args, row_locked, rows);
 	return (Datum) 0;
 }

@@ -171,11 +171,6 @@
 #define PEEK_STATE \
 	"CASE WHEN vt" LE "$4 THEN 'visible' WHEN read_ct" EQ "0 THEN 'delayed' ELSE 'in_flight' END"
 
-/* The id of a message, or the first one of a batch: PGMQ_BATCH_FIRST(). */
-#define FIRST_ID \
-	"CASE WHEN msg_id" LT "(-4611686018427387904)" \
-	" THEN msg_id OPERATOR(pg_catalog.+) 9223372036854775807 OPERATOR(pg_catalog.+) 1 ELSE msg_id END"
-
 #define ONE			"msg_id" EQ "$1"
 #define SEVERAL		"msg_id" EQ "ANY ($1)"
 
@@ -613,15 +608,6 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 		TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}
 	},
 
-	/*
-	 * as PGMQ_STMT_LOCKED; a batch is shown by its first message, and has its
-	 * place
-	 */
-	[PGMQ_STMT_LOCKED_BATCHES] = {
-		"SELECT " FIRST_ID " AS first, vt, tableoid, ctid FROM {q} WHERE " FIRST_ID GT "$1"
-		" ORDER BY first LIMIT $2",
-		2, {INT8OID, INT8OID}
-	},
 	/* the rows that stand for many messages, between two ids of such rows */
 	[PGMQ_STMT_BATCHES] = {
 		"SELECT msg_id, read_ct, vt, headers FROM {q}"
