@@ -223,10 +223,7 @@ start_parse(text *value)
 	char	   *word = text_to_cstring(value);
 	char	   *end;
 	Start		start = {.kind = START_ID};
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = start_error
-	};
+	ErrorContextCallback callback;
 
 	if (pg_strcasecmp(word, "latest") == 0)
 		start.kind = START_LATEST;
@@ -239,6 +236,9 @@ start_parse(text *value)
 		if (errno != 0 || end == word || *end != '\0')
 		{
 			start.kind = START_TIME;
+			callback.callback = start_error;
+			callback.arg = NULL;
+			callback.previous = error_context_stack;
 			error_context_stack = &callback;
 			start.time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
 																 CStringGetDatum(word),

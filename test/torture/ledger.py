@@ -737,6 +737,14 @@ def reads(conn, q):
         return got
 
 
+def feed(conn, q):
+    """Give a subscription references to all there is, also to what is delayed."""
+    vain = 0
+    # a read that has looked at many blocks in vain goes on at the next
+    while vain < 5:
+        vain = 0 if conn.execute('SELECT pgmq.read(%s, 1, 10000)', (q,)).fetchall() else vain + 1
+
+
 # ---------------------------------------------------------------------------
 # The director
 # ---------------------------------------------------------------------------
@@ -1199,8 +1207,7 @@ max_wal_size = 12MB
         return space.f_bavail < 0.7 * space.f_blocks
 
     def drain_sought(self, conn):
-        # what is delayed gets a reference, too
-        conn.execute('SELECT pgmq.read(%s, 1, 10000)', (seeks.NAME,)).fetchall()
+        feed(conn, seeks.NAME)
         conn.execute(f'SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM {table(conn, seeks.NAME)}), 0)', (seeks.NAME,)).fetchall()
         had, stored = self.checker.seeks.look(conn, table(conn, seeks.NAME))
         got = []
@@ -1210,7 +1217,8 @@ max_wal_size = 12MB
             got += ids
             vain = 0 if ids else vain + 1
         if had - set(got) or len(set(got)) < len(got) or not set(got) <= stored:
-            raise Find(f'{seeks.NAME} had {sorted(had)}, drained {got}')
+            missing = conn.execute(f'SELECT * FROM {table(conn, seeks.NAME)} WHERE msg_id = ANY (%s)', (list(had - set(got)),)).fetchall()
+            raise Find(f'{seeks.NAME} had {sorted(had)}, drained {got}; left are {missing}')
         self.totals['drained'] += len(got)
 
     def seek(self, conn):
@@ -1248,8 +1256,7 @@ max_wal_size = 12MB
         # dead letters of the others last
         for q in [q for q in QUEUES if q not in ('job_dead', 'sub_dead_end')] + ['job_dead', 'sub_dead_end']:
             if check.stream_of(conn, q):
-                # what is delayed gets a reference, too
-                conn.execute('SELECT pgmq.read(%s, 1, 10000)', (q,)).fetchall()
+                feed(conn, q)
             conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM {table(conn, q)}), 0)", (q,)).fetchall()
             had = {row[0] for row in conn.execute(f'SELECT msg_id FROM {table(conn, q)}')}
             got = set()
