@@ -150,9 +150,50 @@ stream_load(Oid relid, PgmqStream *stream)
 	pgmq_role_restore(saved);
 }
 
+/* Copy a part of a filter. */
+static void *
+part_copy(const void *part, MemoryContext context)
+{
+	void	   *copy;
+
+	if (part == NULL)
+		return NULL;
+	copy = MemoryContextAlloc(context, VARSIZE(part));
+	memcpy(copy, part, VARSIZE(part));
+	return copy;
+}
+
+/* Give a stream a filter of its own. */
+static void
+filter_copy(PgmqStream *stream, MemoryContext context)
+{
+	stream->message = part_copy(stream->message, context);
+	stream->headers = part_copy(stream->headers, context);
+	stream->pattern = part_copy(stream->pattern, context);
+}
+
+/* Forget what is kept of a queue, if anything. */
+static void
+forget(Oid relid)
+{
+	StreamEntry *entry = stream_hash == NULL ? NULL :
+	hash_search(stream_hash, &relid, HASH_FIND, NULL);
+
+	if (entry == NULL)
+		return;
+	if (entry->stream.message != NULL)
+		pfree(entry->stream.message);
+	if (entry->stream.headers != NULL)
+		pfree(entry->stream.headers);
+	if (entry->stream.pattern != NULL)
+		pfree(entry->stream.pattern);
+	hash_search(stream_hash, &relid, HASH_REMOVE, NULL);
+}
+
 /*
  * Find out whether the queue of an open table is a stream or a subscription; true if so.
- * For others it costs one look into a hash table.
+ * For others it costs one look into a hash table.  A filter is in the current memory context,
+ * or lives as long as the transaction.
  */
 bool
 pgmq_stream_look(Oid relid, PgmqStream *stream)
@@ -160,27 +201,22 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	StreamEntry *entry = stream_hash == NULL ? NULL :
 	hash_search(stream_hash, &relid, HASH_FIND, NULL);
 	uint64		invals = stream_invals;
+	PgmqStream	kept;
 
 	if (entry != NULL)
 	{
 		*stream = entry->stream;
+		filter_copy(stream, CurrentMemoryContext);
 		return stream->kind != PGMQ_STREAM_NONE;
 	}
 	stream_load(relid, stream);
 
-	/*
-	 * What was changed meanwhile, or may be rolled back, is not kept; nor is
-	 * a filter, which would need memory of its own.
-	 */
-	if (invals != stream_invals || PGMQ_STREAM_FILTERS(stream) ||
-		noted_by == PGMQ_MY_LXID ||
+	/* what was changed meanwhile, or may be rolled back, is not kept */
+	if (invals != stream_invals || noted_by == PGMQ_MY_LXID ||
 		!OidIsValid(pgmq_stream_table("subscription", true)))
 		return stream->kind != PGMQ_STREAM_NONE;
 	if (stream_hash != NULL && hash_get_num_entries(stream_hash) >= KEPT_MAX)
-	{
-		hash_destroy(stream_hash);
-		stream_hash = NULL;
-	}
+		pgmq_stream_inval((Datum) 0, InvalidOid);
 	if (stream_hash == NULL)
 	{
 		HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(StreamEntry)};
@@ -189,8 +225,11 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 		stream_hash = hash_create("pgmq_c streams", 64, &ctl,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+	kept = *stream;
+	filter_copy(&kept, CacheMemoryContext);
+	forget(relid);
 	entry = hash_search(stream_hash, &relid, HASH_ENTER, NULL);
-	entry->stream = *stream;
+	entry->stream = kept;
 	return stream->kind != PGMQ_STREAM_NONE;
 }
 
@@ -333,8 +372,7 @@ pgmq_stream_note_reads(const PgmqQueue *queue, PgmqStream *stream, int32 read_ct
 	note_put(queue->relid, "reads", read_ct);
 	stream->read_known = read_ct;
 	noted_by = PGMQ_MY_LXID;
-	if (stream_hash != NULL)
-		hash_search(stream_hash, &queue->relid, HASH_REMOVE, NULL);
+	forget(queue->relid);
 }
 
 /* Count messages that a subscription will not get. */
@@ -396,10 +434,10 @@ pgmq_stream_inval(Datum arg, Oid relid)
 		return;
 	if (OidIsValid(relid))
 	{
-		hash_search(stream_hash, &relid, HASH_REMOVE, NULL);
+		forget(relid);
 		return;
 	}
 	hash_seq_init(&scan, stream_hash);
 	while ((entry = hash_seq_search(&scan)) != NULL)
-		hash_search(stream_hash, &entry->relid, HASH_REMOVE, NULL);
+		forget(entry->relid);
 }

@@ -147,6 +147,24 @@ lock_timeout = '${soon}s'
 		ask($s[0], 'ROLLBACK;');
 	}
 
+	# A commit to a stream wakes the readers of its subscriptions, with a filter or without
+	SKIP:
+	{
+		skip 'nobody is told without shared memory', 4 unless $told;
+		sql(q{SELECT pgmq.create_stream('stream');
+			SELECT pgmq.create_subscription('all', 'stream'),
+				pgmq.create_subscription('some', 'stream', 'latest', '{"pattern": "a.#"}')});
+		wait_in($s[0], $poll =~ s/'q'/'all'/r);
+		wait_in($s[1], $poll =~ s/'q'/'some'/r);
+		sql(q{SELECT pgmq.send('stream', '1', '{"x-pgmq-routing-key": "a.b"}'::jsonb)});
+		foreach ([ $s[0], 'all' ], [ $s[1], 'one with a filter' ])
+		{
+			is(result($_->[0]), 1, "$mode: a reader of a subscription to $_->[1] gets the message");
+			cmp_ok($_->[0]{took}, '<', $soon, '.. soon');
+		}
+		sql("SELECT pgmq.drop_queue(queue) FROM unnest('{all,some,stream}'::text[]) AS queue");
+	}
+
 	# No snapshot and no transaction is held, not even by readers that look
 	# again
 	fresh();
