@@ -431,11 +431,10 @@ pgmq_archive_batch_fenced(PG_FUNCTION_ARGS)
 static void
 split_named(const PgmqQueue *queue, FunctionCallInfo fcinfo, bool several)
 {
-	PgmqStream	stream;
 	PgmqIdArg  *ids;
 	int			nids;
 
-	if (!pgmq_stream_subscribes(queue->relid, &stream))
+	if (!pgmq_stream_subscribes(queue->relid, NULL))
 		return;
 	ids = several ? pgmq_ids_arg(fcinfo, -1, &nids) : pgmq_id_arg(fcinfo, -1, &nids);
 	pgmq_batches_split(queue, ids, nids, true);

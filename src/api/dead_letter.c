@@ -242,7 +242,6 @@ static Target *
 target_open(Redrive *redrive, const char *name)
 {
 	Target	   *target;
-	PgmqStream	stream;
 	bool		found;
 
 	target = hash_search(redrive->targets, name, HASH_ENTER, &found);
@@ -274,7 +273,7 @@ target_open(Redrive *redrive, const char *name)
 			target->queue.relid != redrive->queue.relid &&
 			pgmq_queue_misfit(target->queue.relid, false) == NULL &&
 			pgmq_queue_may(target->queue.relid, PGMQ_NEED_INSERT) &&
-			!pgmq_stream_subscribes(target->queue.relid, &stream);
+			!pgmq_stream_subscribes(target->queue.relid, NULL);
 	}
 	if (target->usable)
 		target->dead = MemoryContextAlloc(redrive->context,
@@ -485,7 +484,6 @@ redrive_option(const char *option, const JsonbValue *value, void *state)
 	if (strcmp(option, "to_queue") == 0)
 	{
 		PgmqQueue	queue;
-		PgmqStream	stream;
 
 		if (value->type != jbvString)
 			pgmq_option_invalid(option, "the name of a queue");
@@ -495,7 +493,7 @@ redrive_option(const char *option, const JsonbValue *value, void *state)
 		pgmq_queue_check_shape(&queue);
 		if (queue.relid == redrive->queue.relid)
 			pgmq_option_invalid(option, "another queue");
-		if (pgmq_stream_subscribes(queue.relid, &stream))
+		if (pgmq_stream_subscribes(queue.relid, NULL))
 			pgmq_option_invalid(option, "a queue that is no subscription");
 		redrive->only = target_open(redrive, PGMQ_QUEUE_BASE(&queue));
 	}

@@ -246,7 +246,6 @@ dead_letter_problem(const PgmqQueue *queue, const PgmqPolicyRow *row)
 	Oid			relid;
 	Oid			owner;
 	const char *misfit;
-	PgmqStream	stream;
 
 	if (value == NULL || value->type != jbvString)
 		return NULL;
@@ -263,7 +262,7 @@ dead_letter_problem(const PgmqQueue *queue, const PgmqPolicyRow *row)
 		(row->owner == NULL || owner != get_role_oid(text_to_cstring(row->owner), true)))
 		return psprintf(_("Dead-letter queue \"%s\" has another owner than when the policy was set."),
 						text_to_cstring(name));
-	if (pgmq_stream_subscribes(relid, &stream))
+	if (pgmq_stream_subscribes(relid, NULL))
 		return psprintf(_("Dead-letter queue \"%s\" is a subscription."), text_to_cstring(name));
 	return NULL;
 }

@@ -140,7 +140,6 @@ pgmq_locked(PG_FUNCTION_ARGS)
 {
 	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
 	static const Oid argtypes[] = {INT8OID, INT8OID};
-	PgmqStream	stream;
 	PgmqArg		args[2];
 	PgmqQueue	queue;
 	int64		after = PG_ARGISNULL(2) ? PG_INT64_MIN : PG_GETARG_INT64(2);
@@ -150,7 +149,7 @@ pgmq_locked(PG_FUNCTION_ARGS)
 	pgmq_queue_open(&queue, pgmq_name_arg(fcinfo, 0), AccessShareLock,
 					PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
-	if (pgmq_stream_subscribes(queue.relid, &stream))
+	if (pgmq_stream_subscribes(queue.relid, NULL))
 		pgmq_exec_once(pgmq_plan_text(&queue, LOCKED_REFERENCES), lengthof(argtypes), argtypes, args,
 					   false, row_locked, rows);
 	else

@@ -362,7 +362,6 @@ metrics_take(Metrics *m, text *queue_name)
 	int64		default_rows;
 	char	   *table;
 	PgmqQueue	queue;
-	PgmqStream	stream;
 	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
@@ -399,7 +398,7 @@ metrics_take(Metrics *m, text *queue_name)
 		pgmq_role_restore(saved);
 	}
 	pfree(ranges);
-	if (pgmq_stream_subscribes(queue.relid, &stream) &&
+	if (pgmq_stream_subscribes(queue.relid, NULL) &&
 		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
 		count_batches(&queue, m);
 

@@ -78,9 +78,8 @@ static PgmqStmtId
 peek_statement(const PgmqQueue *queue, PgmqArg *args)
 {
 	int64		from = Max(DatumGetInt64(args[0].value), PGMQ_BATCH_END);
-	PgmqStream	stream;
 
-	if (!pgmq_stream_subscribes(queue->relid, &stream))
+	if (!pgmq_stream_subscribes(queue->relid, NULL))
 		return PGMQ_STMT_PEEK;
 	args[0] = PGMQ_ARG(Int64GetDatum(from));
 	pgmq_batches_list(queue, check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED ?

@@ -316,14 +316,13 @@ pgmq_queue_depth(PG_FUNCTION_ARGS)
 		PGMQ_ARG(TimestampTzGetDatum(now))
 	};
 	PgmqQueue	queue;
-	PgmqStream	stream;
 	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
 	if (!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
-	if (pgmq_stream_subscribes(queue.relid, &stream) &&
+	if (pgmq_stream_subscribes(queue.relid, NULL) &&
 		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
 		pgmq_batches_count(&queue, now, &depth.batches);
 	saved = pgmq_role_become_counter(queue.relid);

@@ -305,7 +305,7 @@ read_once(void *state)
 		return 0;
 	if (subscribes)
 		pgmq_rows_need_body(read->rows);
-	/* what passes messages over is about those of a batch */
+	/* a read that passes over single messages has to see those of a batch */
 	if (subscribes && (!read->conditional.isnull || pgmq_batches_hinder(&read->queue) ||
 					   (read->disposes && read->disposal.passing)))
 		(void) pgmq_batches_split_all(&read->queue, &stream, now);

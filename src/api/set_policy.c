@@ -223,7 +223,7 @@ dead_letter_check(const PgmqQueue *queue, const PgmqPolicy *policy)
 			/* no lock, since the caller needs no right to that queue */
 			pgmq_queue_open(&next, name, NoLock, PGMQ_NEED_NOTHING, NULL);
 			pgmq_queue_check_shape(&next);
-			if (pgmq_stream_subscribes(next.relid, &own))
+			if (pgmq_stream_subscribes(next.relid, NULL))
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("dead-letter queue \"%s\" is a subscription",

@@ -202,7 +202,6 @@ void
 pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait, PgmqQueue *dead)
 {
 	DeadOpen	open = {queue, policy};
-	PgmqStream	stream;
 
 	if (policy == NULL || policy->dead_letter[0] == '\0')
 		ereport(ERROR,
@@ -223,7 +222,7 @@ pgmq_move_open_dead(const PgmqQueue *queue, const PgmqPolicy *policy, bool wait,
 	AcceptInvalidationMessages();
 	check_owner(&open, dead->relid);
 	pgmq_queue_check_shape(dead);
-	if (pgmq_stream_subscribes(dead->relid, &stream))
+	if (pgmq_stream_subscribes(dead->relid, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("dead-letter queue \"%s\" is a subscription", PGMQ_QUEUE_BASE(dead)),

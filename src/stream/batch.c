@@ -375,7 +375,7 @@ bool
 pgmq_batches_hinder(const PgmqQueue *queue)
 {
 	Relation	rel = relation_open(queue->relid, NoLock);
-	bool		result = (rel->rd_att->constr != NULL && rel->rd_att->constr->num_check > 0) ||
+	bool		result = HAS_CHECKS(rel) ||
 	check_enable_rls(queue->relid, InvalidOid, true) == RLS_ENABLED;
 
 	relation_close(rel, NoLock);

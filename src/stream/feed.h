@@ -95,6 +95,10 @@ extern int64 pgmq_feed_filtered(PgmqFeed *feed, int64 lo, int64 hi, const int64 
 /* ---- feed.c: what feeding needs ---- */
 extern void pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream);
 
+/* Whether a table has CHECK constraints, which the row of a batch may not fulfil. */
+#define HAS_CHECKS(rel) \
+	((rel)->rd_att->constr != NULL && (rel)->rd_att->constr->num_check > 0)
+
 /* ---- retain.c ---- */
 extern bool pgmq_feed_runs_code(Oid relid);
 

@@ -90,14 +90,6 @@ may_conflict(Relation rel)
 	return result;
 }
 
-/* Whether a table has constraints that a batch, which is no message, may not fulfil. */
-static bool
-has_conditions(Relation rel)
-{
-	return (rel->rd_att->constr != NULL && rel->rd_att->constr->num_check > 0) ||
-		RelationGetFKeyList(rel) != NIL;
-}
-
 /*
  * Let a feeding lease what it gives out to a read that wants so many messages, if that
  * is all that the read's own statement would do.
@@ -126,7 +118,8 @@ pgmq_lease_begin(PgmqFeed *feed, PgmqLease *lease, int64 wanted)
 	{
 		feed->lease = lease;
 		lease->whole &= pgmq_role_find_trigger(rel, TRIGGER_TYPE_DELETE, true) == NULL &&
-			pgmq_role_find_reference(rel) == NULL && !has_conditions(rel);
+			pgmq_role_find_reference(rel) == NULL &&
+			!HAS_CHECKS(rel) && RelationGetFKeyList(rel) == NIL;
 	}
 	relation_close(rel, NoLock);
 }

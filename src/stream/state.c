@@ -233,10 +233,14 @@ pgmq_stream_look(Oid relid, PgmqStream *stream)
 	return stream->kind != PGMQ_STREAM_NONE;
 }
 
-/* The same; true if it is a subscription. */
+/* The same; true if it is a subscription.  stream can be NULL. */
 bool
 pgmq_stream_subscribes(Oid relid, PgmqStream *stream)
 {
+	PgmqStream	look;
+
+	if (stream == NULL)
+		stream = &look;
 	return pgmq_stream_look(relid, stream) && stream->kind == PGMQ_STREAM_SUBSCRIPTION;
 }
 
