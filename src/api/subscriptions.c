@@ -4,8 +4,8 @@
  *	  How far the subscriptions of streams have come.
  *
  * A role sees a subscription if it has some right to it or to its stream.  What is
- * shown are numbers, so they are counted with the rights of the subscription's
- * owner, as metrics does.
+ * shown are numbers, so they are counted with the rights of the owners, as metrics
+ * does.
  *
  * Copyright (c) 2026, pgmq_c contributors
  *
@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "storage/lmgr.h"
@@ -27,145 +29,148 @@
 #include "spi/spi.h"
 #include "stats/stats.h"
 #include "stream/stream.h"
+#include "catalog/catalog.h"
 #include "api/api.h"
 
 PG_FUNCTION_INFO_V1(pgmq_list_subscriptions);
 PG_FUNCTION_INFO_V1(pgmq_list_subscriptions_all);
 
-/* So many messages are counted; the rest is estimated by the ids. */
-#define COUNT_MAX		100000
-
-/* A row of the result, and of pgmq.subscription. */
-typedef struct Listed
+/* A row of pgmq.subscription. */
+typedef struct Known
 {
 	Oid			subscription;
 	Oid			stream;
 	TimestampTz created;
 	int64		lost;
-} Listed;
+}			Known;
 
 typedef struct Listing
 {
 	MemoryContext context;
-	List	   *list;			/* of Listed * */
+	List	   *list;			/* of Known * */
 } Listing;
 
 /* Row function: (subscription, stream, created_at, lost). */
 static void
-row_listed(TupleTableSlot *slot, void *state)
+row_known(TupleTableSlot *slot, void *state)
 {
 	Listing    *listing = state;
 	MemoryContext old = MemoryContextSwitchTo(listing->context);
-	Listed	   *listed = palloc(sizeof(Listed));
+	Known	   *known = palloc(sizeof(Known));
 
 	slot_getallattrs(slot);
-	listed->subscription = DatumGetObjectId(slot->tts_values[0]);
-	listed->stream = DatumGetObjectId(slot->tts_values[1]);
-	listed->created = DatumGetTimestampTz(slot->tts_values[2]);
-	listed->lost = DatumGetInt64(slot->tts_values[3]);
-	listing->list = lappend(listing->list, listed);
+	known->subscription = DatumGetObjectId(slot->tts_values[0]);
+	known->stream = DatumGetObjectId(slot->tts_values[1]);
+	known->created = DatumGetTimestampTz(slot->tts_values[2]);
+	known->lost = DatumGetInt64(slot->tts_values[3]);
+	listing->list = lappend(listing->list, known);
 	MemoryContextSwitchTo(old);
 }
 
-/* Numbers that row_numbers collects; NULL counts as 0. */
-typedef struct Numbers
+/* What a subscription was given and has not finished. */
+typedef struct Given
 {
-	int64		values[4];
-	bool		nulls[4];
-} Numbers;
+	int64		in_flight;
+	int64		count;
+	TimestampTz oldest;			/* when the first was sent; DT_NOEND for none */
+}			Given;
 
+/* Row function: the numbers of a Given, in which each batch is one row. */
 static void
-row_numbers(TupleTableSlot *slot, void *state)
+row_given(TupleTableSlot *slot, void *state)
 {
-	Numbers    *numbers = state;
+	Given	   *given = state;
 
 	slot_getallattrs(slot);
-	for (int i = 0; i < slot->tts_tupleDescriptor->natts && i < 4; i++)
-	{
-		numbers->nulls[i] = slot->tts_isnull[i];
-		numbers->values[i] = slot->tts_isnull[i] ? 0 : DatumGetInt64(slot->tts_values[i]);
-	}
+	given->in_flight = DatumGetInt64(slot->tts_values[0]);
+	given->count = DatumGetInt64(slot->tts_values[1]);
+	given->oldest = slot->tts_isnull[2] ? DT_NOEND : DatumGetTimestampTz(slot->tts_values[2]);
 }
 
-/* Add a subscription to the result, unless it is gone or locked by DDL. */
-static void
-put_subscription(PgmqRows *rows, const Listed *listed)
+/* A subscription that is put into the result. */
+typedef struct Listed
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID};
-	PgmqQueue	queue = {.relid = listed->subscription};
+	PgmqRows   *rows;
+	const		Known *known;
+	TimestampTz now;
+} Listed;
+
+/* Add a subscription to the result for pgmq_each_try. */
+static bool
+put_subscription(text *name, void *state)
+{
+	static const Oid argtypes[] = {TIMESTAMPTZOID};
+	const Listed *listed = state;
+	const		Known *known = listed->known;
+	PgmqQueue	queue = {.relid = known->subscription};
+	PgmqArg		args[] = {PGMQ_ARG(TimestampTzGetDatum(listed->now))};
 	PgmqStream	stream;
-	Numbers		fed = {{0}, {0}};
-	Numbers		unfed = {{0}, {0}};
+	Given		given = {0};
+	PgmqUnfed	unfed;
 	PgmqBatchCount batched;
 	PgmqQueueStats stats;
+	TimestampTz oldest;
 	Datum		values[8];
 	bool		nulls[8] = {false};
-	PgmqArg		args[3];
 	PgmqRole	saved;
-	int64		position;
-	int64		drawn;
-	const char *name;
-	const char *stream_name;
+	char	   *relname;
+	char	   *stream_name;
 
-	if (!pgmq_queue_may(listed->subscription, PGMQ_NEED_ANY) &&
-		!pgmq_queue_may(listed->stream, PGMQ_NEED_ANY))
-		return;
-	if (!ConditionalLockRelationOid(listed->subscription, AccessShareLock) ||
-		!ConditionalLockRelationOid(listed->stream, AccessShareLock))
-		return;
-	name = get_rel_name(listed->subscription);
-	stream_name = get_rel_name(listed->stream);
-	if (name == NULL || stream_name == NULL)
-		return;
-	strlcpy(queue.relname, name, NAMEDATALEN);
+	if (!ConditionalLockRelationOid(known->subscription, AccessShareLock) ||
+		!ConditionalLockRelationOid(known->stream, AccessShareLock))
+		return false;
+	relname = get_rel_name(known->subscription);
+	stream_name = get_rel_name(known->stream);
+	if (relname == NULL || stream_name == NULL)
+		return false;
+	strlcpy(queue.relname, relname, NAMEDATALEN);
 	if (!pgmq_stream_subscribes(queue.relid, &stream))
-		return;
+		return false;
 
-	position = pgmq_feed_position(&queue, &stream, &drawn, &args[2]);
-	args[0] = PGMQ_ARG(Int64GetDatum(position));
-	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
+	pgmq_feed_count(&queue, &stream, listed->now, &unfed);
 	saved = pgmq_role_become_owner(queue.relid);
 	pgmq_exec_once(pgmq_plan_text(&queue, "SELECT pg_catalog.count(*) FILTER (WHERE last_read_at IS NOT NULL"
-								  " AND vt OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()),"
-								  " pg_catalog.count(*), pg_catalog.min(msg_id),"
-								  " EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
-								  " OPERATOR(pg_catalog.-) pg_catalog.min(enqueued_at))::pg_catalog.int8"
-								  " FROM {q}"),
-				   0, NULL, NULL, true, row_numbers, &fed);
-	pgmq_exec_once(pgmq_plan_text(&queue, "SELECT pg_catalog.count(*), pg_catalog.min(msg_id),"
-								  " EXTRACT(epoch FROM pg_catalog.clock_timestamp()"
-								  " OPERATOR(pg_catalog.-) pg_catalog.min(enqueued_at))::pg_catalog.int8 FROM"
-								  " ((SELECT msg_id, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
-								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT msg_id, enqueued_at FROM {s}"
-								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
-				   3, argtypes, args, true, row_numbers, &unfed);
+								  " AND vt OPERATOR(pg_catalog.>) $1),"
+								  " pg_catalog.count(*), pg_catalog.min(enqueued_at) FROM {q}"),
+				   1, argtypes, args, false, row_given, &given);
 	pgmq_role_restore(saved);
-	pgmq_batches_count(&queue, GetCurrentTimestamp(), &batched);
-	fed.values[0] += batched.more - batched.more_due;
-	fed.values[1] += batched.more;
-	if (unfed.values[0] >= COUNT_MAX)
-		unfed.values[0] = Max(COUNT_MAX, drawn - position);
+	pgmq_batches_count(&queue, listed->now, &batched);
+	given.in_flight += batched.more - batched.more_due;
+	given.count += batched.more;
+	oldest = Min(given.oldest, unfed.oldest);
 
 	values[0] = CStringGetTextDatum(stream_name + 2);
-	values[1] = CStringGetTextDatum(name + 2);
-	values[2] = TimestampTzGetDatum(listed->created);
+	values[1] = PointerGetDatum(name);
+	values[2] = TimestampTzGetDatum(known->created);
 	nulls[3] = !pgmq_shmem_attach() || !pgmq_slot_read(queue.relid, &stats) || stats.last_read == 0;
 	values[3] = nulls[3] ? (Datum) 0 : TimestampTzGetDatum(stats.last_read);
-	values[4] = Int64GetDatum(fed.values[0]);
-	values[5] = Int64GetDatum(fed.values[1] + unfed.values[0]);
-	nulls[6] = fed.values[1] + unfed.values[0] == 0;
-	values[6] = Int64GetDatum(Max(Max(fed.values[3], unfed.values[2]), 0));
-	values[7] = Int64GetDatum(listed->lost);
-	pgmq_rows_put(rows, values, nulls);
+	values[4] = Int64GetDatum(given.in_flight);
+	values[5] = Int64GetDatum(given.count + unfed.count);
+	nulls[6] = oldest == DT_NOEND;
+	values[6] = Int64GetDatum(Max(listed->now - oldest, 0) / USECS_PER_SEC);
+	values[7] = Int64GetDatum(known->lost);
+	pgmq_rows_put(listed->rows, values, nulls);
+	return true;
 }
 
-/* List the subscriptions of a stream; of all if it is InvalidOid. */
+/* Tell whether a table has rows here, unlike an unlogged one on a standby. */
+static bool
+has_rows(Oid relid)
+{
+	return !RecoveryInProgress() || get_rel_persistence(relid) != RELPERSISTENCE_UNLOGGED;
+}
+
+/*
+ * List the subscriptions of a stream; of all if it is InvalidOid.  One that cannot be
+ * counted is left out with a WARNING; one that is locked by DDL, or has no rows on a
+ * standby, without one.
+ */
 static Datum
 list(FunctionCallInfo fcinfo, Oid stream)
 {
 	static const Oid argtypes[] = {OIDOID};
 	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(stream))};
-	PgmqRows   *rows = pgmq_rows_begin(fcinfo);
+	Listed		listed = {.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp()};
 	Listing		listing = {CurrentMemoryContext, NIL};
 	PgmqRole	saved;
 	ListCell   *lc;
@@ -181,10 +186,18 @@ list(FunctionCallInfo fcinfo, Oid stream)
 				   " JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.subscription"
 				   " WHERE $1 OPERATOR(pg_catalog.=) 0::pg_catalog.oid"
 				   " OR s.stream OPERATOR(pg_catalog.=) $1 ORDER BY c.relname",
-				   1, argtypes, args, true, row_listed, &listing);
+				   1, argtypes, args, true, row_known, &listing);
 	pgmq_role_restore(saved);
 	foreach(lc, listing.list)
-		put_subscription(rows, lfirst(lc));
+	{
+		const		Known *known = listed.known = lfirst(lc);
+		const char *name = get_rel_name(known->subscription);
+
+		if (name != NULL && has_rows(known->subscription) && has_rows(known->stream) &&
+			(pgmq_queue_may(known->subscription, PGMQ_NEED_ANY) ||
+			 pgmq_queue_may(known->stream, PGMQ_NEED_ANY)))
+			(void) pgmq_each_try(cstring_to_text(name + 2), put_subscription, &listed, false);
+	}
 	return (Datum) 0;
 }
 

@@ -90,16 +90,32 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
 }
 
 /*
+ * Refuse a stream with policies for the owner of a subscription, since they would run
+ * with the rights of that role.  Error: 55000.
+ */
+static void
+check_stream(const PgmqQueue *queue, const PgmqStream *stream)
+{
+	PgmqRole	saved = pgmq_role_become_owner(queue->relid);
+
+	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
+						PGMQ_QUEUE_BASE(queue)),
+				 errdetail("The stream has row-level security.")));
+	pgmq_role_restore(saved);
+}
+
+/*
  * Refuse a table of references with triggers of users, which would run with the
- * rights of its owner, and a stream whose rows are hidden from the owner.
- * Error: 55000.
+ * rights of its owner, and a stream with policies.  Error: 55000.
  */
 void
 pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream)
 {
 	Relation	rel = relation_open(queue->relid, RowExclusiveLock);
 	const Trigger *trigger = pgmq_role_find_trigger(rel, TRIGGER_TYPE_INSERT, true);
-	PgmqRole	saved;
 
 	if (trigger != NULL)
 		ereport(ERROR,
@@ -110,15 +126,7 @@ pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream)
 						   trigger->tgname),
 				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
-
-	saved = pgmq_role_become_owner(queue->relid);
-	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the owner of subscription \"%s\" does not see all messages of its stream",
-						PGMQ_QUEUE_BASE(queue)),
-				 errdetail("The stream has row-level security.")));
-	pgmq_role_restore(saved);
+	check_stream(queue, stream);
 }
 
 /* ----------------------------------------------------------------
@@ -541,6 +549,8 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 	if (may_feed)
 		*upto = pgmq_feed_last_given(&feed);
 	nholes = find_holes(&feed, &holes);
+	if (nholes > 0)
+		check_stream(queue, stream);
 	for (int i = 0; i < nholes && !busy; i++)
 	{
 		int64		id = first_in_hole(&feed, &holes[i]);
@@ -570,7 +580,8 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 /*
  * A message that is acknowledged before the subscription got a reference to it is
  * passed over.  Waits for a transaction that is feeding its block.  Returns true if the stream
- * has the message, and the subscription would have got it.
+ * has the message, and the subscription would have got it.  Error: 55000 if the stream
+ * has row-level security.
  */
 bool
 pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
@@ -588,8 +599,10 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	 */
 	(void) pgmq_lock_block(queue, blk, true);
 	pgmq_feed_load(&feed, blk, blk);
-	if (!feed.exists || blk < feed.done_before ||
-		pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
+	if (!feed.exists || blk < feed.done_before)
+		return false;
+	check_stream(queue, stream);
+	if (pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
 		return false;
 	for (int i = 0; i < feed.n; i++)
 	{

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * progress.c
- *	  How far a subscription has come, and where it begins.
+ *	  How far a subscription has come, what is ahead of it, and where it begins.
  *
  * Settled blocks are forgotten: done_before moves over them.
  *
@@ -14,7 +14,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "port/pg_bitutils.h"
+#include "storage/lmgr.h"
+#include "utils/timestamp.h"
 
 #include "common/common.h"
 #include "spi/spi.h"
@@ -217,30 +220,32 @@ pgmq_feed_last_given(const PgmqFeed *feed)
 	return Min(id, Max(feed->drawn, 0));
 }
 
+/* ----------------------------------------------------------------
+ *		What is still to be given out
+ * ----------------------------------------------------------------
+ */
+
+/* So many messages are counted; the rest is estimated by the ids. */
+#define COUNT_MAX		100000
+
 /*
  * The last id that a subscription was given, or passed over; all after it are still
  * to be given out, and of those before it what is committed late, and what readers
  * left of blocks: *left, an array of ids, of which not all need be messages.
  */
-int64
-pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn, PgmqArg *left)
+static int64
+find_position(PgmqFeed *feed, PgmqArg *left)
 {
-	PgmqFeed	feed;
 	int64		position;
 	int64	   *ids;
 	int			n = 0;
 
-	/* also where nothing can be fed, as on a standby */
-	if (!pgmq_feed_begin(&feed, queue, stream) &&
-		!pgmq_sequence_look(stream->stream, &feed.drawn))
-		feed.drawn = PG_INT64_MAX - 1;
-	*drawn = feed.drawn;
-	pgmq_feed_load(&feed, PG_INT64_MIN, PG_INT64_MAX);
-	position = pgmq_feed_last_given(&feed);
-	ids = palloc_extended((Size) feed.n * 64 * sizeof(int64), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < feed.n; i++)
+	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
+	position = pgmq_feed_last_given(feed);
+	ids = palloc_extended((Size) feed->n * 64 * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < feed->n; i++)
 	{
-		const Blocks *blocks = &feed.blocks[i];
+		const Blocks *blocks = &feed->blocks[i];
 
 		if (blocks->settled || !blocks->ripe || blocks->first < blocks->last)
 			continue;
@@ -252,6 +257,75 @@ pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *draw
 	*left = pgmq_int8_array(ids, n);
 	pfree(ids);
 	return position;
+}
+
+/* Row function: what the messages of a PgmqUnfed have. */
+static void
+row_unfed(TupleTableSlot *slot, void *state)
+{
+	PgmqUnfed  *unfed = state;
+	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
+
+	slot_getallattrs(slot);
+	unfed->count = DatumGetInt64(values[0]);
+	unfed->due = DatumGetInt64(values[1]);
+	unfed->oldest = nulls[2] ? DT_NOEND : DatumGetTimestampTz(values[2]);
+	unfed->newest = nulls[3] ? DT_NOBEGIN : DatumGetTimestampTz(values[3]);
+	unfed->due_since = nulls[4] ? DT_NOEND : DatumGetTimestampTz(values[4]);
+}
+
+/*
+ * Count the messages that an open subscription was not given yet, also those that its
+ * filter will not take; none if the stream is gone.  The stream is read with the rights
+ * of its owner, since it may have policies and functions of that role.
+ */
+void
+pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now, PgmqUnfed * unfed)
+{
+	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID};
+	PgmqFeed	feed;
+	PgmqArg		args[4];
+	PgmqRole	saved;
+	int64		position;
+	int64		ids;
+	bool		known;
+
+	*unfed = (PgmqUnfed)
+	{
+		.oldest = DT_NOEND,.newest = DT_NOBEGIN,.due_since = DT_NOEND
+	};
+	LockRelationOid(stream->stream, AccessShareLock);
+	if (!OidIsValid(pgmq_role_find_owner(stream->stream)))
+		return;
+
+	/* also where nothing can be fed, as on a standby */
+	known = pgmq_feed_begin(&feed, queue, stream) || pgmq_sequence_look(stream->stream, &feed.drawn);
+	if (!known)
+		feed.drawn = PG_INT64_MAX - 1;
+	position = find_position(&feed, &args[2]);
+	args[0] = PGMQ_ARG(Int64GetDatum(position));
+	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
+	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
+	saved = pgmq_role_become_owner(stream->stream);
+	pgmq_exec_once(pgmq_plan_text(queue, "SELECT pg_catalog.count(*),"
+								  " pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
+								  " pg_catalog.min(enqueued_at),"
+								  " CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) $2"
+								  " THEN pg_catalog.max(enqueued_at)"
+								  " ELSE (SELECT enqueued_at FROM {s} ORDER BY msg_id DESC LIMIT 1) END,"
+								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4) FROM"
+								  " ((SELECT vt, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
+								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT vt, enqueued_at FROM {s}"
+								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
+				   4, argtypes, args, false, row_unfed, unfed);
+	pgmq_role_restore(saved);
+	ids = feed.drawn - Max(position, 0);
+	if (known && unfed->count >= COUNT_MAX && ids > unfed->count)
+	{
+		unfed->due = (int64) ((double) unfed->due / unfed->count * ids);
+		unfed->count = ids;
+	}
 }
 
 /*

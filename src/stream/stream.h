@@ -62,6 +62,17 @@ typedef struct PgmqLease
 	int64		count;			/* how many it got */
 } PgmqLease;
 
+/* The messages that a subscription was not given yet. */
+typedef struct PgmqUnfed
+{
+	int64		count;
+	int64		due;			/* of these, those that can be read */
+	TimestampTz oldest;			/* when the first was sent; DT_NOEND for none */
+	TimestampTz newest;			/* DT_NOBEGIN for none */
+	TimestampTz due_since;		/* since when one can be read; DT_NOEND for
+								 * none */
+}			PgmqUnfed;
+
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
 extern bool pgmq_stream_subscribes(Oid relid, PgmqStream *stream);
@@ -95,8 +106,8 @@ extern int64 pgmq_feed_finished(const PgmqQueue *queue, const PgmqStream *stream
 extern int	pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream, int64 *ids, int n);
 extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
 								   const int64 *ids, int n);
-extern int64 pgmq_feed_position(const PgmqQueue *queue, const PgmqStream *stream, int64 *drawn,
-								PgmqArg *left);
+extern void pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now,
+							PgmqUnfed * unfed);
 
 /* ---- filter.c: subscriptions that take only some messages ---- */
 extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
