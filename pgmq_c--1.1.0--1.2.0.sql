@@ -1152,13 +1152,14 @@ BEGIN ATOMIC
 		GROUP BY i.inhparent
 	),
 	q AS MATERIALIZED (
-		SELECT t.queue_name, coalesce(v.live, pg_stat_get_live_tuples(t.relid)) AS messages,
+		SELECT t.queue_name, coalesce(s.lag, v.live, pg_stat_get_live_tuples(t.relid)) AS messages,
 			CASE WHEN t.next_due <= statement_timestamp()
 				THEN statement_timestamp() - t.next_due END AS ready_for,
 			t.waiting, t.sent, t.acked, t.redelivered, t.dead_letters AS dead,
 			t.last_send_at, t.last_read_at, h.trouble, h.place
 		FROM t
 		LEFT JOIN v ON v.relid = t.relid
+		LEFT JOIN pgmq.list_subscriptions() s ON s.subscription_name = lower(t.queue_name)
 		LEFT JOIN h ON h.queue_name = t.queue_name
 	),
 	r AS (

@@ -41,6 +41,21 @@ SELECT msg_id FROM pgmq.read('sr_sub', 0, 9);
 RESET ROLE;
 ALTER TABLE pgmq.q_sr_log DISABLE ROW LEVEL SECURITY;
 
+-- a policy of the stream's owner
+SET ROLE regress_pgmq_streamer;
+CREATE POLICY sr_stream ON pgmq.q_sr_log USING (sr_planted.note('policy'));
+ALTER TABLE pgmq.q_sr_log ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_pgmq_planter;
+SELECT pgmq.delete('sr_sub', 3);
+SELECT msg_id FROM pgmq.read_grouped('sr_sub', 0, 9);
+SELECT queue_length FROM pgmq.metrics('sr_sub');
+SELECT visible FROM pgmq.queue_depth('sr_sub');
+RESET ROLE;
+SELECT lag FROM pgmq.list_subscriptions('sr_log');
+DROP POLICY sr_stream ON pgmq.q_sr_log;
+ALTER TABLE pgmq.q_sr_log DISABLE ROW LEVEL SECURITY;
+TABLE sr_planted.seen;
+
 -- our own triggers do no harm
 SELECT pgmq.enable_notify_insert('sr_sub');
 SET ROLE regress_pgmq_planter;

@@ -95,6 +95,10 @@ static const Oid result_types[NUM_COLS] = {
 typedef struct Metrics
 {
 	TimestampTz now;
+	int64		length;
+	int64		visible;
+	TimestampTz newest;			/* DT_NOBEGIN, and */
+	TimestampTz oldest;			/* DT_NOEND, for none */
 	Datum		values[NUM_COLS];
 	bool		nulls[NUM_COLS];
 } Metrics;
@@ -224,20 +228,14 @@ static void
 row_scan(TupleTableSlot *slot, void *state)
 {
 	Metrics    *m = state;
-	bool		isnull;
-	Datum		newest;
-	Datum		oldest;
 
-	m->values[COL_QUEUE_LENGTH] = slot_getattr(slot, 1, &isnull);
-	m->values[COL_VISIBLE_LENGTH] = slot_getattr(slot, 2, &isnull);
-	newest = slot_getattr(slot, 3, &m->nulls[COL_NEWEST_AGE]);
-	if (!m->nulls[COL_NEWEST_AGE])
-		m->values[COL_NEWEST_AGE] =
-			Int32GetDatum(age_seconds(m->now, DatumGetTimestampTz(newest)));
-	oldest = slot_getattr(slot, 4, &m->nulls[COL_OLDEST_AGE]);
-	if (!m->nulls[COL_OLDEST_AGE])
-		m->values[COL_OLDEST_AGE] =
-			Int32GetDatum(age_seconds(m->now, DatumGetTimestampTz(oldest)));
+	slot_getallattrs(slot);
+	m->length += DatumGetInt64(slot->tts_values[0]);
+	m->visible += DatumGetInt64(slot->tts_values[1]);
+	if (!slot->tts_isnull[2])
+		m->newest = Max(m->newest, DatumGetTimestampTz(slot->tts_values[2]));
+	if (!slot->tts_isnull[3])
+		m->oldest = Min(m->oldest, DatumGetTimestampTz(slot->tts_values[3]));
 }
 
 /*
@@ -266,10 +264,6 @@ count_plain(Oid relid, bool ranges, Metrics *m)
 {
 	AttrNumber	enqueued_at = get_attnum(relid, "enqueued_at");
 	AttrNumber	vt = get_attnum(relid, "vt");
-	int64		visible = 0;
-	int64		count = 0;
-	TimestampTz newest = DT_NOBEGIN;
-	TimestampTz oldest = DT_NOEND;
 	Relation	rel;
 	TableScanDesc scan;
 	TupleTableSlot *slot;
@@ -291,32 +285,26 @@ count_plain(Oid relid, bool ranges, Metrics *m)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	slot = table_slot_create(rel, NULL);
 	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	m->nulls[COL_NEWEST_AGE] = m->nulls[COL_OLDEST_AGE] = true;
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		slot_getsomeattrs(slot, Max(enqueued_at, vt));
-		count++;
+		m->length++;
 		if (!slot->tts_isnull[vt - 1] &&
 			DatumGetTimestampTz(slot->tts_values[vt - 1]) <= m->now)
-			visible++;
+			m->visible++;
 		if (!slot->tts_isnull[enqueued_at - 1])
 		{
 			TimestampTz enqueued = DatumGetTimestampTz(slot->tts_values[enqueued_at - 1]);
 
-			newest = Max(newest, enqueued);
-			oldest = Min(oldest, enqueued);
-			m->nulls[COL_NEWEST_AGE] = m->nulls[COL_OLDEST_AGE] = false;
+			m->newest = Max(m->newest, enqueued);
+			m->oldest = Min(m->oldest, enqueued);
 		}
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	PopActiveSnapshot();
-	m->values[COL_QUEUE_LENGTH] = Int64GetDatum(count);
-	m->values[COL_VISIBLE_LENGTH] = Int64GetDatum(visible);
-	m->values[COL_NEWEST_AGE] = Int32GetDatum(age_seconds(m->now, newest));
-	m->values[COL_OLDEST_AGE] = Int32GetDatum(age_seconds(m->now, oldest));
 	return true;
 }
 
@@ -329,58 +317,41 @@ may_count(Oid relid)
 	return pgmq_queue_may_all(relid, ACL_SELECT, columns, lengthof(columns));
 }
 
-/* Count the messages of a subscription's batches, of each of which the row was counted. */
+/*
+ * Count of a subscription what its rows do not show: the messages of batches, of each of
+ * which the row is counted, and those that it was not given yet.
+ */
 static void
-count_batches(const PgmqQueue *queue, Metrics *m)
+count_more(const PgmqQueue *queue, const PgmqStream *stream, Metrics *m)
 {
-	PgmqBatchCount count;
-	int64		length = DatumGetInt64(m->values[COL_QUEUE_LENGTH]);
-	int64		visible = DatumGetInt64(m->values[COL_VISIBLE_LENGTH]);
+	PgmqBatchCount batches;
+	PgmqUnfed	unfed;
 
-	pgmq_batches_count(queue, m->now, &count);
-	if (count.rows == 0)
-		return;
-	m->values[COL_QUEUE_LENGTH] = Int64GetDatum(length + count.more);
-	m->values[COL_VISIBLE_LENGTH] = Int64GetDatum(visible + count.more_due);
-	m->values[COL_NEWEST_AGE] = Int32GetDatum(Min(DatumGetInt32(m->values[COL_NEWEST_AGE]),
-												  age_seconds(m->now, count.newest)));
+	pgmq_feed_count(queue, stream, m->now, &unfed);
+	pgmq_batches_count(queue, m->now, &batches);
+	m->length += batches.more + unfed.count;
+	m->visible += batches.more_due + unfed.due;
+	m->newest = Max(m->newest, Max(batches.newest, unfed.newest));
+	m->oldest = Min(m->oldest, unfed.oldest);
 }
 
-/*
- * Take the metrics of a queue.  By-reference values are allocated in the current
- * memory context.  Returns false if the caller has a privilege on the queue,
- * but not one that lets it count messages.
- * Errors: those of pgmq_queue_open.
- */
-static bool
-metrics_take(Metrics *m, text *queue_name)
+/* Count the rows of a queue. */
+static void
+count_rows(const PgmqQueue *queue, Metrics *m)
 {
 	Oid			argtypes[] = {TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID};
-	PgmqArg		args[3];
+	PgmqArg		args[3] = {PGMQ_ARG(TimestampTzGetDatum(m->now))};
+	char	   *table = pgmq_layout_name("", queue->relname, "");
 	Ranges	   *ranges = palloc(sizeof(Ranges));
 	bool		by_ranges;
-	int64		default_rows;
-	char	   *table;
-	PgmqQueue	queue;
 	PgmqRole	saved;
 
-	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
-	pgmq_queue_check_shape(&queue);
-	if (!may_count(queue.relid))
-		return false;
-	memset(m->nulls, 0, sizeof(m->nulls));
-	table = pgmq_layout_name("", queue.relname, "");
-	m->now = GetCurrentTimestamp();
-	m->values[COL_QUEUE_NAME] = PointerGetDatum(queue_name);
-	m->values[COL_SCRAPE_TIME] = TimestampTzGetDatum(m->now);
-
-	args[0] = PGMQ_ARG(TimestampTzGetDatum(m->now));
-	by_ranges = ranges_find(&queue, ranges) &&
+	by_ranges = ranges_find(queue, ranges) &&
 		!(ranges->n == 1 && PGMQ_ALL_IDS(ranges->lo[0], ranges->hi[0])) &&
-		!ranges_are_most(&queue, ranges);
-	if (!count_plain(queue.relid, by_ranges, m))
+		!ranges_are_most(queue, ranges);
+	if (!count_plain(queue->relid, by_ranges, m))
 	{
-		saved = pgmq_role_become_counter(queue.relid);
+		saved = pgmq_role_become_counter(queue->relid);
 		if (!by_ranges)
 			pgmq_exec_once(psprintf(METRICS_SQL " FROM %s", table),
 						   1, argtypes, args, false, row_scan, m);
@@ -398,12 +369,47 @@ metrics_take(Metrics *m, text *queue_name)
 		pgmq_role_restore(saved);
 	}
 	pfree(ranges);
-	if (pgmq_stream_subscribes(queue.relid, NULL) &&
-		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
-		count_batches(&queue, m);
+}
+
+/*
+ * Take the metrics of a queue.  By-reference values are allocated in the current
+ * memory context.  Returns false if the caller has a privilege on the queue,
+ * but not one that lets it count messages.
+ * Errors: those of pgmq_queue_open.
+ */
+static bool
+metrics_take(Metrics *m, text *queue_name)
+{
+	int64		default_rows;
+	PgmqQueue	queue;
+	PgmqStream	stream;
+	bool		subscribes;
+
+	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
+	pgmq_queue_check_shape(&queue);
+	if (!may_count(queue.relid))
+		return false;
+	*m = (Metrics)
+	{
+		.now = GetCurrentTimestamp(),.newest = DT_NOBEGIN,.oldest = DT_NOEND
+	};
+	subscribes = pgmq_stream_subscribes(queue.relid, &stream);
+
+	/* what is given out meanwhile counts twice, and not never */
+	if (subscribes && check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
+		count_more(&queue, &stream, m);
+	count_rows(&queue, m);
+	m->values[COL_QUEUE_NAME] = PointerGetDatum(queue_name);
+	m->values[COL_QUEUE_LENGTH] = Int64GetDatum(m->length);
+	m->values[COL_NEWEST_AGE] = Int32GetDatum(age_seconds(m->now, m->newest));
+	m->nulls[COL_NEWEST_AGE] = m->newest == DT_NOBEGIN;
+	m->values[COL_OLDEST_AGE] = Int32GetDatum(age_seconds(m->now, m->oldest));
+	m->nulls[COL_OLDEST_AGE] = m->oldest == DT_NOEND;
+	m->values[COL_SCRAPE_TIME] = TimestampTzGetDatum(m->now);
+	m->values[COL_VISIBLE_LENGTH] = Int64GetDatum(m->visible);
 
 	/* read this after the count, which must not be greater */
-	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(queue.relid));
+	m->values[COL_TOTAL] = Int64GetDatum(pgmq_queue_last_id(subscribes ? stream.stream : queue.relid));
 
 	/* the archive's default partition counts only if the queue has one */
 	default_rows = pgmq_bounds_default_rows(queue.relid);

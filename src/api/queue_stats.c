@@ -65,6 +65,8 @@ typedef struct Shown
 	bool		all;			/* the caller may see all queues */
 	PgmqCounting counting;
 	TimestampTz now;
+	MemoryContext outer;
+	List	   *streams;		/* OIDs of streams and subscriptions */
 } Shown;
 
 /* Begin to look at what was counted of queues. */
@@ -117,6 +119,18 @@ put_stats(const PgmqQueueStats *kept, Datum *values, bool *nulls)
 	}
 }
 
+/* Row function: a stream or a subscription, (its OID). */
+static void
+row_stream(TupleTableSlot *slot, void *state)
+{
+	Shown	   *shown = state;
+	MemoryContext old = MemoryContextSwitchTo(shown->outer);
+
+	slot_getallattrs(slot);
+	shown->streams = lappend_oid(shown->streams, DatumGetObjectId(slot->tts_values[0]));
+	MemoryContextSwitchTo(old);
+}
+
 /* Row function: a queue, (queue_name, name of its table). */
 static void
 row_queue(TupleTableSlot *slot, void *state)
@@ -148,8 +162,14 @@ row_queue(TupleTableSlot *slot, void *state)
 	values[COL_QUEUE_NAME] = slot->tts_values[0];
 	values[COL_STATE] = CStringGetTextDatum(why == NULL ? "on" : why);
 	nulls[COL_QUEUE_NAME] = nulls[COL_STATE] = false;
-	/* nothing is announced on a standby, so its map knows nothing */
-	readable = RecoveryInProgress() ? -1 : pgmq_map_count_ready(relid, shown->now);
+
+	/*
+	 * nothing is announced on a standby, so its map knows nothing; that of a
+	 * subscription does not know what it was not given yet, and nobody reads
+	 * a stream
+	 */
+	readable = RecoveryInProgress() || list_member_oid(shown->streams, relid) ? -1 :
+		pgmq_map_count_ready(relid, shown->now);
 	values[COL_READABLE] = Int64GetDatum(readable);
 	nulls[COL_READABLE] = readable < 0;
 	pgmq_rows_put(shown->rows, values, nulls);
@@ -167,13 +187,24 @@ row_queue(TupleTableSlot *slot, void *state)
 Datum
 pgmq_queue_stats(PG_FUNCTION_ARGS)
 {
-	Shown		shown = {.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp()};
+	Shown		shown = {
+		.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp(),.outer = CurrentMemoryContext
+	};
+	PgmqRole	saved;
 
 	pgmq_counting_begin(&shown.counting);
 	shown.all = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 	shown.context = AllocSetContextCreate(CurrentMemoryContext, "pgmq_c statistics of a queue",
 										  ALLOCSET_SMALL_SIZES);
 	shown.schema = get_namespace_oid(PGMQ_SCHEMA, false);
+	if (OidIsValid(pgmq_stream_table("subscription", true)))
+	{
+		saved = pgmq_stream_become_keeper();
+		pgmq_exec_once("SELECT subscription::pg_catalog.oid FROM " PGMQ_SCHEMA ".subscription"
+					   " UNION ALL SELECT stream::pg_catalog.oid FROM " PGMQ_SCHEMA ".stream",
+					   0, NULL, NULL, true, row_stream, &shown);
+		pgmq_role_restore(saved);
+	}
 	pgmq_exec_once("SELECT queue_name::pg_catalog.text,"
 				   " ('q_'::pg_catalog.text OPERATOR(pg_catalog.||)"
 				   " pg_catalog.lower(queue_name::pg_catalog.text))::pg_catalog.name"
@@ -274,11 +305,13 @@ pgmq_stat_quantile(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(pgmq_time_bounds[PGMQ_TIME_BOUNDS - 1]);
 }
 
-/* What queue_depth counts. */
+/* What queue_depth counts; of a subscription what its rows do not show. */
 typedef struct Depth
 {
 	PgmqRows   *rows;
+	TimestampTz now;
 	PgmqBatchCount batches;
+	PgmqUnfed	unfed;
 } Depth;
 
 /* Row function: the counts of a queue, in which each batch is one row. */
@@ -287,12 +320,22 @@ row_depth(TupleTableSlot *slot, void *state)
 {
 	const Depth *depth = state;
 	const PgmqBatchCount *batches = &depth->batches;
+	const		PgmqUnfed *unfed = &depth->unfed;
 	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
 
 	slot_getallattrs(slot);
-	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + batches->more_due);
+	values[1] = Int64GetDatum(DatumGetInt64(values[1]) + batches->more_due + unfed->due);
+	values[2] = Int64GetDatum(DatumGetInt64(values[2]) + unfed->count - unfed->due);
 	values[3] = Int64GetDatum(DatumGetInt64(values[3]) + batches->more - batches->more_due);
-	pgmq_rows_put(depth->rows, values, slot->tts_isnull);
+	if (unfed->due > 0)
+	{
+		double		age = (double) (depth->now - unfed->due_since) / USECS_PER_SEC;
+
+		values[4] = Float8GetDatum(nulls[4] ? age : Max(age, DatumGetFloat8(values[4])));
+		nulls[4] = false;
+	}
+	pgmq_rows_put(depth->rows, values, nulls);
 }
 
 /*
@@ -306,36 +349,43 @@ row_depth(TupleTableSlot *slot, void *state)
 Datum
 pgmq_queue_depth(PG_FUNCTION_ARGS)
 {
-	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID};
+	static const Oid argtypes[] = {TEXTOID, TIMESTAMPTZOID, INT4OID};
 	static const char *const columns[] = {"vt", "read_ct"};
-	Depth		depth = {.rows = pgmq_rows_begin(fcinfo)};
+	Depth		depth = {.rows = pgmq_rows_begin(fcinfo),.now = GetCurrentTimestamp()};
 	text	   *queue_name = pgmq_name_arg(fcinfo, 0);
-	TimestampTz now = GetCurrentTimestamp();
 	PgmqArg		args[] = {
 		PGMQ_ARG(PointerGetDatum(queue_name)),
-		PGMQ_ARG(TimestampTzGetDatum(now))
+		PGMQ_ARG(TimestampTzGetDatum(depth.now)),
+		PGMQ_ARG(Int32GetDatum(0))
 	};
 	PgmqQueue	queue;
+	PgmqStream	stream;
+	bool		subscribes;
 	PgmqRole	saved;
 
 	pgmq_queue_open(&queue, queue_name, AccessShareLock, PGMQ_NEED_SELECT, NULL);
 	pgmq_queue_check_shape(&queue);
 	if (!pgmq_queue_may_all(queue.relid, ACL_SELECT, columns, lengthof(columns)))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, queue.relname);
-	if (pgmq_stream_subscribes(queue.relid, NULL) &&
-		check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
-		pgmq_batches_count(&queue, now, &depth.batches);
+	subscribes = pgmq_stream_subscribes(queue.relid, &stream);
+	if (subscribes)
+		args[2] = PGMQ_ARG(Int32GetDatum(stream.read_base));
+	if (subscribes && check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
+	{
+		pgmq_feed_count(&queue, &stream, depth.now, &depth.unfed);
+		pgmq_batches_count(&queue, depth.now, &depth.batches);
+	}
 	saved = pgmq_role_become_counter(queue.relid);
 	pgmq_exec_once(psprintf("SELECT $1,"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2),"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
-							" AND read_ct OPERATOR(pg_catalog.=) 0),"
+							" AND read_ct OPERATOR(pg_catalog.=) $3),"
 							" pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.>) $2"
-							" AND (read_ct OPERATOR(pg_catalog.=) 0) IS NOT TRUE),"
+							" AND (read_ct OPERATOR(pg_catalog.=) $3) IS NOT TRUE),"
 							" pg_catalog.date_part('epoch', $2 OPERATOR(pg_catalog.-)"
 							" pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $2))"
 							" FROM %s", pgmq_layout_name("", queue.relname, "")),
-				   2, argtypes, args, false, row_depth, &depth);
+				   3, argtypes, args, false, row_depth, &depth);
 	pgmq_role_restore(saved);
 	return (Datum) 0;
 }
