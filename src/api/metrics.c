@@ -3,8 +3,9 @@
  * metrics.c
  *	  Counting the messages of queues.
  *
- * One statement, or one scan, counts under one snapshot, and ages are relative to
- * the clock.  It reads only what pg_monitor is granted, and works on a standby.
+ * One statement, or one scan, counts the rows of a queue under one snapshot, and ages
+ * are relative to the clock.  It reads only what pg_monitor is granted, and works on a
+ * standby.  What the rows of a subscription do not show is counted before.
  *
  * The due map knows ranges of ids in which there are no messages.  Only the
  * ids between those ranges are counted, so deleted rows cost nothing.  The map
