@@ -320,7 +320,7 @@ row_depth(TupleTableSlot *slot, void *state)
 {
 	const Depth *depth = state;
 	const PgmqBatchCount *batches = &depth->batches;
-	const		PgmqUnfed *unfed = &depth->unfed;
+	const PgmqUnfed *unfed = &depth->unfed;
 	Datum	   *values = slot->tts_values;
 	bool	   *nulls = slot->tts_isnull;
 

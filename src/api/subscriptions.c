@@ -42,7 +42,7 @@ typedef struct Known
 	Oid			stream;
 	TimestampTz created;
 	int64		lost;
-}			Known;
+} Known;
 
 typedef struct Listing
 {
@@ -73,7 +73,7 @@ typedef struct Given
 	int64		in_flight;
 	int64		count;
 	TimestampTz oldest;			/* when the first was sent; DT_NOEND for none */
-}			Given;
+} Given;
 
 /* Row function: the numbers of a Given, in which each batch is one row. */
 static void
@@ -91,7 +91,7 @@ row_given(TupleTableSlot *slot, void *state)
 typedef struct Listed
 {
 	PgmqRows   *rows;
-	const		Known *known;
+	const Known *known;
 	TimestampTz now;
 } Listed;
 
@@ -101,7 +101,7 @@ put_subscription(text *name, void *state)
 {
 	static const Oid argtypes[] = {TIMESTAMPTZOID};
 	const Listed *listed = state;
-	const		Known *known = listed->known;
+	const Known *known = listed->known;
 	PgmqQueue	queue = {.relid = known->subscription};
 	PgmqArg		args[] = {PGMQ_ARG(TimestampTzGetDatum(listed->now))};
 	PgmqStream	stream;
@@ -190,7 +190,7 @@ list(FunctionCallInfo fcinfo, Oid stream)
 	pgmq_role_restore(saved);
 	foreach(lc, listing.list)
 	{
-		const		Known *known = listed.known = lfirst(lc);
+		const Known *known = listed.known = lfirst(lc);
 		const char *name = get_rel_name(known->subscription);
 
 		if (name != NULL && has_rows(known->subscription) && has_rows(known->stream) &&

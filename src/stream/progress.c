@@ -281,7 +281,7 @@ row_unfed(TupleTableSlot *slot, void *state)
  * of its owner, since it may have policies and functions of that role.
  */
 void
-pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now, PgmqUnfed * unfed)
+pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now, PgmqUnfed *unfed)
 {
 	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID};
 	PgmqFeed	feed;

@@ -71,7 +71,7 @@ typedef struct PgmqUnfed
 	TimestampTz newest;			/* DT_NOBEGIN for none */
 	TimestampTz due_since;		/* since when one can be read; DT_NOEND for
 								 * none */
-}			PgmqUnfed;
+} PgmqUnfed;
 
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
@@ -107,7 +107,7 @@ extern int	pgmq_feed_leave_busy(const PgmqQueue *queue, const PgmqStream *stream
 extern int64 pgmq_feed_count_unfed(const PgmqQueue *queue, const PgmqStream *stream,
 								   const int64 *ids, int n);
 extern void pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now,
-							PgmqUnfed * unfed);
+							PgmqUnfed *unfed);
 
 /* ---- filter.c: subscriptions that take only some messages ---- */
 extern void pgmq_filter_option(const char *option, const JsonbValue *value, void *state);
