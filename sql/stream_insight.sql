@@ -48,7 +48,9 @@ CREATE ROLE regress_pgmq_nobody;
 ALTER TABLE pgmq.q_si_none OWNER TO regress_pgmq_nobody;
 \set SHOW_CONTEXT never
 SELECT subscription_name FROM pgmq.list_subscriptions('si_log');
+SET client_min_messages = error;
 SELECT count(*) FROM pgmq.health() WHERE queue_name = 'si_none';
+RESET client_min_messages;
 ALTER TABLE pgmq.q_si_none OWNER TO CURRENT_USER;
 DROP ROLE regress_pgmq_nobody;
 
