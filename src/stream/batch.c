@@ -299,7 +299,8 @@ batch_has_some(const Batch *batch, const PgmqIdArg *ids, int nids)
 
 /*
  * Find the batches that some messages of an open queue, in order, may be in, and those
- * whose own msg_id is named.  A queue that is no subscription has none.
+ * whose own msg_id is named.  A queue that is no subscription has none.  Error: 40001
+ * if it became one after the snapshot of a transaction that has only one.
  */
 static Batches
 batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int nids)
@@ -313,6 +314,7 @@ batches_of(const PgmqQueue *queue, PgmqStream *stream, const PgmqIdArg *ids, int
 		.n = 0
 	};
 
+	pgmq_stream_check_seen(queue);
 	for (int i = 0; i < nids; i++)
 	{
 		int64		id = PGMQ_IS_BATCH(ids[i].msg_id) ? PGMQ_BATCH_FIRST(ids[i].msg_id) : ids[i].msg_id;

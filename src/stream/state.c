@@ -245,6 +245,34 @@ pgmq_stream_subscribes(Oid relid, PgmqStream *stream)
 }
 
 /*
+ * Check that the only snapshot of a transaction shows the rows of an open subscription:
+ * a queue that became one meanwhile got its rows later.  Error: 40001.
+ */
+void
+pgmq_stream_check_seen(const PgmqQueue *queue)
+{
+	static const Oid argtypes[] = {OIDOID};
+	PgmqArg		args[] = {PGMQ_ARG(ObjectIdGetDatum(queue->relid))};
+	PgmqRole	saved;
+	uint64		seen;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	saved = pgmq_stream_become_keeper();
+	seen = pgmq_exec_once("SELECT FROM " PGMQ_SCHEMA ".subscription"
+						  " WHERE subscription OPERATOR(pg_catalog.=) $1",
+						  1, argtypes, args, false, NULL, NULL);
+	pgmq_role_restore(saved);
+	if (seen == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to a concurrent change of queue \"%s\"",
+						PGMQ_QUEUE_BASE(queue)),
+				 errdetail("It became a subscription after the snapshot of the transaction was taken."),
+				 errhint("Begin the transaction again.")));
+}
+
+/*
  * The stream that a queue reads, if this backend has looked and that is still
  * true; InvalidOid otherwise.  It needs no lock and no snapshot.
  */

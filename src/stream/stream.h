@@ -76,6 +76,7 @@ typedef struct PgmqUnfed
 /* ---- state.c: which queue is a stream or a subscription ---- */
 extern bool pgmq_stream_look(Oid relid, PgmqStream *stream);
 extern bool pgmq_stream_subscribes(Oid relid, PgmqStream *stream);
+extern void pgmq_stream_check_seen(const PgmqQueue *queue);
 extern Oid	pgmq_stream_kept(Oid relid);
 extern bool pgmq_stream_open(const PgmqQueue *queue, PgmqStream *stream);
 extern bool pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target);
