@@ -69,18 +69,23 @@ def references(q):
         jsonb_array_elements(b.headers -> 'ids') r, generate_series((r ->> 0)::bigint, (r ->> 1)::bigint) g (id) WHERE b.msg_id < {BATCH_END})"""
 
 
+def not_given(q, stream):
+    """The messages that a subscription was not given yet, also those that its filter will not take."""
+    return f"""(SELECT m.* FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= COALESCE(
+            (SELECT max(n.value) FROM pgmq.subscription_note n WHERE n.subscription = s.subscription AND n.kind = 'done'), 0)
+        WHERE NOT EXISTS (SELECT FROM pgmq.subscription_block b WHERE b.subscription = s.subscription AND m.msg_id >> 6 BETWEEN b.blk AND b.upto
+            AND (b.waits = '{{}}' OR b.mask >> (m.msg_id & 63)::integer & 1 = 1)))"""
+
+
 def table(conn, q):
     """What a query for the messages of a queue selects from: of a subscription its references, and what it was not given yet."""
     stream = stream_of(conn, q)
     if stream is None:
         return f'pgmq.q_{q}'
-    some = f"AND (m.message->>'w')::integer = {FILTERED[q]}" if q in FILTERED else ''
+    some = f"WHERE (m.message->>'w')::integer = {FILTERED[q]}" if q in FILTERED else ''
     return f"""(SELECT r.msg_id, r.read_ct, r.vt, m.enqueued_at, m.message, m.headers FROM {references(q)} r JOIN pgmq.q_{stream} m ON m.msg_id = r.msg_id
         UNION ALL SELECT m.msg_id, 0, m.vt, m.enqueued_at, m.message, m.headers
-        FROM pgmq.q_{stream} m JOIN pgmq.subscription s ON s.subscription = 'pgmq.q_{q}'::regclass AND m.msg_id >> 6 >= COALESCE(
-            (SELECT max(n.value) FROM pgmq.subscription_note n WHERE n.subscription = s.subscription AND n.kind = 'done'), 0)
-        WHERE NOT EXISTS (SELECT FROM pgmq.subscription_block b WHERE b.subscription = s.subscription AND m.msg_id >> 6 BETWEEN b.blk AND b.upto
-            AND (b.waits = '{{}}' OR b.mask >> (m.msg_id & 63)::integer & 1 = 1)) {some}) AS messages"""
+        FROM {not_given(q, stream)} m {some}) AS messages"""
 
 
 def group(headers):
