@@ -225,8 +225,8 @@ pgmq_feed_last_given(const PgmqFeed *feed)
  * ----------------------------------------------------------------
  */
 
-/* So many messages are counted; the rest is estimated by the ids. */
-#define COUNT_MAX		100000
+/* So many new messages are counted; those after them are estimated by their ids. */
+#define COUNT_MAX		10000
 
 /*
  * The last id that a subscription was given, or passed over; all after it are still
@@ -259,11 +259,20 @@ find_position(PgmqFeed *feed, PgmqArg *left)
 	return position;
 }
 
-/* Row function: what the messages of a PgmqUnfed have. */
-static void
-row_unfed(TupleTableSlot *slot, void *state)
+/* What was counted of the messages that a subscription was not given yet. */
+typedef struct Counted
 {
-	PgmqUnfed  *unfed = state;
+	PgmqUnfed  *unfed;
+	int64		new;			/* after all that were given out, */
+	int64		last;			/* up to this one */
+} Counted;
+
+/* Row function: the numbers of a Counted. */
+static void
+row_counted(TupleTableSlot *slot, void *state)
+{
+	Counted    *counted = state;
+	PgmqUnfed  *unfed = counted->unfed;
 	Datum	   *values = slot->tts_values;
 	bool	   *nulls = slot->tts_isnull;
 
@@ -273,6 +282,8 @@ row_unfed(TupleTableSlot *slot, void *state)
 	unfed->oldest = nulls[2] ? DT_NOEND : DatumGetTimestampTz(values[2]);
 	unfed->newest = nulls[3] ? DT_NOBEGIN : DatumGetTimestampTz(values[3]);
 	unfed->due_since = nulls[4] ? DT_NOEND : DatumGetTimestampTz(values[4]);
+	counted->new = DatumGetInt64(values[5]);
+	counted->last = nulls[6] ? PG_INT64_MAX : DatumGetInt64(values[6]);
 }
 
 /*
@@ -287,8 +298,7 @@ pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz no
 	PgmqFeed	feed;
 	PgmqArg		args[4];
 	PgmqRole	saved;
-	int64		position;
-	int64		ids;
+	Counted		counted = {unfed, 0, PG_INT64_MAX};
 	bool		known;
 
 	*unfed = (PgmqUnfed)
@@ -303,8 +313,7 @@ pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz no
 	known = pgmq_feed_begin(&feed, queue, stream) || pgmq_sequence_look(stream->stream, &feed.drawn);
 	if (!known)
 		feed.drawn = PG_INT64_MAX - 1;
-	position = find_position(&feed, &args[2]);
-	args[0] = PGMQ_ARG(Int64GetDatum(position));
+	args[0] = PGMQ_ARG(Int64GetDatum(find_position(&feed, &args[2])));
 	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
 	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
 	saved = pgmq_role_become_owner(stream->stream);
@@ -314,17 +323,20 @@ pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz no
 								  " CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) $2"
 								  " THEN pg_catalog.max(enqueued_at)"
 								  " ELSE (SELECT enqueued_at FROM {s} ORDER BY msg_id DESC LIMIT 1) END,"
-								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4) FROM"
-								  " ((SELECT vt, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
-								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT vt, enqueued_at FROM {s}"
+								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
+								  " pg_catalog.count(*) FILTER (WHERE msg_id OPERATOR(pg_catalog.>) $1),"
+								  " pg_catalog.max(msg_id) FROM"
+								  " ((SELECT msg_id, vt, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
+								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT msg_id, vt, enqueued_at FROM {s}"
 								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
-				   4, argtypes, args, false, row_unfed, unfed);
+				   4, argtypes, args, false, row_counted, &counted);
 	pgmq_role_restore(saved);
-	ids = feed.drawn - Max(position, 0);
-	if (known && unfed->count >= COUNT_MAX && ids > unfed->count)
+	if (known && counted.new >= COUNT_MAX && feed.drawn > counted.last)
 	{
-		unfed->due = (int64) ((double) unfed->due / unfed->count * ids);
-		unfed->count = ids;
+		int64		more = feed.drawn - counted.last;
+
+		unfed->due += (int64) ((double) unfed->due / unfed->count * more);
+		unfed->count += more;
 	}
 }
 
