@@ -38,7 +38,8 @@
 
 /*
  * The first block that is not finished, going on from done_before; so many of the
- * list are before it.
+ * list begin before it.  Blocks that are noted as one may have others among them, which
+ * another transaction has noted meanwhile.  Once they are settled, so are those.
  */
 static int64
 first_unfinished(const PgmqFeed *feed, int *nfinished)
@@ -46,8 +47,13 @@ first_unfinished(const PgmqFeed *feed, int *nfinished)
 	int64		before = feed->done_before;
 	int			i = 0;
 
-	for (; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
-		before = Max(before, feed->blocks[i].last + 1);
+	for (; i < feed->n && feed->blocks[i].first <= before; i++)
+	{
+		if (feed->blocks[i].settled)
+			before = Max(before, feed->blocks[i].last + 1);
+		else if (feed->blocks[i].first == before)
+			break;
+	}
 	*nfinished = i;
 	return before;
 }
