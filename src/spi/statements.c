@@ -658,7 +658,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 */
 	[PGMQ_STMT_BLOCKS_DONE] = {
 		"WITH blocks AS (DELETE FROM " PGMQ_SCHEMA ".subscription_block"
-		" WHERE subscription" EQ "$1 AND blk" GE "$2 AND upto" LT "$3),"
+		" WHERE subscription" EQ "$1 AND blk" GE "$2 AND blk" LT "$3),"
 		" notes AS (DELETE FROM " PGMQ_SCHEMA ".subscription_note"
 		" WHERE subscription" EQ "$1 AND kind" EQ "'done'::pg_catalog.text"
 		" AND value" GE "$2 AND value" LT "$3)"

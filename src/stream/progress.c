@@ -38,7 +38,8 @@
 
 /*
  * The first block that is not finished, going on from done_before; so many of the
- * list are before it.
+ * list begin before it.  Blocks that are noted as one may have others among them, which
+ * another transaction has noted meanwhile.  Once they are settled, so are those.
  */
 static int64
 first_unfinished(const PgmqFeed *feed, int *nfinished)
@@ -46,8 +47,13 @@ first_unfinished(const PgmqFeed *feed, int *nfinished)
 	int64		before = feed->done_before;
 	int			i = 0;
 
-	for (; i < feed->n && feed->blocks[i].settled && feed->blocks[i].first <= before; i++)
-		before = Max(before, feed->blocks[i].last + 1);
+	for (; i < feed->n && feed->blocks[i].first <= before; i++)
+	{
+		if (feed->blocks[i].settled)
+			before = Max(before, feed->blocks[i].last + 1);
+		else if (feed->blocks[i].first == before)
+			break;
+	}
 	*nfinished = i;
 	return before;
 }
@@ -225,46 +231,73 @@ pgmq_feed_last_given(const PgmqFeed *feed)
  * ----------------------------------------------------------------
  */
 
-/* So many new messages are counted; those after them are estimated by their ids. */
+/* So many messages are counted; the others are estimated by their ids. */
 #define COUNT_MAX		10000
 
-/*
- * The last id that a subscription was given, or passed over; all after it are still
- * to be given out, and of those before it what is committed late, and what readers
- * left of blocks: *left, an array of ids, of which not all need be messages.
- */
-static int64
-find_position(PgmqFeed *feed, PgmqArg *left)
+/* Ranges of ids, in order, of which not all need be messages. */
+typedef struct Ranges
 {
+	int64	   *lo;
+	int64	   *hi;
+	int			n;
+} Ranges;
+
+static void
+add_range(Ranges *ranges, int64 lo, int64 hi)
+{
+	ranges->lo[ranges->n] = lo;
+	ranges->hi[ranges->n++] = hi;
+}
+
+/*
+ * The ids that are still to be given out: what is committed late, what readers passed
+ * over or left of blocks, and all after the last one that was given out.
+ */
+static Ranges
+find_ahead(PgmqFeed *feed)
+{
+	Ranges		ranges = {0};
 	int64		position;
-	int64	   *ids;
-	int			n = 0;
+	int64		next;
 
 	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
 	position = pgmq_feed_last_given(feed);
-	ids = palloc_extended((Size) feed->n * 64 * sizeof(int64), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < feed->n; i++)
+	next = feed->exists ? PGMQ_FEED_FIRST(feed->done_before) : position + 1;
+	ranges.lo = palloc_extended(((Size) feed->n * 65 + 2) * sizeof(int64), MCXT_ALLOC_HUGE);
+	ranges.hi = palloc_extended(((Size) feed->n * 65 + 2) * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; i <= feed->n && next <= position; i++)
 	{
-		const Blocks *blocks = &feed->blocks[i];
+		const Blocks *blocks = i < feed->n ? &feed->blocks[i] : NULL;
+		int64		before = blocks == NULL ? position : Min(PGMQ_FEED_FIRST(blocks->first) - 1, position);
 
-		if (blocks->settled || !blocks->ripe || blocks->first < blocks->last)
+		/* of those that are noted as one none was given out */
+		if (blocks != NULL && !blocks->settled && blocks->first < blocks->last)
 			continue;
-		for (int bit = 0; bit < 64; bit++)
-			if ((blocks->mask & (UINT64CONST(1) << bit)) == 0 &&
-				PGMQ_FEED_FIRST(blocks->first) + bit <= position)
-				ids[n++] = PGMQ_FEED_FIRST(blocks->first) + bit;
+		if (next <= before)
+			add_range(&ranges, next, before);
+		if (blocks == NULL)
+			break;
+		for (int bit = 0; bit < 64 && !blocks->settled && blocks->ripe; bit++)
+		{
+			int64		id = PGMQ_FEED_FIRST(blocks->first) + bit;
+
+			if (id >= next && id <= position && (blocks->mask & (UINT64CONST(1) << bit)) == 0)
+				add_range(&ranges, id, id);
+		}
+		if (PGMQ_FEED_LAST(blocks->last) == PG_INT64_MAX)
+			break;
+		next = Max(next, PGMQ_FEED_LAST(blocks->last) + 1);
 	}
-	*left = pgmq_int8_array(ids, n);
-	pfree(ids);
-	return position;
+	if (position < PG_INT64_MAX)
+		add_range(&ranges, position + 1, PG_INT64_MAX);
+	return ranges;
 }
 
 /* What was counted of the messages that a subscription was not given yet. */
 typedef struct Counted
 {
 	PgmqUnfed  *unfed;
-	int64		new;			/* after all that were given out, */
-	int64		last;			/* up to this one */
+	int64		last;			/* the last one */
 } Counted;
 
 /* Row function: the numbers of a Counted. */
@@ -282,8 +315,7 @@ row_counted(TupleTableSlot *slot, void *state)
 	unfed->oldest = nulls[2] ? DT_NOEND : DatumGetTimestampTz(values[2]);
 	unfed->newest = nulls[3] ? DT_NOBEGIN : DatumGetTimestampTz(values[3]);
 	unfed->due_since = nulls[4] ? DT_NOEND : DatumGetTimestampTz(values[4]);
-	counted->new = DatumGetInt64(values[5]);
-	counted->last = nulls[6] ? PG_INT64_MAX : DatumGetInt64(values[6]);
+	counted->last = nulls[5] ? PG_INT64_MAX : DatumGetInt64(values[5]);
 }
 
 /*
@@ -294,12 +326,14 @@ row_counted(TupleTableSlot *slot, void *state)
 void
 pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now, PgmqUnfed *unfed)
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID};
+	static const Oid argtypes[] = {INT8OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
 	PgmqFeed	feed;
+	Ranges		ahead;
+	Counted		counted = {.unfed = unfed};
 	PgmqArg		args[4];
 	PgmqRole	saved;
-	Counted		counted = {unfed, 0, PG_INT64_MAX};
 	bool		known;
+	int64		more = 0;
 
 	*unfed = (PgmqUnfed)
 	{
@@ -313,31 +347,31 @@ pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz no
 	known = pgmq_feed_begin(&feed, queue, stream) || pgmq_sequence_look(stream->stream, &feed.drawn);
 	if (!known)
 		feed.drawn = PG_INT64_MAX - 1;
-	args[0] = PGMQ_ARG(Int64GetDatum(find_position(&feed, &args[2])));
-	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
+	ahead = find_ahead(&feed);
+	args[0] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
+	args[1] = pgmq_int8_array(ahead.lo, ahead.n);
+	args[2] = pgmq_int8_array(ahead.hi, ahead.n);
 	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
 	saved = pgmq_role_become_owner(stream->stream);
-	pgmq_exec_once(pgmq_plan_text(queue, "SELECT pg_catalog.count(*),"
-								  " pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
-								  " pg_catalog.min(enqueued_at),"
-								  " CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) $2"
-								  " THEN pg_catalog.max(enqueued_at)"
-								  " ELSE (SELECT enqueued_at FROM {s} ORDER BY msg_id DESC LIMIT 1) END,"
-								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
-								  " pg_catalog.count(*) FILTER (WHERE msg_id OPERATOR(pg_catalog.>) $1),"
-								  " pg_catalog.max(msg_id) FROM"
-								  " ((SELECT msg_id, vt, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
-								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT msg_id, vt, enqueued_at FROM {s}"
-								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
-				   4, argtypes, args, false, row_counted, &counted);
+	pgmq_exec_once_guarded(pgmq_plan_text(queue, "SELECT pg_catalog.count(*),"
+										  " pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
+										  " pg_catalog.min(enqueued_at),"
+										  " CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) $1"
+										  " THEN pg_catalog.max(enqueued_at)"
+										  " ELSE (SELECT enqueued_at FROM {s} ORDER BY msg_id DESC LIMIT 1) END,"
+										  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
+										  " pg_catalog.max(msg_id) FROM (SELECT msg_id, vt, enqueued_at"
+										  " FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3))"
+										  " AS r (lo, hi) JOIN {s} ON msg_id OPERATOR(pg_catalog.>=) r.lo"
+										  " AND msg_id OPERATOR(pg_catalog.<=) r.hi LIMIT $1) AS first"),
+						   4, argtypes, args, row_counted, &counted);
 	pgmq_role_restore(saved);
-	if (known && counted.new >= COUNT_MAX && feed.drawn > counted.last)
-	{
-		int64		more = feed.drawn - counted.last;
-
+	if (known && unfed->count >= COUNT_MAX)
+		for (int i = 0; i < ahead.n; i++)
+			more += Max(Min(ahead.hi[i], feed.drawn) - Max(ahead.lo[i] - 1, counted.last), 0);
+	if (more > 0)
 		unfed->due += (int64) ((double) unfed->due / unfed->count * more);
-		unfed->count += more;
-	}
+	unfed->count += more;
 }
 
 /*
