@@ -863,6 +863,8 @@ BEGIN ATOMIC
 		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
 			ON d.name = lower(t.queue_name)
 	),
+	-- a stream that is paused pauses its subscriptions
+	paused AS MATERIALIZED (SELECT lower(q.queue_name) AS name FROM q, l WHERE q.paused_until > l.now),
 	-- the first messages of those queues that may have some to report
 	f AS MATERIALIZED (
 		SELECT q.*, m.readable, m.readable_since, m.over_read, m.over_read_since, m.most_reads, m.most_read
@@ -1093,6 +1095,7 @@ BEGIN ATOMIC
 		FROM s, l
 		WHERE s.lag > 0 AND s.oldest_age_sec > l.unread AND s.in_flight = 0
 		AND coalesce(s.last_read_at < l.unread_before, s.created_at < l.unread_before)
+		AND NOT EXISTS (SELECT FROM paused p WHERE p.name IN (s.subscription_name, s.stream_name))
 		UNION ALL
 		SELECT 'warning', s.subscription_name, 'subscription behind', NULL,
 			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
@@ -1100,6 +1103,7 @@ BEGIN ATOMIC
 			'Start more consumers, or see what makes each message take long.'
 		FROM s, l
 		WHERE s.lag > 0 AND s.oldest_age_sec > l.behind AND s.last_read_at >= l.unread_before
+		AND NOT EXISTS (SELECT FROM paused p WHERE p.name IN (s.subscription_name, s.stream_name))
 		UNION ALL
 		SELECT 'info', q.queue_name, 'archive grows', NULL,
 			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),
