@@ -103,11 +103,11 @@ is(findings('{"unread": 0, "behind": 0}'), '', '.. and no longer when it is empt
 sql(q{SELECT pgmq.drop_queue('fresh')});
 
 # Subscriptions
-sql(q{SELECT pgmq.create_stream('log'), pgmq.create_subscription('late', 'log');
+sql(q{SELECT pgmq.create_stream('log'), pgmq.create_subscription('Late', 'log');
 	SELECT pgmq.send('log', '1');
 	UPDATE pgmq.q_log SET enqueued_at = now() - interval '1 h', vt = now() - interval '1 h'});
 is(findings(), '', 'a subscription that is new');
-is(findings('{"unread": 0}'), 'warning late subscription abandoned', '.. and one that nobody reads; nobody has to read the stream');
+is(findings('{"unread": 0}'), 'warning Late subscription abandoned', '.. and one that nobody reads; nobody has to read the stream');
 foreach my $queue ('late', 'log')
 {
 	sql(qq{SELECT pgmq.pause('$queue', 'infinity')});
@@ -115,7 +115,8 @@ foreach my $queue ('late', 'log')
 	sql(qq{SELECT pgmq.resume('$queue')});
 }
 sql(q{SELECT pgmq.read('late', 600, 1)});
-is(findings('{"behind": 60}'), 'warning late subscription behind', '.. and one that is behind');
+is(findings('{"behind": 60}'), 'warning Late subscription behind', '.. and one that is behind');
+is(sql(q{SELECT queue_name || ': ' || trouble FROM pgmq.overview() WHERE trouble IS NOT NULL}), 'Late: subscription behind', '.. which overview() shows, too');
 sql(q{SELECT pgmq.pause('log', 'infinity')});
 is(findings('{"behind": 60}'), '', '.. unless its stream is paused');
 sql(q{SELECT pgmq.resume('log'), pgmq.delete('late', 1)});
