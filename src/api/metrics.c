@@ -396,7 +396,10 @@ metrics_take(Metrics *m, text *queue_name)
 	};
 	subscribes = pgmq_stream_subscribes(queue.relid, &stream);
 
-	/* a message that is given out meanwhile counts twice, rather than not at all */
+	/*
+	 * This comes first, so that a message that is given out meanwhile is
+	 * counted twice rather than missed.
+	 */
 	if (subscribes && check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
 		count_more(&queue, &stream, m);
 	count_rows(&queue, m);
