@@ -826,9 +826,14 @@ BEGIN ATOMIC
 	),
 	policies AS MATERIALIZED (SELECT * FROM pgmq._policies()),
 	runs AS MATERIALIZED (SELECT * FROM pgmq.maintenance_status()),
-	s AS MATERIALIZED (SELECT * FROM pgmq.list_subscriptions()),
 	parts AS MATERIALIZED (SELECT * FROM pgmq.partition_status()),
 	t AS MATERIALIZED (SELECT * FROM pgmq._queue_tables()),
+	-- by the names that they were created with, as queues
+	s AS MATERIALIZED (
+		SELECT x.*, coalesce(t.queue_name, x.subscription_name) AS queue_name
+		FROM pgmq.list_subscriptions() x
+		LEFT JOIN t ON lower(t.queue_name) = x.subscription_name
+	),
 	-- what vacuum says of partitions
 	v AS MATERIALIZED (
 		SELECT i.inhparent AS relid,
@@ -863,6 +868,8 @@ BEGIN ATOMIC
 		LEFT JOIN (SELECT DISTINCT lower(x.policy ->> 'dead_letter_queue') AS name FROM policies x) d
 			ON d.name = lower(t.queue_name)
 	),
+	-- a stream that is paused pauses its subscriptions
+	paused AS MATERIALIZED (SELECT lower(q.queue_name) AS name FROM q, l WHERE q.paused_until > l.now),
 	-- the first messages of those queues that may have some to report
 	f AS MATERIALIZED (
 		SELECT q.*, m.readable, m.readable_since, m.over_read, m.over_read_since, m.most_reads, m.most_read
@@ -1080,26 +1087,28 @@ BEGIN ATOMIC
 		FROM runs m
 		WHERE m.left_out_until IS NOT NULL
 		UNION ALL
-		SELECT 'critical', s.subscription_name, 'messages lost', NULL,
+		SELECT 'critical', s.queue_name, 'messages lost', NULL,
 			format('Retention removed %s messages of stream %s that the subscription had not finished.', s.lost, s.stream_name),
 			format('Raise the limits of the stream by pgmq.set_policy(%L, ..), or start more consumers of the subscription.', s.stream_name)
 		FROM s
 		WHERE s.lost > 0
 		UNION ALL
-		SELECT 'warning', s.subscription_name, 'subscription abandoned', s.last_read_at,
+		SELECT 'warning', s.queue_name, 'subscription abandoned', s.last_read_at,
 			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
 				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
 			format('Start its consumers, or SELECT pgmq.drop_queue(%L).', s.subscription_name)
 		FROM s, l
 		WHERE s.lag > 0 AND s.oldest_age_sec > l.unread AND s.in_flight = 0
 		AND coalesce(s.last_read_at < l.unread_before, s.created_at < l.unread_before)
+		AND NOT EXISTS (SELECT FROM paused p WHERE p.name IN (s.subscription_name, s.stream_name))
 		UNION ALL
-		SELECT 'warning', s.subscription_name, 'subscription behind', NULL,
+		SELECT 'warning', s.queue_name, 'subscription behind', NULL,
 			format('It has %s messages of stream %s to finish, the oldest since %s.', s.lag, s.stream_name,
 				date_trunc('second', l.now - make_interval(secs => s.oldest_age_sec))),
 			'Start more consumers, or see what makes each message take long.'
 		FROM s, l
 		WHERE s.lag > 0 AND s.oldest_age_sec > l.behind AND s.last_read_at >= l.unread_before
+		AND NOT EXISTS (SELECT FROM paused p WHERE p.name IN (s.subscription_name, s.stream_name))
 		UNION ALL
 		SELECT 'info', q.queue_name, 'archive grows', NULL,
 			format('The archive has %s, and the policy has no archive_retention.', pg_size_pretty(a.bytes)),

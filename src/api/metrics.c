@@ -319,8 +319,8 @@ may_count(Oid relid)
 }
 
 /*
- * Count of a subscription what its rows do not show: the messages of batches, of each of
- * which the row is counted, and those that it was not given yet.
+ * Count the messages of a subscription that its rows do not show: those of batches but
+ * for one of each, which its row stands for, and those that it was not given yet.
  */
 static void
 count_more(const PgmqQueue *queue, const PgmqStream *stream, Metrics *m)
@@ -396,7 +396,10 @@ metrics_take(Metrics *m, text *queue_name)
 	};
 	subscribes = pgmq_stream_subscribes(queue.relid, &stream);
 
-	/* what is given out meanwhile counts twice, and not never */
+	/*
+	 * This comes first, so that a message that is given out meanwhile is
+	 * counted twice rather than missed.
+	 */
 	if (subscribes && check_enable_rls(queue.relid, InvalidOid, true) != RLS_ENABLED)
 		count_more(&queue, &stream, m);
 	count_rows(&queue, m);

@@ -203,6 +203,9 @@ pgmq_stats_time(PgmqStats *stats, PgmqTime time, TimestampTz from, TimestampTz t
 /*
  * Count the delivery, at now, of a message that had these values before.
  *
+ * After a seek the read_ct of a subscription's messages begins above 0, but what was
+ * not read since has no last_read_at.
+ *
  * A lease lasts whole seconds, from last_read_at to vt, also after extend.
  * Whatever else sets vt takes the clock's time, so that vt is whole seconds away
  * from last_read_at only once in a million times.
@@ -212,12 +215,12 @@ pgmq_stats_delivered(PgmqStats *stats, int32 reads, TimestampTz vt,
 					 bool was_read, TimestampTz last_read, TimestampTz now)
 {
 	stats->counts[PGMQ_STAT_DELIVERED]++;
-	if (reads <= 0)
+	if (reads <= 0 || !was_read)
 		pgmq_stats_time(stats, PGMQ_TIME_WAIT, vt, now);
 	else
 	{
 		stats->counts[PGMQ_STAT_REDELIVERED]++;
-		if (was_read && vt > last_read && (vt - last_read) % USECS_PER_SEC == 0)
+		if (vt > last_read && (vt - last_read) % USECS_PER_SEC == 0)
 			stats->counts[PGMQ_STAT_EXPIRED_LEASES]++;
 	}
 }

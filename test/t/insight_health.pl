@@ -102,6 +102,27 @@ sql(q{SELECT pgmq.pop('fresh', 1)});
 is(findings('{"unread": 0, "behind": 0}'), '', '.. and no longer when it is empty');
 sql(q{SELECT pgmq.drop_queue('fresh')});
 
+# Subscriptions
+sql(q{SELECT pgmq.create_stream('log'), pgmq.create_subscription('Late', 'log');
+	SELECT pgmq.send('log', '1');
+	UPDATE pgmq.q_log SET enqueued_at = now() - interval '1 h', vt = now() - interval '1 h'});
+is(findings(), '', 'a subscription that is new');
+is(findings('{"unread": 0}'), 'warning Late subscription abandoned', '.. and one that nobody reads; nobody has to read the stream');
+foreach my $queue ('late', 'log')
+{
+	sql(qq{SELECT pgmq.pause('$queue', 'infinity')});
+	is(findings('{"unread": 0}'), '', ".. unless $queue is paused");
+	sql(qq{SELECT pgmq.resume('$queue')});
+}
+sql(q{SELECT pgmq.read('late', 600, 1)});
+is(findings('{"behind": 60}'), 'warning Late subscription behind', '.. and one that is behind');
+is(sql(q{SELECT queue_name || ': ' || trouble FROM pgmq.overview() WHERE trouble IS NOT NULL}), 'Late: subscription behind', '.. which overview() shows, too');
+sql(q{SELECT pgmq.pause('log', 'infinity')});
+is(findings('{"behind": 60}'), '', '.. unless its stream is paused');
+sql(q{SELECT pgmq.resume('log'), pgmq.delete('late', 1)});
+is(findings('{"unread": 0, "behind": 0}'), '', '.. and no longer when it has finished all');
+sql(q{SELECT pgmq.drop_queue('late'), pgmq.drop_queue('log')});
+
 # Poison
 sql(q{SELECT pgmq.read('jobs', 0, 1) FROM pgmq.set_vt('jobs', 1, 0);
 	SELECT pgmq.read('jobs', 0, 1), pgmq.read('jobs', 600, 1)});
