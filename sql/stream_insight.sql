@@ -37,6 +37,15 @@ SELECT pgmq.seek('si_all', '101', '{"force": true}');
 SELECT count(*) FROM pgmq.read('si_all', 300, 1);
 SELECT queue_name, length, visible, delayed, in_flight, lag FROM si_shown;
 
+-- A message that is acknowledged before it was given out leaves those before it to be counted.
+SELECT pgmq.create_stream('si_far'), pgmq.create_subscription('si_far_sub', 'si_far');
+SELECT count(*) FROM pgmq.send_batch('si_far', array_fill('1'::jsonb, ARRAY[2000]));
+SELECT pgmq.delete('si_far_sub', 1000);
+SELECT lag FROM pgmq.list_subscriptions('si_far');
+SELECT queue_length, queue_visible_length FROM pgmq.metrics('si_far_sub');
+SELECT count(*) FROM pgmq.pop('si_far_sub', 2000);
+SELECT pgmq.drop_queue('si_far_sub'), pgmq.drop_queue('si_far');
+
 -- More than 100,000 messages are estimated by their ids.
 INSERT INTO pgmq.q_si_log (vt, message) SELECT now() + CASE WHEN n % 2 = 0 THEN interval '1 h' ELSE interval '-1 s' END, '1'
 	FROM generate_series(1, 100100) n;

@@ -237,31 +237,59 @@ pgmq_feed_last_given(const PgmqFeed *feed)
 /*
  * The last id that a subscription was given, or passed over; all after it are still
  * to be given out, and of those before it what is committed late, and what readers
- * left of blocks: *left, an array of ids, of which not all need be messages.
+ * passed over or left of blocks.  These are in ranges of ids, of which not all need be
+ * messages: two arrays.  Sets *ids to how many ids they have.
  */
 static int64
-find_position(PgmqFeed *feed, PgmqArg *left)
+find_position(PgmqFeed *feed, PgmqArg *ranges, int64 *ids)
 {
 	int64		position;
-	int64	   *ids;
+	int64		next;
+	int64	   *lo;
+	int64	   *hi;
 	int			n = 0;
 
 	pgmq_feed_load(feed, PG_INT64_MIN, PG_INT64_MAX);
 	position = pgmq_feed_last_given(feed);
-	ids = palloc_extended((Size) feed->n * 64 * sizeof(int64), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < feed->n; i++)
+	next = PGMQ_FEED_FIRST(feed->done_before);
+	lo = palloc_extended(((Size) feed->n * 65 + 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	hi = palloc_extended(((Size) feed->n * 65 + 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; feed->exists && feed->done_before <= PGMQ_FEED_BLOCK(position) && i <= feed->n; i++)
 	{
-		const Blocks *blocks = &feed->blocks[i];
+		const Blocks *blocks = i < feed->n ? &feed->blocks[i] : NULL;
+		int64		before = blocks == NULL ? position : Min(PGMQ_FEED_FIRST(blocks->first) - 1, position);
 
-		if (blocks->settled || !blocks->ripe || blocks->first < blocks->last)
+		/* of those that are noted as one none was given out */
+		if (blocks != NULL && !blocks->settled && blocks->first < blocks->last)
 			continue;
-		for (int bit = 0; bit < 64; bit++)
-			if ((blocks->mask & (UINT64CONST(1) << bit)) == 0 &&
-				PGMQ_FEED_FIRST(blocks->first) + bit <= position)
-				ids[n++] = PGMQ_FEED_FIRST(blocks->first) + bit;
+		if (next <= before)
+		{
+			lo[n] = next;
+			hi[n++] = before;
+		}
+		if (blocks == NULL)
+			break;
+		for (int bit = 0; bit < 64 && !blocks->settled && blocks->ripe; bit++)
+		{
+			int64		id = PGMQ_FEED_FIRST(blocks->first) + bit;
+
+			if ((blocks->mask & (UINT64CONST(1) << bit)) == 0 && id >= next && id <= position)
+			{
+				lo[n] = id;
+				hi[n++] = id;
+			}
+		}
+		if (PGMQ_FEED_LAST(blocks->last) >= position)
+			break;
+		next = Max(next, PGMQ_FEED_LAST(blocks->last) + 1);
 	}
-	*left = pgmq_int8_array(ids, n);
-	pfree(ids);
+	*ids = 0;
+	for (int i = 0; i < n; i++)
+		*ids += hi[i] - lo[i] + 1;
+	ranges[0] = pgmq_int8_array(lo, n);
+	ranges[1] = pgmq_int8_array(hi, n);
+	pfree(lo);
+	pfree(hi);
 	return position;
 }
 
@@ -289,9 +317,9 @@ row_unfed(TupleTableSlot *slot, void *state)
 void
 pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz now, PgmqUnfed *unfed)
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID};
+	static const Oid argtypes[] = {INT8OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZOID};
 	PgmqFeed	feed;
-	PgmqArg		args[4];
+	PgmqArg		args[5];
 	PgmqRole	saved;
 	int64		position;
 	int64		ids;
@@ -309,24 +337,26 @@ pgmq_feed_count(const PgmqQueue *queue, const PgmqStream *stream, TimestampTz no
 	known = pgmq_feed_begin(&feed, queue, stream) || pgmq_sequence_look(stream->stream, &feed.drawn);
 	if (!known)
 		feed.drawn = PG_INT64_MAX - 1;
-	position = find_position(&feed, &args[2]);
+	position = find_position(&feed, &args[2], &ids);
 	args[0] = PGMQ_ARG(Int64GetDatum(position));
 	args[1] = PGMQ_ARG(Int64GetDatum(COUNT_MAX));
-	args[3] = PGMQ_ARG(TimestampTzGetDatum(now));
+	args[4] = PGMQ_ARG(TimestampTzGetDatum(now));
 	saved = pgmq_role_become_owner(stream->stream);
-	pgmq_exec_once(pgmq_plan_text(queue, "SELECT pg_catalog.count(*),"
-								  " pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4),"
+	pgmq_exec_once_guarded(pgmq_plan_text(queue, "SELECT pg_catalog.count(*),"
+								  " pg_catalog.count(*) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $5),"
 								  " pg_catalog.min(enqueued_at),"
 								  " CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<) $2"
 								  " THEN pg_catalog.max(enqueued_at)"
 								  " ELSE (SELECT enqueued_at FROM {s} ORDER BY msg_id DESC LIMIT 1) END,"
-								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $4) FROM"
+								  " pg_catalog.min(vt) FILTER (WHERE vt OPERATOR(pg_catalog.<=) $5) FROM"
 								  " ((SELECT vt, enqueued_at FROM {s} WHERE msg_id OPERATOR(pg_catalog.>) $1"
-								  " ORDER BY msg_id LIMIT $2) UNION ALL SELECT vt, enqueued_at FROM {s}"
-								  " WHERE msg_id OPERATOR(pg_catalog.=) ANY ($3)) AS first"),
-				   4, argtypes, args, false, row_unfed, unfed);
+								  " ORDER BY msg_id LIMIT $2) UNION ALL (SELECT vt, enqueued_at FROM ROWS FROM"
+								  " (pg_catalog.unnest($3), pg_catalog.unnest($4)) AS r (lo, hi) JOIN {s}"
+								  " ON msg_id OPERATOR(pg_catalog.>=) r.lo"
+								  " AND msg_id OPERATOR(pg_catalog.<=) r.hi LIMIT $2)) AS first"),
+				   5, argtypes, args, row_unfed, unfed);
 	pgmq_role_restore(saved);
-	ids = feed.drawn - Max(position, 0);
+	ids += feed.drawn - Max(position, 0);
 	if (known && unfed->count >= COUNT_MAX && ids > unfed->count)
 	{
 		unfed->due = (int64) ((double) unfed->due / unfed->count * ids);
