@@ -50,11 +50,28 @@ SELECT pgmq.delete('sr_sub', 3);
 SELECT msg_id FROM pgmq.read_grouped('sr_sub', 0, 9);
 SELECT queue_length FROM pgmq.metrics('sr_sub');
 SELECT visible FROM pgmq.queue_depth('sr_sub');
+SELECT pgmq.purge_queue('sr_sub');
 RESET ROLE;
 SELECT lag FROM pgmq.list_subscriptions('sr_log');
+SELECT pgmq.purge_queue('sr_sub');
+SELECT pgmq.seek('sr_sub', 'earliest');
+SELECT pgmq.seek('sr_sub', 'latest');
+SELECT pgmq.seek('sr_sub', timestamptz '2020-01-01');
 DROP POLICY sr_stream ON pgmq.q_sr_log;
 ALTER TABLE pgmq.q_sr_log DISABLE ROW LEVEL SECURITY;
 TABLE sr_planted.seen;
+
+-- a stream whose owner has given a column another type
+SELECT pgmq.create_subscription('sr_some', 'sr_log', 'earliest', '{"pattern": "#"}');
+SET ROLE regress_pgmq_streamer;
+ALTER TABLE pgmq.q_sr_log ALTER headers TYPE bigint USING 4711;
+RESET ROLE;
+SELECT msg_id FROM pgmq.pop('sr_some');
+SELECT msg_id FROM pgmq.pop('sr_sub');
+SELECT queue_length FROM pgmq.metrics('sr_some');
+SELECT count(*) FROM pgmq.list_subscriptions('sr_log');
+ALTER TABLE pgmq.q_sr_log ALTER headers TYPE jsonb USING NULL;
+SELECT pgmq.drop_queue('sr_some');
 
 -- our own triggers do no harm
 SELECT pgmq.enable_notify_insert('sr_sub');

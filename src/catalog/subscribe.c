@@ -360,13 +360,17 @@ find_time(const PgmqQueue *queue, TimestampTz time)
 	return before.any ? before.id : lo;
 }
 
-/* Let a subscription of which nothing is noted begin somewhere. */
+/*
+ * Let a subscription of which nothing is noted begin somewhere.  Error: 55000 if the stream
+ * has row-level security.
+ */
 static void
 begin_at(const PgmqQueue *queue, const PgmqStream *stream, const Start *start)
 {
 	int64		id = start->id;
 	int64		drawn;
 
+	pgmq_feed_check_stream(queue, stream);
 	if (start->kind == START_LATEST)
 	{
 		pgmq_feed_begin_now(queue, stream);

@@ -36,6 +36,7 @@
 #include "executor/spi.h"
 #include "lib/ilist.h"
 #include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -65,6 +66,7 @@ StaticAssertDecl(PGMQ_MAX_PLANS_MIN > PGMQ_NUM_STMTS, "one queue has too many pl
 struct PgmqPlan
 {
 	SPIPlanPtr	spi;
+	Oid			stream;			/* that it reads, or InvalidOid */
 	int			uses;			/* how often it is fetched, and not given back */
 	bool		dropped;		/* freed when it is not in use any more */
 };
@@ -173,7 +175,7 @@ plan_entry(Oid relid, bool make)
 
 /* Keep a plan, in use, and drop others if there are too many. */
 static PgmqPlan *
-plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
+plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi, Oid stream)
 {
 	PgmqPlan   *plan = MemoryContextAlloc(plan_context, sizeof(PgmqPlan));
 
@@ -182,7 +184,7 @@ plan_keep(Oid relid, PgmqStmtId id, SPIPlanPtr spi)
 
 	*plan = (PgmqPlan)
 	{
-		spi, 1, false
+		spi, stream, 1, false
 	};
 	plan_drop(entry, id);
 	entry->plans[id] = plan;
@@ -219,6 +221,45 @@ static const char *const stream_columns[] = {
 	" WHERE stored.msg_id OPERATOR(pg_catalog.=) {q}.msg_id), {q}.headers)"
 };
 
+/* Says which stream a table refers to; InvalidOid for none. */
+Oid			(*pgmq_plan_stream) (Oid relid) = NULL;
+
+static Oid
+stream_of(const PgmqQueue *queue)
+{
+	return pgmq_plan_stream == NULL ? InvalidOid : pgmq_plan_stream(queue->relid);
+}
+
+/*
+ * The name of the stream of a queue, palloc'd.  Nobody but we checks its columns, whose
+ * types the row functions rely on, and no DDL can change them from now on.
+ */
+static char *
+stream_name(const PgmqQueue *queue, Oid stream)
+{
+	PgmqQueue	opened = {.relid = stream};
+	char	   *name;
+
+	LockRelationOid(stream, AccessShareLock);
+	name = get_rel_name(stream);
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the stream of subscription \"%s\" does not exist any more",
+						PGMQ_QUEUE_BASE(queue)),
+				 errhint("Drop the subscription with pgmq.drop_queue().")));
+	strlcpy(opened.relname, name, NAMEDATALEN);
+	pgmq_queue_check_shape(&opened);
+	return name;
+}
+
+/* Whether a statement on a subscription reads the stream. */
+static bool
+names_stream(const char *sql)
+{
+	return strstr(sql, "{s}") != NULL || strstr(sql, "{m}") != NULL || strstr(sql, "{h}") != NULL;
+}
+
 static void
 append_text(StringInfo text, const PgmqQueue *queue, Oid stream, bool priorities, const char *sql)
 {
@@ -238,23 +279,14 @@ append_text(StringInfo text, const PgmqQueue *queue, Oid stream, bool priorities
 						(OidIsValid(stream) ? stream_columns : plain_columns)[p[1] == 'h']);
 		else
 		{
-			char	   *name = p[1] == 's' ? get_rel_name(stream) :
+			char	   *name = p[1] == 's' ? stream_name(queue, stream) :
 			psprintf("%c_%s", p[1], PGMQ_QUEUE_BASE(queue));
 
-			if (name == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_UNDEFINED_TABLE),
-						 errmsg("the stream of subscription \"%s\" does not exist any more",
-								PGMQ_QUEUE_BASE(queue)),
-						 errhint("Drop the subscription with pgmq.drop_queue().")));
 			appendStringInfoString(text, quote_qualified_identifier(PGMQ_SCHEMA, name));
 		}
 		p += 2;
 	}
 }
-
-/* Says which stream a table refers to; InvalidOid for none. */
-Oid			(*pgmq_plan_stream) (Oid relid) = NULL;
 
 /*
  * A statement's text with the names of this queue's tables, palloc'd: {q} is the
@@ -269,8 +301,7 @@ pgmq_plan_text(const PgmqQueue *queue, const char *sql)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	append_text(&text, queue, pgmq_plan_stream == NULL ? InvalidOid :
-				pgmq_plan_stream(queue->relid), pgmq_priority_is_on(queue->relid), sql);
+	append_text(&text, queue, stream_of(queue), pgmq_priority_is_on(queue->relid), sql);
 	return text.data;
 }
 
@@ -289,6 +320,9 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 	PlanEntry  *entry = plan_entry(relid, false);
 	SPIPlanPtr	spi;
 
+	/* or a plan that is valid now could be made anew when it runs */
+	if (entry != NULL && entry->plans[id] != NULL && OidIsValid(entry->plans[id]->stream))
+		LockRelationOid(entry->plans[id]->stream, AccessShareLock);
 	if (entry != NULL)
 	{
 		PgmqPlan   *plan;
@@ -323,7 +357,7 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 			 SPI_result_code_string(SPI_result), stmt->sql);
 
 	SPI_keepplan(spi);
-	return plan_keep(relid, id, spi);
+	return plan_keep(relid, id, spi, queue && names_stream(stmt->sql) ? stream_of(queue) : InvalidOid);
 }
 
 /*

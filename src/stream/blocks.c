@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/array.h"
@@ -237,6 +238,9 @@ pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream
 			.given.context = CurrentMemoryContext,
 			.lo = PG_INT64_MAX,.hi = PG_INT64_MIN
 	};
+
+	/* what is checked of the stream from now on stays so */
+	LockRelationOid(stream->stream, AccessShareLock);
 
 	/* one that is old shows neither new messages nor what others have fed */
 	if (IsolationUsesXactSnapshot() || RecoveryInProgress() ||

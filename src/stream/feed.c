@@ -51,6 +51,7 @@
 #include "catalog/pg_trigger.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "storage/lmgr.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
@@ -91,13 +92,14 @@ is_worth_a_look(const PgmqFeed *feed, const Blocks *blocks)
 
 /*
  * Refuse a stream with policies for the owner of a subscription, since they would run
- * with the rights of that role.  Error: 55000.
+ * with the rights of that role.  The lock keeps it as it is.  Error: 55000.
  */
-static void
-check_stream(const PgmqQueue *queue, const PgmqStream *stream)
+void
+pgmq_feed_check_stream(const PgmqQueue *queue, const PgmqStream *stream)
 {
 	PgmqRole	saved = pgmq_role_become_owner(queue->relid);
 
+	LockRelationOid(stream->stream, AccessShareLock);
 	if (check_enable_rls(stream->stream, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -126,7 +128,7 @@ pgmq_feed_check(const PgmqQueue *queue, const PgmqStream *stream)
 						   trigger->tgname),
 				 errhint("Create the trigger on the table of the stream.")));
 	relation_close(rel, NoLock);
-	check_stream(queue, stream);
+	pgmq_feed_check_stream(queue, stream);
 }
 
 /* ----------------------------------------------------------------
@@ -550,7 +552,7 @@ pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto)
 		*upto = pgmq_feed_last_given(&feed);
 	nholes = find_holes(&feed, &holes);
 	if (nholes > 0)
-		check_stream(queue, stream);
+		pgmq_feed_check_stream(queue, stream);
 	for (int i = 0; i < nholes && !busy; i++)
 	{
 		int64		id = first_in_hole(&feed, &holes[i]);
@@ -601,7 +603,7 @@ pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id)
 	pgmq_feed_load(&feed, blk, blk);
 	if (!feed.exists || blk < feed.done_before)
 		return false;
-	check_stream(queue, stream);
+	pgmq_feed_check_stream(queue, stream);
 	if (pgmq_feed_next_stored(&feed, msg_id, msg_id) != msg_id)
 		return false;
 	for (int i = 0; i < feed.n; i++)

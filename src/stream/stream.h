@@ -100,6 +100,7 @@ extern int64 pgmq_feed(const PgmqQueue *queue, PgmqStream *stream, int64 wanted,
 					   bool in_order, PgmqLease *lease);
 extern bool pgmq_feed_late(const PgmqQueue *queue, const PgmqStream *stream, int64 *upto);
 extern bool pgmq_feed_pass(const PgmqQueue *queue, const PgmqStream *stream, int64 msg_id);
+extern void pgmq_feed_check_stream(const PgmqQueue *queue, const PgmqStream *stream);
 extern void pgmq_feed_begin_at(const PgmqQueue *queue, const PgmqStream *stream, int64 first);
 extern void pgmq_feed_begin_now(const PgmqQueue *queue, const PgmqStream *stream);
 
