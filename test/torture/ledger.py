@@ -1040,6 +1040,8 @@ max_wal_size = 12MB
                 self.chore(STREAM_OF.get(q, q) if r.random() < 0.5 else q)
             if 'conv' in hot and r.random() < 0.03:
                 self.convert()
+            if r.random() < 0.05:
+                self.gap(r.choice([q for q in hot if q in STREAM_OF] or [None]))
             if r.random() < 0.03:
                 self.lock_elsewhere()
             if 'paused' in hot:
@@ -1065,6 +1067,19 @@ max_wal_size = 12MB
         except psycopg.Error as error:
             if error.sqlstate and error.sqlstate not in EXPECTED | {'0A000'}:
                 raise Find(f'{chore} of {q}: {error.sqlstate} {error}')
+
+    def gap(self, q):
+        """Ids of a stream without messages, as a large send that is rolled back leaves them."""
+        if q is None:
+            return
+        try:
+            with self.server.connect(options='-c lock_timeout=200ms -c statement_timeout=1s') as conn:
+                conn.execute("SELECT max(nextval(pg_get_serial_sequence(%s, 'msg_id'))) FROM generate_series(1, %s)",
+                             (f'pgmq.q_{STREAM_OF[q]}', self.random.choice([70, 300, 1000])))
+                self.totals['gap'] += 1
+        except psycopg.Error as error:
+            if error.sqlstate and error.sqlstate not in EXPECTED:
+                raise Find(f'ids of {STREAM_OF[q]}: {error.sqlstate} {error}')
 
     def convert(self):
         """A queue in use becomes a stream, if it is not one yet."""
