@@ -730,8 +730,8 @@ class Checker:
                         there = rc[i] == row.rc and (began and began.rc == row.rc or row.rc in reads)
                     else:
                         there = began or reads or any((b.q, b.id) == pair and b.c1 < asked for b in self.births.get(row.k, []))
-                        # not what a subscription was not given yet, nor to an old snapshot
-                        if (op.op == 'dead_letter' or op.tx.level) and op.args['q'] in STREAM_OF:
+                        # not what a subscription was not given yet, nor to an old snapshot; conv may be one
+                        if (op.op == 'dead_letter' or op.tx.level) and (op.args['q'] in STREAM_OF or op.args['q'] == 'conv'):
                             there = reads
                     if there:
                         self.find(f'{op.op} of {pair} said that there is none, and there is', pair)
