@@ -231,8 +231,26 @@ stream_of(const PgmqQueue *queue)
 }
 
 /*
- * The name of the stream of a queue, palloc'd.  Nobody but we checks its columns, whose
- * types the row functions rely on, and no DDL can change them from now on.
+ * The name of the stream of a subscription, palloc'd.  Error: 42P01 if the stream does
+ * not exist any more.
+ */
+char *
+pgmq_plan_stream_name(const PgmqQueue *queue, Oid stream)
+{
+	char	   *name = get_rel_name(stream);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the stream of subscription \"%s\" does not exist any more",
+						PGMQ_QUEUE_BASE(queue)),
+				 errhint("Drop the subscription with pgmq.drop_queue().")));
+	return name;
+}
+
+/*
+ * The same for a statement.  The row functions rely on the types of the stream's columns,
+ * which are checked here.  The lock keeps DDL from changing them.
  */
 static char *
 stream_name(const PgmqQueue *queue, Oid stream)
@@ -241,13 +259,7 @@ stream_name(const PgmqQueue *queue, Oid stream)
 	char	   *name;
 
 	LockRelationOid(stream, AccessShareLock);
-	name = get_rel_name(stream);
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the stream of subscription \"%s\" does not exist any more",
-						PGMQ_QUEUE_BASE(queue)),
-				 errhint("Drop the subscription with pgmq.drop_queue().")));
+	name = pgmq_plan_stream_name(queue, stream);
 	strlcpy(opened.relname, name, NAMEDATALEN);
 	pgmq_queue_check_shape(&opened);
 	return name;
@@ -320,7 +332,7 @@ pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id)
 	PlanEntry  *entry = plan_entry(relid, false);
 	SPIPlanPtr	spi;
 
-	/* or a plan that is valid now could be made anew when it runs */
+	/* without the lock a valid plan could be replanned when it runs */
 	if (entry != NULL && entry->plans[id] != NULL && OidIsValid(entry->plans[id]->stream))
 		LockRelationOid(entry->plans[id]->stream, AccessShareLock);
 	if (entry != NULL)

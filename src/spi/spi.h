@@ -242,6 +242,7 @@ extern PgmqPlan *pgmq_plan_begin(const PgmqQueue *queue, PgmqStmtId id);
 extern struct _SPI_plan *pgmq_plan_spi(const PgmqPlan *plan);
 extern void pgmq_plan_end(PgmqPlan *plan);
 extern Oid	(*pgmq_plan_stream) (Oid relid);
+extern char *pgmq_plan_stream_name(const PgmqQueue *queue, Oid stream);
 extern char *pgmq_plan_failed_text(const PgmqPlan *plan);
 extern char *pgmq_plan_text(const PgmqQueue *queue, const char *sql);
 extern void pgmq_plan_inval(Datum arg, Oid relid);

@@ -239,7 +239,7 @@ pgmq_feed_begin(PgmqFeed *feed, const PgmqQueue *queue, const PgmqStream *stream
 			.lo = PG_INT64_MAX,.hi = PG_INT64_MIN
 	};
 
-	/* what is checked of the stream from now on stays so */
+	/* no DDL can change the stream once it has been checked */
 	LockRelationOid(stream->stream, AccessShareLock);
 
 	/* one that is old shows neither new messages nor what others have fed */

@@ -351,13 +351,7 @@ pgmq_stream_target(const PgmqQueue *queue, PgmqQueue *target)
 
 	if (!pgmq_stream_subscribes(queue->relid, &stream))
 		return false;
-	name = get_rel_name(stream.stream);
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the stream of subscription \"%s\" does not exist any more",
-						PGMQ_QUEUE_BASE(queue)),
-				 errhint("Drop the subscription with pgmq.drop_queue().")));
+	name = pgmq_plan_stream_name(queue, stream.stream);
 	strlcpy(target->relname, name, NAMEDATALEN);
 	pgmq_queue_check_right(stream.stream, name, PGMQ_NEED_INSERT);
 	LockRelationOid(stream.stream, RowExclusiveLock);
