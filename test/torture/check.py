@@ -487,6 +487,7 @@ class Checker:
             self.L = self.rows(conn, queues, 'q')
             self.A = self.rows(conn, queues, 'a')
             sought = self.seeks.look(conn, table(conn, seeks.NAME))
+            self.subscriptions = {q for q in queues if stream_of(conn, q)}
             self.marks = {row[0] for row in conn.execute('SELECT x FROM mark')}
             self.E = conn.execute('SELECT x, q, id, k, fenced FROM effect').fetchall()
         self.P = {row[0] for row in conn.execute('SELECT gid FROM pg_prepared_xacts')}
@@ -730,8 +731,8 @@ class Checker:
                         there = rc[i] == row.rc and (began and began.rc == row.rc or row.rc in reads)
                     else:
                         there = began or reads or any((b.q, b.id) == pair and b.c1 < asked for b in self.births.get(row.k, []))
-                        # not what a subscription was not given yet, nor to an old snapshot; conv may be one
-                        if (op.op == 'dead_letter' or op.tx.level) and (op.args['q'] in STREAM_OF or op.args['q'] == 'conv'):
+                        # not what a subscription was not given yet, nor to an old snapshot
+                        if (op.op == 'dead_letter' or op.tx.level) and op.args['q'] in self.subscriptions:
                             there = reads
                     if there:
                         self.find(f'{op.op} of {pair} said that there is none, and there is', pair)
