@@ -391,7 +391,7 @@ END LOOP; END $$;
 SELECT st_readable() AS one_lease_over;
 SELECT count(*) FROM pgmq.read('st_now', 3600, 2);
 SELECT st_readable() AS looked;
--- What was not read since a seek counts as new.
+-- A message that was not read since a seek counts as new.
 SELECT FROM pgmq.create_stream('st_log'), pgmq.create_subscription('st_sub', 'st_log');
 SELECT FROM pgmq.send_batch('st_log', array_fill('{}'::jsonb, '{4}'));
 SELECT count(*) FROM pgmq.read('st_sub', 3600, 4);

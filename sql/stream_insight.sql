@@ -1,4 +1,4 @@
--- What is shown of a subscription counts also what it was not given yet.
+-- metrics, queue_depth and overview also count the messages that a subscription was not given yet.
 SELECT FROM pgmq.create_stream('si_log');
 SELECT FROM pgmq.create_subscription('si_all', 'si_log', 'earliest');
 SELECT FROM pgmq.create_subscription('si_none', 'si_log', 'earliest');
@@ -25,10 +25,10 @@ SELECT * FROM si_shown;
 SELECT count(*) FROM pgmq.delete('si_all', ARRAY(SELECT generate_series(1, 10)));
 SELECT * FROM si_shown;
 
--- A due map does not know what was not given yet.
+-- The due map of a subscription does not know the messages that it was not given yet.
 SELECT queue_name, readable FROM pgmq.queue_stats() WHERE queue_name LIKE 'si\_%' ORDER BY 1;
 
--- all was given out
+-- all messages were given out
 SELECT count(*) FROM pgmq.pop('si_all', 1000);
 SELECT queue_name, length, visible, delayed, in_flight, lag FROM si_shown;
 

@@ -305,7 +305,7 @@ pgmq_stat_quantile(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(pgmq_time_bounds[PGMQ_TIME_BOUNDS - 1]);
 }
 
-/* What queue_depth counts; of a subscription what its rows do not show. */
+/* What queue_depth counts besides rows: the messages of a subscription that have none. */
 typedef struct Depth
 {
 	PgmqRows   *rows;
