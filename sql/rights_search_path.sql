@@ -256,6 +256,26 @@ SELECT pgmq.format_table_name('Path', 'q'), pgmq.validate_queue_name('path'), pg
 SELECT pgmq.acquire_queue_lock('path');
 SELECT pgmq.create('path3'), pgmq.create('path3'), pgmq.create_unlogged('path4');
 SELECT pgmq.purge_queue('path3'), pgmq.drop_queue('path3'), pgmq.drop_queue('path4');
+SELECT pgmq.create('path_fed'), pgmq.grant_queue('path_fed', 'public', 'read');
+SELECT pgmq.send('path_fed', '1', '{"x-pgmq-group": "g"}'::pg_catalog.jsonb);
+SELECT pgmq.convert_to_stream('path_fed', 'path_log'), pgmq.create_subscription('path_some', 'path_log', 'earliest', '{"message": {"a": 1}}');
+SELECT msg_id FROM pgmq.read_grouped('path_fed', 0, 2);
+SELECT pgmq.set_policy('path_log', '{"retention": "consumed", "retention_age": 1000, "retention_count": 1000, "retention_bytes": 100000}') IS NOT NULL AS policy;
+SELECT pgmq.send('path_fed', '2') AS sent, pgmq.send_topic('evil.z', '{"a": 1}') AS topic;
+SELECT pgmq.send_batch('path_log', '{3,4}'::pg_catalog.jsonb[]);
+SELECT msg_id FROM pgmq.read('path_fed', 0, 1);
+SELECT msg_id FROM pgmq.read('path_fed', 1000, 2);
+SELECT msg_id FROM pgmq.read('path_some', 0, 9);
+SELECT msg_id FROM pgmq.peek('path_fed', 'all', 9);
+SELECT pgmq.set_vt('path_fed', 1, 0) IS NOT NULL AS set, pgmq.delete('path_fed', 1), pgmq.archive('path_fed', '{2}'::bigint[]) IS NOT NULL AS archived;
+SELECT subscription_name FROM pgmq.list_subscriptions('path_log');
+SELECT queue_length FROM pgmq.metrics('path_fed');
+SELECT pgmq.seek('path_fed', 'earliest'), pgmq.seek('path_fed', 'latest'), pgmq.seek('path_fed', 2), pgmq.seek('path_fed', 'earliest', '{"force": true}');
+SELECT msg_id FROM pgmq.pop('path_fed', 9);
+BEGIN;
+CALL pgmq.maintain();
+ROLLBACK;
+SELECT pgmq.purge_queue('path_some'), pgmq.drop_queue('path_some'), pgmq.drop_queue('path_fed'), pgmq.drop_queue('path_log');
 SET client_min_messages = error;	-- other tests' queues
 CREATE TABLE evil.seen AS SELECT queue_name AS q FROM pgmq.metrics_all();
 INSERT INTO evil.seen SELECT queue_name FROM pgmq.engine_status();

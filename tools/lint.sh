@@ -39,6 +39,9 @@ grep -ln 'PG_VERSION_NUM' src/*.[ch] src/*/*.[ch] | but_not '^src/common/compat\
 grep -nE 'err(msg|msg_plural|msg_internal)\("[A-Z][a-z]' src/*.c src/*/*.c |
     but_not '(Queue \\"%s\\"|Table %s) ' | rule "error messages begin in lower case, but for some of PGMQ's"
 grep -nE '^[^"]*(^|[^:"])//' src/*.[ch] src/*/*.[ch] | rule "comments are /* */"
+# these find their operators by the search_path, unlike OPERATOR(pg_catalog.=)
+grep -nE '"[^"]*(CASE [a-z_.]+ WHEN|NULLIF|BETWEEN|[a-z] (NOT )?IN \(|DISTINCT FROM|LIKE|USING \()' src/*.[ch] src/*/*.[ch] |
+    but_not '^src/catalog/(convert|partition)\.c:' | rule "statements name their operators, but for those with a safe search_path"
 wc -l src/*.[ch] src/*/*.[ch] | awk '$2 != "total" && $1 > 700 { print $2 " has " $1 " lines" }' | rule "no file of src/ is longer than 700 lines"
 grep -nE '[ 	]+$' src/*.[ch] src/*/*.[ch] ./*.sql Makefile tools/*.sh demo/* | rule "no white space at the end of a line"
 

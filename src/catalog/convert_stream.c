@@ -83,7 +83,8 @@ copy_privileges(Oid from, const char *to)
 
 	pgmq_exec_once("SELECT pg_catalog.format('GRANT %s%s ON %s TO %s%s', a.privilege_type,"
 				   " ' (' OPERATOR(pg_catalog.||) pg_catalog.quote_ident(x.name)"
-				   " OPERATOR(pg_catalog.||) ')', $2, CASE a.grantee WHEN 0 THEN 'PUBLIC'"
+				   " OPERATOR(pg_catalog.||) ')', $2,"
+				   " CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'"
 				   " ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text) END,"
 				   " CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END) FROM"
 				   " (SELECT NULL::pg_catalog.text, relacl, relowner FROM pg_catalog.pg_class"
