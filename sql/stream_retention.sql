@@ -45,6 +45,7 @@ SELECT subscription_name, lag, lost FROM pgmq.list_subscriptions('rt_log');
 SELECT pgmq.seek('rt_fast', 'earliest');
 SELECT msg_id FROM pgmq.read('rt_fast', 0, 2);
 DELETE FROM pgmq.q_rt_log WHERE msg_id = 392;
+SELECT msg_id FROM pgmq.peek('rt_fast', 'all', 2);
 SELECT msg_id FROM pgmq.read('rt_fast', 600, 2);
 SELECT subscription_name, lost FROM pgmq.list_subscriptions() WHERE stream_name = 'rt_log';
 SELECT pgmq.set_policy('rt_log', '{"retention_forever": 1}');

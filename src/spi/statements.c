@@ -596,6 +596,7 @@ const PgmqStmt pgmq_stmts[PGMQ_NUM_STMTS] = {
 	 */
 	[PGMQ_STMT_PEEK_BATCHES] = {
 		"SELECT " RECORD " FROM {q} WHERE msg_id" GE "$1 AND ($3 IS NULL OR $3" EQ PEEK_STATE ")"
+		" AND EXISTS (SELECT FROM {s} AS stored WHERE stored.msg_id" EQ "{q}.msg_id)"
 		" UNION ALL SELECT stored.msg_id, batch.read_ct, stored.enqueued_at, batch.last_read_at, batch.vt,"
 		" COALESCE(stored.message, 'null'::pg_catalog.jsonb), stored.headers"
 		" FROM ROWS FROM (pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7),"

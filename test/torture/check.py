@@ -77,6 +77,12 @@ def not_given(q, stream):
             AND (b.waits = '{{}}' OR b.mask >> (m.msg_id & 63)::integer & 1 = 1)))"""
 
 
+def lost(q, stream):
+    """The references of a subscription whose messages retention has removed."""
+    return f"""(SELECT r.* FROM {references(q)} r, pgmq.stream s WHERE s.stream = 'pgmq.q_{stream}'::regclass
+        AND r.msg_id <= s.retained_after AND NOT EXISTS (SELECT FROM pgmq.q_{stream} m WHERE m.msg_id = r.msg_id))"""
+
+
 def table(conn, q):
     """What a query for the messages of a queue selects from: of a subscription its references, and what it was not given yet."""
     stream = stream_of(conn, q)
