@@ -1274,9 +1274,12 @@ max_wal_size = 12MB
             return
         # dead letters of the others last
         for q in [q for q in QUEUES if q not in ('job_dead', 'sub_dead_end')] + ['job_dead', 'sub_dead_end']:
+            held = f'SELECT msg_id FROM {table(conn, q)}'
             if check.stream_of(conn, q):
                 feed(conn, q)
-            conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY(SELECT msg_id FROM {table(conn, q)}), 0)", (q,)).fetchall()
+                # also those whose message retention took while they were locked
+                held += f' UNION SELECT msg_id FROM {check.references(q)} AS r'
+            conn.execute(f"SELECT pgmq.set_vt(%s, ARRAY({held}), 0)", (q,)).fetchall()
             had = {row[0] for row in conn.execute(f'SELECT msg_id FROM {table(conn, q)}')}
             got = set()
             vain = 0
