@@ -275,6 +275,7 @@ SELECT msg_id FROM pgmq.pop('path_fed', 9);
 BEGIN;
 CALL pgmq.maintain();
 ROLLBACK;
+REVOKE USAGE ON SCHEMA pgmq FROM PUBLIC;
 SELECT pgmq.purge_queue('path_some'), pgmq.drop_queue('path_some'), pgmq.drop_queue('path_fed'), pgmq.drop_queue('path_log');
 SET client_min_messages = error;	-- other tests' queues
 CREATE TABLE evil.seen AS SELECT queue_name AS q FROM pgmq.metrics_all();
